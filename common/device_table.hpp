@@ -1,0 +1,30 @@
+// What is known of particular devices that the kernel does not tell. Data, in device_table.json, compiled in.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace pvegpu {
+
+struct DeviceTraits {
+    enum class BusReset { untested, safe, unsafe };
+    enum class Flr { untested, works, harmful };
+    enum class CardShape { ask_topology, one_slot, whole_switch, integrated };
+
+    std::string name;
+    BusReset bus_reset = BusReset::untested;
+    Flr flr = Flr::untested; // what the card does, where the kernel offers flr
+    CardShape shape = CardShape::ask_topology;
+    std::string reset_module; // that has a reset of its own for it; empty: none is known
+    std::string source;
+};
+
+// The row of that device, or a row of defaults with an empty name.
+DeviceTraits device_traits(std::uint16_t vendor, std::uint16_t device);
+
+// The same from another table. Throws Error for a table that breaks its rules, wherever in it.
+DeviceTraits traits_from_table(std::string_view table, std::uint16_t vendor, std::uint16_t device);
+
+} // namespace pvegpu

@@ -1,0 +1,41 @@
+// Why a run ends early: one of few reasons a caller can act on, with what, where and errno.
+#pragma once
+
+#include <exception>
+#include <string>
+
+namespace pvegpu {
+
+enum class Reason {
+    in_use,            // a VM, process, mount or interface uses a device that we would have to touch
+    stuck_writer,      // somebody is stuck inside the kernel's PCI code; nothing can be removed or rescanned
+    sriov_parent,      // the GPU has virtual functions; removing it would destroy them
+    not_found,         // a named device, mapping or guest does not exist
+    invalid_config,    // Proxmox itself would refuse this configuration
+    needs_power_cycle, // the card answers nothing after every kind of reset
+    timed_out,         // something did not end in time
+    interrupted,       // SIGTERM: the task was stopped
+    stuck_write,       // a write of our own never came back from the kernel; no other may follow it
+    failed             // the machine refused what was asked of it
+};
+
+// As CONTRACT.md spells them: "in-use", "stuck-writer", ...
+std::string to_string(Reason reason);
+
+class Error : public std::exception {
+public:
+    // `what` is a whole sentence in lower case that ends with what to do. `where` is a path, or empty.
+    // The text is "where: what (errno in words)", without control characters.
+    Error(Reason reason, const std::string& what, const std::string& where = "", int error_number = 0);
+
+    const char* what() const noexcept override { return text_.c_str(); }
+    Reason reason() const { return reason_; }
+    int error_number() const { return error_number_; }
+
+private:
+    Reason reason_;
+    int error_number_;
+    std::string text_;
+};
+
+} // namespace pvegpu

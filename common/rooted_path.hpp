@@ -1,0 +1,27 @@
+// Paths below the directory that `--root` names, as the live host's are below `/`.
+#pragma once
+
+#include <string>
+
+namespace pvegpu {
+
+class RootDirectory {
+public:
+    // Throws Error if there is no such directory. Empty: the live host, where every path is taken as it is.
+    explicit RootDirectory(const std::string& directory);
+
+    bool is_live_host() const { return directory_.empty(); }
+
+    // Where `path` really is. Links on the way are followed as if the directory were `/`: an absolute one in
+    // a copied tree would lead to the live host otherwise. What does not exist yet is below its nearest
+    // directory that does. `follow` goes through a link that `path` itself is, `keep` stays at it.
+    std::string follow(const std::string& path) const;
+    std::string keep(const std::string& path) const;
+
+private:
+    std::string nowhere(const std::string& path) const;
+
+    std::string directory_; // absolute
+};
+
+} // namespace pvegpu

@@ -1,0 +1,108 @@
+// Small helpers for text that came from a file or a device: ASCII only, whatever the locale.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace pvegpu {
+
+// The six characters that Perl's \s matches in a byte string.
+constexpr bool is_space(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+constexpr bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+constexpr bool is_lower(char c)
+{
+    return c >= 'a' && c <= 'z';
+}
+constexpr bool is_alpha(char c)
+{
+    return is_lower(c) || (c >= 'A' && c <= 'Z');
+}
+constexpr bool is_alnum(char c)
+{
+    return is_alpha(c) || is_digit(c);
+}
+constexpr bool is_lower_hex(char c)
+{
+    return is_digit(c) || (c >= 'a' && c <= 'f');
+}
+constexpr bool is_hex(char c)
+{
+    return is_lower_hex(c) || (c >= 'A' && c <= 'F');
+}
+constexpr char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+
+std::string lower(std::string_view text);
+
+std::string_view trim_left(std::string_view text);
+std::string_view trim_right(std::string_view text);
+std::string_view trim(std::string_view text);
+inline bool is_blank(std::string_view text)
+{
+    return trim_left(text).empty();
+}
+
+// How many characters at the front are of that kind.
+template <typename Kind> constexpr std::size_t count_front(std::string_view text, Kind kind)
+{
+    std::size_t count = 0;
+    while (count < text.size() && kind(text[count])) ++count;
+    return count;
+}
+
+template <typename Kind> constexpr bool consists_of(std::string_view text, Kind kind)
+{
+    return count_front(text, kind) == text.size();
+}
+
+// "a;b;;c" -> a, b, "", c; an empty text is one empty part.
+std::vector<std::string_view> split(std::string_view text, char separator);
+
+// What stands before and after the first `separator`; nothing if there is none.
+std::optional<std::pair<std::string_view, std::string_view>> split_once(std::string_view text,
+                                                                        char separator);
+
+std::string join(const std::vector<std::string>& parts, std::string_view separator);
+
+// Digits only, no sign, no blank; nothing if it does not fit.
+std::optional<unsigned> parse_decimal(std::string_view text);
+std::optional<unsigned> parse_hex(std::string_view text);
+
+// The number in lower-case hex, zeros in front up to `digits`.
+std::string to_hex(unsigned value, std::size_t digits);
+
+// Control characters and everything that is not ASCII as \xNN, so that no terminal, log or colour can be
+// driven by what a file says. Longer text is cut and ends in "...".
+std::string printable(std::string_view text, std::size_t longest = std::string_view::npos);
+
+// The same in single quotes, for messages; cut after 120 characters.
+std::string quote(std::string_view text);
+
+// The lines of a text, cut at '\n' only, counted from 1. A text that ends in '\n' has no empty last line.
+class LineReader {
+public:
+    explicit LineReader(std::string_view text) : rest_(text) {}
+
+    bool next();
+    std::string_view line() const { return line_; }
+    unsigned number() const { return number_; }
+
+private:
+    std::string_view rest_;
+    std::string_view line_;
+    unsigned number_ = 0;
+};
+
+} // namespace pvegpu

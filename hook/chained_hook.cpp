@@ -1,0 +1,101 @@
+#include "chained_hook.hpp"
+
+#include "error.hpp"
+#include "paths.hpp"
+#include "text.hpp"
+
+#include <nlohmann/json.hpp>
+#include <sys/stat.h>
+
+namespace pvegpu {
+namespace {
+
+bool is_plain_absolute(const std::string& path)
+{
+    return path.starts_with('/') && path.find("/../") == std::string::npos && !path.ends_with("/..");
+}
+
+bool is_this_program(const SysReader& reader, const FileFacts& facts)
+{
+    const auto own = reader.file_facts(std::string(paths::own_program));
+    return own && own->same_file(facts);
+}
+
+bool only_root_can_change(const FileFacts& facts)
+{
+    return facts.owner == 0 && (facts.mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
+// Whoever can write to a directory can put another file in the place of one in it, but for those with the
+// sticky bit, in which everybody keeps his own. Empty if nobody can.
+std::string directory_of_others(const SysReader& reader, const std::string& path)
+{
+    for (auto slash = path.rfind('/'); slash != std::string::npos && slash > 0;
+         slash = path.rfind('/', slash - 1)) {
+        auto directory = path.substr(0, slash);
+        const auto facts = reader.file_facts(directory);
+        const bool sticky = facts && (facts->mode & S_ISVTX) != 0;
+        if (!facts || (!only_root_can_change(*facts) && !sticky)) return directory;
+    }
+    return "";
+}
+
+// It runs as root, so nobody else may be able to say what it does.
+std::string why_not(const SysReader& reader, const std::string& path)
+{
+    const auto facts = reader.file_facts(path);
+    if (!facts || !facts->regular) return "it is not there";
+    if (is_this_program(reader, *facts)) return "it is this program itself";
+    if (!only_root_can_change(*facts))
+        return "others than root can change it; 'chown root:root' and 'chmod 755' mend that";
+    if (const auto directory = directory_of_others(reader, path); !directory.empty())
+        return "others than root can put another file in its place, in " + quote(directory) +
+               "; 'chown root:root' and 'chmod 755' mend that";
+    if ((facts->mode & S_IXUSR) == 0) return "it is not executable; 'chmod 755' mends that";
+    return "";
+}
+
+[[noreturn]] void fail(const ChainedHook& hook, const std::string& why)
+{
+    throw Error(Reason::failed, "the guest's other hookscript '" + hook.volume + "' " + why, hook.path);
+}
+
+void say_output(System& system, const ChainedHook& hook, const std::string& output)
+{
+    for (LineReader lines(output); lines.next();)
+        system.say(Severity::info, "'" + hook.volume + "': " + std::string(lines.line()));
+}
+
+} // namespace
+
+std::optional<ChainedHook> parse_chained_hook(std::string_view text)
+{
+    const auto json = nlohmann::json::parse(text, nullptr, false);
+    if (!json.is_object()) return std::nullopt;
+    const auto word = [&](const char* key) {
+        const auto found = json.find(key);
+        return found != json.end() && found->is_string() ? found->get<std::string>() : std::string();
+    };
+    ChainedHook hook{word("volume"), word("path")};
+    if (hook.volume.empty() || !is_plain_absolute(hook.path)) return std::nullopt;
+    return hook;
+}
+
+void run_chained_hook(System& system, const Request& request, const Settings& settings)
+{
+    const auto file = paths::chained_hook(request.vmid);
+    const auto text = system.read(file);
+    if (!text) return;
+    const auto hook = parse_chained_hook(*text);
+    if (!hook) throw Error(Reason::failed, "does not name the guest's other hookscript", file);
+    if (const auto why = why_not(system, hook->path); !why.empty()) fail(*hook, "is not run: " + why);
+    const auto outcome = system.run({hook->path, std::to_string(request.vmid), to_string(request.phase)},
+                                    settings.timeouts.chained);
+    say_output(system, *hook, outcome.text);
+    if (outcome.still_running())
+        fail(*hook, "did not end within " + std::to_string(settings.timeouts.chained.count() / 1000) +
+                        " s ('timeouts': 'chained') and was killed");
+    if (outcome.refused()) fail(*hook, "failed with exit status " + std::to_string(outcome.error_number));
+}
+
+} // namespace pvegpu

@@ -1,0 +1,81 @@
+#include "ct_boot.hpp"
+
+#include "ct_prepare.hpp"
+#include "error.hpp"
+#include "list_inside.hpp"
+#include "paths.hpp"
+#include "recover_gpu.hpp"
+#include "situation.hpp"
+#include "text.hpp"
+
+#include <algorithm>
+
+namespace pvegpu {
+namespace {
+
+// pmxcfs answers from memory, or it hangs.
+constexpr Milliseconds pve_answers_within{10'000};
+
+std::vector<unsigned> containers_of_this_node(const SysReader& reader)
+{
+    const std::string directory(paths::pve_ct_configs);
+    const auto outcome = reader.list_inside("/", directory, "", pve_answers_within);
+    if (outcome.still_running())
+        throw Error(Reason::timed_out,
+                    "Proxmox's cluster file system does not answer; see 'systemctl status pve-cluster'",
+                    directory);
+    constexpr std::string_view ending = ".conf";
+    std::vector<unsigned> vmids;
+    for (const auto& entry : parse_inside(outcome.text)) {
+        const std::string_view name = entry.name;
+        if (!name.ends_with(ending)) continue;
+        const auto vmid = parse_decimal(name.substr(0, name.size() - ending.size()));
+        if (vmid && *vmid >= 100) vmids.push_back(*vmid);
+    }
+    std::sort(vmids.begin(), vmids.end());
+    return vmids;
+}
+
+// The lines of all containers as if one container had them: each node is brought once.
+void collect(System& system, unsigned vmid, Situation& all)
+{
+    Situation guest;
+    guest.request = {vmid, Phase::pre_start, ""};
+    try {
+        may_have_a_gpu(system, guest);
+    } catch (const Error& error) {
+        if (error.reason() != Reason::not_found) throw;
+        return; // it was removed, or went to another node, since the list was made
+    }
+    if (guest.guest != GuestKind::container || guest.container.is_template) return;
+    LxcConfig devices_only;
+    for (auto& wanted : wanted_nodes(devices_only, guest.container.devices_at_next_start())) {
+        wanted.from = "container " + std::to_string(vmid) + ", " + wanted.from;
+        const auto known = [&](const WantedNode& other) { return other.node.path == wanted.node.path; };
+        if (std::none_of(all.wanted.begin(), all.wanted.end(), known)) all.wanted.push_back(wanted);
+    }
+}
+
+void prepare(System& system, const Situation& all)
+{
+    const auto settings = read_settings(system);
+    Report report;
+    report.plan.request = all.request;
+    prepare_container(system, all, settings, report);
+    for (const auto& node : report.plan.nodes)
+        system.say(Severity::info, "'" + node.wanted.node.path + "' " +
+                                       (node.present ? "is there" : "is not there") + " (" +
+                                       node.wanted.from + ")");
+}
+
+} // namespace
+
+void prepare_nodes_at_boot(System& system)
+{
+    Situation all;
+    all.request.vmid = all_containers;
+    for (const auto vmid : containers_of_this_node(system)) collect(system, vmid, all);
+    if (!all.wanted.empty()) prepare(system, all);
+}
+
+} // namespace pvegpu

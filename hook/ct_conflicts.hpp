@@ -1,0 +1,19 @@
+// A card that is given to a VM while containers have its device nodes.
+#pragma once
+
+#include "plan.hpp"
+#include "system.hpp"
+
+#include <string>
+#include <vector>
+
+namespace pvegpu {
+
+// Device nodes of a PCI function below /dev, of the driver that has it now: "/dev/dri/card0", "/dev/nvidia0".
+std::vector<std::string> nodes_of_function(const SysReader& reader, const Function& function);
+
+// Of each running container whose configuration names a node of a function that leaves the host for the VM:
+// it loses the card. A process in it that has the node open is a holder and stops the start anyway.
+std::vector<std::string> container_warnings(const SysReader& reader, const Plan& plan);
+
+} // namespace pvegpu

@@ -1,0 +1,288 @@
+#include "ct_plan.hpp"
+
+#include "text.hpp"
+
+#include <algorithm>
+#include <set>
+
+namespace pvegpu {
+namespace {
+
+bool is_dri(NodeKind kind)
+{
+    return kind == NodeKind::dri || kind == NodeKind::dri_card || kind == NodeKind::dri_render ||
+           kind == NodeKind::dri_by_path;
+}
+
+// The GPU could have a node of that kind, whoever has it now.
+bool could_have(const HostGpu& gpu, const GpuNode& node)
+{
+    if (node.address) return gpu.address == *node.address;
+    if (node.is_nvidia()) return gpu.is_nvidia();
+    return is_dri(node.kind) || gpu.is_amd();
+}
+
+// A VM has it, or is about to.
+bool is_a_vms(const HostGpu& gpu)
+{
+    return !gpu.holders.empty();
+}
+
+bool can_be_bound(const HostGpu& gpu)
+{
+    return gpu.driver.empty() && !is_a_vms(gpu);
+}
+
+// A driver of the host has it that makes such nodes.
+bool serves(const HostGpu& gpu, const GpuNode& node)
+{
+    if (node.is_nvidia()) return gpu.driver == "nvidia";
+    return !gpu.driver.empty() && !gpu.on_vfio;
+}
+
+// The number of the GPU among its kind; nothing for nodes that a host has once.
+std::optional<unsigned> rank_of(const GpuNode& node)
+{
+    constexpr unsigned first_render = 128; // DRM_MINOR_RENDER in the kernel's drm_drv.c
+    if (node.kind == NodeKind::nvidia_gpu || node.kind == NodeKind::dri_card) return node.number;
+    if (node.kind != NodeKind::dri_render || *node.number < first_render) return std::nullopt;
+    return *node.number - first_render;
+}
+
+std::vector<unsigned> ranks_of(const HostGpu& gpu, const GpuNode& node)
+{
+    if (node.kind == NodeKind::dri_card) return gpu.cards;
+    std::vector<unsigned> ranks;
+    if (node.kind == NodeKind::nvidia_gpu && gpu.nvidia) ranks.push_back(*gpu.nvidia);
+    for (const auto render : gpu.renders)
+        if (node.kind == NodeKind::dri_render) ranks.push_back(render - 128);
+    return ranks;
+}
+
+// What a missing node can become.
+enum class Prospect { can_come, taken_by_a_vm, on_vfio, never };
+
+class Prospects {
+public:
+    Prospects(const NodeSituation& situation, const GpuNode& node) : node_(node)
+    {
+        for (const auto& gpu : situation.gpus)
+            if (could_have(gpu, node)) candidates_.push_back(&gpu);
+    }
+
+    Prospect of_the_node() const
+    {
+        if (can_come()) return Prospect::can_come;
+        // A number that the host could not have even with every GPU is a wrong number, not a VM's fault. A
+        // card's number may be one higher: the firmware's framebuffer had the first at boot.
+        const auto rank = rank_of(node_);
+        const auto highest = candidates_.size() + (node_.kind == NodeKind::dri_card ? 1 : 0);
+        if (rank && *rank >= highest) return Prospect::never;
+        if (vms_gpu() != nullptr) return Prospect::taken_by_a_vm;
+        return std::any_of(candidates_.begin(), candidates_.end(),
+                           [](const HostGpu* gpu) { return gpu->on_vfio; })
+                   ? Prospect::on_vfio
+                   : Prospect::never;
+    }
+
+    const HostGpu* vms_gpu() const // nullptr if no VM has one
+    {
+        const auto found = std::find_if(candidates_.begin(), candidates_.end(),
+                                        [](const HostGpu* gpu) { return is_a_vms(*gpu); });
+        return found == candidates_.end() ? nullptr : *found;
+    }
+
+    const std::vector<const HostGpu*>& candidates() const { return candidates_; }
+
+private:
+    // Drivers give each new GPU the lowest number that is free (nv_linux_add_device_locked of NVIDIA's
+    // driver, drm_minor_alloc of the kernel's).
+    bool can_come() const
+    {
+        std::set<unsigned> used;
+        std::size_t without_number = 0; // but with a driver, or one to be had
+        bool served = false;
+        for (const auto* gpu : candidates_) {
+            const auto ranks = ranks_of(*gpu, node_);
+            used.insert(ranks.begin(), ranks.end());
+            const bool has_driver = serves(*gpu, node_);
+            served = served || has_driver;
+            if (can_be_bound(*gpu) || (has_driver && ranks.empty())) ++without_number;
+        }
+        const auto rank = rank_of(node_);
+        if (!rank) return served || without_number > 0;
+        if (used.contains(*rank)) return true;
+        std::size_t free_below = 0;
+        for (unsigned number = 0; number < *rank; ++number) free_below += used.contains(number) ? 0 : 1;
+        return free_below < without_number;
+    }
+
+    const GpuNode& node_;
+    std::vector<const HostGpu*> candidates_;
+};
+
+std::string named(const WantedNode& wanted)
+{
+    return "'" + wanted.node.path + "' (" + wanted.from + ")";
+}
+
+Step step(Op op, std::string name)
+{
+    Step result;
+    result.op = op;
+    result.name = std::move(name);
+    return result;
+}
+
+bool can_be_created(NodeKind kind)
+{
+    return kind == NodeKind::nvidia_gpu || kind == NodeKind::nvidia_control ||
+           kind == NodeKind::nvidia_modeset || kind == NodeKind::nvidia_uvm ||
+           kind == NodeKind::nvidia_uvm_tools || kind == NodeKind::nvidia_cap;
+}
+
+class ContainerPlanner {
+public:
+    ContainerPlanner(Plan& plan, const NodeSituation& situation) : plan_(plan), situation_(situation) {}
+
+    void plan_nodes()
+    {
+        for (const auto& facts : situation_.nodes)
+            if (!facts.present) look_at(facts.wanted);
+        if (plan_.refused) return;
+        auto& steps = plan_.node_steps;
+        steps.insert(steps.end(), creates_.begin(), creates_.end());
+        steps.insert(steps.end(), waits_.begin(), waits_.end());
+    }
+
+private:
+    void look_at(const WantedNode& wanted)
+    {
+        const Prospects prospects(situation_, wanted.node);
+        switch (prospects.of_the_node()) {
+        case Prospect::taken_by_a_vm:
+            return refuse(wanted, *prospects.vms_gpu());
+        case Prospect::on_vfio:
+            plan_.warnings.push_back(
+                named(wanted) + " is not there: the GPU is on vfio-pci, where no container can use it; give "
+                                "it back to the host's driver, or let it be at boot");
+            return;
+        case Prospect::never:
+            plan_.warnings.push_back(named(wanted) + " is not there, and no GPU of this host can have it; "
+                                                     "correct the line");
+            return;
+        case Prospect::can_come:
+            return bring(wanted.node, prospects.candidates());
+        }
+    }
+
+    void refuse(const WantedNode& wanted, const HostGpu& gpu)
+    {
+        const auto text = named(wanted) + " cannot be there: the GPU '" + to_string(gpu.address) +
+                          "' is in use by " + describe(gpu.holders.front()) +
+                          "; stop it first, or take the line out of the container";
+        if (plan_.request.vmid == all_containers)
+            plan_.warnings.push_back(text);
+        else if (!plan_.refused)
+            plan_.refused = Refusal{Reason::in_use, text};
+    }
+
+    void bring(const GpuNode& node, const std::vector<const HostGpu*>& candidates)
+    {
+        if (node.is_nvidia()) {
+            load("nvidia");
+            if (node.kind == NodeKind::nvidia_uvm || node.kind == NodeKind::nvidia_uvm_tools)
+                load("nvidia-uvm");
+            if (node.kind == NodeKind::nvidia_modeset) load("nvidia-modeset");
+            if (situation_.nvidia_modprobe && can_be_created(node.kind))
+                creates_.push_back(step(Op::create, node.path));
+        } else {
+            for (const auto* gpu : candidates)
+                if (can_be_bound(*gpu) && !gpu->modalias.empty()) load(gpu->modalias);
+        }
+        waits_.push_back(step(Op::wait, node.path));
+    }
+
+    void load(const std::string& module)
+    {
+        std::string file = module; // the kernel spells a module with '_'
+        std::replace(file.begin(), file.end(), '-', '_');
+        if (situation_.modules.contains(file)) return;
+        for (const auto& planned : plan_.node_steps)
+            if (planned.name == module) return;
+        plan_.node_steps.push_back(step(Op::load, module));
+    }
+
+    Plan& plan_;
+    const NodeSituation& situation_;
+    std::vector<Step> creates_, waits_;
+};
+
+// Proxmox reads all of them before it calls the hook, so this is for a dry run and for the boot.
+void warn_of_wrong_lines(const LxcConfig& config, Plan& plan)
+{
+    for (const auto& device : config.devices)
+        if (device.start_error)
+            plan.warnings.push_back("'" + device.key + "' (line " + std::to_string(device.line) +
+                                    "): " + *device.start_error + "; Proxmox cannot start the container");
+}
+
+std::string number_text(unsigned major, unsigned minor)
+{
+    return std::to_string(major) + ":" + std::to_string(minor);
+}
+
+// Lines that allow a number which no driver has: of an earlier boot, most likely.
+std::string orphans(const LxcConfig& config, const KernelDevices& majors)
+{
+    std::string text;
+    for (const auto& allow : config.allowed)
+        if (!allow.everything && !allow.block && allow.major && majors.name_of(*allow.major).empty())
+            text += (text.empty() ? "; no driver has the number of " : ", ") + quote(allow.text) + " (line " +
+                    std::to_string(allow.line) + ")";
+    return text;
+}
+
+} // namespace
+
+std::vector<std::string> stale_number_warnings(const LxcConfig& config, const std::vector<NodeFacts>& nodes,
+                                               const KernelDevices& majors)
+{
+    std::vector<std::string> warnings;
+    for (const auto& facts : nodes) {
+        const auto& wanted = facts.wanted;
+        if (wanted.by_proxmox || !facts.present || !facts.number) continue;
+        const auto number = *facts.number;
+        const auto covers = [number](const LxcAllow& allow) {
+            return allow.covers_character(number.major, number.minor);
+        };
+        if (std::any_of(config.allowed.begin(), config.allowed.end(), covers)) continue;
+        const auto major = std::to_string(number.major);
+        warnings.push_back(named(wanted) + " has the number " + number_text(number.major, number.minor) +
+                           " on this host now, and the container may not open it: no "
+                           "'lxc.cgroup2.devices.allow' covers it" +
+                           orphans(config, majors) + "; write 'devN: " + wanted.node.path +
+                           "' instead of both lines, which follows the number, or 'lxc.cgroup2.devices."
+                           "allow: c " +
+                           major + ":* rwm'");
+    }
+    return warnings;
+}
+
+Plan make_container_plan(const Request& request, const LxcConfig& config, const NodeSituation& situation,
+                         const Settings& settings)
+{
+    Plan plan;
+    plan.request = request;
+    plan.guest = GuestKind::container;
+    plan.settings = settings;
+    plan.nodes = situation.nodes;
+    if (config.is_template || settings.strategy == Strategy::off) return plan;
+    warn_of_wrong_lines(config, plan);
+    ContainerPlanner(plan, situation).plan_nodes();
+    for (auto& warning : stale_number_warnings(config, situation.nodes, situation.majors))
+        plan.warnings.push_back(std::move(warning));
+    return plan;
+}
+
+} // namespace pvegpu

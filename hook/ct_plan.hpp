@@ -1,0 +1,22 @@
+// Which device nodes a container needs and what brings those that are missing. Pure.
+#pragma once
+
+#include "lxc_config.hpp"
+#include "node_facts.hpp"
+#include "plan.hpp"
+
+#include <string>
+#include <vector>
+
+namespace pvegpu {
+
+// Modules to load, nodes to make, nodes to wait for; refused where a VM has the GPU right now.
+Plan make_container_plan(const Request& request, const LxcConfig& config, const NodeSituation& situation,
+                         const Settings& settings);
+
+// Nodes that are mounted into the container while no lxc.cgroup2.devices.allow covers the number that they
+// have since this boot: each names the line to write instead.
+std::vector<std::string> stale_number_warnings(const LxcConfig& config, const std::vector<NodeFacts>& nodes,
+                                               const KernelDevices& majors);
+
+} // namespace pvegpu

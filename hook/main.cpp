@@ -1,0 +1,210 @@
+// pve-gpu-hook VMID PHASE, as Proxmox calls it.
+
+#include "ct_boot.hpp"
+#include "error.hpp"
+#include "harden_process.hpp"
+#include "linux_system.hpp"
+#include "phases.hpp"
+#include "recover_gpu.hpp"
+#include "text.hpp"
+#include "version.hpp"
+
+#include <array>
+#include <boost/program_options.hpp>
+#include <cstdio>
+#include <cstdlib>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace {
+
+using namespace pvegpu;
+namespace options = boost::program_options;
+
+constexpr int exit_usage = 2;
+
+constexpr const char* help_text =
+    "usage: pve-gpu-hook [--dry-run] [--json] [--root DIR] VMID PHASE\n"
+    "       pve-gpu-hook [--root DIR] --nodes\n"
+    "\n"
+    "Proxmox VE runs this as a guest's hookscript. At pre-start it frees the guest's GPU, resets its card,\n"
+    "takes it off the PCI bus, finds it again and leaves it on vfio-pci. For a container it loads the "
+    "driver\n"
+    "and makes the device nodes that the container names.\n"
+    "\n"
+    "  VMID        100 to 999999999\n"
+    "  PHASE       pre-start, post-start, pre-stop or post-stop\n"
+    "  --nodes     make the device nodes that the containers of this host name, as at boot\n"
+    "  --dry-run   print the plan and change nothing\n"
+    "  --json      print the plan or the report as JSON on standard output\n"
+    "  --root DIR  put DIR before every path that is read or written\n"
+    "  --help      print this\n"
+    "  --version   print the version\n"
+    "\n"
+    "Exit status: 0 done or nothing to do, 1 the start must not go on, 2 wrong usage.\n";
+
+struct Command {
+    Request request;
+    bool dry_run = false;
+    bool json = false;
+    std::string root;
+};
+
+std::optional<Phase> parse_phase(std::string_view text)
+{
+    for (const auto phase : {Phase::pre_start, Phase::post_start, Phase::pre_stop, Phase::post_stop})
+        if (to_string(phase) == text) return phase;
+    return std::nullopt;
+}
+
+std::optional<unsigned> parse_vmid(std::string_view text)
+{
+    constexpr unsigned lowest = 100;
+    constexpr unsigned highest = 999'999'999;
+    const auto number = parse_decimal(text);
+    if (text.starts_with('0') || !number || *number < lowest || *number > highest) return std::nullopt;
+    return number;
+}
+
+[[noreturn]] void exit_with_usage(const std::string& problem)
+{
+    std::fprintf(stderr,
+                 "pve-gpu-hook: %s\nusage: pve-gpu-hook [--dry-run] [--json] [--root DIR] VMID PHASE\n",
+                 printable(problem).c_str());
+    std::exit(exit_usage); // NOLINT(concurrency-mt-unsafe): there is one thread
+}
+
+options::variables_map parse_options(int argc, const char* const* argv)
+{
+    options::options_description known;
+    known.add_options()("help", "")("version", "")("dry-run", "")("json", "")("nodes", "")(
+        "root", options::value<std::string>())("words", options::value<std::vector<std::string>>());
+    options::positional_options_description words;
+    words.add("words", -1);
+    options::variables_map values;
+    using Style = options::command_line_style::style_t;
+    options::store(options::command_line_parser(argc, argv)
+                       .options(known)
+                       .positional(words)
+                       .style(Style::allow_long | Style::long_allow_next | Style::long_allow_adjacent)
+                       .run(),
+                   values);
+    return values;
+}
+
+// Not the live host: DIR comes from a variable that a script forgot to set.
+std::string root_of(const options::variables_map& values)
+{
+    if (values.count("root") == 0) return "";
+    auto root = values["root"].as<std::string>();
+    if (root.empty()) exit_with_usage("'--root' needs a directory");
+    return root;
+}
+
+Command command_from(const options::variables_map& values)
+{
+    const auto words = values.count("words") != 0 ? values["words"].as<std::vector<std::string>>()
+                                                  : std::vector<std::string>{};
+    if (words.size() != 2) exit_with_usage("it takes two arguments, a VMID and a phase");
+    const auto vmid = parse_vmid(words[0]);
+    if (!vmid) exit_with_usage("not a VMID: " + quote(words[0]));
+    const auto phase = parse_phase(words[1]);
+    if (!phase) exit_with_usage("not a phase: " + quote(words[1]));
+    const char* const node = std::getenv("PVE_MIGRATED_FROM"); // NOLINT(concurrency-mt-unsafe)
+    return {{*vmid, *phase, node != nullptr ? node : ""},
+            values.count("dry-run") != 0,
+            values.count("json") != 0,
+            root_of(values)};
+}
+
+void print_plan(const Plan& plan, bool json)
+{
+    if (json) {
+        std::fputs(plan_json(plan).c_str(), stdout);
+        return;
+    }
+    for (const auto& bus : plan.search) std::printf("rescan %s\n", to_string(bus).c_str());
+    for (const auto& step : plan.node_steps)
+        std::printf("%s %s\n", to_string(step.op).c_str(), step.target().c_str());
+    for (const auto& card : plan.cards)
+        for (const auto& step : card.steps)
+            std::printf("%s %s\n", to_string(step.op).c_str(), step.target().c_str());
+}
+
+// What cannot be planned is a plan that is refused: --json prints a document in any case.
+Plan plan_or_refusal(LinuxSystem& system, const Command& command)
+{
+    try {
+        if (command.request.phase == Phase::pre_start)
+            return plan_recovery(system, command.request, read_settings(system), system.wall_clock());
+        Plan plan; // the other phases go by what the start has noted, and only put things back
+        plan.request = command.request;
+        return plan;
+    } catch (const Error& error) {
+        Plan plan;
+        plan.request = command.request;
+        plan.refused = Refusal{error.reason(), error.what()};
+        return plan;
+    }
+}
+
+int dry_run(LinuxSystem& system, const Command& command)
+{
+    const auto plan = plan_or_refusal(system, command);
+    for (const auto& warning : plan.warnings) system.say(Severity::warning, warning);
+    if (plan.refused) system.say(Severity::error, plan.refused->detail);
+    print_plan(plan, command.json);
+    return plan.refused ? 1 : 0;
+}
+
+int recover(LinuxSystem& system, const Command& command)
+{
+    const auto report = run_phase(system, command.request);
+    if (command.json) std::fputs(report_json(report).c_str(), stdout);
+    return report.exit_status();
+}
+
+int act(const Command& command)
+{
+    LinuxSystem system("pve-gpu-hook", command.root);
+    if (!command.dry_run) system.log_for_guest(command.request.vmid);
+    try {
+        return command.dry_run ? dry_run(system, command) : recover(system, command);
+    } catch (const std::exception& error) {
+        system.say(Severity::error, error.what());
+        return 1;
+    }
+}
+
+int prepare_nodes(const options::variables_map& values)
+{
+    if (values.count("words") != 0 || values.count("dry-run") != 0 || values.count("json") != 0)
+        exit_with_usage("'--nodes' stands alone");
+    LinuxSystem system("pve-gpu-hook", root_of(values));
+    try {
+        prepare_nodes_at_boot(system);
+        return 0;
+    } catch (const std::exception& error) {
+        system.say(Severity::error, error.what());
+        return 1;
+    }
+}
+
+} // namespace
+
+int main(int argc, char** argv)
+{
+    harden_process();
+    try {
+        const auto values = parse_options(argc, argv);
+        if (values.count("help") != 0) return std::fputs(help_text, stdout) < 0 ? 1 : 0;
+        if (values.count("version") != 0) return std::printf("pve-gpu-hook %s\n", version) < 0 ? 1 : 0;
+        return values.count("nodes") != 0 ? prepare_nodes(values) : act(command_from(values));
+    } catch (const options::error& error) {
+        exit_with_usage(error.what());
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "pve-gpu-hook: %s\n", error.what());
+        return 1;
+    }
+}

@@ -1,0 +1,94 @@
+#include "passthrough.hpp"
+
+#include "error.hpp"
+
+#include <algorithm>
+#include <set>
+
+namespace pvegpu {
+namespace {
+
+Alternative match(const std::vector<HostSelector>& selectors, const std::vector<PciAddress>& all)
+{
+    Alternative alternative;
+    for (const auto& selector : selectors) {
+        const auto before = alternative.functions.size();
+        for (const auto& address : all)
+            if (selector.matches(to_string(address))) alternative.functions.push_back(address);
+        if (alternative.functions.size() == before) alternative.missing.push_back(selector);
+    }
+    return alternative;
+}
+
+[[noreturn]] void refuse(Reason reason, const HostPci& line, const std::string& text)
+{
+    throw Error(reason, "'" + line.key() + "' " + text);
+}
+
+std::vector<Alternative> mapped_alternatives(const HostPci& line, const PciMappings& mappings,
+                                             const std::string& node, const std::vector<PciAddress>& all)
+{
+    const auto* mapping = mappings.find(*line.mapping);
+    if (mapping == nullptr)
+        refuse(Reason::not_found, line,
+               "names the mapping '" + *line.mapping +
+                   "', which does not exist; see Datacenter > Resource Mappings");
+    std::vector<Alternative> alternatives;
+    for (const auto& device : devices_on_node(*mapping, node)) {
+        alternatives.push_back(match(device.paths, all));
+        alternatives.back().mapped = device;
+    }
+    if (alternatives.empty())
+        refuse(Reason::not_found, line,
+               "names the mapping '" + *line.mapping + "', which has no device on node '" + node + "'");
+    return alternatives;
+}
+
+PassedDevice resolve(const HostPci& line, const PciMappings& mappings, const std::string& node,
+                     const std::vector<PciAddress>& all)
+{
+    if (line.start_error) throw Error(Reason::invalid_config, *line.start_error);
+    PassedDevice device{line.key(), line.mapping, line.mdev, line.keep_driver, {}, 0};
+    device.alternatives =
+        line.mapping ? mapped_alternatives(line, mappings, node, all) : std::vector{match(line.hosts, all)};
+    return device;
+}
+
+bool none_in(const std::vector<PciAddress>& functions, const std::set<PciAddress>& used)
+{
+    return std::none_of(functions.begin(), functions.end(),
+                        [&](const PciAddress& address) { return used.contains(address); });
+}
+
+} // namespace
+
+std::vector<PassedDevice> resolve_hostpci(const GuestConfig& config, const PciMappings& mappings,
+                                          const std::string& node, const std::vector<PciAddress>& all)
+{
+    std::vector<PassedDevice> devices;
+    for (const auto& line : config.hostpci) devices.push_back(resolve(line, mappings, node, all));
+    return devices;
+}
+
+void choose_alternatives(std::vector<PassedDevice>& devices,
+                         const std::function<bool(const std::vector<PciAddress>&)>& is_free)
+{
+    std::set<PciAddress> used;
+    const auto use = [&used](const Alternative& taken) {
+        used.insert(taken.functions.begin(), taken.functions.end());
+    };
+    for (const auto& device : devices)
+        if (device.alternatives.size() == 1) use(device.taken());
+    for (auto& device : devices) {
+        if (device.alternatives.size() == 1) continue;
+        const auto found =
+            std::find_if(device.alternatives.begin(), device.alternatives.end(), [&](const auto& one) {
+                return !one.functions.empty() && none_in(one.functions, used) && is_free(one.functions);
+            });
+        if (found != device.alternatives.end())
+            device.chosen = static_cast<std::size_t>(found - device.alternatives.begin());
+        use(device.taken());
+    }
+}
+
+} // namespace pvegpu

@@ -1,0 +1,46 @@
+// From hostpci lines to the functions that Proxmox will pass. Pure.
+#pragma once
+
+#include "guest_config.hpp"
+#include "pci_address.hpp"
+#include "pci_mapping.hpp"
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace pvegpu {
+
+struct Alternative {
+    std::vector<PciAddress> functions; // in the order in which Proxmox passes them
+    std::vector<HostSelector> missing; // what no function of the host matches
+    std::optional<MappedDevice> mapped;
+};
+
+struct PassedDevice {
+    std::string key; // "hostpci0"
+    std::optional<std::string> mapping;
+    std::optional<std::string> mdev;
+    bool keep_driver = false;
+    std::vector<Alternative> alternatives; // one, but for a mapping with several entries of this node
+    std::size_t chosen = 0;
+
+    // Proxmox binds it to vfio-pci and gives it to the guest whole.
+    bool passed_whole() const { return !mdev && !keep_driver; }
+    const Alternative& taken() const { return alternatives.at(chosen); }
+};
+
+// The devices in the order of N. `all` is every function of the host in the order of addresses. Throws
+// Error(invalid_config) or Error(not_found) where Proxmox would refuse to start: both or neither of host and
+// mapping, an unknown mapping, a mapping without an entry of this node.
+std::vector<PassedDevice> resolve_hostpci(const GuestConfig& config, const PciMappings& mappings,
+                                          const std::string& node, const std::vector<PciAddress>& all);
+
+// Chooses as choose_hostpci_devices in qemu-server's PCI.pm: single entries are taken as they are; of several
+// the first one whose functions are free and not taken by another hostpciN of this guest. Nothing free: the
+// first, whose holder will be named.
+void choose_alternatives(std::vector<PassedDevice>& devices,
+                         const std::function<bool(const std::vector<PciAddress>&)>& is_free);
+
+} // namespace pvegpu

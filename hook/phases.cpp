@@ -1,0 +1,178 @@
+#include "phases.hpp"
+
+#include "chained_hook.hpp"
+#include "ct_inside.hpp"
+#include "guest_state.hpp"
+#include "node_state.hpp"
+#include "paths.hpp"
+#include "power.hpp"
+#include "read_topology.hpp"
+#include "recover_gpu.hpp"
+#include "return_to_host.hpp"
+
+#include <algorithm>
+
+namespace pvegpu {
+namespace {
+
+std::vector<Holder> current_holders(const System& system, const GuestState& state)
+{
+    std::vector<Function> functions;
+    for (const auto& known : state.functions)
+        if (auto function = read_function(system, known.address)) functions.push_back(std::move(*function));
+    std::vector<const Function*> pointers;
+    pointers.reserve(functions.size());
+    for (const auto& function : functions) pointers.push_back(&function);
+    constexpr unsigned nobody = 0; // the guest's own use counts here
+    return find_holders(system, pointers, nobody, system.wall_clock());
+}
+
+// A guest without notes is a container if it has a container's configuration.
+void look_at_container(System& system, Report& report)
+{
+    constexpr std::size_t pve_file_bytes = 1U << 20U; // the largest that pmxcfs keeps
+    constexpr Milliseconds pve_answers_within{10'000};
+    const unsigned vmid = report.plan.request.vmid;
+    const auto text = system.read_within(paths::ct_config(vmid), pve_file_bytes, pve_answers_within);
+    if (!text.done()) return;
+    report.plan.guest = GuestKind::container;
+    const auto wanted = wanted_nodes(parse_lxc_config(text.text));
+    if (wanted.empty()) return;
+    const auto inside = look_inside(system, vmid, wanted);
+    report.plan.warnings = inside_warnings(inside, nvidia_module_version(system));
+    if (!inside.seen)
+        report.plan.warnings.emplace_back(
+            "the container could not be looked into, so nobody knows whether it has its device nodes; see "
+            "'pve-gpu-install verify --ct " +
+            std::to_string(vmid) + "'");
+}
+
+// Looks, and changes nothing but our own notes.
+void post_start(System& system, Report& report)
+{
+    const unsigned vmid = report.plan.request.vmid;
+    auto state = read_guest_state(system, vmid);
+    system.remove_file(paths::claim(vmid));
+    if (!state) return look_at_container(system, report);
+    const auto holders = current_holders(system, *state);
+    const auto opened = std::find_if(holders.begin(), holders.end(),
+                                     [](const Holder& holder) { return holder.kind == Holder::Kind::vfio; });
+    if (opened == holders.end()) {
+        report.plan.warnings.emplace_back(
+            "the guest has started, and nothing has opened the GPU that was prepared for it; if it uses a "
+            "mapping, Proxmox has taken another of its devices");
+        return;
+    }
+    state->holder = opened->pid;
+    state->holder_program = opened->program;
+    system.replace_file(paths::guest_state(vmid), print_guest_state(*state));
+}
+
+// A card that falls asleep when QEMU lets go of it may not wake again (D3cold).
+void pre_stop(System& system, Report& report)
+{
+    const auto state = read_guest_state(system, report.plan.request.vmid);
+    if (!state) return;
+    for (const auto& setting : state->power) keep_awake(system, setting.path);
+}
+
+// systemd's own word; a host without systemd is not shutting down as far as anybody can tell.
+bool host_is_shutting_down(System& system)
+{
+    constexpr Milliseconds answers_within{5'000};
+    return system.run({"/bin/systemctl", "is-system-running"}, answers_within).text.starts_with("stopping");
+}
+
+void post_stop(System& system, Report& report)
+{
+    const unsigned vmid = report.plan.request.vmid;
+    const auto state = read_guest_state(system, vmid);
+    if (!state || host_is_shutting_down(system)) return;
+    if (const auto holders = current_holders(system, *state); !holders.empty()) {
+        report.plan.warnings.push_back("the GPU stays as it is: " + describe(holders.front()) +
+                                       " has it by now");
+        return;
+    }
+    return_to_host(system, *state, report);
+    system.remove_file(paths::claim(vmid));
+    system.remove_file(paths::guest_state(vmid));
+}
+
+void chained(System& system, const Report& report)
+{
+    const auto& request = report.plan.request;
+    run_chained_hook(system, request, read_settings(system).for_guest(request.vmid));
+}
+
+void ours(System& system, Report& report)
+{
+    switch (report.plan.request.phase) {
+    case Phase::pre_start:
+        report = recover_gpu(system, report.plan.request);
+        return;
+    case Phase::post_start:
+        post_start(system, report);
+        break;
+    case Phase::pre_stop:
+        pre_stop(system, report);
+        break;
+    case Phase::post_stop:
+        post_stop(system, report);
+        break;
+    }
+    report.outcome = report.plan.warnings.empty() ? RunOutcome::nothing_to_do : RunOutcome::warned;
+    for (const auto& warning : report.plan.warnings) system.say(Severity::warning, warning);
+}
+
+template <typename Part> bool succeeds(System& system, Report& report, Part part)
+{
+    try {
+        part(system, report);
+        return true;
+    } catch (const Error& error) {
+        report.outcome = RunOutcome::failed;
+        report.error += (report.error.empty() ? "" : "; ") + std::string(error.what());
+        system.say(Severity::error, error.what());
+        return false;
+    }
+}
+
+// The guest's other hook comes first at its start and last at its stop, so that each finds the GPU as it
+// would without us. What it has set up at the start it takes down at the stop, whatever becomes of our part.
+void run(System& system, Report& report)
+{
+    if (report.plan.request.phase == Phase::pre_start) {
+        if (succeeds(system, report, chained)) succeeds(system, report, ours);
+    } else {
+        succeeds(system, report, ours);
+        succeeds(system, report, chained);
+    }
+}
+
+void save_report(System& system, const Report& report)
+{
+    const auto& [vmid, phase, node] = report.plan.request;
+    try {
+        const auto json = report_json(report);
+        system.replace_file(paths::report(vmid), json);
+        system.replace_file(paths::report(vmid, to_string(phase)), json);
+    } catch (const Error& error) {
+        system.say(Severity::warning, std::string("the report is lost: ") + error.what());
+    }
+}
+
+} // namespace
+
+Report run_phase(System& system, const Request& request)
+{
+    Report report;
+    report.plan.request = request;
+    report.started = system.wall_clock();
+    const TimePoint begin = system.now();
+    run(system, report);
+    report.elapsed = std::chrono::duration_cast<Milliseconds>(system.now() - begin);
+    save_report(system, report);
+    return report;
+}
+
+} // namespace pvegpu

@@ -1,0 +1,302 @@
+#include "plan.hpp"
+
+#include "card_steps.hpp"
+#include "device_table.hpp"
+#include "remedy.hpp"
+
+#include <algorithm>
+#include <map>
+
+namespace pvegpu {
+namespace {
+
+// What another use of a device means for us.
+bool stops_the_start(const Holder& holder, const Plan& plan, bool named)
+{
+    if (holder.kind == Holder::Kind::usb)
+        return !named; // whoever names a USB controller wants what is plugged in
+    if (holder.kind != Holder::Kind::process || !named) return true;
+    return std::any_of(plan.cards.begin(), plan.cards.end(),
+                       [&](const CardPlan& card) { return card.find(holder.function) != nullptr; });
+}
+
+std::string key_of(const std::vector<PassedDevice>& devices, const PciAddress& address)
+{
+    for (const auto& device : devices) {
+        const auto& functions = device.taken().functions;
+        if (std::find(functions.begin(), functions.end(), address) != functions.end()) return device.key;
+    }
+    return "";
+}
+
+std::vector<const Holder*> holders_of(const Situation& situation, const PciAddress& address)
+{
+    std::vector<const Holder*> result;
+    for (const auto& holder : situation.holders)
+        if (holder.function == address) result.push_back(&holder);
+    return result;
+}
+
+CardPlan plan_functions(const Situation& situation, const Card& card)
+{
+    CardPlan plan;
+    plan.card = card;
+    if (card.port) plan.port = situation.topology.at(*card.port).config;
+    for (const auto& address : card.functions) {
+        const auto& function = situation.topology.at(address);
+        plan.functions.push_back({function, role_of(function), key_of(situation.devices, address),
+                                  situation.taken.contains(address), true});
+    }
+    return plan;
+}
+
+const PlannedFunction& gpu_of(const CardPlan& card)
+{
+    const auto named = [](const PlannedFunction& one) {
+        return one.role == Role::gpu && !one.hostpci.empty();
+    };
+    return *std::find_if(card.functions.begin(), card.functions.end(), named);
+}
+
+bool looks_dead(const CardPlan& card)
+{
+    const auto& config = gpu_of(card).facts.config;
+    return config && config->health != Health::alive;
+}
+
+// "auto": a working Function-Level Reset makes all of this needless, as long as the card answers.
+bool may_be_left_alone(const CardPlan& card)
+{
+    if (card.settings.strategy == Strategy::off) return true;
+    if (card.settings.strategy != Strategy::automatic || looks_dead(card)) return false;
+    const auto& gpu = gpu_of(card).facts;
+    return gpu.flr() && device_traits(gpu.vendor, gpu.device).flr != DeviceTraits::Flr::harmful;
+}
+
+// A companion that the host still uses, and that Proxmox will not take: a reset of the whole card would hit
+// it.
+void spare_busy_companions(const Situation& situation, CardPlan& card, std::vector<std::string>& warnings)
+{
+    bool busy = false;
+    for (auto& function : card.functions) {
+        if (function.to_vfio) continue;
+        const auto holders = holders_of(situation, function.address());
+        if (holders.empty()) continue;
+        busy = true;
+        warnings.push_back("'" + to_string(function.address()) + "' on the GPU's card is used by " +
+                           describe(*holders.front()) +
+                           ", so the card cannot be reset as a whole; pass it to the guest too (hostpci), or "
+                           "stop using it on the host");
+    }
+    if (busy)
+        for (auto& function : card.functions)
+            function.cycled = function.role == Role::gpu && function.to_vfio;
+}
+
+void refuse(Plan& plan, Reason reason, std::string detail)
+{
+    if (!plan.refused) plan.refused = Refusal{reason, std::move(detail)};
+}
+
+void refuse_virtual_functions(Plan& plan)
+{
+    for (const auto& card : plan.cards)
+        for (const auto& function : card.functions)
+            if (function.facts.virtual_functions > 0)
+                refuse(plan, Reason::sriov_parent,
+                       "'" + to_string(function.address()) + "' has virtual functions (" +
+                           std::to_string(function.facts.virtual_functions) +
+                           "), which removing it would destroy; pass one of those to the guest, or write 0 "
+                           "to its "
+                           "sriov_numvfs first");
+}
+
+void refuse_held(const Situation& situation, Plan& plan)
+{
+    for (const auto& holder : situation.holders) {
+        if (!situation.taken.contains(holder.function)) continue;
+        if (!stops_the_start(holder, plan, !key_of(situation.devices, holder.function).empty())) continue;
+        refuse(plan, Reason::in_use, in_use_message(holder));
+    }
+}
+
+void refuse_stuck_writer(const Situation& situation, Plan& plan)
+{
+    for (const auto& writer : situation.writers)
+        if (writer.stuck)
+            refuse(plan, Reason::stuck_writer,
+                   "pid " + std::to_string(writer.pid) + " (" + writer.program +
+                       ") is stuck in the kernel's '" + writer.where +
+                       "' waiting for a VM to release its device; stop that VM, else the host has to be "
+                       "rebooted");
+}
+
+void refuse_mismatched_mapping(const Situation& situation, Plan& plan)
+{
+    for (const auto& reason : situation.mapping_mismatches)
+        refuse(plan, Reason::invalid_config,
+               reason + "; Proxmox will not start the guest until it is corrected under Datacenter > "
+                        "Resource Mappings");
+}
+
+// As parse_hostpci_devices in qemu-server's PCI.pm.
+void refuse_double_device(const Situation& situation, Plan& plan)
+{
+    std::map<PciAddress, std::string> seen;
+    for (const auto& device : situation.devices)
+        for (const auto& address : device.taken().functions) {
+            const auto [first, added] = seen.emplace(address, device.key);
+            if (!added)
+                refuse(plan, Reason::invalid_config,
+                       "'" + to_string(address) + "' is named by '" + first->second + "' and by '" +
+                           device.key + "'; Proxmox will not start the guest until one of them is taken out");
+        }
+}
+
+void refuse_unknown_device(const Situation& situation, Plan& plan)
+{
+    if (!situation.search.empty()) return;
+    for (const auto& device : situation.devices)
+        for (const auto& selector : device.taken().missing)
+            if (device.passed_whole() && !situation.cards.empty())
+                refuse(plan, Reason::not_found,
+                       "'" + device.key + "' names '" + selector.text +
+                           "', and there is no such PCI device on this host");
+}
+
+void warn_of_idle_neighbours(const Situation& situation, Plan& plan)
+{
+    for (const auto& address : situation.taken) {
+        const bool named = !key_of(situation.devices, address).empty();
+        const bool on_card = std::any_of(plan.cards.begin(), plan.cards.end(),
+                                         [&](const CardPlan& card) { return card.find(address) != nullptr; });
+        if (!named && !on_card)
+            plan.warnings.push_back(
+                "'" + to_string(address) +
+                "' shares an IOMMU group with the guest's devices; Proxmox will take it from "
+                "the host too");
+    }
+}
+
+void plan_card(const Situation& situation, const Card& card, const SettingsFile& settings, Plan& plan)
+{
+    CardPlan planned = plan_functions(situation, card);
+    const auto& gpu = gpu_of(planned).facts;
+    planned.settings = settings.for_device(situation.request.vmid, device_id(gpu));
+    if (!card.port)
+        plan.warnings.push_back("the card of '" + to_string(gpu.address) +
+                                "' is left to Proxmox: " + card.left_alone_because);
+    else if (!may_be_left_alone(planned))
+        spare_busy_companions(situation, planned, plan.warnings);
+    plan.cards.push_back(std::move(planned));
+}
+
+void plan_steps(const Situation& situation, Plan& plan)
+{
+    for (auto& card : plan.cards) {
+        if (!card.card.port || may_be_left_alone(card)) continue;
+        CardSteps steps = steps_for(card, situation);
+        card.steps = std::move(steps.first);
+        card.second_rung = std::move(steps.second);
+        plan.warnings.insert(plan.warnings.end(), steps.warnings.begin(), steps.warnings.end());
+    }
+}
+
+bool cycles_something(const Plan& plan)
+{
+    return std::any_of(plan.cards.begin(), plan.cards.end(),
+                       [](const CardPlan& card) { return !card.steps.empty(); });
+}
+
+} // namespace
+
+std::string to_string(Op op)
+{
+    switch (op) {
+    case Op::wake:
+        return "wake";
+    case Op::unbind:
+        return "unbind";
+    case Op::reset:
+        return "reset";
+    case Op::remove:
+        return "remove";
+    case Op::rescan:
+        return "rescan";
+    case Op::bind:
+        return "bind";
+    case Op::verify:
+        return "verify";
+    case Op::load:
+        return "load";
+    case Op::create:
+        return "create";
+    case Op::wait:
+        break;
+    }
+    return "wait";
+}
+
+std::string to_string(Phase phase)
+{
+    switch (phase) {
+    case Phase::pre_start:
+        return "pre-start";
+    case Phase::post_start:
+        return "post-start";
+    case Phase::pre_stop:
+        return "pre-stop";
+    case Phase::post_stop:
+        break;
+    }
+    return "post-stop";
+}
+
+std::string Step::target() const
+{
+    if (op == Op::load || op == Op::create || op == Op::wait) return name;
+    return op == Op::rescan ? to_string(bus) : to_string(function);
+}
+
+const PlannedFunction* CardPlan::find(const PciAddress& address) const
+{
+    const auto found = std::find_if(functions.begin(), functions.end(),
+                                    [&](const PlannedFunction& one) { return one.address() == address; });
+    return found == functions.end() ? nullptr : &*found;
+}
+
+bool Plan::nothing_to_do() const
+{
+    return !refused && search.empty() && !cycles_something(*this);
+}
+
+Plan make_plan(const Situation& situation, const SettingsFile& settings)
+{
+    Plan plan;
+    plan.request = situation.request;
+    plan.guest = situation.guest;
+    plan.warnings = situation.warnings;
+    plan.devices = situation.devices;
+    plan.search = situation.search;
+    plan.settings = settings.for_guest(situation.request.vmid);
+    if (plan.settings.strategy == Strategy::off) plan.search.clear();
+    for (const auto& card : situation.cards) plan_card(situation, card, settings, plan);
+    plan_steps(situation, plan);
+    if (!cycles_something(plan) && plan.search.empty()) return plan;
+    plan.others_at_work =
+        !situation.writers.empty() && std::none_of(situation.writers.begin(), situation.writers.end(),
+                                                   [](const PciWriter& writer) { return writer.stuck; });
+    refuse_stuck_writer(situation, plan);
+    if (!cycles_something(plan)) return plan; // a search waits for the same lock of the kernel
+    refuse_unknown_device(situation, plan);
+    refuse_double_device(situation, plan);
+    refuse_mismatched_mapping(situation, plan);
+    refuse_virtual_functions(plan);
+    refuse_held(situation, plan);
+    if (!plan.refused) warn_of_idle_neighbours(situation, plan);
+    if (plan.refused)
+        for (auto& card : plan.cards) card.steps.clear(), card.second_rung.clear();
+    return plan;
+}
+
+} // namespace pvegpu

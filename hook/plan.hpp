@@ -1,0 +1,89 @@
+// What will be done, decided from what is known. Pure: nothing here can look at the machine or change it.
+#pragma once
+
+#include "error.hpp"
+#include "node_facts.hpp"
+#include "settings.hpp"
+#include "situation.hpp"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace pvegpu {
+
+enum class Op {
+    wake,
+    unbind,
+    reset,
+    remove,
+    rescan,
+    bind,
+    verify,
+    load,   // a kernel module, for a container
+    create, // a device node of the host, for a container
+    wait    // for one
+};
+std::string to_string(Op op);
+
+enum class ResetBy {
+    reset_subordinate, // the kernel resets everything below the port, saves and restores it, honours quirks
+    bridge_control,    // we set the secondary bus reset bit of the port; nothing may be left below it
+    function           // the function's own reset file
+};
+
+struct Step {
+    Op op = Op::wake;
+    PciAddress function; // the target of every op but rescan
+    PciBus bus;          // the target of rescan
+    ResetBy by = ResetBy::reset_subordinate;
+    std::string name = {}; // of the module or the node
+
+    std::string target() const; // "0000:03:00.0", "0000:03", "nvidia-uvm" or "/dev/nvidia0"
+};
+
+struct PlannedFunction {
+    Function facts; // as they were before anything was done
+    Role role = Role::neighbour;
+    std::string hostpci; // the key that names it; empty if the guest did not ask for it
+    bool to_vfio = false;
+    bool cycled = true; // false: it is busy and stays as it is
+
+    const PciAddress& address() const { return facts.address; }
+};
+
+struct CardPlan {
+    Card card;
+    std::optional<ConfigSpace> port; // as the card's port was; nothing without a port
+    std::vector<PlannedFunction> functions;
+    Settings settings; // of this guest and this GPU
+    std::vector<Step> steps;
+    std::vector<Step> second_rung; // if the first does not bring the card back
+
+    const PlannedFunction* find(const PciAddress& address) const;
+};
+
+struct Refusal {
+    Reason reason = Reason::in_use;
+    std::string detail; // says what to do
+};
+
+struct Plan {
+    Request request;
+    GuestKind guest = GuestKind::vm;
+    std::optional<Refusal> refused;
+    std::vector<std::string> warnings;
+    std::vector<PassedDevice> devices;
+    std::vector<CardPlan> cards;
+    std::vector<PciBus> search;   // rescanned first; then everything is read again
+    bool others_at_work = false;  // on the PCI bus, and not stuck: waited for; then everything is read again
+    Settings settings;            // of this guest
+    std::vector<NodeFacts> nodes; // of a container, with the steps that bring those that are missing
+    std::vector<Step> node_steps;
+
+    bool nothing_to_do() const; // no step, no search, no refusal
+};
+
+Plan make_plan(const Situation& situation, const SettingsFile& settings);
+
+} // namespace pvegpu

@@ -1,0 +1,19 @@
+// Keeping a card and the ports above it from sleeping, and giving the settings back.
+#pragma once
+
+#include "guest_state.hpp"
+#include "system.hpp"
+
+#include <string>
+#include <vector>
+
+namespace pvegpu {
+
+// `path` is a function's power/control or d3cold_allowed. Nothing is written where it is awake already.
+// Throws Error(stuck_write).
+void keep_awake(System& system, const std::string& path);
+
+// Writes the texts back, but for files that another guest with a running card still needs.
+void restore_power(System& system, const GuestState& state);
+
+} // namespace pvegpu

@@ -1,0 +1,16 @@
+// One card from its plan to its verification, with the second rung if the first did not help.
+#pragma once
+
+#include "plan.hpp"
+#include "report.hpp"
+#include "writes.hpp"
+
+#include <vector>
+
+namespace pvegpu {
+
+// Appends every step to `reports` as it goes. Throws Error as the steps do, Error(failed) with what is wrong
+// when the card is not usable in the end, and Error(needs_power_cycle) when it does not even answer.
+void recover_card(const Run& run, const Plan& plan, const CardPlan& card, std::vector<StepReport>& reports);
+
+} // namespace pvegpu

@@ -1,0 +1,187 @@
+#include "report.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <ctime>
+#include <nlohmann/json.hpp>
+
+namespace pvegpu {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+template <typename List> Json addresses(const List& list)
+{
+    Json result = Json::array();
+    for (const auto& address : list) result.push_back(to_string(address));
+    return result;
+}
+
+template <typename Value> Json or_null(const std::optional<Value>& value)
+{
+    return value ? Json(*value) : Json(nullptr);
+}
+
+std::string hex_class(std::uint32_t class_code)
+{
+    std::array<char, 16> text{};
+    std::snprintf(text.data(), text.size(), "0x%06x", class_code);
+    return text.data();
+}
+
+Json hostpci_json(const PassedDevice& device)
+{
+    return {{"key", device.key},
+            {"host", addresses(device.taken().functions)},
+            {"mapping", or_null(device.mapping)},
+            {"mdev", or_null(device.mdev)},
+            {"driver", device.keep_driver ? "keep" : "vfio"}};
+}
+
+Json function_json(const PlannedFunction& function)
+{
+    const auto& facts = function.facts;
+    return {{"address", to_string(facts.address)},
+            {"id", device_id(facts)},
+            {"class", hex_class(facts.class_code)},
+            {"role", to_string(function.role)},
+            {"hostpci", function.hostpci.empty() ? Json(nullptr) : Json(function.hostpci)},
+            {"driver", facts.driver.empty() ? Json(nullptr) : Json(facts.driver)},
+            {"iommu_group", facts.iommu_group ? addresses(facts.group_members) : Json(nullptr)},
+            {"flr", facts.flr()},
+            {"reset_methods", facts.reset_methods}};
+}
+
+Json card_json(const CardPlan& card)
+{
+    Json functions = Json::array();
+    for (const auto& function : card.functions) functions.push_back(function_json(function));
+    return {{"port", card.card.port ? Json(to_string(*card.card.port)) : Json(nullptr)},
+            {"functions", functions}};
+}
+
+Json node_json(const NodeFacts& node)
+{
+    Json number = nullptr;
+    if (node.number) number = std::to_string(node.number->major) + ":" + std::to_string(node.number->minor);
+    return {{"path", node.wanted.node.path},
+            {"from", node.wanted.from},
+            {"present", node.present},
+            {"number", number}};
+}
+
+Json refused_json(const std::optional<Refusal>& refused)
+{
+    if (!refused) return nullptr;
+    return {{"reason", to_string(refused->reason)}, {"detail", refused->detail}};
+}
+
+Json step_json(const Step& step)
+{
+    return {{"op", to_string(step.op)}, {"target", step.target()}};
+}
+
+Json head(const Plan& plan, std::string_view schema)
+{
+    Json json{{"schema", schema},
+              {"vmid", plan.request.vmid},
+              {"guest", plan.guest == GuestKind::vm ? "vm" : "ct"},
+              {"phase", to_string(plan.request.phase)},
+              {"refused", refused_json(plan.refused)},
+              {"warnings", plan.warnings}};
+    auto& devices = json[plan.guest == GuestKind::vm ? "hostpci" : "nodes"] = Json::array();
+    for (const auto& device : plan.devices) devices.push_back(hostpci_json(device));
+    for (const auto& node : plan.nodes) devices.push_back(node_json(node));
+    auto& cards = json["cards"] = Json::array();
+    for (const auto& card : plan.cards) cards.push_back(card_json(card));
+    return json;
+}
+
+std::string name_of(StepResult result)
+{
+    switch (result) {
+    case StepResult::done:
+        return "done";
+    case StepResult::refused:
+        return "refused";
+    case StepResult::timed_out:
+        return "timed-out";
+    case StepResult::skipped:
+        return "skipped";
+    case StepResult::not_reached:
+        break;
+    }
+    return "not-reached";
+}
+
+// Text from a device or a file may be no UTF-8; it is shown with replacements rather than not at all.
+std::string print(const Json& json)
+{
+    return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+} // namespace
+
+std::string to_string(RunOutcome outcome)
+{
+    switch (outcome) {
+    case RunOutcome::recovered:
+        return "recovered";
+    case RunOutcome::nothing_to_do:
+        return "nothing-to-do";
+    case RunOutcome::warned:
+        return "warned";
+    case RunOutcome::refused:
+        return "refused";
+    case RunOutcome::failed:
+        break;
+    }
+    return "failed";
+}
+
+int Report::exit_status() const
+{
+    return outcome == RunOutcome::refused || outcome == RunOutcome::failed ? 1 : 0;
+}
+
+std::string plan_json(const Plan& plan)
+{
+    Json json = head(plan, "pve-gpu-hook/plan/1");
+    auto& steps = json["steps"] = Json::array();
+    for (const auto& bus : plan.search) steps.push_back(step_json({Op::rescan, {}, bus, {}}));
+    for (const auto& step : plan.node_steps) steps.push_back(step_json(step));
+    for (const auto& card : plan.cards)
+        for (const auto& step : card.steps) steps.push_back(step_json(step));
+    return print(json);
+}
+
+std::string report_json(const Report& report)
+{
+    Json json = head(report.plan, "pve-gpu-hook/report/1");
+    json["outcome"] = to_string(report.outcome);
+    json["error"] = report.error.empty() ? Json(nullptr) : Json(report.error);
+    json["started"] = rfc3339(report.started);
+    json["elapsed_ms"] = report.elapsed.count();
+    auto& steps = json["steps"] = Json::array();
+    for (const auto& one : report.steps) {
+        Json step = step_json(one.step);
+        step["result"] = name_of(one.result);
+        step["elapsed_ms"] = one.elapsed.count();
+        step["detail"] = one.detail;
+        steps.push_back(std::move(step));
+    }
+    return print(json);
+}
+
+std::string rfc3339(std::int64_t seconds_since_1970)
+{
+    const auto when = static_cast<time_t>(seconds_since_1970);
+    tm parts{};
+    gmtime_r(&when, &parts);
+    std::array<char, 32> text{};
+    strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts);
+    return text.data();
+}
+
+} // namespace pvegpu

@@ -1,0 +1,154 @@
+#include "verify.hpp"
+
+#include <algorithm>
+
+namespace pvegpu {
+namespace {
+
+// What the guest does not get cannot keep it from starting.
+class Findings {
+public:
+    explicit Findings(const PlannedFunction& function)
+        : name_("'" + to_string(function.address()) + "' "), guest_gets_it_(function.to_vfio)
+    {
+    }
+
+    void fatal(bool found, const std::string& text) { add(found, true, text); }
+    void warning(bool found, const std::string& text) { add(found, false, text); }
+    std::vector<Difference> take() { return std::move(list_); }
+
+private:
+    void add(bool found, bool is_fatal, const std::string& text)
+    {
+        if (found) list_.push_back({is_fatal && guest_gets_it_, name_ + text});
+    }
+
+    std::string name_;
+    bool guest_gets_it_;
+    std::vector<Difference> list_;
+};
+
+const Bar* find_bar(const std::vector<Bar>& bars, unsigned index)
+{
+    const auto found =
+        std::find_if(bars.begin(), bars.end(), [&](const Bar& bar) { return bar.index == index; });
+    return found == bars.end() ? nullptr : &*found;
+}
+
+std::string size_text(std::uint64_t bytes)
+{
+    return std::to_string(bytes >> 20U) + " MiB";
+}
+
+void compare_bars(const std::vector<Bar>& before, const std::vector<Bar>& now, Findings& findings)
+{
+    for (const auto& bar : before) {
+        const auto* other = find_bar(now, bar.index);
+        const auto name = "BAR " + std::to_string(bar.index);
+        const bool lost = bar.assigned && (other == nullptr || !other->assigned);
+        if (bar.io) {
+            findings.warning(lost, "has lost the I/O ports of " + name +
+                                       "; drivers of modern cards do not use them");
+            continue;
+        }
+        findings.fatal(lost, "has no memory for " + name +
+                                 "; switch on 'above 4G decoding' in the firmware or boot with pci=realloc");
+        findings.warning(!lost && other != nullptr && other->size < bar.size,
+                         name + " is " + size_text(other != nullptr ? other->size : 0) + " instead of " +
+                             size_text(bar.size) + "; the guest may run slower until the host is rebooted");
+    }
+}
+
+// The kernel shows nothing at all of a BAR that it has found no room for; the register still tells that it
+// exists.
+void look_for_lost_bars(const Function& now, Findings& findings)
+{
+    if (!now.config || now.config->health != Health::alive) return;
+    for (unsigned index = 0; index < 6; ++index) {
+        const auto* bar = find_bar(now.bars, index);
+        const bool exists = (now.config->memory_bars >> index & 1U) != 0;
+        findings.fatal(exists && (bar == nullptr || !bar->assigned),
+                       "has no memory for BAR " + std::to_string(index) +
+                           "; switch on 'above 4G decoding' in the firmware or boot with pci=realloc");
+    }
+    const bool any =
+        std::any_of(now.bars.begin(), now.bars.end(), [](const Bar& bar) { return bar.assigned && !bar.io; });
+    findings.fatal(
+        role_of(now) != Role::neighbour && !any,
+        "has no memory at all; switch on 'above 4G decoding' in the firmware or boot with pci=realloc");
+}
+
+bool contains(const std::vector<PciAddress>& addresses, const PciAddress& address)
+{
+    return std::find(addresses.begin(), addresses.end(), address) != addresses.end();
+}
+
+void compare_groups(const CardPlan& card, const Function& before, const Function& now, Findings& findings)
+{
+    findings.fatal(before.iommu_group && !now.iommu_group, "has no IOMMU group any more; reboot the host");
+    for (const auto& member : now.group_members) {
+        const bool ours = card.card.has(member) || contains(card.card.switches, member);
+        findings.fatal(!ours && !contains(before.group_members, member),
+                       "is now in one IOMMU group with '" + to_string(member) +
+                           "', which Proxmox would take from the host; reboot the host");
+    }
+    for (const auto& member : before.group_members)
+        findings.warning(!contains(now.group_members, member),
+                         "no longer shares its IOMMU group with '" + to_string(member) + "'");
+}
+
+void compare_identity(const Function& before, const Function& now, Findings& findings)
+{
+    findings.fatal(device_id(now) != device_id(before) || subsystem_id(now) != subsystem_id(before),
+                   "came back as " + device_id(now) + " (" + subsystem_id(now) + ") instead of " +
+                       device_id(before) + " (" + subsystem_id(before) + "); switch the host off and on");
+    findings.fatal(!now.config, "does not let its configuration space be read; switch the host off and on");
+    findings.fatal(now.config && now.config->health != Health::alive,
+                   "answers nothing but ones; it needs a power cycle: switch the host off and on");
+}
+
+} // namespace
+
+std::vector<Difference> compare(const CardPlan& card, const PlannedFunction& before,
+                                const std::optional<Function>& now)
+{
+    Findings findings(before);
+    findings.fatal(!now, "did not come back; switch the host off and on");
+    if (!now) return findings.take();
+    compare_identity(before.facts, *now, findings);
+    compare_bars(before.facts.bars, now->bars, findings);
+    look_for_lost_bars(*now, findings);
+    compare_groups(card, before.facts, *now, findings);
+    findings.fatal(before.to_vfio && now->driver != "vfio-pci",
+                   "is bound to '" + now->driver + "' and not to 'vfio-pci'; see the kernel's log (dmesg)");
+    return findings.take();
+}
+
+std::optional<Difference> compare_link(const PciAddress& port, const std::optional<ConfigSpace>& before,
+                                       const std::optional<ConfigSpace>& now)
+{
+    if (!before || !now || before->link_width == 0 || now->link_width >= before->link_width)
+        return std::nullopt;
+    return Difference{false, "the link of port '" + to_string(port) + "' has " +
+                                 std::to_string(now->link_width) + " lanes instead of " +
+                                 std::to_string(before->link_width) +
+                                 "; a power cycle of the host usually brings the others back"};
+}
+
+std::optional<Difference> compare_mapping(const Plan& plan, const Function& now)
+{
+    for (const auto& device : plan.devices) {
+        const auto& taken = device.taken();
+        if (!taken.mapped || taken.functions.empty() || taken.functions.front() != now.address) continue;
+        const auto wanted = taken.mapped->iommu_group;
+        if (!wanted || wanted == now.iommu_group) continue;
+        return Difference{
+            true, "'" + to_string(now.address) + "' is now in IOMMU group " +
+                      (now.iommu_group ? std::to_string(*now.iommu_group) : "none") + ", and the mapping '" +
+                      device.mapping.value_or("") + "' says " + std::to_string(*wanted) +
+                      "; correct it under Datacenter > Resource Mappings, then start the guest again"};
+    }
+    return std::nullopt;
+}
+
+} // namespace pvegpu

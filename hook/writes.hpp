@@ -1,0 +1,35 @@
+// Writes to sysfs as the steps make them: bounded, repeated where the kernel says "later", never believed.
+#pragma once
+
+#include "deadline.hpp"
+#include "journal.hpp"
+#include "settings.hpp"
+#include "system.hpp"
+
+#include <string>
+#include <string_view>
+
+namespace pvegpu {
+
+// What every step of a run needs.
+struct Run {
+    System& system;
+    Journal& journal;
+    Deadline deadline;
+    unsigned vmid;
+    std::vector<std::string>& warnings;
+
+    void warn(const std::string& text) const;
+};
+
+// Does not return a write that is still running: throws Error(stuck_write), which names the child and where
+// the kernel holds it. A refusal with EAGAIN or EBUSY is tried again `retries` times.
+Outcome write_checked(const Run& run, const std::string& path, std::string_view text, Milliseconds timeout,
+                      unsigned retries);
+
+[[noreturn]] void throw_stuck(const Outcome& outcome, const std::string& path);
+
+// Lets a minimum time of a standard pass.
+void let_pass(const Run& run, Milliseconds time);
+
+} // namespace pvegpu

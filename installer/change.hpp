@@ -1,0 +1,48 @@
+// One thing that the installer does, with its reason and its inverse.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace pvegpu {
+
+// What a program does to a guest. Proxmox can have made the change and still end with an error, and the other
+// way round: so the guest's config is looked at.
+struct HookscriptChange {
+    unsigned vmid = 0;
+    bool container = false;
+    std::string before; // the volume; empty: none
+    std::string after;
+};
+
+struct Change {
+    enum class Kind { file, link, program };
+
+    Kind kind = Kind::file;
+    std::string path;                  // of a file or a link
+    std::optional<std::string> before; // a file's text, or where a link pointed; nothing: it was not there
+    std::optional<std::string> after;  // the same; nothing: it is removed
+    bool for_root_only = false;        // a file of our own state
+    std::vector<std::string> argv;     // of a program
+    std::vector<std::string> undo;     // the program that takes it back; empty: there is nothing to take back
+    std::optional<HookscriptChange> hookscript; // of a program that changes one
+    std::string reason;
+    std::string hint; // what to do if it fails
+
+    // A program that makes something out of files, not one that changes a guest: it is its own inverse, once
+    // the files are as they were.
+    bool rebuilds() const { return kind == Kind::program && undo == argv; }
+};
+
+Change file_change(std::string path, std::optional<std::string> before, std::optional<std::string> after,
+                   std::string reason);
+// `qm set` or `pct set`, with its inverse.
+Change hookscript_change(HookscriptChange what, std::string reason);
+Change link_change(std::string path, std::optional<std::string> before, std::optional<std::string> after,
+                   std::string reason);
+
+std::string describe(const Change& change);      // "write '/etc/x'", "run 'qm set 101 ...'"
+std::string describe_undo(const Change& change); // "remove '/etc/x'"
+
+} // namespace pvegpu

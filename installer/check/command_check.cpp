@@ -1,0 +1,76 @@
+// pve-gpu-install check
+#include "commands.hpp"
+#include "error.hpp"
+#include "facts.hpp"
+#include "known_messages.hpp"
+#include "paths.hpp"
+#include "report_html.hpp"
+#include "show_checks.hpp"
+#include "text.hpp"
+
+#include <array>
+#include <ctime>
+
+namespace pvegpu {
+namespace {
+
+constexpr mode_t mode_of_report = 0644; // it is made to be given away
+
+std::string time_text(std::int64_t wall_clock)
+{
+    const auto when = static_cast<std::time_t>(wall_clock);
+    std::tm parts{};
+    gmtime_r(&when, &parts);
+    std::array<char, 64> text{};
+    std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M UTC", &parts);
+    return text.data();
+}
+
+int explain_text(Session& session)
+{
+    const auto answer = explain(session.options.explain);
+    session.console.print(answer.empty()
+                              ? "nothing is known of this text; 'pve-gpu-install check --list' prints the "
+                                "messages that are known\n"
+                              : answer);
+    return exit_done;
+}
+
+void require_guests(const CheckFacts& facts, const std::vector<unsigned>& vms)
+{
+    for (const auto vmid : vms)
+        if (facts.pve_problem.empty() && facts.survey.find(vmid) == nullptr)
+            throw Error(Reason::not_found,
+                        "there is no VM " + std::to_string(vmid) + " on this node; see 'qm list'");
+}
+
+void write_report(Session& session, const CheckFacts& facts, const Findings& findings)
+{
+    const auto& options = session.options;
+    if (options.html.empty()) return;
+    session.system.install_file(
+        options.html, report_html(facts, findings, {options.full, time_text(session.system.wall_clock())}),
+        mode_of_report);
+    if (!options.dry_run) session.console.progress("the report is in " + quote(options.html));
+}
+
+} // namespace
+
+int check(Session& session)
+{
+    const auto& options = session.options;
+    if (!options.explain.empty()) return explain_text(session);
+    if (options.list) {
+        session.console.print(checks_list());
+        return exit_done;
+    }
+    const auto facts = read_check_facts(session.system, session.system.wall_clock());
+    require_guests(facts, options.vms);
+    const auto findings = narrowed(run_checks(facts), options.vms);
+    session.console.print(options.json ? findings_json(findings)
+                                       : print_findings(findings, session.console.colours()));
+    write_report(session, facts, findings);
+    return worst(findings) == Verdict::error ? exit_failed : exit_done;
+}
+
+} // namespace pvegpu

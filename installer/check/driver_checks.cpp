@@ -1,0 +1,207 @@
+// Who gets the card at boot: modules, their order, ids, blacklists, the screen.
+#include "check_families.hpp"
+#include "module_aliases.hpp"
+#include "opinions.hpp"
+#include "paths.hpp"
+
+#include <algorithm>
+
+namespace pvegpu {
+namespace {
+
+bool names(const std::vector<std::string>& list, std::string_view module)
+{
+    return std::find(list.begin(), list.end(), module) != list.end();
+}
+
+bool kept_away(const CheckFacts& facts, const std::string& module)
+{
+    return waits_for_vfio(facts.modprobe, module) || is_blacklisted(facts.modprobe, module);
+}
+
+std::string install_for(const SurveyedFunction& function)
+{
+    return "pve-gpu-install --vm " + std::to_string(function.vmids.front());
+}
+
+Finding order_of(const CheckFacts& facts, const SurveyedFunction& function)
+{
+    const auto subject = to_string(function.facts.address);
+    const auto& driver = function.facts.driver;
+    std::vector<std::string> free;
+    for (const auto& module : function.modules)
+        if (!kept_away(facts, module)) free.push_back(module);
+    const auto now = "its driver now is " + (driver.empty() ? "none" : quote(driver));
+    if (function.driver_can_be_kept_away)
+        return about(subject, function.vmids, Verdict::warning, now + ", not vfio-pci",
+                     {install_for(function) + ", then reboot", true});
+    if (!free.empty())
+        return about(subject, function.vmids, Verdict::warning,
+                     "no line in /etc/modprobe.d has vfio-pci before " + quote(join(free, "', '")) + "; " +
+                         now,
+                     {install_for(function), true});
+    return about(subject, function.vmids, Verdict::ok, now);
+}
+
+// Of functions that stay with the host.
+Findings caught_by(const CheckFacts& facts, const std::string& id, const std::string& where)
+{
+    Findings findings;
+    for (const auto& known : facts.topology.functions) {
+        const auto& address = known.first;
+        if (device_id(known.second) != id || known.second.bridge) continue;
+        const bool passed = std::any_of(facts.survey.guests.begin(), facts.survey.guests.end(),
+                                        [&](const auto& guest) { return guest.keys.contains(address); });
+        if (!passed)
+            findings.push_back(about_host(
+                Verdict::warning,
+                where + " gives every " + quote(id) + " to vfio-pci, " + quote(to_string(address)) +
+                    " too, which no guest is passed",
+                {"take the id out of " + where + " and let 'pve-gpu-install --vm N' bind by address"}));
+    }
+    return findings;
+}
+
+std::vector<VfioId> all_vfio_ids(const CheckFacts& facts)
+{
+    auto ids = vfio_ids(facts.modprobe);
+    for (const auto& token : facts.host.running) {
+        const auto pair = split_once(token, '=');
+        if (!pair || (pair->first != "vfio-pci.ids" && pair->first != "vfio_pci.ids")) continue;
+        for (const auto id : split(pair->second, ','))
+            ids.push_back({lower(id.substr(0, 9)), "/proc/cmdline"});
+    }
+    return ids;
+}
+
+std::string files_with(const CheckFacts& facts, const std::vector<std::string>& modules)
+{
+    std::string files;
+    for (const auto& line : facts.modprobe)
+        if (is_blacklisted({line}, line.module) && names(modules, line.module) &&
+            files.find(line.file) == std::string::npos)
+            files += (files.empty() ? "" : ", ") + line.file;
+    return files;
+}
+
+bool is_firmware_screen(const std::string& place)
+{
+    return place.find("efi-framebuffer.") != std::string::npos ||
+           place.find("vesa-framebuffer.") != std::string::npos ||
+           place.find("simple-framebuffer.") != std::string::npos;
+}
+
+bool is_vga(const Function& function)
+{
+    return function.class_code >> 8U == 0x0300;
+}
+
+} // namespace
+
+Findings modules_obsolete(const CheckFacts& facts)
+{
+    Findings findings;
+    for (const auto& [file, modules] : facts.module_lists)
+        if (names(modules, "vfio_virqfd") && !kernel_before(facts.host.kernel, 6, 2))
+            findings.push_back(about_host(
+                Verdict::note, file + " has 'vfio_virqfd', which is part of 'vfio' since Linux 6.2",
+                {"remove the line from " + file + ", then: update-initramfs -u -k all"}));
+    if (findings.empty())
+        findings.push_back(about_host(Verdict::ok, "no list of modules names one that is gone"));
+    return findings;
+}
+
+Findings modules_at_boot(const CheckFacts& facts)
+{
+    if (facts.survey.functions.empty()) return {};
+    const auto file = std::string(paths::initramfs_modules);
+    const auto list = facts.module_lists.find(file);
+    if (list == facts.module_lists.end())
+        return {about_host(Verdict::unknown, file + " cannot be read",
+                           {"lsinitramfs /boot/initrd.img-$(uname -r)"})};
+    if (names(list->second, "vfio_pci")) return {about_host(Verdict::ok, file + " has 'vfio_pci'")};
+    return {about_host(Verdict::warning,
+                       file + " has no 'vfio_pci', so a native driver in the initramfs is first",
+                       {prepare_host(facts) + ", then reboot", true})};
+}
+
+Findings driver_order(const CheckFacts& facts)
+{
+    Findings findings;
+    for (const auto& function : facts.survey.functions)
+        if (function.passed && !function.goes_back) findings.push_back(order_of(facts, function));
+    return findings;
+}
+
+Findings driver_ids(const CheckFacts& facts)
+{
+    Findings findings;
+    for (const auto& [id, where] : all_vfio_ids(facts))
+        for (auto& finding : caught_by(facts, id, where)) findings.push_back(std::move(finding));
+    if (findings.empty())
+        findings.push_back(about_host(Verdict::ok, "no 'ids=' takes a device that the host keeps"));
+    return findings;
+}
+
+Findings driver_blacklist(const CheckFacts& facts)
+{
+    Findings findings;
+    for (const auto& one : facts.cards) {
+        const auto modules = facts.native_modules.find(one.gpu);
+        if (one.passed() || modules == facts.native_modules.end() || modules->second.empty()) continue;
+        const bool all = std::all_of(modules->second.begin(), modules->second.end(), [&](const auto& module) {
+            return is_blacklisted(facts.modprobe, module);
+        });
+        findings.push_back(
+            all ? about_card(one, Verdict::warning,
+                             files_with(facts, modules->second) + " blacklists " +
+                                 quote(join(modules->second, "', '")) +
+                                 ", the only drivers of this GPU of the host",
+                             {"remove the blacklist lines, then: update-initramfs -u -k all; "
+                              "'pve-gpu-install --vm N' keeps a driver from the guest's card alone"})
+                : about_card(one, Verdict::ok, "the host may load " + quote(join(modules->second, "', '"))));
+    }
+    return findings;
+}
+
+// vfio-pci takes the firmware's screen off a VGA device itself (vfio_pci_core.c), of other classes it does
+// not.
+Findings display_framebuffer(const CheckFacts& facts)
+{
+    Findings findings;
+    const auto screen =
+        std::find_if(facts.framebuffers.begin(), facts.framebuffers.end(), is_firmware_screen);
+    for (const auto& one : facts.cards) {
+        if (!one.passed() || !facts.gpu(one).boot_vga) continue;
+        if (screen == facts.framebuffers.end())
+            findings.push_back(about_card(one, Verdict::ok, "no firmware framebuffer is on it"));
+        else
+            findings.push_back(
+                about_card(one, is_vga(facts.gpu(one)) ? Verdict::note : Verdict::warning,
+                           "/sys/class/graphics has the firmware's screen, " + quote(*screen),
+                           {"nothing, if the hook is attached: it takes the screen off; else add "
+                            "'initcall_blacklist=sysfb_init' to the kernel's command line",
+                            true}));
+    }
+    return findings;
+}
+
+Findings display_boot_vga(const CheckFacts& facts)
+{
+    Findings findings;
+    for (const auto& one : facts.cards) {
+        if (!one.passed()) continue;
+        const auto file = file_of(one.gpu, "boot_vga");
+        if (!facts.gpu(one).boot_vga)
+            findings.push_back(about_card(one, Verdict::ok, file + " is not 1"));
+        else
+            findings.push_back(about_card(
+                one, Verdict::note, file + " is 1: it is the display that the host boots on",
+                {"choose the integrated or another GPU as 'primary display' ('Init display first') in the "
+                 "firmware's setup; or use the network or a serial console of the host while the guest "
+                 "runs"}));
+    }
+    return findings;
+}
+
+} // namespace pvegpu

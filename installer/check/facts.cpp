@@ -1,0 +1,200 @@
+#include "facts.hpp"
+
+#include "error.hpp"
+#include "module_aliases.hpp"
+#include "paths.hpp"
+#include "quiet_reader.hpp"
+#include "read_topology.hpp"
+#include "text.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <charconv>
+
+namespace pvegpu {
+namespace {
+
+// A card that does not answer is still a card.
+constexpr Milliseconds config_space_answers_within{2'000};
+
+std::string line_of(const SysReader& reader, const PciAddress& address, std::string_view attribute)
+{
+    return std::string(trim(reader.read(paths::function(address, attribute)).value_or("")));
+}
+
+// "TOTAL_ERR_FATAL 2" in the text of aer_dev_fatal.
+std::optional<std::uint64_t> total_in(const SysReader& reader, const PciAddress& address,
+                                      const std::string& severity)
+{
+    const auto text = reader.read(paths::function(address, "aer_dev_" + severity)).value_or("");
+    for (LineReader lines(text); lines.next();)
+        if (const auto pair = split_once(lines.line(), ' '); pair && pair->first.starts_with("TOTAL_ERR_"))
+            return parse_decimal(trim(pair->second));
+    return std::nullopt;
+}
+
+std::optional<AerCounts> read_errors(const SysReader& reader, const PciAddress& address)
+{
+    const auto fatal = total_in(reader, address, "fatal");
+    const auto nonfatal = total_in(reader, address, "nonfatal");
+    const auto correctable = total_in(reader, address, "correctable");
+    if (!fatal || !nonfatal || !correctable) return std::nullopt;
+    return AerCounts{*fatal, *nonfatal, *correctable};
+}
+
+// A bitmap: bit N stands for 2^N MiB (the kernel's Documentation/ABI/testing/sysfs-bus-pci).
+std::uint64_t largest_size(std::string_view bitmap)
+{
+    std::uint64_t bits = 0;
+    std::from_chars(bitmap.data(), bitmap.data() + bitmap.size(), bits, 16);
+    constexpr std::uint64_t mebibyte = 1U << 20U;
+    return bits == 0 || std::bit_width(bits) > 40 ? 0 : mebibyte << (std::bit_width(bits) - 1U);
+}
+
+std::map<unsigned, std::uint64_t> read_largest_bars(const SysReader& reader, const PciAddress& address)
+{
+    constexpr unsigned bar_count = 6;
+    std::map<unsigned, std::uint64_t> largest;
+    for (unsigned index = 0; index < bar_count; ++index) {
+        const auto sizes = line_of(reader, address, "resource" + std::to_string(index) + "_resize");
+        if (const auto bytes = largest_size(sizes); bytes != 0) largest[index] = bytes;
+    }
+    return largest;
+}
+
+// The kernel writes 255 and 0 where it cannot tell.
+unsigned width_in(const std::string& text)
+{
+    constexpr unsigned widest = 32;
+    const auto width = parse_decimal(text).value_or(0);
+    return width <= widest ? width : 0;
+}
+
+std::vector<unsigned> passed_to(const Survey& survey, const PciAddress& address)
+{
+    std::vector<unsigned> vmids;
+    for (const auto& guest : survey.guests)
+        if (guest.keys.contains(address)) vmids.push_back(guest.vmid);
+    return vmids;
+}
+
+std::vector<PciAddress> gpus_of(const Topology& topology)
+{
+    std::vector<PciAddress> gpus;
+    for (const auto& [address, function] : topology.functions)
+        if (is_gpu(function)) gpus.push_back(address);
+    return gpus;
+}
+
+void add_cards(CheckFacts& facts)
+{
+    const auto gpus = gpus_of(facts.topology);
+    const auto cards = find_cards(facts.topology, gpus);
+    for (const auto& gpu : gpus)
+        for (const auto& card : cards) {
+            if (!card.has(gpu)) continue;
+            auto vmids = passed_to(facts.survey, gpu);
+            const bool running = std::any_of(vmids.begin(), vmids.end(),
+                                             [&](unsigned vmid) { return facts.running_vms.contains(vmid); });
+            facts.cards.push_back({gpu, card, std::move(vmids), running});
+        }
+}
+
+// Of the cards, and of every bridge above them.
+void add_states(const QuietReader& reader, CheckFacts& facts)
+{
+    const auto add = [&](const PciAddress& address) {
+        if (!facts.states.contains(address))
+            facts.states[address] = read_function_state(reader, address, reader.asleep(address));
+    };
+    for (const auto& one : facts.cards) {
+        for (const auto& address : one.card.functions) add(address);
+        for (const auto& address : one.card.switches) add(address);
+        for (const auto& address : facts.gpu(one).above) add(address);
+    }
+}
+
+// Those in a GPU's group that are on no card.
+void add_neighbours(const SysReader& reader, CheckFacts& facts, std::int64_t wall_clock)
+{
+    std::vector<const Function*> neighbours;
+    std::set<PciAddress> seen;
+    for (const auto& one : facts.cards)
+        for (const auto& member : facts.gpu(one).group_members) {
+            const auto* function = facts.topology.find(member);
+            if (function == nullptr || function->bridge || facts.card_with(member) != nullptr) continue;
+            if (seen.insert(member).second) neighbours.push_back(function);
+        }
+    constexpr unsigned nobody = 0;
+    facts.neighbours_in_use = find_holders(reader, neighbours, nobody, wall_clock);
+}
+
+void add_native_modules(const SysReader& reader, CheckFacts& facts)
+{
+    std::vector<Function> gpus;
+    gpus.reserve(facts.cards.size());
+    for (const auto& one : facts.cards) gpus.push_back(facts.gpu(one));
+    const auto aliases = reader.read(paths::module_aliases(facts.host.kernel)).value_or("");
+    const auto modules = modules_of(aliases, gpus);
+    for (std::size_t i = 0; i < gpus.size(); ++i) facts.native_modules[gpus[i].address] = modules[i];
+}
+
+} // namespace
+
+const FunctionState& CheckFacts::state(const PciAddress& address) const
+{
+    static const FunctionState nothing;
+    const auto found = states.find(address);
+    return found == states.end() ? nothing : found->second;
+}
+
+const CardFacts* CheckFacts::card_with(const PciAddress& address) const
+{
+    const auto found = std::find_if(cards.begin(), cards.end(), [&](const auto& one) {
+        const auto& switches = one.card.switches;
+        return one.card.has(address) || one.card.port == address ||
+               std::find(switches.begin(), switches.end(), address) != switches.end();
+    });
+    return found == cards.end() ? nullptr : &*found;
+}
+
+FunctionState read_function_state(const SysReader& reader, const PciAddress& address, bool asleep)
+{
+    const auto text = [&](std::string_view attribute) { return line_of(reader, address, attribute); };
+    FunctionState state;
+    state.power_state = text("power_state");
+    state.runtime_status = text("power/runtime_status");
+    state.d3cold_allowed = text("d3cold_allowed");
+    state.power_control = text("power/control");
+    state.asleep = asleep;
+    state.width = width_in(text("current_link_width"));
+    state.max_width = width_in(text("max_link_width"));
+    state.speed = text("current_link_speed");
+    state.max_speed = text("max_link_speed");
+    state.errors = read_errors(reader, address);
+    state.numa_node = parse_decimal(text("numa_node")); // -1: none
+    state.largest_bar = read_largest_bars(reader, address);
+    state.offers_mdev = reader.exists(paths::function(address, "mdev_supported_types"));
+    return state;
+}
+
+CheckFacts read_check_facts(const SysReader& machine, std::int64_t wall_clock)
+{
+    const QuietReader reader(machine);
+    CheckFacts facts;
+    facts.host = read_machine(reader);
+    read_host_facts(reader, facts);
+    try {
+        read_guest_facts(reader, facts);
+    } catch (const Error& error) {
+        facts.pve_problem = error.what();
+    }
+    facts.topology = read_topology(reader, list_functions(reader), config_space_answers_within);
+    add_cards(facts);
+    add_states(reader, facts);
+    add_neighbours(reader, facts, wall_clock);
+    add_native_modules(reader, facts);
+    return facts;
+}
+
+} // namespace pvegpu

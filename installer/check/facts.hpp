@@ -1,0 +1,111 @@
+// What the checks know of a host. Read once; what could not be read is nothing, and no check guesses it.
+#pragma once
+
+#include "holders.hpp"
+#include "known_messages.hpp"
+#include "modprobe_config.hpp"
+#include "pci_mapping.hpp"
+#include "pci_writers.hpp"
+#include "status.hpp"
+#include "survey.hpp"
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace pvegpu {
+
+// Errors that a function has reported since the host was started: the kernel's aer_dev_* files.
+struct AerCounts {
+    std::uint64_t fatal = 0, nonfatal = 0, correctable = 0;
+};
+
+// What only the checks ask of a function. Texts are as in sysfs; empty: the file is not there.
+struct FunctionState {
+    std::string power_state;    // D0, D3hot, D3cold, unknown
+    std::string runtime_status; // active, suspended
+    std::string d3cold_allowed; // 1, 0
+    std::string power_control;  // on, auto
+    bool asleep = false;        // its configuration space was not read, because that would have woken it
+    unsigned width = 0, max_width = 0; // lanes of its link; 0: unknown, or there is none
+    std::string speed, max_speed;      // "16.0 GT/s PCIe"
+    std::optional<AerCounts> errors;
+    std::optional<unsigned> numa_node;             // nothing: the host does not say
+    std::map<unsigned, std::uint64_t> largest_bar; // bytes that a resizable BAR can have, by its index
+    bool offers_mdev = false;
+};
+
+// A GPU with its card. Several GPUs on one card are one of these each.
+struct CardFacts {
+    PciAddress gpu;
+    Card card;
+    std::vector<unsigned> vmids; // who is passed the GPU
+    bool running = false;        // one of them
+
+    bool passed() const { return !vmids.empty(); }
+};
+
+struct HookscriptFacts {
+    std::optional<std::string> path; // nothing: its storage is unknown
+    std::optional<FileFacts> file;   // nothing: there is none
+};
+
+struct KernelLog {
+    struct Line {
+        std::string text;
+        std::vector<const KnownMessage*> like;
+    };
+    std::size_t messages = 0;
+    std::vector<Line> known; // those that are like a known message, the oldest first
+};
+
+struct CheckFacts {
+    HostFacts host;
+    std::string pve_problem; // why Proxmox's files could not be read; then there are no guests here
+    Survey survey;           // with every guest prepared, so that it has their functions and modules
+    PciMappings mappings;
+    Topology topology; // every function of the host
+    std::map<PciAddress, FunctionState> states;
+    std::vector<CardFacts> cards; // in the order of addresses
+
+    std::optional<bool> interrupts_remapped;
+    std::optional<bool> unsafe_interrupts;
+    std::vector<ModprobeLine> modprobe;
+    std::map<std::string, std::vector<std::string>> module_lists;  // by file: /etc/modules, initramfs, ...
+    std::set<std::string> loaded_modules;                          // of the few that are asked about
+    std::map<PciAddress, std::vector<std::string>> native_modules; // of every GPU
+    std::vector<std::string> framebuffers;                         // where each screen's link leads
+    std::optional<std::string> governor, frequency_driver;         // of the first processor
+    std::map<unsigned, std::set<unsigned>> node_cpus;              // by NUMA node
+    std::map<PciAddress, unsigned> mig_instances;                  // of GPUs that NVIDIA's driver has
+    std::vector<Holder> neighbours_in_use;
+    std::vector<PciWriter> writers;
+    std::map<unsigned, HookscriptFacts> hookscripts; // by VMID
+    std::map<unsigned, LastRun> last_runs;
+    std::set<unsigned> running_vms;
+    std::optional<KernelLog> log; // nothing: it may not be read
+
+    const FunctionState& state(const PciAddress& address) const; // an empty one if it was not read
+    const Function& gpu(const CardFacts& card) const { return topology.at(card.gpu); }
+    const CardFacts* card_with(const PciAddress& address) const; // its port too; nullptr if there is none
+};
+
+// Looks only, and wakes nothing. Throws Error where it is no Proxmox host. `wall_clock` in seconds since
+// 1970 decides which of Proxmox's reservations have passed.
+CheckFacts read_check_facts(const SysReader& machine, std::int64_t wall_clock);
+
+// The parts of it.
+FunctionState read_function_state(const SysReader& reader, const PciAddress& address, bool asleep);
+void read_host_facts(const SysReader& reader, CheckFacts& facts);
+void read_guest_facts(const SysReader& reader, CheckFacts& facts);
+
+// Of the text of /dev/kmsg. Messages that programs have written there are left out.
+KernelLog parse_kernel_log(std::string_view text);
+
+// "0-3,8" -> 0 1 2 3 8; what is no number is skipped. At most 8192, the kernel's own limit (NR_CPUS).
+std::set<unsigned> parse_cpu_list(std::string_view text);
+
+} // namespace pvegpu

@@ -1,0 +1,37 @@
+// The files of /etc/modprobe.d as far as they decide who gets a GPU. Format: modprobe.d(5).
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace pvegpu {
+
+struct ModprobeLine {
+    enum class Kind { blacklist, softdep, options, install };
+
+    Kind kind = Kind::blacklist;
+    std::string module;             // with '_'
+    std::vector<std::string> words; // what follows it
+    std::string file;
+};
+
+// Comments and other commands are left out; a line that ends in a backslash goes on in the next.
+std::vector<ModprobeLine> parse_modprobe(std::string_view text, const std::string& file);
+
+// The names in a file like /etc/modules, with '_'; options behind a name are left out.
+std::vector<std::string> parse_module_list(std::string_view text);
+
+bool is_blacklisted(const std::vector<ModprobeLine>& lines, std::string_view module);
+
+// softdep MODULE pre: vfio-pci
+bool waits_for_vfio(const std::vector<ModprobeLine>& lines, std::string_view module);
+
+// The ids of "options vfio-pci ids=10de:2204,10de:1aef", each with its file.
+struct VfioId {
+    std::string id; // "10de:2204", lower case
+    std::string file;
+};
+std::vector<VfioId> vfio_ids(const std::vector<ModprobeLine>& lines);
+
+} // namespace pvegpu

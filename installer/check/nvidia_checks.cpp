@@ -1,0 +1,84 @@
+// What is special to NVIDIA's data centre cards, as far as it can be seen without their tools.
+#include "check_families.hpp"
+#include "opinions.hpp"
+
+#include <algorithm>
+
+namespace pvegpu {
+namespace {
+
+constexpr std::uint16_t vendor_nvidia = 0x10de;
+
+bool is_nvidia(const CheckFacts& facts, const CardFacts& one)
+{
+    return facts.gpu(one).vendor == vendor_nvidia;
+}
+
+// An NVSwitch is a bridge of class "other" (0x0680) by NVIDIA.
+std::size_t count_switches(const CheckFacts& facts)
+{
+    const auto& all = facts.topology.functions;
+    return static_cast<std::size_t>(std::count_if(all.begin(), all.end(), [](const auto& entry) {
+        return entry.second.vendor == vendor_nvidia && entry.second.class_code >> 8U == 0x0680;
+    }));
+}
+
+} // namespace
+
+// Proxmox compares a mapping's 'mdev' with what the device offers at that moment (Mapping/PCI.pm).
+Findings vgpu_host_driver(const CheckFacts& facts)
+{
+    Findings findings;
+    for (const auto& one : facts.cards) {
+        if (!one.passed() || !is_nvidia(facts, one)) continue;
+        const bool offers = facts.state(one.gpu).offers_mdev;
+        const bool loaded = facts.loaded_modules.contains("nvidia_vgpu_vfio");
+        if (offers)
+            findings.push_back(about_card(
+                one, Verdict::warning,
+                file_of(one.gpu, "mdev_supported_types") +
+                    " is there: NVIDIA's vGPU host driver has a card that is "
+                    "passed whole",
+                {"pve-gpu-install --vm " + vm_of(one) + ", then reboot: vfio-pci has the card first", true}));
+        else
+            findings.push_back(about_card(one, Verdict::ok,
+                                          std::string("NVIDIA's vGPU host driver is ") +
+                                              (loaded ? "loaded, but has not this card" : "not loaded")));
+    }
+    return findings;
+}
+
+Findings mig_mode(const CheckFacts& facts)
+{
+    Findings findings;
+    for (const auto& one : facts.cards) {
+        const auto instances = facts.mig_instances.find(one.gpu);
+        if (instances == facts.mig_instances.end()) continue; // NVIDIA's driver does not have it
+        const auto evidence = "/proc/driver/nvidia/capabilities has " + std::to_string(instances->second) +
+                              " GPU instances of it";
+        if (instances->second == 0 || !one.passed())
+            findings.push_back(about_card(one, Verdict::ok, evidence));
+        else
+            findings.push_back(about_card(one, Verdict::warning, evidence + ", and it is passed whole",
+                                          {"nvidia-smi -i " + to_string(one.gpu) +
+                                           " -mig 0, then reset the card: MIG "
+                                           "mode outlives the driver, and NVLink is off in it"}));
+    }
+    return findings;
+}
+
+Findings nvlink_topology(const CheckFacts& facts)
+{
+    const auto switches = count_switches(facts);
+    std::vector<unsigned> vmids;
+    for (const auto& one : facts.cards)
+        if (is_nvidia(facts, one)) vmids.insert(vmids.end(), one.vmids.begin(), one.vmids.end());
+    if (switches == 0 || vmids.empty()) return {};
+    return {
+        about("host", vmids, Verdict::note,
+              "the host has " + std::to_string(switches) + " NVSwitches (10de, class 0x0680)",
+              {"pass GPUs in the partitions that NVIDIA's Fabric Manager knows (fmpm -l), with the manager "
+               "running on the host or in a service VM; other sets run without NVLink"})};
+}
+
+} // namespace pvegpu

@@ -1,0 +1,57 @@
+#include "opinions.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace pvegpu {
+
+std::string bytes_in_words(std::uint64_t bytes)
+{
+    constexpr std::array units{"bytes", "KiB", "MiB", "GiB", "TiB"};
+    std::size_t unit = 0;
+    for (; bytes >= 1024 && bytes % 1024 == 0 && unit + 1 < units.size(); ++unit) bytes /= 1024;
+    return std::to_string(bytes) + " " + units.at(unit);
+}
+
+std::string prepare_host(const CheckFacts& facts)
+{
+    for (const auto& one : facts.cards)
+        if (one.passed()) return "pve-gpu-install --host --vm " + vm_of(one);
+    return "pve-gpu-install --host --vm N";
+}
+
+std::string set_property(unsigned vmid, const HostPci& line, const std::string& key, const std::string& value)
+{
+    std::vector<std::string> parts;
+    for (const auto part : split(line.text, ','))
+        if (!part.starts_with(key + "=")) parts.emplace_back(part);
+    if (!value.empty()) parts.push_back(key + "=" + value);
+    return "qm set " + std::to_string(vmid) + " --" + line.key() + " '" + join(parts, ",") + "'";
+}
+
+std::vector<const SurveyedGuest*> guests_with_devices(const CheckFacts& facts)
+{
+    std::vector<const SurveyedGuest*> guests;
+    for (const auto& guest : facts.survey.guests) {
+        const bool named = !guest.config.hostpci.empty() || !guest.config.warnings.empty();
+        if (!guest.container && !guest.config.is_template && named) guests.push_back(&guest);
+    }
+    return guests;
+}
+
+std::vector<const SurveyedGuest*> guests_with_gpus(const CheckFacts& facts)
+{
+    auto guests = guests_with_devices(facts);
+    std::erase_if(guests, [&](const auto* guest) { return first_card_of(facts, guest->vmid) == nullptr; });
+    return guests;
+}
+
+const CardFacts* first_card_of(const CheckFacts& facts, unsigned vmid)
+{
+    const auto found = std::find_if(facts.cards.begin(), facts.cards.end(), [&](const auto& one) {
+        return std::find(one.vmids.begin(), one.vmids.end(), vmid) != one.vmids.end();
+    });
+    return found == facts.cards.end() ? nullptr : &*found;
+}
+
+} // namespace pvegpu

@@ -1,0 +1,88 @@
+// How checks write their findings.
+#pragma once
+
+#include "facts.hpp"
+#include "text.hpp"
+
+#include <string>
+
+namespace pvegpu {
+
+struct Fix {
+    std::string text;
+    bool install_does_it = false;
+};
+inline const Fix nothing_to_do{};
+
+inline Finding about(std::string subject, std::vector<unsigned> guests, Verdict verdict, std::string evidence,
+                     const Fix& fix = nothing_to_do)
+{
+    return {std::move(subject),
+            verdict,
+            std::move(evidence),
+            fix.text,
+            fix.install_does_it,
+            std::move(guests),
+            {},
+            {}};
+}
+
+inline Finding about_host(Verdict verdict, std::string evidence, const Fix& fix = nothing_to_do)
+{
+    return about("host", {}, verdict, std::move(evidence), fix);
+}
+
+inline Finding about_card(const CardFacts& card, Verdict verdict, std::string evidence,
+                          const Fix& fix = nothing_to_do)
+{
+    return about(to_string(card.gpu), card.vmids, verdict, std::move(evidence), fix);
+}
+
+inline Finding about_guest(unsigned vmid, Verdict verdict, std::string evidence,
+                           const Fix& fix = nothing_to_do)
+{
+    return about("VM " + std::to_string(vmid), {vmid}, verdict, std::move(evidence), fix);
+}
+
+// "/sys/bus/pci/devices/0000:03:00.0/NAME"
+inline std::string file_of(const PciAddress& address, std::string_view attribute)
+{
+    return "/sys/bus/pci/devices/" + to_string(address) + "/" + std::string(attribute);
+}
+
+// "101", or "N" where there is no guest: for commands.
+inline std::string number_of(const std::vector<unsigned>& vmids)
+{
+    return vmids.empty() ? "N" : std::to_string(vmids.front());
+}
+inline std::string vm_of(const CardFacts& card)
+{
+    return number_of(card.vmids);
+}
+
+// "pve-gpu-install --host --vm 101", for the first guest that is passed a GPU.
+std::string prepare_host(const CheckFacts& facts);
+
+// "qm set 101 --hostpci0 0000:03:00.0,pcie=1": the line as it is, with that property, or without it where the
+// value is empty.
+std::string set_property(unsigned vmid, const HostPci& line, const std::string& key,
+                         const std::string& value);
+
+// "'0000:03:00.0' (8086:56a6)"
+inline std::string named(const Function& function)
+{
+    return quote(to_string(function.address)) + " (" + device_id(function) + ")";
+}
+
+std::string bytes_in_words(std::uint64_t bytes); // "256 MiB"
+
+// The guests that this is all about: VMs, no templates, with hostpci lines.
+std::vector<const SurveyedGuest*> guests_with_devices(const CheckFacts& facts);
+
+// Those of them that are passed a GPU whole.
+std::vector<const SurveyedGuest*> guests_with_gpus(const CheckFacts& facts);
+
+// The one GPU that a guest is passed, or its first one; nullptr if there is none.
+const CardFacts* first_card_of(const CheckFacts& facts, unsigned vmid);
+
+} // namespace pvegpu

@@ -1,0 +1,124 @@
+#include "quiet_reader.hpp"
+
+#include "paths.hpp"
+#include "text.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+namespace pvegpu {
+namespace {
+
+// Their show functions in drivers/pci read the device's configuration space.
+bool reads_the_device(std::string_view attribute)
+{
+    constexpr std::array<std::string_view, 9> names{"config",
+                                                    "current_link_speed",
+                                                    "current_link_width",
+                                                    "max_link_speed",
+                                                    "max_link_width",
+                                                    "secondary_bus_number",
+                                                    "subordinate_bus_number",
+                                                    "serial_number",
+                                                    "vpd"};
+    const bool by_name = std::find(names.begin(), names.end(), attribute) != names.end();
+    return by_name || (attribute.starts_with("resource") && attribute.ends_with("_resize"));
+}
+
+} // namespace
+
+// A device's own D3hot does not matter: its configuration space answers there, and nobody resumes it.
+bool QuietReader::sleeps(const PciAddress& address, bool itself) const
+{
+    const auto word = [&](std::string_view file) {
+        return std::string(trim(inner_.read(paths::function(address, file)).value_or("")));
+    };
+    const auto state = word("power_state");
+    if (state == "D3cold") return true;
+    if (itself) return false;
+    const auto runtime = word("power/runtime_status");
+    return state == "D3hot" || runtime == "suspended" || runtime == "suspending";
+}
+
+bool QuietReader::asleep(const PciAddress& address) const
+{
+    if (const auto known = asleep_.find(address); known != asleep_.end()) return known->second;
+    bool found = sleeps(address, true);
+    const auto way_down = inner_.read_link(paths::function(address)).value_or("");
+    for (const auto part : split(way_down, '/'))
+        if (const auto bridge = parse_pci_address(part); bridge && *bridge != address)
+            found = found || sleeps(*bridge, false);
+    return asleep_[address] = found;
+}
+
+bool QuietReader::would_wake(const std::string& path) const
+{
+    const auto start = std::string(paths::pci_functions) + '/';
+    if (!path.starts_with(start)) return false;
+    const auto parts = split_once(std::string_view(path).substr(start.size()), '/');
+    const auto address = parts ? parse_pci_address(parts->first) : std::nullopt;
+    return address && reads_the_device(parts->second) && asleep(*address);
+}
+
+std::optional<std::string> QuietReader::read(const std::string& path) const
+{
+    if (would_wake(path)) return std::nullopt;
+    return inner_.read(path);
+}
+
+Outcome QuietReader::read_within(const std::string& path, std::size_t bytes, Milliseconds timeout) const
+{
+    if (would_wake(path)) return {Outcome::Kind::refused, EHOSTDOWN, "", 0, ""};
+    return inner_.read_within(path, bytes, timeout);
+}
+
+std::optional<std::string> QuietReader::read_link(const std::string& path) const
+{
+    return inner_.read_link(path);
+}
+
+std::vector<std::string> QuietReader::list(const std::string& path) const
+{
+    return inner_.list(path);
+}
+
+std::vector<std::string> QuietReader::list_directories(const std::string& path) const
+{
+    return inner_.list_directories(path);
+}
+
+bool QuietReader::exists(const std::string& path) const
+{
+    return inner_.exists(path);
+}
+
+std::optional<DeviceNumber> QuietReader::device_number(const std::string& path) const
+{
+    return inner_.device_number(path);
+}
+
+std::optional<FileFacts> QuietReader::file_facts(const std::string& path) const
+{
+    return inner_.file_facts(path);
+}
+
+std::optional<std::string> QuietReader::read_records(const std::string& path, std::size_t bytes,
+                                                     Milliseconds timeout) const
+{
+    return inner_.read_records(path, bytes, timeout);
+}
+
+// Opening a disk would wake it; nobody who only looks has to.
+Outcome QuietReader::list_inside(const std::string& root, const std::string& directory,
+                                 const std::string& prefix, Milliseconds timeout) const
+{
+    return inner_.list_inside(root, directory, prefix, timeout);
+}
+
+Outcome QuietReader::try_claim_within(const std::string& /*path*/, Milliseconds /*timeout*/) const
+{
+    return {Outcome::Kind::refused, EHOSTDOWN, "", 0, ""};
+}
+
+} // namespace pvegpu

@@ -1,0 +1,45 @@
+// A reader that never wakes a device. A file of sysfs that the kernel fills by reading the device's
+// configuration space resumes the bridge above it, and the device itself from D3cold
+// (pci_config_pm_runtime_get in drivers/pci/pci.c; from Linux 6.18 on for the link's files and a bridge's bus
+// numbers too). Such a file is absent here while the device is in D3cold or a bridge above it sleeps. What
+// falls asleep between the look and the read is woken: sysfs offers no way to do both at once.
+#pragma once
+
+#include "pci_address.hpp"
+#include "system.hpp"
+
+#include <map>
+
+namespace pvegpu {
+
+class QuietReader : public SysReader {
+public:
+    explicit QuietReader(const SysReader& inner) : inner_(inner) {}
+
+    // Whether reading its configuration space would wake it or a bridge above it. False for one that is gone.
+    bool asleep(const PciAddress& address) const;
+
+    std::optional<std::string> read(const std::string& path) const override;
+    std::optional<std::string> read_link(const std::string& path) const override;
+    std::vector<std::string> list(const std::string& path) const override;
+    std::vector<std::string> list_directories(const std::string& path) const override;
+    bool exists(const std::string& path) const override;
+    std::optional<DeviceNumber> device_number(const std::string& path) const override;
+    std::optional<FileFacts> file_facts(const std::string& path) const override;
+    // Refused with EHOSTDOWN for a sleeping device.
+    Outcome read_within(const std::string& path, std::size_t bytes, Milliseconds timeout) const override;
+    std::optional<std::string> read_records(const std::string& path, std::size_t bytes,
+                                            Milliseconds timeout) const override;
+    Outcome list_inside(const std::string& root, const std::string& directory, const std::string& prefix,
+                        Milliseconds timeout) const override;
+    Outcome try_claim_within(const std::string& path, Milliseconds timeout) const override;
+
+private:
+    bool would_wake(const std::string& path) const;
+    bool sleeps(const PciAddress& address, bool itself) const;
+
+    const SysReader& inner_;
+    mutable std::map<PciAddress, bool> asleep_; // asked once for each, so that a run sees one state
+};
+
+} // namespace pvegpu

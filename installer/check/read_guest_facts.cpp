@@ -1,0 +1,63 @@
+// The guests' part: who gets what, what their hookscripts are, how the last start went.
+#include "facts.hpp"
+#include "paths.hpp"
+#include "request.hpp"
+#include "text.hpp"
+
+namespace pvegpu {
+namespace {
+
+bool is_running(const SysReader& reader, unsigned vmid)
+{
+    const auto pid = parse_decimal(trim(reader.read(paths::pve_pid_file(vmid)).value_or("")));
+    return pid && *pid != 0 && reader.exists(paths::process(static_cast<pid_t>(*pid)));
+}
+
+// Our snippet is a link to /usr/sbin. Below '--root' the kernel would follow it out of the tree.
+std::string end_of_link(const SysReader& reader, const std::string& path)
+{
+    const auto target = reader.read_link(path);
+    return target && target->starts_with('/') ? *target : path;
+}
+
+void read_hookscript(const SysReader& reader, const SurveyedGuest& guest, CheckFacts& facts)
+{
+    const auto& volume = guest.config.hookscript;
+    if (volume.empty()) return;
+    HookscriptFacts hook;
+    hook.path = snippet_path(facts.survey.storages, volume);
+    if (hook.path) hook.file = reader.file_facts(end_of_link(reader, *hook.path));
+    facts.hookscripts[guest.vmid] = hook;
+}
+
+void read_last_run(const SysReader& reader, unsigned vmid, CheckFacts& facts)
+{
+    const auto text = reader.read(paths::report(vmid, to_string(Phase::pre_start)));
+    if (!text) return;
+    if (const auto run = parse_last_run(*text)) facts.last_runs[vmid] = *run;
+}
+
+std::vector<unsigned> every_vm(const SysReader& reader, const std::string& node)
+{
+    std::vector<unsigned> vmids;
+    for (const auto& guest : list_guests(reader, node))
+        if (!guest.container) vmids.push_back(guest.vmid);
+    return vmids;
+}
+
+} // namespace
+
+void read_guest_facts(const SysReader& reader, CheckFacts& facts)
+{
+    facts.host.cluster = read_cluster(reader);
+    facts.survey = survey_host(reader, every_vm(reader, facts.host.cluster.node));
+    facts.mappings = parse_pci_mappings(read_pve_file(reader, paths::pve_pci_mappings).value_or(""));
+    for (const auto& guest : facts.survey.guests) {
+        if (guest.container) continue;
+        if (is_running(reader, guest.vmid)) facts.running_vms.insert(guest.vmid);
+        read_hookscript(reader, guest, facts);
+        read_last_run(reader, guest.vmid, facts);
+    }
+}
+
+} // namespace pvegpu

@@ -1,0 +1,158 @@
+// The host's part: interrupts, modules, screens, processors, the kernel's log.
+#include "facts.hpp"
+#include "paths.hpp"
+#include "text.hpp"
+
+#include <array>
+
+namespace pvegpu {
+namespace {
+
+// The kernel's log is 256 KiB unless log_buf_len says more; records are a few times longer as text.
+constexpr std::size_t most_of_the_log = 4U << 20U;
+constexpr Milliseconds log_within{500};
+
+// NVIDIA's driver answers from memory, unless it hangs.
+constexpr Milliseconds driver_answers_within{1'000};
+constexpr std::size_t bytes_of_information = 4096;
+
+// The chips of remapped interrupts are named "IR-PCI-MSI", "IR-IO-APIC" by both IOMMU drivers
+// (drivers/iommu/intel/irq_remapping.c, drivers/iommu/amd/iommu.c, arch/x86/kernel/apic).
+std::optional<bool> interrupts_remapped(const SysReader& reader)
+{
+    const auto text = reader.read(std::string(paths::interrupt_counts)).value_or("");
+    if (text.find("IR-PCI-MSI") != std::string::npos || text.find("IR-IO-APIC") != std::string::npos)
+        return true;
+    if (text.find("PCI-MSI") != std::string::npos || text.find("IO-APIC") != std::string::npos) return false;
+    return std::nullopt;
+}
+
+std::optional<bool> unsafe_interrupts(const SysReader& reader)
+{
+    const auto text = reader.read(std::string(paths::unsafe_interrupts));
+    if (!text) return std::nullopt;
+    return text->starts_with('Y') || text->starts_with('1');
+}
+
+// The same name in an earlier directory hides the later one: modprobe.d(5).
+std::vector<ModprobeLine> read_modprobe(const SysReader& reader)
+{
+    constexpr std::array<std::string_view, 4> directories{"/etc/modprobe.d", "/run/modprobe.d",
+                                                          "/usr/lib/modprobe.d", "/lib/modprobe.d"};
+    std::vector<ModprobeLine> lines;
+    std::set<std::string> seen;
+    for (const auto directory : directories)
+        for (const auto& name : reader.list(std::string(directory))) {
+            if (!name.ends_with(".conf") || !seen.insert(name).second) continue;
+            const auto path = paths::join(directory, name);
+            for (auto& line : parse_modprobe(reader.read(path).value_or(""), path))
+                lines.push_back(std::move(line));
+        }
+    return lines;
+}
+
+void read_module_lists(const SysReader& reader, CheckFacts& facts)
+{
+    std::vector<std::string> files{"/etc/modules", std::string(paths::initramfs_modules)};
+    for (const auto& name : reader.list("/etc/modules-load.d"))
+        if (name.ends_with(".conf") && name != "modules.conf") // that one is Debian's link to /etc/modules
+            files.push_back(paths::join("/etc/modules-load.d", name));
+    for (const auto& file : files)
+        if (const auto text = reader.read(file)) facts.module_lists[file] = parse_module_list(*text);
+}
+
+void read_loaded_modules(const SysReader& reader, CheckFacts& facts)
+{
+    for (const auto* name : {"vfio_pci", "vendor_reset", "nvidia_vgpu_vfio"})
+        if (reader.exists(paths::join(paths::modules, name))) facts.loaded_modules.insert(name);
+}
+
+void read_framebuffers(const SysReader& reader, CheckFacts& facts)
+{
+    for (const auto& name : reader.list(std::string(paths::framebuffers)))
+        if (name.starts_with("fb") && name != "fbcon")
+            if (const auto place = reader.read_link(paths::join(paths::framebuffers, name)))
+                facts.framebuffers.push_back(*place);
+}
+
+std::optional<std::string> frequency_fact(const SysReader& reader, const std::string& name)
+{
+    const auto text = reader.read(paths::join(paths::cpus, "cpu0/cpufreq/" + name));
+    return text ? std::optional(std::string(trim(*text))) : std::nullopt;
+}
+
+void read_nodes(const SysReader& reader, CheckFacts& facts)
+{
+    constexpr std::string_view start = "node";
+    for (const auto& name : reader.list(std::string(paths::numa_nodes))) {
+        if (!name.starts_with(start)) continue;
+        const auto number = parse_decimal(std::string_view(name).substr(start.size()));
+        const auto list = reader.read(paths::join(paths::numa_nodes, name) + "/cpulist");
+        if (number && list) facts.node_cpus[*number] = parse_cpu_list(trim(*list));
+    }
+}
+
+// "Device Minor: 	 0" in /proc/driver/nvidia/gpus/BDF/information.
+std::optional<unsigned> nvidia_minor(const SysReader& reader, const std::string& gpu)
+{
+    const auto file = paths::join(paths::nvidia_gpus, gpu) + "/information";
+    const auto answer = reader.read_within(file, bytes_of_information, driver_answers_within);
+    for (LineReader lines(answer.text); lines.next();)
+        if (const auto pair = split_once(lines.line(), ':'); pair && pair->first == "Device Minor")
+            return parse_decimal(trim(pair->second));
+    return std::nullopt;
+}
+
+// NVIDIA's MIG guide, "Device Nodes and Capabilities": capabilities/gpuMINOR/mig/giN, one for each instance.
+void read_mig(const SysReader& reader, CheckFacts& facts)
+{
+    for (const auto& name : reader.list(std::string(paths::nvidia_gpus))) {
+        const auto address = parse_pci_address(lower(name));
+        const auto minor = nvidia_minor(reader, name);
+        if (!address || !minor) continue;
+        const auto directory =
+            paths::join(paths::nvidia_capabilities, "gpu" + std::to_string(*minor)) + "/mig";
+        unsigned instances = 0;
+        for (const auto& entry : reader.list(directory)) instances += entry.starts_with("gi") ? 1U : 0U;
+        facts.mig_instances[*address] = instances;
+    }
+}
+
+void read_log(const SysReader& reader, CheckFacts& facts)
+{
+    const auto text = reader.read_records(std::string(paths::kernel_log), most_of_the_log, log_within);
+    if (text) facts.log = parse_kernel_log(*text);
+}
+
+} // namespace
+
+std::set<unsigned> parse_cpu_list(std::string_view text)
+{
+    constexpr unsigned most_cpus = 8192;
+    std::set<unsigned> cpus;
+    for (const auto part : split(text, ',')) {
+        const auto ends = split_once(part, '-').value_or(std::pair(part, part));
+        const auto first = parse_decimal(ends.first), last = parse_decimal(ends.second);
+        if (!first || !last) continue;
+        for (unsigned cpu = *first; cpu <= *last && cpu < most_cpus; ++cpu) cpus.insert(cpu);
+    }
+    return cpus;
+}
+
+void read_host_facts(const SysReader& reader, CheckFacts& facts)
+{
+    facts.interrupts_remapped = interrupts_remapped(reader);
+    facts.unsafe_interrupts = unsafe_interrupts(reader);
+    facts.modprobe = read_modprobe(reader);
+    read_module_lists(reader, facts);
+    read_loaded_modules(reader, facts);
+    read_framebuffers(reader, facts);
+    facts.governor = frequency_fact(reader, "scaling_governor");
+    facts.frequency_driver = frequency_fact(reader, "scaling_driver");
+    read_nodes(reader, facts);
+    read_mig(reader, facts);
+    facts.writers = find_pci_writers(reader);
+    read_log(reader, facts);
+}
+
+} // namespace pvegpu

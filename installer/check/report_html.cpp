@@ -1,0 +1,155 @@
+#include "report_html.hpp"
+
+#include "report_style.hpp"
+#include "show_checks.hpp"
+#include "text.hpp"
+#include "version.hpp"
+
+#include <array>
+
+namespace pvegpu {
+namespace {
+
+struct Section {
+    Verdict verdict;
+    const char* title;
+};
+constexpr std::array sections{Section{Verdict::error, "Errors"}, Section{Verdict::warning, "Warnings"},
+                              Section{Verdict::unknown, "Could not be looked at"},
+                              Section{Verdict::note, "Notes"}};
+
+std::string element(const std::string& tag, const std::string& css_class, const std::string& content)
+{
+    return "<" + tag + " class=\"" + css_class + "\">" + content + "</" + tag + ">";
+}
+
+std::string finding_html(const Finding& finding, const Redactor& redacted)
+{
+    std::string html = "<article class=\"finding " + to_string(finding.verdict) + "\">\n<header>" +
+                       element("span", "verdict", to_string(finding.verdict)) +
+                       element("code", "name", escaped(finding.name)) +
+                       element("span", "subject", escaped(finding.subject)) + "</header>\n" +
+                       element("p", "evidence", escaped(redacted(finding.evidence))) + "\n" +
+                       element("p", "why", escaped(finding.why)) + "\n";
+    if (!finding.remedy.empty())
+        html += element("p", "fix", "<b>Fix</b> " + escaped(redacted(finding.remedy))) + "\n";
+    if (finding.install_does_it) html += element("p", "does", "pve-gpu-install does it") + "\n";
+    return html + "</article>\n";
+}
+
+std::string section_html(const Findings& findings, const Section& section, const Redactor& redacted)
+{
+    if (count(findings, section.verdict) == 0) return "";
+    std::string html = "<section>\n<h2>" + std::string(section.title) + "</h2>\n";
+    for (const auto& finding : findings)
+        if (finding.verdict == section.verdict) html += finding_html(finding, redacted);
+    return html + "</section>\n";
+}
+
+std::string ok_html(const Findings& findings, const Redactor& redacted)
+{
+    std::string rows;
+    for (const auto& finding : findings)
+        if (finding.verdict == Verdict::ok)
+            rows += "<tr><td><code>" + escaped(finding.name) + "</code></td><td>" + escaped(finding.subject) +
+                    "</td><td>" + escaped(redacted(finding.evidence)) + "</td></tr>\n";
+    if (rows.empty()) return "";
+    return "<section>\n<h2>Well</h2>\n<details>\n<summary>" + std::to_string(count(findings, Verdict::ok)) +
+           " checks found nothing</summary>\n<table>\n" + rows + "</table>\n</details>\n</section>\n";
+}
+
+std::string chips(const Findings& findings)
+{
+    std::string html;
+    for (const auto verdict :
+         {Verdict::error, Verdict::warning, Verdict::unknown, Verdict::note, Verdict::ok}) {
+        const auto number = std::to_string(count(findings, verdict));
+        html += element("span", "chip " + to_string(verdict), "<b>" + number + "</b> " + to_string(verdict));
+    }
+    return element("div", "chips", html);
+}
+
+std::string fact(const std::string& name, const std::string& value)
+{
+    return "<dt>" + name + "</dt><dd>" + escaped(value.empty() ? "unknown" : value) + "</dd>";
+}
+
+std::string guests_of(const CheckFacts& facts, bool full)
+{
+    std::string text;
+    for (const auto& guest : facts.survey.guests) {
+        if (guest.passed.empty()) continue;
+        text += (text.empty() ? "" : ", ") + std::string("VM ") + std::to_string(guest.vmid);
+        if (const auto name = guest.config.setting("name"); full && !name.empty()) text += " " + name;
+    }
+    return text.empty() ? "none has a device" : text;
+}
+
+std::string host_html(const CheckFacts& facts, const ReportOptions& options)
+{
+    const auto& host = facts.host;
+    std::string html = "<dl>";
+    if (options.full) html += fact("Host", host.cluster.node);
+    return html + fact("Proxmox VE", host.proxmox) + fact("Kernel", host.kernel) +
+           fact("Boot loader", to_string(host.loader) + (host.secure_boot ? ", Secure Boot" : "")) +
+           fact("IOMMU", host.iommu_on ? "on" : "off") + fact("Guests", guests_of(facts, options.full)) +
+           fact("Made", options.made_at) + "</dl>\n";
+}
+
+std::string foot(const ReportOptions& options)
+{
+    return "<footer>pve-gpu-install " + escaped(version) + ". " +
+           (options.full
+                ? "With the names of host and guests: look through it before you give it to anybody."
+                : "Names of hosts and guests, hardware and network addresses and serial numbers are left "
+                  "out.") +
+           "</footer>\n";
+}
+
+} // namespace
+
+std::string escaped(std::string_view text)
+{
+    std::string html;
+    for (const char c : printable(text)) {
+        switch (c) {
+        case '&':
+            html += "&amp;";
+            break;
+        case '<':
+            html += "&lt;";
+            break;
+        case '>':
+            html += "&gt;";
+            break;
+        case '"':
+            html += "&quot;";
+            break;
+        case '\'':
+            html += "&#39;";
+            break;
+        default:
+            html += c;
+        }
+    }
+    return html;
+}
+
+std::string report_html(const CheckFacts& facts, const Findings& findings, const ReportOptions& options)
+{
+    const auto redacted = options.full ? Redactor() : Redactor(facts);
+    std::string html = "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+                       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+                       "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src "
+                       "'unsafe-inline'\">\n"
+                       "<title>GPU passthrough: " +
+                       escaped(summary(findings)) + "</title>\n<style>\n" + std::string(report_style) +
+                       "</style>\n</head>\n<body>\n<main>\n<h1>GPU passthrough check</h1>\n" +
+                       chips(findings) + "\n" + host_html(facts, options) +
+                       "<section>\n<h2>The cards and the way to them</h2>\n<div class=\"tree\">\n" +
+                       tree_svg(facts, findings) + "</div>\n</section>\n";
+    for (const auto& section : sections) html += section_html(findings, section, redacted);
+    return html + ok_html(findings, redacted) + foot(options) + "</main>\n</body>\n</html>\n";
+}
+
+} // namespace pvegpu

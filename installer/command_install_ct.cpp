@@ -1,0 +1,96 @@
+// What `install` does for containers before and after its changes.
+#include "command_install_ct.hpp"
+
+#include "ct_conflicts.hpp"
+#include "ct_install_plan.hpp"
+#include "error.hpp"
+#include "paths.hpp"
+#include "programs.hpp"
+#include "text.hpp"
+
+namespace pvegpu {
+namespace {
+
+// pct reboot stops the container, for which it has a minute, and starts it, hooks included.
+constexpr Milliseconds restarted_within{5 * 60 * 1000};
+
+void restart(Session& session, unsigned vmid)
+{
+    const auto number = std::to_string(vmid);
+    session.console.progress("running 'pct reboot " + number + "' ...");
+    const auto outcome = session.system.run({std::string(programs::pct), "reboot", number}, restarted_within);
+    for (LineReader lines(outcome.text); lines.next() && !outcome.done();)
+        session.system.say(Severity::info, lines.line());
+    if (!outcome.done())
+        throw Error(Reason::failed, "'pct reboot " + number + "' failed; see its output above");
+}
+
+bool restart_is_wanted(Session& session, unsigned vmid)
+{
+    if (session.options.yes) return true;
+    return !session.options.json && session.console.can_ask() &&
+           session.console.ask("Restart container " + std::to_string(vmid) + " now?");
+}
+
+void look_at(Session& session, unsigned vmid)
+{
+    const auto now = [&] { return survey_container(session.system, vmid, session.system.wall_clock()); };
+    const auto reasons = restart_reasons(now());
+    if (reasons.empty()) return;
+    const auto text = "container " + std::to_string(vmid) +
+                      " runs without what its configuration names: " + join(reasons, ", ");
+    session.system.say(Severity::info, text);
+    if (!restart_is_wanted(session, vmid)) {
+        session.system.say(Severity::warning, "container " + std::to_string(vmid) +
+                                                  " has to be restarted: 'pct reboot " +
+                                                  std::to_string(vmid) + "'");
+        return;
+    }
+    restart(session, vmid);
+    const auto left = restart_reasons(now());
+    if (!left.empty())
+        throw Error(Reason::failed, "container " + std::to_string(vmid) + " was restarted, and still: " +
+                                        join(left, ", ") + "; see 'journalctl -t pve-gpu-hook'");
+}
+
+// Proxmox looks at devN paths before it calls any hookscript.
+void enable_boot_unit(const SysReader& reader, InstallPlan& plan)
+{
+    const std::string unit(paths::nodes_unit), link(paths::nodes_unit_enabled);
+    if (reader.read_link(link)) return;
+    if (reader.exists(unit))
+        plan.changes.push_back(link_change(link, std::nullopt, unit,
+                                           "the containers' device nodes have to be there at boot, before "
+                                           "Proxmox looks at them"));
+    else
+        plan.notes.push_back("'" + unit +
+                             "' is not installed, so nothing makes device nodes at boot before "
+                             "Proxmox looks at a container's 'devN'; install the package");
+}
+
+} // namespace
+
+void plan_containers(const Session& session, const Manifest& manifest, InstallPlan& plan)
+{
+    const auto survey = survey_host(session.system, session.options.vms);
+    std::vector<CardNodes> cards;
+    for (const auto& function : survey.functions)
+        if (function.passed)
+            cards.push_back({function.facts.address, nodes_of_function(session.system, function.facts)});
+    if (!session.options.vms.empty())
+        for (auto& warning : shared_card_warnings(survey, cards)) plan.warnings.push_back(std::move(warning));
+    if (!session.options.containers.empty() && !survey.host.cluster.quorate)
+        throw Error(Reason::failed,
+                    "the cluster has no quorum, so Proxmox can change no guest; see 'pvecm status'");
+    for (const auto vmid : session.options.containers)
+        add_container_changes(survey, survey_container(session.system, vmid, session.system.wall_clock()),
+                              session.options.gpus, manifest, plan);
+    if (!session.options.containers.empty()) enable_boot_unit(session.system, plan);
+}
+
+void finish_containers(Session& session)
+{
+    for (const auto vmid : session.options.containers) look_at(session, vmid);
+}
+
+} // namespace pvegpu

@@ -1,0 +1,16 @@
+// The containers' part of `install`.
+#pragma once
+
+#include "commands.hpp"
+
+namespace pvegpu {
+
+// Appends to the plan what the containers of the options need, and warns of cards that a VM and a container
+// name. Throws Error.
+void plan_containers(const Session& session, const Manifest& manifest, InstallPlan& plan);
+
+// Looks into each container that runs. One that lacks what its configuration names is restarted, if the
+// administrator agrees: by what it really has, never by what was changed just now. Throws Error.
+void finish_containers(Session& session);
+
+} // namespace pvegpu

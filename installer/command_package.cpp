@@ -1,0 +1,102 @@
+// What the package's maintainer scripts call. They run unattended and in the middle of an upgrade, so each
+// goes on as far as it can and says what it could not do.
+#include "commands.hpp"
+#include "error.hpp"
+#include "paths.hpp"
+#include "removal.hpp"
+#include "stub.hpp"
+#include "text.hpp"
+
+#include <algorithm>
+
+namespace pvegpu {
+namespace {
+
+using References = std::optional<std::vector<HookReference>>;
+
+bool is_link(const ManifestEntry& entry)
+{
+    return entry.kind == Change::Kind::link;
+}
+
+// --- after the package was unpacked ---
+
+bool needs_repair(const SysReader& reader, const ManifestEntry& entry)
+{
+    if (!entry.installed) return false;
+    const auto target = reader.read_link(entry.path);
+    if (target) return *target != paths::hook_program && target == entry.installed;
+    if (reader.exists(entry.path)) return is_stub(reader, entry.path);
+    return reader.exists(entry.path.substr(0, entry.path.rfind('/'))); // else its storage is not mounted
+}
+
+void repair(System& system, const ManifestEntry& entry)
+{
+    try {
+        if (!needs_repair(system, entry)) return;
+        link_to_hook(system, entry.path);
+        system.say(Severity::info, "'" + entry.path + "' leads to the hook again");
+    } catch (const Error& error) {
+        system.say(Severity::warning, error.what());
+    }
+}
+
+// --- after the package's files are gone, for good ---
+
+std::vector<HookReference> references_to(const References& references, const std::vector<Storage>& storages,
+                                         const std::string& path)
+{
+    std::vector<HookReference> result;
+    for (const auto& one : *references)
+        if (snippet_path(storages, one.volume) == path) result.push_back(one);
+    return result;
+}
+
+bool is_needed(System& system, const References& references, const std::vector<Storage>& storages,
+               const std::string& path)
+{
+    const auto found = references ? references_to(references, storages, path) : std::vector<HookReference>{};
+    if (references && found.empty()) return false;
+    system.say(Severity::warning, quote(path) + " stays, a script that does nothing: " +
+                                      (references ? name_guests(found, "") + " refers to it"
+                                                  : std::string("the guests cannot be looked at")) +
+                                      "; remove it once no guest does");
+    return true;
+}
+
+} // namespace
+
+Manifest read_manifest_or_none(System& system)
+{
+    try {
+        return read_manifest(system);
+    } catch (const Error& error) {
+        system.say(Severity::warning, error.what());
+        return {};
+    }
+}
+
+int package_configured(Session& session)
+{
+    for (const auto& entry : read_manifest_or_none(session.system).entries)
+        if (is_link(entry)) repair(session.system, entry);
+    return exit_done;
+}
+
+int package_purge(Session& session)
+{
+    auto& system = session.system;
+    const auto manifest = read_manifest_or_none(system);
+    const auto references = read_hook_references(system);
+    const auto storages =
+        parse_storages(references ? read_pve_file(system, paths::pve_storages).value_or("") : "");
+    for (const auto& entry : manifest.entries)
+        if (is_link(entry) && is_stub(system, entry.path) &&
+            !is_needed(system, references, storages, entry.path))
+            system.remove_file(entry.path);
+    std::for_each(manifest.directories.rbegin(), manifest.directories.rend(),
+                  [&](const auto& made) { system.remove_empty_directory(made); });
+    return exit_done;
+}
+
+} // namespace pvegpu

@@ -1,0 +1,58 @@
+#include "commands.hpp"
+#include "error.hpp"
+#include "remove_plan.hpp"
+#include "show.hpp"
+
+#include <algorithm>
+
+namespace pvegpu {
+namespace {
+
+bool rebuilds_anything(const std::vector<Change>& changes)
+{
+    return std::any_of(changes.begin(), changes.end(),
+                       [](const Change& change) { return change.rebuilds(); });
+}
+
+int carry_out_removal(Session& session, const RemovePlan& plan, const Manifest& manifest)
+{
+    for (const auto& warning : plan.warnings) session.system.say(Severity::warning, warning);
+    InstallPlan shown;
+    shown.changes = plan.changes;
+    shown.warnings = plan.warnings;
+    const bool something = !plan.changes.empty() || plan.left != manifest;
+    const bool made =
+        something && carry_out(session, print_changes(plan.changes), plan.changes, manifest, plan.left);
+    if (session.options.json) session.console.print(install_json(shown));
+    if (!session.options.json && (made || !something))
+        session.console.print(made ? "Done.\n" : "Nothing to change.\n");
+    if (made && rebuilds_anything(plan.changes))
+        session.system.say(Severity::info,
+                           "the running kernel keeps what it was started with until the next reboot");
+    return exit_done;
+}
+
+} // namespace
+
+int detach(Session& session)
+{
+    auto guests = session.options.vms;
+    guests.insert(guests.end(), session.options.containers.begin(), session.options.containers.end());
+    if (guests.empty())
+        throw Error(Reason::not_found,
+                    "which VM? 'pve-gpu-install detach --vm 101' detaches the hook from VM 101");
+    take_install_lock(session.system);
+    const auto manifest = read_manifest(session.system);
+    const auto plan = make_detach_plan(survey_host(session.system, {}), manifest, guests);
+    return carry_out_removal(session, plan, manifest);
+}
+
+int uninstall(Session& session)
+{
+    take_install_lock(session.system);
+    const auto manifest = read_manifest(session.system);
+    return carry_out_removal(session, make_uninstall_plan(survey_host(session.system, {}), manifest),
+                             manifest);
+}
+
+} // namespace pvegpu

@@ -1,0 +1,26 @@
+#include "commands.hpp"
+#include "error.hpp"
+#include "guest_verification.hpp"
+
+#include <algorithm>
+
+namespace pvegpu {
+
+int verify(Session& session)
+{
+    const auto& options = session.options;
+    if (options.vms.empty() && options.containers.empty())
+        throw Error(Reason::not_found,
+                    "which guest? 'pve-gpu-install verify --ct 901' looks into container 901");
+    std::vector<GuestVerification> guests;
+    for (const auto vmid : options.vms) guests.push_back(verify_vm(session.system, vmid));
+    for (const auto vmid : options.containers) guests.push_back(verify_container(session.system, vmid));
+    if (options.json)
+        session.console.print(verification_json(guests));
+    else
+        for (const auto& guest : guests) session.console.print(print_verification(guest));
+    const bool good = std::all_of(guests.begin(), guests.end(), [](const auto& one) { return one.good(); });
+    return good ? exit_done : exit_failed;
+}
+
+} // namespace pvegpu

@@ -1,0 +1,23 @@
+// Where the installer talks with the administrator. Messages of trouble go through System::say.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace pvegpu {
+
+class Console {
+public:
+    Console() = default;
+    Console(const Console&) = delete;
+    Console& operator=(const Console&) = delete;
+    virtual ~Console() = default;
+
+    virtual void print(std::string_view text) = 0;    // standard output, as it is
+    virtual void progress(std::string_view line) = 0; // one line, to standard error
+    virtual bool can_ask() const = 0;                 // somebody sits at a terminal
+    virtual bool ask(std::string_view question) = 0;  // true for yes
+    virtual bool colours() const = 0;
+};
+
+} // namespace pvegpu

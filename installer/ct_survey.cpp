@@ -1,0 +1,48 @@
+#include "ct_survey.hpp"
+
+#include "containers.hpp"
+#include "error.hpp"
+#include "paths.hpp"
+#include "pve_files.hpp"
+
+#include <algorithm>
+
+namespace pvegpu {
+
+ContainerSurvey survey_container(const SysReader& reader, unsigned vmid, std::int64_t wall_clock)
+{
+    const auto text = read_pve_file(reader, paths::ct_config(vmid));
+    if (!text)
+        throw Error(Reason::not_found, "there is no container " + std::to_string(vmid) +
+                                           " on this node; 'pct list' shows those that are");
+    ContainerSurvey container;
+    container.vmid = vmid;
+    container.config = parse_lxc_config(*text);
+    container.wanted = wanted_nodes(container.config, container.config.devices_at_next_start());
+    const auto running = running_containers(reader);
+    container.running = std::find(running.begin(), running.end(), vmid) != running.end();
+    if (container.running) container.inside = look_inside(reader, vmid, container.wanted);
+    container.gpus = read_host_gpus(reader, vmid, wall_clock);
+    for (const auto* path :
+         {"/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools", "/dev/nvidia-modeset", "/dev/kfd"})
+        if (const auto node = parse_gpu_node(path); node && node_is_there(reader, *node))
+            container.host_nodes.insert(path);
+    for (const auto& gpu : container.gpus)
+        if (gpu.nvidia)
+            if (const auto path = "/dev/nvidia" + std::to_string(*gpu.nvidia); reader.exists(path))
+                container.host_nodes.insert(path);
+    container.majors = read_kernel_devices(reader);
+    container.nvidia_modprobe = reader.exists(std::string(paths::nvidia_modprobe_program));
+    return container;
+}
+
+std::vector<std::string> restart_reasons(const ContainerSurvey& container)
+{
+    std::vector<std::string> reasons;
+    for (const auto* node : missing_inside(container.inside))
+        reasons.push_back("'" + node->wanted.node.path + "' (" + node->wanted.from + ") " +
+                          (node->inside ? "has another number in it than on the host" : "is not in it"));
+    return reasons;
+}
+
+} // namespace pvegpu

@@ -1,0 +1,35 @@
+// What the installer knows of a container before it gives it a GPU.
+#pragma once
+
+#include "ct_inside.hpp"
+#include "lxc_config.hpp"
+#include "node_facts.hpp"
+#include "survey.hpp"
+
+#include <set>
+#include <string>
+#include <vector>
+
+namespace pvegpu {
+
+struct ContainerSurvey {
+    unsigned vmid = 0;
+    LxcConfig config;
+    std::vector<WantedNode> wanted; // at its next start
+    bool running = false;
+    Inside inside; // of one that runs
+    std::vector<HostGpu> gpus;
+    std::set<std::string>
+        host_nodes; // of those that a GPU has besides its own: "/dev/nvidia-uvm", "/dev/kfd"
+    KernelDevices majors;
+    bool nvidia_modprobe = false;
+};
+
+// Looks only. Throws Error(not_found) for a container that is not on this node.
+ContainerSurvey survey_container(const SysReader& reader, unsigned vmid, std::int64_t wall_clock);
+
+// The nodes that its configuration names and the running container has not: it has to be restarted, whoever
+// changed the configuration and whenever that was. Empty for one that does not run.
+std::vector<std::string> restart_reasons(const ContainerSurvey& container);
+
+} // namespace pvegpu

@@ -1,0 +1,288 @@
+#include "guest_verification.hpp"
+
+#include "ct_survey.hpp"
+#include "error.hpp"
+#include "node_state.hpp"
+#include "paths.hpp"
+#include "programs.hpp"
+#include "pve_files.hpp"
+#include "read_topology.hpp"
+#include "text.hpp"
+
+#include <algorithm>
+#include <functional>
+
+namespace pvegpu {
+namespace {
+
+// nvidia-smi takes several seconds without a persistence daemon, rocminfo as long; the load is two seconds of
+// video.
+constexpr Milliseconds program_ends_within{30'000};
+constexpr auto agent_ends_within = "25"; // seconds; before we lose patience with qm
+
+using Words = std::vector<std::string>;
+using Runner = std::function<GuestAnswer(const Words&)>;
+
+std::string first_lines(const std::string& text, unsigned count)
+{
+    std::vector<std::string> lines;
+    for (LineReader reader(text); reader.next() && lines.size() < count;)
+        if (!is_blank(reader.line())) lines.emplace_back(trim(reader.line()));
+    return printable(join(lines, "; "), 300);
+}
+
+GuestCheck check_of(const std::string& name, const GuestAnswer& answer, const std::string& program)
+{
+    switch (answer.kind) {
+    case GuestAnswer::Kind::done:
+        return {name, GuestVerdict::ok, first_lines(answer.text, 4), ""};
+    case GuestAnswer::Kind::not_installed:
+        return {name, GuestVerdict::note, "'" + program + "' is not installed in the guest", ""};
+    case GuestAnswer::Kind::failed:
+        return {name, GuestVerdict::error, first_lines(answer.text, 4),
+                "run '" + program + "' in the guest, and see the guest's kernel log (dmesg)"};
+    case GuestAnswer::Kind::no_answer:
+        break;
+    }
+    return {name, GuestVerdict::unknown,
+            "'" + program + "' did not end within " + std::to_string(program_ends_within.count() / 1000) +
+                " s",
+            ""};
+}
+
+struct Vendors {
+    bool nvidia = false, amd = false, others = false;
+};
+
+// Where the guest has ffmpeg, two seconds of video through the GPU's encoder. One that has no encoder is no
+// broken GPU.
+GuestCheck load_check(const Runner& run, bool nvidia, const std::string& render)
+{
+    Words words{"ffmpeg", "-hide_banner", "-loglevel", "error"};
+    if (!nvidia) words.insert(words.end(), {"-vaapi_device", render});
+    words.insert(words.end(), {"-f", "lavfi", "-i", "testsrc2=duration=2:size=1280x720"});
+    if (!nvidia) words.insert(words.end(), {"-vf", "format=nv12,hwupload"});
+    words.insert(words.end(), {"-c:v", nvidia ? "h264_nvenc" : "h264_vaapi", "-f", "null", "-"});
+    const auto answer = run(words);
+    if (answer.kind == GuestAnswer::Kind::done)
+        return {"load", GuestVerdict::ok, "two seconds of video were encoded by the GPU", ""};
+    auto check = check_of("load", answer, "ffmpeg");
+    if (check.verdict == GuestVerdict::error) check.verdict = GuestVerdict::unknown;
+    return check;
+}
+
+void add_tools(GuestVerification& guest, const Runner& run, const Vendors& vendors, const std::string& render)
+{
+    if (vendors.nvidia)
+        guest.checks.push_back(check_of(
+            "nvidia-smi",
+            run({"nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"}),
+            "nvidia-smi"));
+    if (vendors.amd || vendors.others)
+        guest.checks.push_back(
+            check_of("vainfo", run({"vainfo", "--display", "drm", "--device", render}), "vainfo"));
+    if (vendors.amd) guest.checks.push_back(check_of("rocminfo", run({"rocminfo"}), "rocminfo"));
+    if (vendors.nvidia || vendors.amd || vendors.others)
+        guest.checks.push_back(load_check(run, vendors.nvidia, render));
+}
+
+// --- containers ---
+
+GuestCheck visible_in(const ContainerSurvey& container)
+{
+    if (container.wanted.empty())
+        return {"gpu.visible", GuestVerdict::error, "its configuration names no device node of a GPU",
+                "'pve-gpu-install --ct " + std::to_string(container.vmid) + "' gives it one"};
+    if (!container.inside.seen)
+        return {"gpu.visible", GuestVerdict::unknown, "the container could not be looked into", ""};
+    std::vector<std::string> missing;
+    for (const auto& node : container.inside.nodes)
+        if (!node.inside || !node.as_on_host()) missing.push_back(quote(node.wanted.node.path));
+    if (missing.empty())
+        return {"gpu.visible", GuestVerdict::ok, printable(join(container.inside.listing, ", "), 300), ""};
+    return {"gpu.visible", GuestVerdict::error,
+            join(missing, ", ") + " missing or with another number than on the host",
+            "restart it: 'pct reboot " + std::to_string(container.vmid) + "'"};
+}
+
+std::vector<const HostGpu*> gpus_of(const ContainerSurvey& container)
+{
+    std::vector<const HostGpu*> gpus;
+    for (const auto& gpu : container.gpus) {
+        const auto names = [&](const WantedNode& wanted) {
+            const auto& node = wanted.node;
+            const auto has = [&](const std::vector<unsigned>& numbers) {
+                return node.number &&
+                       std::find(numbers.begin(), numbers.end(), *node.number) != numbers.end();
+            };
+            return (node.kind == NodeKind::nvidia_gpu && node.number == gpu.nvidia) ||
+                   (node.kind == NodeKind::dri_render && has(gpu.renders)) ||
+                   (node.kind == NodeKind::dri_card && has(gpu.cards)) || node.address == gpu.address ||
+                   node.kind == NodeKind::dri;
+        };
+        if (std::any_of(container.wanted.begin(), container.wanted.end(), names)) gpus.push_back(&gpu);
+    }
+    return gpus;
+}
+
+GuestCheck driver_for(const std::vector<const HostGpu*>& gpus)
+{
+    std::vector<std::string> drivers;
+    drivers.reserve(gpus.size());
+    for (const auto* gpu : gpus)
+        drivers.push_back("'" + to_string(gpu->address) +
+                          "': " + (gpu->driver.empty() ? "no driver" : quote(gpu->driver)));
+    const bool good = !gpus.empty() && std::all_of(gpus.begin(), gpus.end(), [](const HostGpu* gpu) {
+        return !gpu->driver.empty() && !gpu->on_vfio;
+    });
+    if (gpus.empty())
+        return {"driver.loaded", GuestVerdict::error, "no GPU of this host has the nodes that it names",
+                "see 'pve-gpu-install status'"};
+    return {"driver.loaded", good ? GuestVerdict::ok : GuestVerdict::error, join(drivers, ", "),
+            good ? "" : "a container needs the host's driver; load it, or stop the VM that has the GPU"};
+}
+
+GuestCheck versions_in(const Inside& inside, const std::string& module)
+{
+    const auto& versions = inside.library_versions;
+    if (module.empty()) return {"versions.match", GuestVerdict::note, "NVIDIA's module is not loaded", ""};
+    if (versions.empty())
+        return {"versions.match", GuestVerdict::error, "the container has no libraries of NVIDIA's driver",
+                "install version " + printable(module) + " in it, without the kernel module"};
+    const auto text = "module " + printable(module) + ", libraries " + printable(join(versions, ", "), 80);
+    if (std::find(versions.begin(), versions.end(), module) != versions.end())
+        return {"versions.match", GuestVerdict::ok, text, ""};
+    return {"versions.match", GuestVerdict::error, text,
+            "install version " + printable(module) + " in it, without the kernel module"};
+}
+
+std::string render_node(const std::vector<WantedNode>& wanted)
+{
+    for (const auto& one : wanted)
+        if (one.node.kind == NodeKind::dri_render) return one.in_guest;
+    return "/dev/dri/renderD128";
+}
+
+// --- VMs ---
+
+GuestCheck not_running(const std::string& tool, unsigned vmid)
+{
+    return {"guest.running", GuestVerdict::error, "it does not run",
+            "start it: '" + tool + " start " + std::to_string(vmid) + "'"};
+}
+
+bool vm_runs(const SysReader& reader, unsigned vmid)
+{
+    const auto pid = parse_decimal(trim(reader.read(paths::pve_pid_file(vmid)).value_or("")));
+    return pid && reader.exists(paths::process(static_cast<pid_t>(*pid)));
+}
+
+// /proc/bus/pci/devices: "0100\t10de2204\t...\tnvidia"; the driver is the last word of the line
+// (show_device in the kernel's drivers/pci/proc.c).
+struct SeenFunction {
+    std::string driver;
+};
+std::optional<SeenFunction> find_in_guest(const std::string& devices, std::string_view id)
+{
+    for (LineReader lines(devices); lines.next();) {
+        const auto words = split(lines.line(), '\t');
+        if (words.size() < 3 || words[1] != id) continue;
+        const auto last = trim(words.back());
+        const bool number = consists_of(last, is_hex); // no driver
+        return SeenFunction{number ? "" : std::string(last)};
+    }
+    return std::nullopt;
+}
+
+void add_vm_gpu(GuestVerification& guest, const std::string& devices, const Function& gpu)
+{
+    const auto id = to_hex(gpu.vendor, 4) + to_hex(gpu.device, 4);
+    const auto seen = find_in_guest(devices, id);
+    const auto what = "'" + to_string(gpu.address) + "' (" + device_id(gpu) + ")";
+    guest.checks.push_back({"gpu.visible", seen ? GuestVerdict::ok : GuestVerdict::error,
+                            what + (seen ? " is on the guest's PCI bus" : " is not on the guest's PCI bus"),
+                            seen ? "" : "see the task log of its last start"});
+    if (!seen) return;
+    guest.checks.push_back(
+        {"driver.loaded", seen->driver.empty() ? GuestVerdict::error : GuestVerdict::ok,
+         what + (seen->driver.empty() ? " has no driver" : " has the driver " + quote(seen->driver)),
+         seen->driver.empty() ? "install the GPU's driver in the guest" : ""});
+}
+
+std::vector<Function> gpus_of_vm(const SysReader& reader, unsigned vmid)
+{
+    std::vector<Function> gpus;
+    const auto survey = survey_host(reader, {});
+    const auto* guest = survey.find(vmid);
+    if (guest == nullptr || guest->container)
+        throw Error(Reason::not_found, "there is no VM " + std::to_string(vmid) +
+                                           " on this node; 'qm list' shows those that are");
+    for (const auto& address : guest->passed)
+        if (auto function = read_function(reader, address); function && is_gpu(*function))
+            gpus.push_back(std::move(*function));
+    return gpus;
+}
+
+} // namespace
+
+GuestVerification verify_container(System& system, unsigned vmid)
+{
+    const auto container = survey_container(system, vmid, system.wall_clock());
+    GuestVerification guest{vmid, true, {}};
+    if (!container.running) {
+        guest.checks.push_back(not_running("pct", vmid));
+        return guest;
+    }
+    guest.checks.push_back({"guest.running", GuestVerdict::ok, "it runs", ""});
+    guest.checks.push_back(visible_in(container));
+    const auto gpus = gpus_of(container);
+    guest.checks.push_back(driver_for(gpus));
+    Vendors vendors;
+    for (const auto* gpu : gpus)
+        (gpu->is_nvidia() ? vendors.nvidia : gpu->is_amd() ? vendors.amd : vendors.others) = true;
+    if (vendors.nvidia) guest.checks.push_back(versions_in(container.inside, nvidia_module_version(system)));
+    const Runner run = [&](const Words& words) {
+        Words all{std::string(programs::pct), "exec", std::to_string(vmid), "--"};
+        all.insert(all.end(), words.begin(), words.end());
+        return parse_attach_answer(system.run(all, program_ends_within));
+    };
+    add_tools(guest, run, vendors, render_node(container.wanted));
+    return guest;
+}
+
+GuestVerification verify_vm(System& system, unsigned vmid)
+{
+    const auto gpus = gpus_of_vm(system, vmid);
+    GuestVerification guest{vmid, false, {}};
+    if (!vm_runs(system, vmid)) {
+        guest.checks.push_back(not_running("qm", vmid));
+        return guest;
+    }
+    guest.checks.push_back({"guest.running", GuestVerdict::ok, "it runs", ""});
+    const Runner run = [&](const Words& words) {
+        Words all{std::string(programs::qm), "guest", "exec", std::to_string(vmid), "--timeout",
+                  agent_ends_within,         "--"};
+        all.insert(all.end(), words.begin(), words.end());
+        return parse_agent_answer(system.run(all, program_ends_within));
+    };
+    const auto devices = run({"cat", "/proc/bus/pci/devices"});
+    if (devices.kind != GuestAnswer::Kind::done) {
+        guest.checks.push_back({"guest.agent", GuestVerdict::unknown,
+                                "the guest agent does not answer: " + first_lines(devices.text, 2),
+                                "install 'qemu-guest-agent' in the guest and set 'agent: 1'; a guest that is "
+                                "not Linux cannot be looked into"});
+        return guest;
+    }
+    Vendors vendors;
+    for (const auto& gpu : gpus) {
+        add_vm_gpu(guest, devices.text, gpu);
+        (gpu.vendor == 0x10de ? vendors.nvidia : gpu.vendor == 0x1002 ? vendors.amd : vendors.others) = true;
+    }
+    if (gpus.empty())
+        guest.checks.push_back({"gpu.visible", GuestVerdict::error, "no GPU is passed to it whole",
+                                "give it one with a 'hostpci' line"});
+    add_tools(guest, run, vendors, "/dev/dri/renderD128");
+    return guest;
+}
+
+} // namespace pvegpu

@@ -1,0 +1,272 @@
+#include "install_plan.hpp"
+
+#include "error.hpp"
+#include "host_files.hpp"
+#include "install_remarks.hpp"
+#include "paths.hpp"
+#include "programs.hpp"
+#include "stub.hpp"
+#include "text.hpp"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+namespace pvegpu {
+namespace {
+
+std::string vm(unsigned vmid)
+{
+    return "VM " + std::to_string(vmid);
+}
+
+std::string reason_for(const Tokens& tokens)
+{
+    return has_token(tokens, "intel_iommu=on")
+               ? "this kernel leaves Intel's IOMMU off, and without it no device can be passed to a guest"
+               : "it spares the host's own devices the IOMMU's translation; the guest's do not need it";
+}
+
+bool has_gpu(const Survey& survey, unsigned vmid)
+{
+    return std::any_of(survey.functions.begin(), survey.functions.end(), [&](const auto& function) {
+        return function.on_card_of(vmid) && function.passed && is_gpu(function.facts);
+    });
+}
+
+const SurveyedGuest& attachable(const Survey& survey, unsigned vmid)
+{
+    const auto* guest = survey.find(vmid);
+    if (guest == nullptr)
+        throw Error(Reason::not_found, "there is no " + vm(vmid) + " on the node '" +
+                                           survey.host.cluster.node + "'; 'qm list' shows those that are");
+    if (guest->container)
+        throw Error(Reason::invalid_config,
+                    "guest " + std::to_string(vmid) + " is a container, not a VM; name it with '--ct'");
+    if (!guest->problem.empty()) throw Error(Reason::invalid_config, vm(vmid) + ": " + guest->problem);
+    if (guest->config.hostpci.empty())
+        throw Error(
+            Reason::invalid_config,
+            vm(vmid) +
+                " has no 'hostpci' line; give it its GPU first, in the web interface or with 'qm set'");
+    if (!has_gpu(survey, vmid))
+        throw Error(Reason::invalid_config, "none of the devices of " + vm(vmid) +
+                                                " is a GPU that is passed to it whole; it needs no hook");
+    return *guest;
+}
+
+std::string chained_text(const std::string& volume, const std::string& path)
+{
+    return nlohmann::ordered_json{{"volume", volume}, {"path", path}}.dump() + "\n";
+}
+
+class Planner {
+public:
+    Planner(const Survey& survey, const InstallRequest& request) : survey_(survey), request_(request) {}
+
+    InstallPlan plan()
+    {
+        if (!survey_.host.cluster.quorate)
+            throw Error(Reason::failed,
+                        "the cluster has no quorum, so Proxmox can change no guest; see 'pvecm status'");
+        std::vector<const SurveyedGuest*> guests;
+        for (const auto vmid : request_.vms) guests.push_back(&attachable(survey_, vmid));
+        for (const auto* guest : guests) {
+            if (request_.host_only) continue;
+            if (guest->attached)
+                mend_snippet(*guest);
+            else
+                attach(*guest);
+        }
+        if (request_.host_only && survey_.host.cluster.clustered) // a guest can come from another node
+            link_snippet(paths::join(storage().snippets, paths::hook_snippet));
+        change_host_files();
+        for (auto& program : build_programs(survey_.host, plan_.changes))
+            plan_.changes.push_back(std::move(program));
+        check_programs();
+        plan_.notes = install_notes(survey_, request_);
+        plan_.warnings = install_warnings(survey_, request_, plan_);
+        plan_.reboot_reasons = reboot_reasons(survey_);
+        return std::move(plan_);
+    }
+
+private:
+    const Storage& storage() const
+    {
+        const auto* found = choose_storage(survey_.storages, survey_.host.cluster.node);
+        if (found == nullptr)
+            throw Error(Reason::failed,
+                        "no storage of this node has a directory for snippets; add one of the type "
+                        "'dir' below Datacenter, Storage");
+        return *found;
+    }
+
+    void attach(const SurveyedGuest& guest)
+    {
+        const auto& place = storage();
+        link_snippet(paths::join(place.snippets, paths::hook_snippet));
+        const auto& old = guest.config.hookscript;
+        if (!old.empty()) remember_old_hook(guest);
+        const auto volume = place.id + ":snippets/" + std::string(paths::hook_snippet);
+        plan_.changes.push_back(
+            hookscript_change({guest.vmid, guest.container, old, volume},
+                              "Proxmox runs the hook before " + vm(guest.vmid) + " starts"));
+        plan_.attachments.push_back({guest.vmid, volume, old});
+    }
+
+    // A guest whose hookscript is gone cannot start.
+    void mend_snippet(const SurveyedGuest& guest)
+    {
+        const auto path = snippet_path(survey_.storages, guest.config.hookscript);
+        if (path && path->ends_with('/' + std::string(paths::hook_snippet)) && !guest.snippet_unseen)
+            link_snippet(*path);
+    }
+
+    void link_snippet(const std::string& path)
+    {
+        const auto link = survey_.links.find(path);
+        if (link != survey_.links.end() && link->second == paths::hook_program) return;
+        if (survey_.file(path) == stub_text())
+            return; // of a removed package; it runs the hook that is there again
+        if (link != survey_.links.end() || survey_.file(path))
+            throw Error(Reason::failed, "is there already and is not ours; move it away", path);
+        const bool planned = std::any_of(plan_.changes.begin(), plan_.changes.end(),
+                                         [&](const Change& change) { return change.path == path; });
+        if (planned) return;
+        plan_.changes.push_back(link_change(path, std::nullopt, std::string(paths::hook_program),
+                                            "a hookscript has to be a snippet of a storage"));
+    }
+
+    void remember_old_hook(const SurveyedGuest& guest)
+    {
+        const auto& volume = guest.config.hookscript;
+        const auto path = snippet_path(survey_.storages, volume);
+        if (!path)
+            throw Error(Reason::failed, vm(guest.vmid) + " has the hookscript " + quote(volume) +
+                                            ", whose file cannot be found; remove it with 'qm set " +
+                                            std::to_string(guest.vmid) + " --delete hookscript' first");
+        const auto file = paths::chained_hook(guest.vmid);
+        auto change = file_change(file, survey_.file(file), chained_text(volume, *path),
+                                  "a guest has one hookscript only: ours runs " + quote(volume) + " too");
+        change.for_root_only = true;
+        plan_.changes.push_back(std::move(change));
+    }
+
+    // --- the host ---
+
+    void change_file(std::string_view path, const std::string& text, const std::string& reason)
+    {
+        const auto before = survey_.file(path);
+        const auto after = text.empty() ? std::nullopt : std::optional(text);
+        if (before != after) plan_.changes.push_back(file_change(std::string(path), before, after, reason));
+    }
+
+    void change_host_files()
+    {
+        if (survey_.functions.empty()) return;
+        change_command_line();
+        change_file(paths::modules_load, modules_load_text(),
+                    "vfio-pci is there before the first guest starts");
+        change_file(
+            paths::modprobe,
+            modprobe_text(survey_.functions, request_.blacklist, survey_.file(paths::modprobe).value_or("")),
+            "vfio-pci comes before the host's drivers, and a card that it holds is not put to sleep");
+        change_file(
+            paths::udev_rules, udev_rules_text(survey_.functions),
+            "the host has a device with the same ids, so vfio-pci is told the guest's by its address");
+        change_file(paths::initramfs_modules,
+                    with_initramfs_block(survey_.file(paths::initramfs_modules).value_or("")),
+                    "vfio-pci is in the initramfs, so it comes first there too");
+    }
+
+    void change_command_line()
+    {
+        const auto loader = survey_.host.loader;
+        const auto needed = needed_tokens(survey_.host.cpu, survey_.host.kernel);
+        const bool both = loader == BootLoader::proxmox_undecided;
+        if (loader == BootLoader::proxmox_systemd || (both && cmdline_file_is_usable()))
+            change_cmdline_file(needed);
+        if (loader == BootLoader::grub || loader == BootLoader::proxmox_grub || both)
+            if (const auto missing = missing_tokens(needed, survey_.configured); !missing.empty())
+                change_file(paths::grub_drop_in, grub_drop_in_text(missing), reason_for(missing));
+    }
+
+    bool cmdline_file_is_usable() const
+    {
+        return has_key(parse_command_line(survey_.file(paths::kernel_cmdline_file).value_or("")), "root");
+    }
+
+    void change_cmdline_file(const Tokens& needed)
+    {
+        const auto text = survey_.file(paths::kernel_cmdline_file).value_or("");
+        const auto given = parse_command_line(text);
+        if (!cmdline_file_is_usable())
+            throw Error(
+                Reason::invalid_config,
+                "has no 'root=', without which 'proxmox-boot-tool refresh' fails; write the kernel's command "
+                "line into it",
+                std::string(paths::kernel_cmdline_file));
+        if (const auto missing = missing_tokens(needed, given); !missing.empty())
+            change_file(paths::kernel_cmdline_file, append_tokens(text, missing), reason_for(missing));
+    }
+
+    void check_programs() const
+    {
+        const auto need = [&](const std::string& program) {
+            if (!survey_.programs.contains(program))
+                throw Error(Reason::not_found, "is not there, and it is needed; install its package",
+                            program);
+        };
+        if (!plan_.attachments.empty()) need(std::string(paths::hook_program));
+        for (const auto& change : plan_.changes) {
+            if (change.kind == Change::Kind::program) need(change.argv.front());
+            if (change.kind == Change::Kind::link) need(*change.after);
+        }
+    }
+
+    const Survey& survey_;
+    const InstallRequest& request_;
+    InstallPlan plan_;
+};
+
+bool changes_any(const std::vector<Change>& changes, std::initializer_list<std::string_view> files)
+{
+    return std::any_of(changes.begin(), changes.end(), [&](const Change& change) {
+        return std::find(files.begin(), files.end(), change.path) != files.end();
+    });
+}
+
+Change build_program(std::vector<std::string> argv, std::string reason, std::string hint)
+{
+    Change change;
+    change.kind = Change::Kind::program;
+    change.argv = change.undo = std::move(argv);
+    change.reason = std::move(reason);
+    change.hint = std::move(hint);
+    return change;
+}
+
+} // namespace
+
+InstallPlan make_install_plan(const Survey& survey, const InstallRequest& request)
+{
+    return Planner(survey, request).plan();
+}
+
+std::vector<Change> build_programs(const HostFacts& host, const std::vector<Change>& changes)
+{
+    std::vector<Change> result;
+    if (changes_any(changes, {paths::modprobe, paths::initramfs_modules, paths::udev_rules}))
+        result.push_back(build_program({std::string(programs::update_initramfs), "-u", "-k", "all"},
+                                       "the initramfs has copies of these files",
+                                       "see whether /boot is full"));
+    if (!changes_any(changes, {paths::grub_drop_in, paths::kernel_cmdline_file})) return result;
+    const std::string reason = "the boot loader has a copy of the command line";
+    if (host.loader == BootLoader::grub)
+        result.push_back(build_program({std::string(programs::update_grub)}, reason, "see its output above"));
+    else
+        result.push_back(build_program({std::string(programs::proxmox_boot_tool), "refresh"}, reason,
+                                       "see 'proxmox-boot-tool status'"));
+    return result;
+}
+
+} // namespace pvegpu

@@ -1,0 +1,157 @@
+#include "install_remarks.hpp"
+
+#include "device_table.hpp"
+#include "host_files.hpp"
+#include "paths.hpp"
+#include "text.hpp"
+
+#include <algorithm>
+
+namespace pvegpu {
+namespace {
+
+// Spares the host's own devices the translation. Passthrough works without it, so no reboot is asked for.
+constexpr std::string_view faster_only = "iommu=pt";
+
+std::string name(const Function& function)
+{
+    return "'" + to_string(function.address) + "' (" + device_id(function) + ")";
+}
+
+bool resets_itself(const Function& function)
+{
+    return function.flr() &&
+           device_traits(function.vendor, function.device).flr != DeviceTraits::Flr::harmful;
+}
+
+void warn_of_command_line(const Survey& survey, std::vector<std::string>& warnings)
+{
+    for (auto& warning : command_line_warnings(survey.configured)) warnings.push_back(std::move(warning));
+    if (survey.host.loader != BootLoader::unknown) return;
+    const auto missing =
+        missing_tokens(needed_tokens(survey.host.cpu, survey.host.kernel), survey.host.running);
+    if (!missing.empty())
+        warnings.push_back("this host's boot loader is none that we know; add '" + join(missing, " ") +
+                           "' to the kernel's command line yourself");
+}
+
+void warn_of_iommu(const Survey& survey, std::vector<std::string>& warnings)
+{
+    const auto needed = needed_tokens(survey.host.cpu, survey.host.kernel);
+    const bool comes_with_reboot =
+        has_token(needed, "intel_iommu=on") && !has_key(survey.host.running, "intel_iommu");
+    if (!survey.host.iommu_on && !comes_with_reboot)
+        warnings.emplace_back(
+            "the IOMMU is off, so no device can be passed to a guest; turn on 'VT-d' or 'AMD-Vi' "
+            "('IOMMU') in the firmware's setup");
+    if (survey.host.iommu_on && survey.host.interrupt_remapping == false)
+        warnings.emplace_back(
+            "the IOMMU does not remap interrupts, and without that no VM with a passed device starts; "
+            "turn it on in the firmware's setup, and remove 'intremap=off' and 'nointremap' from "
+            "the kernel's command line");
+}
+
+void warn_of_halves(const Survey& survey, std::vector<std::string>& warnings)
+{
+    for (const auto& function : survey.functions)
+        if (!function.passed)
+            warnings.push_back(
+                name(function.facts) + " is on the card of VM " + std::to_string(function.vmids.front()) +
+                " but not passed to it; pass it too, so that nothing on the host can keep the card busy");
+}
+
+std::string where_ha_moves(const SurveyedGuest& guest, const std::string& this_node)
+{
+    if (!guest.ha) return "";
+    auto nodes = guest.ha->nodes;
+    if (nodes.empty()) return ", and high availability may move it to one";
+    std::erase(nodes, this_node);
+    return nodes.empty() ? "" : ", and high availability may move it to '" + join(nodes, "' or '") + "'";
+}
+
+// ProxMenux had to withdraw its hook because of this. What other nodes have in a directory of their own
+// cannot be seen from here; on a shared storage the link is there for all of them, but not the program that
+// it leads to.
+void warn_of_cluster(const Survey& survey, const InstallPlan& plan, std::vector<std::string>& warnings)
+{
+    if (!survey.host.cluster.clustered) return;
+    for (const auto& [vmid, volume, old, devices] : plan.attachments) {
+        const auto* guest = survey.find(vmid);
+        const auto* storage = storage_of(survey.storages, volume);
+        const bool shared = storage != nullptr && storage->shared;
+        warnings.push_back(
+            "VM " + std::to_string(vmid) + " cannot start on a node without " +
+            (shared ? "'" + std::string(paths::hook_program) + "'" : quote(volume)) +
+            (guest == nullptr ? "" : where_ha_moves(*guest, survey.host.cluster.node)) +
+            "; install the package on every node that it can go to and run 'pve-gpu-install --host' there");
+    }
+}
+
+void warn_of_blacklist(const Survey& survey, std::vector<std::string>& warnings)
+{
+    for (const auto& module : gpu_modules(survey.functions))
+        warnings.push_back(
+            "'--blacklist' keeps " + quote(module) +
+            " from every card of the host, not only from the guest's; leave it out if the host needs one");
+}
+
+} // namespace
+
+std::vector<std::string> install_notes(const Survey& survey, const InstallRequest& request)
+{
+    std::vector<std::string> notes;
+    for (const auto& function : survey.functions) {
+        const bool asked = std::any_of(request.vms.begin(), request.vms.end(),
+                                       [&](unsigned vmid) { return function.on_card_of(vmid); });
+        if (asked && function.passed && is_gpu(function.facts) && resets_itself(function.facts))
+            notes.push_back(name(function.facts) +
+                            " has a reset of its own (FLR) and may not need the hook; \"strategy\": "
+                            "\"auto\" in '" +
+                            std::string(paths::settings) + "' leaves it alone while it is well");
+        if (function.twin && function.passed && !function.goes_back)
+            notes.push_back(name(function.facts) + " has a twin, '" + to_string(*function.twin) +
+                            "', that stays with the host; it is bound by its address, not by its ids");
+    }
+    const auto& host = survey.host;
+    if (!survey.functions.empty() && host.iommu_on && host.loader != BootLoader::unknown &&
+        !has_key(host.running, "iommu"))
+        notes.push_back(quote(faster_only) + " takes effect at the next reboot; nothing waits for it");
+    if (!survey.functions.empty() && host.loader == BootLoader::proxmox_undecided)
+        notes.emplace_back("whether the boot partitions have GRUB or systemd-boot cannot be told from here "
+                           "('proxmox-boot-tool status' can), so the words for the kernel go to both");
+    if (host.lockdown && survey.port_without_reset)
+        notes.emplace_back(
+            "the kernel is locked down (Secure Boot) and offers no reset below a port, so the hook can "
+            "only remove the card and find it again; a newer kernel has 'reset_subordinate'");
+    return notes;
+}
+
+std::vector<std::string> install_warnings(const Survey& survey, const InstallRequest& request,
+                                          const InstallPlan& plan)
+{
+    std::vector<std::string> warnings;
+    warn_of_command_line(survey, warnings);
+    warn_of_iommu(survey, warnings);
+    warn_of_halves(survey, warnings);
+    warn_of_cluster(survey, plan, warnings);
+    if (request.blacklist) warn_of_blacklist(survey, warnings);
+    return warnings;
+}
+
+std::vector<std::string> reboot_reasons(const Survey& survey)
+{
+    std::vector<std::string> reasons;
+    if (survey.functions.empty()) return reasons;
+    const auto& host = survey.host;
+    if (host.loader != BootLoader::unknown && !host.iommu_on)
+        for (const auto& token : missing_tokens(needed_tokens(host.cpu, host.kernel), host.running))
+            if (token != faster_only)
+                reasons.push_back("the IOMMU is off: the running kernel was started without " + quote(token));
+    for (const auto& function : survey.functions)
+        if (function.passed && !function.goes_back && function.driver_can_be_kept_away)
+            reasons.push_back("the host's driver " + quote(function.facts.driver) + " has " +
+                              name(function.facts) + "; after a reboot vfio-pci comes first");
+    return reasons;
+}
+
+} // namespace pvegpu

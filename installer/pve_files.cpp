@@ -1,0 +1,125 @@
+#include "pve_files.hpp"
+
+#include "error.hpp"
+#include "paths.hpp"
+#include "text.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <nlohmann/json.hpp>
+
+namespace pvegpu {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// As the hook: pmxcfs answers from memory, or it hangs; and no file of it is larger.
+constexpr Milliseconds answers_within{10'000};
+constexpr std::size_t most_bytes = 1U << 20U;
+
+Json read_json(const SysReader& reader, std::string_view path)
+{
+    const auto text = read_pve_file(reader, path);
+    return text ? Json::parse(*text, nullptr, false) : Json();
+}
+
+// As Proxmox's nodename(): the host name up to the first dot.
+std::string host_name(const SysReader& reader)
+{
+    const auto name = reader.read(std::string(paths::host_name)).value_or("");
+    return name.substr(0, name.find_first_of(".\n"));
+}
+
+std::optional<GuestEntry> guest_entry(std::string_view vmid, bool container)
+{
+    const auto number = parse_decimal(vmid);
+    if (!number || *number < 100) return std::nullopt;
+    return GuestEntry{*number, container};
+}
+
+std::vector<GuestEntry> entries_of(const Json& ids, const std::string& node)
+{
+    std::vector<GuestEntry> guests;
+    for (const auto& [vmid, facts] : ids.items()) {
+        if (!facts.is_object() || facts.value("node", "") != node) continue;
+        const auto guest = guest_entry(vmid, facts.value("type", "") == "lxc");
+        if (guest) guests.push_back(*guest);
+    }
+    return guests;
+}
+
+void list_configs(const SysReader& reader, std::string_view directory, bool container,
+                  std::vector<GuestEntry>& to)
+{
+    constexpr std::string_view ending = ".conf";
+    for (const auto& name : reader.list(std::string(directory))) {
+        if (!name.ends_with(ending)) continue;
+        const auto guest =
+            guest_entry(std::string_view(name).substr(0, name.size() - ending.size()), container);
+        if (guest) to.push_back(*guest);
+    }
+}
+
+// A tree of files below --root has no .vmlist, which pmxcfs makes up; and such a tree does not hang.
+std::vector<GuestEntry> entries_in_directories(const SysReader& reader)
+{
+    std::vector<GuestEntry> guests;
+    list_configs(reader, paths::pve_vm_configs, false, guests);
+    list_configs(reader, paths::pve_ct_configs, true, guests);
+    return guests;
+}
+
+} // namespace
+
+std::optional<std::string> read_pve_file(const SysReader& reader, std::string_view path)
+{
+    const auto outcome = reader.read_within(std::string(path), most_bytes, answers_within);
+    if (outcome.done()) return outcome.text;
+    if (outcome.refused() && (outcome.error_number == ENOENT || outcome.error_number == ENOTDIR))
+        return std::nullopt;
+    if (outcome.refused())
+        throw Error(Reason::failed, "cannot read a file of Proxmox", std::string(path), outcome.error_number);
+    throw Error(Reason::timed_out,
+                "Proxmox's cluster file system does not answer; see 'systemctl status pve-cluster'",
+                std::string(path));
+}
+
+ClusterFacts read_cluster(const SysReader& reader)
+{
+    ClusterFacts facts;
+    facts.node = host_name(reader);
+    const auto members = read_json(reader, paths::pve_members);
+    if (!members.is_object()) return facts;
+    if (const auto node = members.value("nodename", ""); !node.empty()) facts.node = node;
+    const auto cluster = members.find("cluster");
+    if (cluster == members.end() || !cluster->is_object()) return facts;
+    facts.clustered = cluster->value("nodes", 1) > 1;
+    facts.quorate = cluster->value("quorate", 1) != 0;
+    return facts;
+}
+
+std::vector<GuestEntry> list_guests(const SysReader& reader, const std::string& node)
+{
+    const auto list = read_json(reader, paths::pve_vm_list);
+    const bool usable = list.is_object() && list.contains("ids") && list["ids"].is_object();
+    auto guests = usable ? entries_of(list["ids"], node) : entries_in_directories(reader);
+    std::sort(guests.begin(), guests.end(),
+              [](const GuestEntry& one, const GuestEntry& other) { return one.vmid < other.vmid; });
+    return guests;
+}
+
+std::string package_version(std::string_view dpkg_status, std::string_view package)
+{
+    bool in_it = false, installed = false;
+    for (LineReader lines(dpkg_status); lines.next();) {
+        const auto pair = split_once(lines.line(), ':');
+        if (!pair) continue;
+        const auto value = trim(pair->second);
+        if (pair->first == "Package") in_it = value == package;
+        if (pair->first == "Status") installed = value.ends_with(" installed");
+        if (in_it && installed && pair->first == "Version") return std::string(value);
+    }
+    return "";
+}
+
+} // namespace pvegpu

@@ -1,0 +1,32 @@
+// Proxmox's files, read within a deadline: /etc/pve is a file system in user space that can hang.
+#pragma once
+
+#include "system.hpp"
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace pvegpu {
+
+// Nothing if there is no such file. Throws Error if it cannot be read in time.
+std::optional<std::string> read_pve_file(const SysReader& reader, std::string_view path);
+
+struct ClusterFacts {
+    std::string node; // this one's name
+    bool clustered = false;
+    bool quorate = true;
+};
+ClusterFacts read_cluster(const SysReader& reader);
+
+struct GuestEntry {
+    unsigned vmid = 0;
+    bool container = false;
+};
+std::vector<GuestEntry> list_guests(const SysReader& reader, const std::string& node); // this node's, sorted
+
+// The version of an installed package, of the text of /var/lib/dpkg/status; empty if it is not installed.
+std::string package_version(std::string_view dpkg_status, std::string_view package);
+
+} // namespace pvegpu

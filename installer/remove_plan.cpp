@@ -1,0 +1,172 @@
+#include "remove_plan.hpp"
+
+#include "chained_hook.hpp"
+#include "error.hpp"
+#include "paths.hpp"
+#include "programs.hpp"
+#include "text.hpp"
+
+#include <algorithm>
+
+namespace pvegpu {
+namespace {
+
+class Remover {
+public:
+    Remover(const Survey& survey, const Manifest& manifest) : survey_(survey), manifest_(manifest)
+    {
+        plan_.left = manifest;
+    }
+
+    void detach(unsigned vmid)
+    {
+        const auto* guest = survey_.find(vmid);
+        if (guest == nullptr || !guest->attached) {
+            if (guest != nullptr && manifest_.attachment(vmid) != nullptr)
+                plan_.warnings.push_back("VM " + std::to_string(vmid) + " has another hookscript by now (" +
+                                         quote(guest->config.hookscript) + "), which is left as it is");
+        } else {
+            plan_.changes.push_back(give_back(*guest));
+        }
+        if (guest != nullptr) take_devices(*guest);
+        forget(vmid);
+    }
+
+    void undo_files()
+    {
+        std::for_each(manifest_.entries.rbegin(), manifest_.entries.rend(),
+                      [this](const ManifestEntry& entry) { undo(entry); });
+        for (auto& program : build_programs(survey_.host, plan_.changes))
+            plan_.changes.push_back(std::move(program));
+    }
+
+    RemovePlan take() { return std::move(plan_); }
+
+private:
+    std::string old_volume(const SurveyedGuest& guest) const
+    {
+        if (const auto* known = manifest_.attachment(guest.vmid); known != nullptr) return known->old_volume;
+        const auto chained = parse_chained_hook(survey_.file(paths::chained_hook(guest.vmid)).value_or(""));
+        return chained ? chained->volume : "";
+    }
+
+    Change give_back(const SurveyedGuest& guest) const
+    {
+        const auto old = old_volume(guest);
+        return hookscript_change({guest.vmid, guest.container, guest.config.hookscript, old},
+                                 old.empty() ? "the guest had no hookscript before"
+                                             : "the guest had this hookscript before");
+    }
+
+    // Those devN of a container that are still as we wrote them.
+    void take_devices(const SurveyedGuest& guest)
+    {
+        const auto* known = manifest_.attachment(guest.vmid);
+        if (known == nullptr || known->devices.empty()) return;
+        const std::string pct(programs::pct);
+        const auto vmid = std::to_string(guest.vmid);
+        std::vector<std::string> keys;
+        Change change;
+        change.kind = Change::Kind::program;
+        change.undo = {pct, "set", vmid};
+        for (const auto& device : guest.lxc.devices_at_next_start()) {
+            const auto& ours = known->devices;
+            if (std::find(ours.begin(), ours.end(), device.key + "=" + device.value) == ours.end()) continue;
+            keys.push_back(device.key);
+            change.undo.insert(change.undo.end(), {"--" + device.key, device.value});
+        }
+        if (keys.size() < known->devices.size())
+            plan_.warnings.push_back("container " + vmid +
+                                     ": what has changed of the device nodes that it was "
+                                     "given is left as it is");
+        if (keys.empty()) return;
+        change.argv = {pct, "set", vmid, "--delete", join(keys, ",")};
+        change.reason =
+            "the container had no such device nodes before; one that runs keeps them until it stops";
+        change.hint = "see whether the container is locked";
+        plan_.changes.push_back(std::move(change));
+    }
+
+    void forget(unsigned vmid)
+    {
+        std::erase_if(plan_.left.attachments, [&](const auto& guest) { return guest.vmid == vmid; });
+        const auto path = paths::chained_hook(vmid);
+        drop(path);
+        if (const auto text = survey_.file(path)) {
+            auto change =
+                file_change(path, text, std::nullopt, "the guest's other hookscript is its own again");
+            change.for_root_only = true;
+            plan_.changes.push_back(std::move(change));
+        }
+    }
+
+    void drop(const std::string& path)
+    {
+        std::erase_if(plan_.left.entries, [&](const auto& entry) { return entry.path == path; });
+    }
+
+    std::optional<std::string> now(const ManifestEntry& entry) const
+    {
+        if (entry.kind == Change::Kind::file) return survey_.file(entry.path);
+        const auto link = survey_.links.find(entry.path);
+        return link == survey_.links.end() ? std::nullopt : std::optional(link->second);
+    }
+
+    bool planned(const std::string& path) const
+    {
+        return std::any_of(plan_.changes.begin(), plan_.changes.end(),
+                           [&](const Change& change) { return change.path == path; });
+    }
+
+    void undo(const ManifestEntry& entry)
+    {
+        const auto text = now(entry);
+        if (planned(entry.path) || text == entry.original) return drop(entry.path);
+        if (text != entry.installed) {
+            plan_.warnings.push_back(
+                "'" + entry.path + "' was changed since it was installed and is left as it is; " +
+                (entry.original
+                     ? "what it was is in '" + std::string(paths::install_backups) + entry.path + ".original'"
+                     : "it was not there before, remove it if it is not needed"));
+            return;
+        }
+        const std::string reason = entry.original ? "it was so before" : "it was not there before";
+        plan_.changes.push_back(entry.kind == Change::Kind::file
+                                    ? file_change(entry.path, text, entry.original, reason)
+                                    : link_change(entry.path, text, entry.original, reason));
+        drop(entry.path);
+    }
+
+    const Survey& survey_;
+    const Manifest& manifest_;
+    RemovePlan plan_;
+};
+
+} // namespace
+
+RemovePlan make_detach_plan(const Survey& survey, const Manifest& manifest,
+                            const std::vector<unsigned>& vmids)
+{
+    Remover remover(survey, manifest);
+    for (const auto vmid : vmids) {
+        if (survey.find(vmid) == nullptr && manifest.attachment(vmid) == nullptr)
+            throw Error(Reason::not_found, "there is no guest " + std::to_string(vmid) +
+                                               " on this node; 'qm list' and 'pct list' show "
+                                               "those that are");
+        remover.detach(vmid);
+    }
+    return remover.take();
+}
+
+RemovePlan make_uninstall_plan(const Survey& survey, const Manifest& manifest)
+{
+    Remover remover(survey, manifest);
+    for (const auto& guest : survey.guests)
+        if (guest.attached || manifest.attachment(guest.vmid) != nullptr) remover.detach(guest.vmid);
+    for (const auto& guest : manifest.attachments)
+        if (survey.find(guest.vmid) == nullptr) remover.detach(guest.vmid);
+    remover.undo_files();
+    return remover.take();
+}
+
+} // namespace pvegpu

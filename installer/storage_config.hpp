@@ -1,0 +1,36 @@
+// /etc/pve/storage.cfg: where snippets lie. Grammar: PVE::SectionConfig; PVE::Storage::Plugin for the rest.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace pvegpu {
+
+struct Storage {
+    std::string id;
+    std::string type;
+    std::string snippets; // the directory; empty: a storage without files, or of a kind that we do not know
+    bool enabled = true;
+    bool shared = false;
+    std::vector<std::string> nodes; // empty: all
+
+    bool on_node(std::string_view node) const;
+};
+
+// An empty text stands for a missing file: Proxmox then has 'local' at /var/lib/vz.
+std::vector<Storage> parse_storages(std::string_view text);
+
+// Where a hookscript's volume ("local:snippets/old.sh") lies; nothing if it is no such volume, or its storage
+// is unknown.
+std::optional<std::string> snippet_path(const std::vector<Storage>& storages, std::string_view volume);
+
+// The storage that a volume names; nullptr if it is unknown.
+const Storage* storage_of(const std::vector<Storage>& storages, std::string_view volume);
+
+// The storage that our snippet goes to: on this node, enabled, with files of its own; 'local' if it is one,
+// one that is not shared before one that is. nullptr if there is none.
+const Storage* choose_storage(const std::vector<Storage>& storages, std::string_view node);
+
+} // namespace pvegpu

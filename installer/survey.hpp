@@ -1,0 +1,96 @@
+// What the installer knows of a host before it decides anything.
+#pragma once
+
+#include "cards.hpp"
+#include "command_line.hpp"
+#include "guest_config.hpp"
+#include "ha_config.hpp"
+#include "lxc_config.hpp"
+#include "pve_files.hpp"
+#include "settings.hpp"
+#include "storage_config.hpp"
+#include "system.hpp"
+#include "topology.hpp"
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace pvegpu {
+
+// How the host's kernel gets its command line.
+enum class BootLoader {
+    grub,              // update-grub
+    proxmox_grub,      // proxmox-boot-tool, GRUB on its partitions
+    proxmox_systemd,   // proxmox-boot-tool, systemd-boot on its partitions: /etc/kernel/cmdline
+    proxmox_undecided, // proxmox-boot-tool; which of the two cannot be told, so both are written
+    unknown
+};
+std::string to_string(BootLoader loader);
+
+struct HostFacts {
+    std::string proxmox; // version of pve-manager: "8.4.1"
+    std::string kernel;  // release
+    CpuVendor cpu = CpuVendor::other;
+    bool iommu_on = false;
+    std::optional<bool> interrupt_remapping; // as it is now; nothing: it cannot be told
+    BootLoader loader = BootLoader::unknown;
+    bool secure_boot = false;
+    bool lockdown = false;
+    ClusterFacts cluster;
+    Tokens running; // the command line of the running kernel
+};
+
+struct SurveyedGuest {
+    unsigned vmid = 0;
+    bool container = false;
+    GuestConfig config;
+    LxcConfig lxc = {};                     // of a container
+    std::vector<PciAddress> passed;         // by its hostpci lines, whole, every alternative of a mapping
+    std::map<PciAddress, std::string> keys; // of those: "hostpci0"
+    std::string problem;                    // why its hostpci lines cannot be read
+    bool attached = false;                  // our hook is its hookscript
+    bool snippet_unseen = false;            // it lies on a storage that can hang, so nobody looked
+    std::optional<HaPlacement> ha;          // where high availability may start it
+};
+
+// A function that a prepared guest gets, or that is on the card of one.
+struct SurveyedFunction {
+    Function facts;
+    std::vector<unsigned> vmids; // several VMs may share a card, one at a time
+    bool passed = false;
+    bool goes_back = false;           // "after_stop": "native": the host has it while the guest is stopped
+    std::optional<PciAddress> twin;   // a function with equal ids that stays with the host
+    std::vector<std::string> modules; // native drivers
+    bool driver_can_be_kept_away = false; // `facts.driver` is one of them
+
+    bool on_card_of(unsigned vmid) const;
+};
+
+struct Survey {
+    HostFacts host;
+    std::vector<Storage> storages;
+    std::vector<SurveyedGuest> guests;        // of this node
+    std::vector<SurveyedFunction> functions;  // of the prepared guests
+    std::map<std::string, std::string> files; // text by path, of those that the installer may change
+    std::map<std::string, std::string> links; // target by path
+    std::set<std::string> programs;           // which of those that it may run are there
+    bool port_without_reset = false;          // the port of a prepared card has no `reset_subordinate`
+    Tokens configured;                        // the administrator's part of the next boot's command line
+
+    const SurveyedGuest* find(unsigned vmid) const; // nullptr if there is none
+    std::optional<std::string> file(std::string_view path) const;
+};
+
+// Looks only. `prepared` are the guests to be attached; those that are attached already count with them.
+Survey survey_host(const SysReader& reader, const std::vector<unsigned>& prepared);
+
+// Throws Error where it is no Proxmox host.
+HostFacts read_machine(const SysReader& reader); // without the cluster: nothing that Proxmox's files tell
+HostFacts read_host(const SysReader& reader);
+
+bool is_our_volume(const std::vector<Storage>& storages, const std::string& volume, const SysReader& reader);
+
+} // namespace pvegpu

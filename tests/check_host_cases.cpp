@@ -1,0 +1,139 @@
+#include "check_cases.hpp"
+#include "paths.hpp"
+
+#include <cerrno>
+
+namespace pvegpu::testing {
+namespace {
+
+void run_with(FakeSystem& machine, const std::string& words)
+{
+    machine.file("/proc/cmdline", "root=/dev/sda1 quiet " + words + "\n");
+}
+
+void lock_down(FakeSystem& machine)
+{
+    machine.file(std::string(paths::kernel_lockdown), "none [integrity] confidentiality\n");
+}
+
+// The host's own NVIDIA card.
+void add_own_card(FakeSystem& machine)
+{
+    add_slot(machine);
+}
+
+void make_stuck(FakeSystem& machine)
+{
+    machine.add_process(7000, "kworker");
+    machine.set_task_state(7000, 'D', "vfio_unregister_group_dev",
+                           "[<0>] vfio_unregister_group_dev+0x1\n[<0>] pci_stop_bus_device+0x1\n"
+                           "[<0>] remove_store+0x1\n");
+}
+
+} // namespace
+
+std::vector<CheckCase> host_cases()
+{
+    return {
+        {"pve.cluster-fs", Verdict::error, [](FakeSystem& m) { m.hang_read("/etc/pve/.members"); }, "host",
+         "cluster file system"},
+        {"iommu.enabled", Verdict::error, [](FakeSystem& m) { m.tree().erase("/sys/class/iommu/dmar0"); },
+         "host", "/sys/class/iommu is empty"},
+        {.check = "iommu.enabled",
+         .verdict = Verdict::error,
+         .fires = [](FakeSystem& m) { m.tree().erase("/sys/class/iommu/dmar0"); },
+         .says = "intel_iommu=on",
+         .quiet = [](FakeSystem&) {},
+         .kernel = "6.5.11-8-pve"},
+        {"iommu.interrupt-remapping", Verdict::error,
+         [](FakeSystem& m) { m.file("/proc/interrupts", " 16: 0 PCI-MSI-0000:00:1c.0 0-edge PCIe PME\n"); },
+         "host", "no remapped"},
+        {"iommu.interrupt-remapping", Verdict::unknown,
+         [](FakeSystem& m) { m.tree().erase("/proc/interrupts"); }, "host", "no interrupt controller"},
+        {"iommu.unsafe-interrupts", Verdict::warning,
+         [](FakeSystem& m) { m.file(std::string(paths::unsafe_interrupts), "Y\n"); }, "host", "is Y"},
+        {"command-line.missing", Verdict::note, [](FakeSystem& m) { run_with(m, ""); }, "host", "'iommu=pt'"},
+        {.check = "command-line.missing",
+         .verdict = Verdict::warning,
+         .fires = [](FakeSystem& m) { run_with(m, "iommu=pt"); },
+         .says = "'intel_iommu=on'",
+         .quiet = [](FakeSystem& m) { run_with(m, "intel_iommu=on iommu=pt"); },
+         .kernel = "6.5.11-8-pve"},
+        {"command-line.harmful", Verdict::note, [](FakeSystem& m) { run_with(m, "amd_iommu=on"); }, "host",
+         "'amd_iommu=on'"},
+        {"command-line.harmful", Verdict::warning, [](FakeSystem& m) { run_with(m, "pci=noaer,nomsi"); },
+         "host", "'pci=noaer,nomsi'"},
+        {"command-line.harmful", Verdict::warning,
+         [](FakeSystem& m) { run_with(m, "pcie_acs_override=downstream,multifunction"); }, "host",
+         "host's memory"},
+        {"command-line.harmful", Verdict::error, [](FakeSystem& m) { run_with(m, "intel_iommu=off"); },
+         "host", "'intel_iommu=off'"},
+        {"command-line.harmful", Verdict::note, [](FakeSystem& m) { run_with(m, "vfio_virqfd"); }, "host",
+         "'vfio_virqfd'"},
+        {"kernel.lockdown", Verdict::note, lock_down, "host", "locked down"},
+        {"kernel.lockdown", Verdict::warning,
+         [](FakeSystem& m) {
+             lock_down(m);
+             m.tree().erase("/sys/bus/pci/devices/0000:00:1c.0/reset_subordinate");
+         },
+         "host", "reset_subordinate"},
+        {"kernel.stuck", Verdict::error, make_stuck, "host", "pid 7000"},
+        {"cpu.governor", Verdict::note,
+         [](FakeSystem& m) {
+             m.file("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "powersave\n");
+             m.file("/sys/devices/system/cpu/cpu0/cpufreq/scaling_driver", "acpi-cpufreq\n");
+         },
+         "host", "'powersave'",
+         [](FakeSystem& m) {
+             m.file("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "powersave\n");
+         }},
+
+        {"modules.obsolete", Verdict::note,
+         [](FakeSystem& m) { m.file("/etc/modules", "vfio\nvfio_virqfd # old\n"); }, "host", "/etc/modules"},
+        {"modules.initramfs", Verdict::warning,
+         [](FakeSystem& m) { m.file("/etc/initramfs-tools/modules", "# vfio_pci\n"); }, "host",
+         "has no 'vfio_pci'"},
+        {"modules.initramfs", Verdict::unknown,
+         [](FakeSystem& m) { m.tree().erase("/etc/initramfs-tools/modules"); }, "host", "cannot be read"},
+        {"driver.order", Verdict::warning,
+         [](FakeSystem& m) { m.file("/etc/modprobe.d/pve-gpu-hook.conf", "softdep i915 pre: vfio-pci\n"); },
+         "0000:03:00.0", "'xe'",
+         [](FakeSystem& m) {
+             m.file("/etc/modprobe.d/pve-gpu-hook.conf",
+                    "blacklist i915\ninstall xe /bin/false\nsoftdep snd-hda-intel pre: \\\n  vfio-pci\n");
+         }},
+        {"driver.order", Verdict::warning,
+         [](FakeSystem& m) {
+             m.write("/sys/bus/pci/drivers/vfio-pci/unbind", "0000:03:00.0", Milliseconds(1));
+             m.write("/sys/bus/pci/drivers/i915/bind", "0000:03:00.0", Milliseconds(1));
+         },
+         "0000:03:00.0", "'i915', not vfio-pci"},
+        {"driver.ids", Verdict::warning,
+         [](FakeSystem& m) {
+             m.file("/etc/modprobe.d/vfio.conf", "options vfio-pci ids=8086:56A6,8086:4680\n");
+         },
+         "host", "'0000:00:02.0'",
+         [](FakeSystem& m) { m.file("/etc/modprobe.d/vfio.conf", "options vfio-pci ids=8086:56a6\n"); }},
+        {"driver.ids", Verdict::warning,
+         [](FakeSystem& m) { run_with(m, "iommu=pt vfio-pci.ids=8086:4680"); }, "host", "/proc/cmdline"},
+        {"driver.blacklist", Verdict::warning,
+         [](FakeSystem& m) {
+             add_own_card(m);
+             m.file("/etc/modprobe.d/blacklist.conf", "blacklist nouveau\n");
+         },
+         "0000:06:00.0", "'nouveau'", add_own_card},
+        {"display.framebuffer", Verdict::note,
+         [](FakeSystem& m) {
+             set_attribute(m, "0000:03:00.0", "boot_vga", "1\n");
+             m.tree().set_link("/sys/class/graphics/fb0",
+                               "../../devices/platform/simple-framebuffer.0/graphics/fb0");
+         },
+         "0000:03:00.0", "simple-framebuffer",
+         [](FakeSystem& m) { set_attribute(m, "0000:03:00.0", "boot_vga", "1\n"); }},
+        {"display.boot-vga", Verdict::note,
+         [](FakeSystem& m) { set_attribute(m, "0000:03:00.0", "boot_vga", "1\n"); }, "0000:03:00.0",
+         "boot_vga is 1"},
+    };
+}
+
+} // namespace pvegpu::testing

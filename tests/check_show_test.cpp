@@ -1,0 +1,260 @@
+// What check prints: golden files, JSON, the list in the documentation, and that it wakes and changes
+// nothing.
+#include "catch.hpp"
+#include "check_cases.hpp"
+#include "commands.hpp"
+#include "error.hpp"
+#include "facts.hpp"
+#include "forwarding_system.hpp"
+#include "known_messages.hpp"
+#include "machine_file.hpp"
+#include "quiet_reader.hpp"
+#include "show_checks.hpp"
+
+#include <cerrno>
+#include <cstdlib>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+using namespace pvegpu;
+using namespace pvegpu::testing;
+
+namespace {
+
+class Printed : public Console {
+public:
+    std::string text;
+
+    void print(std::string_view more) override { text += more; }
+    void progress(std::string_view) override {}
+    bool can_ask() const override { return false; }
+    bool ask(std::string_view) override { return false; }
+    bool colours() const override { return false; }
+};
+
+// Remembers what was read, and nothing else may be done to it.
+class Watched : public ForwardingSystem {
+public:
+    using ForwardingSystem::ForwardingSystem;
+    mutable std::vector<std::string> reads;
+
+    std::optional<std::string> read(const std::string& path) const override
+    {
+        reads.push_back(path);
+        return ForwardingSystem::read(path);
+    }
+    Outcome read_within(const std::string& path, std::size_t bytes, Milliseconds timeout) const override
+    {
+        reads.push_back(path);
+        return ForwardingSystem::read_within(path, bytes, timeout);
+    }
+
+    bool has_read(const std::string& address, const std::string& attribute) const
+    {
+        const auto path = "/sys/bus/pci/devices/" + address + "/" + attribute;
+        return std::find(reads.begin(), reads.end(), path) != reads.end();
+    }
+};
+
+void put_to_sleep(FakeSystem& machine, const std::string& address, const std::string& state)
+{
+    set_attribute(machine, address, "power_state", state + "\n");
+    set_attribute(machine, address, "power/runtime_status", "suspended\n");
+}
+
+// Much that goes wrong on real hosts at once.
+void make_bad(FakeSystem& machine)
+{
+    machine.file("/proc/cmdline", "root=/dev/sda1 quiet amd_iommu=on pcie_acs_override=downstream\n");
+    machine.file("/proc/interrupts", " 16: 0 PCI-MSI-0000:00:1c.0 0-edge PCIe PME\n");
+    machine.file("/etc/initramfs-tools/modules", "");
+    replace_guest(machine, "name: media\nmemory: 8192\nballoon: 2048\nhostpci0: 0000:03:00.0,pcie=1\n");
+    set_attribute(machine, "0000:00:1c.0", "current_link_width", "1\n");
+    add_to_kernel_log(machine, "vfio-pci 0000:03:00.0: not ready 65535ms after FLR; giving up");
+}
+
+void compare_with_golden(const std::string& file, const std::string& text)
+{
+    const auto path = std::string(TESTS_DIR) + "/" + file;
+    if (std::getenv("UPDATE_GOLDEN") != nullptr) std::ofstream(path) << text;
+    std::ifstream in(path);
+    std::ostringstream expected;
+    expected << in.rdbuf();
+    INFO(file);
+    CHECK(text == expected.str());
+}
+
+Findings findings_of(FakeSystem& machine)
+{
+    return run_checks(read_check_facts(machine, machine.wall_clock()));
+}
+
+int check_with(FakeSystem& machine, Printed& console, Options options)
+{
+    Session session{machine, console, std::move(options)};
+    return check(session);
+}
+
+} // namespace
+
+TEST_CASE("check prints the worst first, as the golden files say", "[check]")
+{
+    FakeSystem well("6.14.8-2-pve"), bad("6.14.8-2-pve");
+    add_healthy_host(well);
+    add_healthy_host(bad);
+    make_bad(bad);
+    compare_with_golden("checks/well.txt", print_findings(findings_of(well), false));
+    compare_with_golden("checks/bad.txt", print_findings(findings_of(bad), false));
+    compare_with_golden("checks/bad.json", findings_json(findings_of(bad)));
+}
+
+TEST_CASE("check looks at a machine that was captured from a real kernel", "[check]")
+{
+    FakeSystem machine("6.12.117+deb12-amd64");
+    load_machine_file(machine, std::string(TESTS_DIR) + "/machines/nvme_in_group-6.12.machine");
+    add_host(machine);
+    add_vm(machine, 101, "machine: q35\nbios: ovmf\ncpu: host\nhostpci0: 0000:03:00.0,pcie=1\n");
+    compare_with_golden("checks/nvme_in_group-6.12.txt", print_findings(findings_of(machine), false));
+}
+
+TEST_CASE("the list in the documentation is the one that check --list prints", "[check]")
+{
+    compare_with_golden("../docs/checks.md", checks_list());
+}
+
+TEST_CASE("check as JSON has what CONTRACT.md promises of each finding", "[check]")
+{
+    FakeSystem machine("6.14.8-2-pve");
+    add_healthy_host(machine);
+    make_bad(machine);
+    const auto json = nlohmann::json::parse(findings_json(findings_of(machine)));
+    CHECK(json["schema"] == "pve-gpu-hook/check/1");
+    CHECK(json["worst"] == "error");
+    for (const auto& one : json["checks"])
+        for (const auto* key : {"name", "subject", "verdict", "evidence", "why", "remedy", "install_does_it"})
+            CHECK(one.contains(key));
+}
+
+TEST_CASE("check exits with 1 on an error only, and can be narrowed to a guest", "[check]")
+{
+    FakeSystem machine("6.14.8-2-pve");
+    add_healthy_host(machine);
+    Printed well, one, other, missing;
+    CHECK(check_with(machine, well, {}) == exit_done);
+    add_vm(machine, 102, "hostpci0: 0A:00.0\n"); // dropped: upper case
+    CHECK(check_with(machine, one, {.vms = {101}}) == exit_done);
+    CHECK(one.text.find("VM 102") == std::string::npos);
+    CHECK(check_with(machine, other, {.vms = {102}}) == exit_failed);
+    CHECK(other.text.find("VM 101") == std::string::npos);
+    CHECK(other.text.find("0000:03:00.0") == std::string::npos);
+    CHECK(other.text.find("iommu.enabled") != std::string::npos); // the host is everybody's
+    CHECK_THROWS_AS(check_with(machine, missing, {.vms = {999}}), Error);
+}
+
+TEST_CASE("check wakes no device, changes nothing, and never reads sriov_numvfs", "[check]")
+{
+    FakeSystem machine("6.14.8-2-pve");
+    add_healthy_host(machine);
+    set_attribute(machine, "0000:03:00.0", "sriov_numvfs", "0\n");
+    put_to_sleep(machine, "0000:00:1c.0", "D3hot");
+    put_to_sleep(machine, "0000:03:00.0", "D3cold");
+    Watched watched(machine);
+    read_check_facts(watched, machine.wall_clock());
+    for (const auto* address : {"0000:01:00.0", "0000:02:01.0", "0000:03:00.0", "0000:04:00.0"})
+        for (const auto* attribute :
+             {"config", "current_link_width", "max_link_speed", "secondary_bus_number",
+              "subordinate_bus_number", "resource2_resize", "sriov_numvfs"}) {
+            INFO(address << " " << attribute);
+            CHECK_FALSE(watched.has_read(address, attribute));
+        }
+    CHECK(watched.has_read("0000:00:02.0", "config")); // it is awake
+    CHECK(machine.writes().empty());
+    CHECK(machine.effects().empty());
+}
+
+TEST_CASE("a sleeping bridge keeps what is below it unread, its own D3hot does not", "[check]")
+{
+    FakeSystem machine("6.14.8-2-pve");
+    add_healthy_host(machine);
+    put_to_sleep(machine, "0000:03:00.0", "D3hot");
+    const QuietReader one_asleep(machine);
+    CHECK_FALSE(one_asleep.asleep(*parse_pci_address("0000:03:00.0")));
+    CHECK(one_asleep.read_within("/sys/bus/pci/devices/0000:03:00.0/config", 64, Milliseconds(1)).done());
+    put_to_sleep(machine, "0000:02:01.0", "D3hot");
+    const QuietReader bridge_asleep(machine);
+    CHECK(bridge_asleep.asleep(*parse_pci_address("0000:03:00.0")));
+    CHECK_FALSE(bridge_asleep.asleep(*parse_pci_address("0000:04:00.0")));
+    const auto refused =
+        bridge_asleep.read_within("/sys/bus/pci/devices/0000:03:00.0/config", 64, Milliseconds(1));
+    CHECK(refused.error_number == EHOSTDOWN);
+    CHECK_FALSE(bridge_asleep.read("/sys/bus/pci/devices/0000:03:00.0/max_link_width"));
+    CHECK(bridge_asleep.read("/sys/bus/pci/devices/0000:03:00.0/power_state"));
+}
+
+TEST_CASE("when Proxmox's files do not answer, the host and its cards are still looked at", "[check]")
+{
+    FakeSystem machine("6.14.8-2-pve");
+    add_healthy_host(machine);
+    machine.hang_read("/etc/pve/.members");
+    const auto findings = findings_of(machine);
+    CHECK(findings.front().name == "pve.cluster-fs");
+    CHECK(count(findings, Verdict::ok) > 3);
+}
+
+TEST_CASE("a pasted message is explained, whatever its case, and an unknown one is said to be unknown",
+          "[check]")
+{
+    const auto text = explain("[ 12.3] vfio-pci 0000:01:00.0: NOT READY 65535ms after FLR; giving up\n"
+                              "write error: Inappropriate ioctl for device\r\n");
+    CHECK(text.find("cause (certain): the card did not come back") != std::string::npos);
+    CHECK(text.find("harmless") != std::string::npos);
+    CHECK(text.find('\r') == std::string::npos);
+    CHECK(explain("all is well").empty());
+    for (const auto* message :
+         {"Unable to change power state from D3cold to D0, device inaccessible", "unknown header type 7f",
+          "BAR 3: can't reserve", "can't assign; no space",
+          "Failed to assign device: Operation not permitted", "Interrupt Remapping hardware not found",
+          "Device took too long to activate", "Code 43", "Device busy"}) {
+        INFO(message);
+        const bool is_bar = std::string(message) == "can't assign; no space";
+        CHECK(messages_like(is_bar ? "BAR 2 [mem size 0x1]: can't assign; no space" : message).size() == 1);
+    }
+    FakeSystem nothing; // no Proxmox, no PCI: nothing is looked at
+    Printed console;
+    CHECK(check_with(nothing, console, {.explain = "Code 43"}) == exit_done);
+    CHECK(console.text.find("cause (possible)") != std::string::npos);
+    Printed unknown;
+    CHECK(check_with(nothing, unknown, {.explain = "hello"}) == exit_done);
+    CHECK(unknown.text.find("nothing is known") != std::string::npos);
+}
+
+TEST_CASE("of the kernel's log only the kernel's own messages count", "[check]")
+{
+    const auto log = parse_kernel_log("6,1,0,-;Linux version\n SUBSYSTEM=pci\n DEVICE=+pci:0000:03:00.0\n"
+                                      "30,2,5,-;systemd says: Code 43\nnot a record\n3,3,9,-;Code 43\n");
+    CHECK(log.messages == 2);
+    REQUIRE(log.known.size() == 1);
+    CHECK(log.known.front().like.front()->name == "log.code-43");
+}
+
+TEST_CASE("modprobe.d, lists of modules and of processors are read as their programs read them", "[check]")
+{
+    const auto lines =
+        parse_modprobe("# blacklist i915\nblacklist snd-hda-intel\n\nsoftdep xe pre: a vfio-pci post: b\n"
+                       "options vfio-pci disable_vga=1 ids=10DE:2204:1043:8708,10de:1aef\n"
+                       "install nouveau /bin/true\nblacklist bad/name\nsoftdep\nsoftdep x post: vfio-pci",
+                       "f.conf");
+    CHECK(is_blacklisted(lines, "snd_hda_intel"));
+    CHECK(is_blacklisted(lines, "nouveau"));
+    CHECK_FALSE(is_blacklisted(lines, "i915"));
+    CHECK(waits_for_vfio(lines, "xe"));
+    CHECK_FALSE(waits_for_vfio(lines, "x"));
+    const auto ids = vfio_ids(lines);
+    REQUIRE(ids.size() == 2);
+    CHECK(ids[0].id == "10de:2204");
+    CHECK(parse_module_list("# a\nvfio-pci ids=1\n\n b \n../x\n") ==
+          std::vector<std::string>{"vfio_pci", "b"});
+    CHECK(parse_cpu_list("0-2,8") == std::set<unsigned>{0, 1, 2, 8});
+    CHECK(parse_cpu_list("x,3-,4-1,0-4294967295").size() == 8192);
+}

@@ -1,0 +1,79 @@
+// Every check on a machine on which it finds something and on one on which it does not.
+#include "catch.hpp"
+#include "check_cases.hpp"
+#include "facts.hpp"
+
+#include <algorithm>
+#include <set>
+
+using namespace pvegpu;
+using namespace pvegpu::testing;
+
+namespace {
+
+Findings found_by(const std::string& check, const std::string& kernel, const Build& build)
+{
+    FakeSystem machine(kernel);
+    add_healthy_host(machine);
+    build(machine);
+    auto findings = run_checks(read_check_facts(machine, machine.wall_clock()));
+    std::erase_if(findings, [&](const Finding& finding) { return finding.name != check; });
+    return findings;
+}
+
+std::vector<CheckCase> all_cases()
+{
+    std::vector<CheckCase> cases;
+    for (const auto& family : {host_cases(), card_cases(), guest_cases(), log_cases()})
+        cases.insert(cases.end(), family.begin(), family.end());
+    return cases;
+}
+
+} // namespace
+
+TEST_CASE("each check finds what is wrong, with where it looked and what to do", "[check]")
+{
+    for (const auto& one : all_cases()) {
+        INFO(one.check << " " << one.says);
+        const auto findings = found_by(one.check, one.kernel, one.fires);
+        REQUIRE_FALSE(findings.empty());
+        const auto& worst = findings.front();
+        CHECK(worst.verdict == one.verdict);
+        CHECK(worst.subject == one.subject);
+        CHECK(worst.evidence.find(one.says) != std::string::npos);
+        CHECK_FALSE(worst.why.empty());
+        CHECK_FALSE(worst.remedy.empty());
+    }
+}
+
+TEST_CASE("each check finds nothing on a host that is well", "[check]")
+{
+    for (const auto& one : all_cases()) {
+        INFO(one.check);
+        const auto findings = found_by(one.check, one.kernel, one.quiet);
+        CHECK(findings.empty() == one.silent);
+        for (const auto& finding : findings) {
+            INFO(finding.evidence);
+            CHECK(finding.verdict == Verdict::ok);
+        }
+    }
+}
+
+TEST_CASE("no check of the table is without such a case, and no case without a check", "[check]")
+{
+    std::set<std::string> cases, checks;
+    for (const auto& one : all_cases()) cases.insert(one.check);
+    for (const auto& check : all_checks()) checks.emplace(check.name);
+    CHECK(checks.size() == all_checks().size()); // no name comes twice
+    CHECK(cases == checks);
+}
+
+TEST_CASE("a host that is well gives nothing but ok", "[check]")
+{
+    FakeSystem machine("6.14.8-2-pve");
+    add_healthy_host(machine);
+    for (const auto& finding : run_checks(read_check_facts(machine, machine.wall_clock()))) {
+        INFO(finding.name << ": " << finding.evidence);
+        CHECK(finding.verdict == Verdict::ok);
+    }
+}

@@ -1,0 +1,71 @@
+#include "catch.hpp"
+#include "claims.hpp"
+#include "fake_system.hpp"
+#include "paths.hpp"
+
+using namespace pvegpu;
+using namespace pvegpu::testing;
+
+namespace {
+
+const Claim example{101, {4711, 123'456}, {{0, 3, 0, 0}, {0x10000, 4, 0, 1}}};
+
+} // namespace
+
+TEST_CASE("a claim is printed and read again")
+{
+    CHECK(parse_claim(print_claim(example)).claim == example);
+    CHECK(print_claim({101, {4711, 1}, {{0, 3, 0, 0}}}) ==
+          "{\"functions\":[\"0000:03:00.0\"],\"parent\":{\"pid\":4711,\"start_time\":1},\"vmid\":101}\n");
+}
+
+TEST_CASE("a damaged claim is none, and says why")
+{
+    for (const auto* text :
+         {"", "{", "[]", "null", "\"x\"", "{}", R"({"vmid":-1})", R"({"vmid":99999999999})",
+          R"({"vmid":"101"})", R"({"vmid":101,"parent":[],"functions":[]})",
+          R"({"vmid":101,"parent":{"pid":0,"start_time":1},"functions":[]})",
+          R"({"vmid":101,"parent":{"pid":9999999999,"start_time":1},"functions":[]})",
+          R"({"vmid":101,"parent":{"pid":1,"start_time":1.5},"functions":[]})",
+          R"({"vmid":101,"parent":{"pid":1,"start_time":1}})",
+          R"({"vmid":101,"parent":{"pid":1,"start_time":1},"functions":[1]})",
+          R"({"vmid":101,"parent":{"pid":1,"start_time":1},"functions":["../../etc"]})"}) {
+        const auto parsed = parse_claim(text);
+        CHECK_FALSE(parsed.claim);
+        CHECK_FALSE(parsed.warning.empty());
+    }
+}
+
+TEST_CASE("claims are read from their directory; a damaged one is warned of")
+{
+    FakeSystem machine;
+    CHECK(read_claims(machine).claims.empty());
+    machine.file(paths::claim(101), print_claim(example));
+    machine.file(paths::claim(102), "{");
+    machine.file("/run/pve-gpu-hook/claims/101.json.tmp", "{");
+    const auto found = read_claims(machine);
+    CHECK(found.claims == std::vector{example});
+    REQUIRE(found.warnings.size() == 1);
+    CHECK(found.warnings[0].find("102.json") != std::string::npos);
+}
+
+TEST_CASE("a claim holds while the task that made it runs")
+{
+    FakeSystem machine;
+    CHECK_FALSE(claim_holds(machine, example));
+    machine.add_process(4711, "task UPID:pve:0) S (", {}, 1, 123'456);
+    CHECK(claim_holds(machine, example));
+    CHECK(start_time(machine, 4711) == 123'456);
+    machine.add_process(4711, "task UPID", {}, 1, 123'457); // another task with the same pid
+    CHECK_FALSE(claim_holds(machine, example));
+    machine.end_process(4711);
+    CHECK(start_time(machine, 4711) == 0);
+}
+
+TEST_CASE("a task that goes on to the next guest has given up its earlier claims")
+{
+    FakeSystem machine;
+    const Claim ours{102, {machine.parent_pid(), start_time(machine, machine.parent_pid())}, {}};
+    CHECK(ours.parent.start_time == 5000);
+    CHECK_FALSE(claim_holds(machine, ours));
+}

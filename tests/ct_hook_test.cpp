@@ -1,0 +1,416 @@
+// The hook before and after the start of a container, on the fake machine.
+#include "catch.hpp"
+#include "ct_boot.hpp"
+#include "ct_hosts.hpp"
+#include "phases.hpp"
+#include "recover_gpu.hpp"
+
+#include <nlohmann/json.hpp>
+
+using namespace pvegpu;
+using namespace pvegpu::testing;
+using Json = nlohmann::json;
+
+namespace {
+
+constexpr unsigned vmid = 901;
+
+Report pre_start(FakeSystem& machine)
+{
+    return run_phase(machine, {vmid, Phase::pre_start, ""});
+}
+
+Report post_start(FakeSystem& machine)
+{
+    return run_phase(machine, {vmid, Phase::post_start, ""});
+}
+
+std::vector<std::string> steps_of(const Report& report)
+{
+    std::vector<std::string> steps;
+    for (const auto& step : report.steps) steps.push_back(to_string(step.step.op) + " " + step.step.target());
+    return steps;
+}
+
+bool ran(const FakeSystem& machine, const std::string& command)
+{
+    const auto& effects = machine.effects();
+    return std::find(effects.begin(), effects.end(), "run " + command) != effects.end();
+}
+
+using Texts = std::vector<std::string>;
+
+} // namespace
+
+TEST_CASE("a container's NVIDIA nodes are brought: driver, nodes, and each is seen", "[ct]")
+{
+    FakeSystem machine;
+    add_nvidia_host(machine);
+    add_container(machine, vmid, mounted_nvidia);
+    const auto report = pre_start(machine);
+    CHECK(report.exit_status() == 0);
+    CHECK(report.outcome == RunOutcome::recovered);
+    CHECK(steps_of(report) == Texts{"load nvidia", "load nvidia-uvm", "create /dev/nvidia0",
+                                    "create /dev/nvidiactl", "create /dev/nvidia-uvm", "wait /dev/nvidia0",
+                                    "wait /dev/nvidiactl", "wait /dev/nvidia-uvm"});
+    CHECK(ran(machine, "/sbin/modprobe -b nvidia"));
+    CHECK(ran(machine, "/usr/bin/nvidia-modprobe -u -c 0"));
+    CHECK(machine.elapsed() < Milliseconds(100));
+    const auto again = pre_start(machine);
+    CHECK(again.outcome == RunOutcome::nothing_to_do);
+    CHECK(again.steps.empty());
+}
+
+TEST_CASE("the plan of a container is the contract's JSON, and a dry run changes nothing", "[ct]")
+{
+    FakeSystem machine;
+    add_nvidia_host(machine);
+    add_container(machine, vmid, "dev0: /dev/nvidia0\n");
+    const auto plan = plan_recovery(machine, {vmid, Phase::pre_start, ""}, read_settings(machine), 0);
+    const auto json = Json::parse(plan_json(plan));
+    CHECK(json["schema"] == "pve-gpu-hook/plan/1");
+    CHECK(json["guest"] == "ct");
+    CHECK(json["refused"].is_null());
+    CHECK_FALSE(json.contains("hostpci"));
+    CHECK(json["nodes"][0]["path"] == "/dev/nvidia0");
+    CHECK(json["nodes"][0]["from"] == "dev0");
+    CHECK(json["nodes"][0]["present"] == false);
+    CHECK(json["steps"] == Json::parse(R"([{"op": "load", "target": "nvidia"},
+        {"op": "create", "target": "/dev/nvidia0"}, {"op": "wait", "target": "/dev/nvidia0"}])"));
+    CHECK(machine.effects().empty());
+}
+
+TEST_CASE("a node that appears late is waited for, no longer than it takes", "[ct]")
+{
+    FakeSystem machine;
+    add_nvidia_host(machine, {.nvidia_modprobe = false});
+    add_container(machine, vmid,
+                  "lxc.mount.entry: /dev/nvidia0 dev/nvidia0 none bind\n"
+                  "lxc.cgroup2.devices.allow: c 195:* rwm\n");
+    machine.at(Milliseconds(7000), [&] { machine.tree().set_device("/dev/nvidia0", {195, 0}); });
+    const auto report = pre_start(machine);
+    CHECK(report.outcome == RunOutcome::recovered);
+    CHECK(report.elapsed >= Milliseconds(7000));
+    CHECK(report.elapsed < Milliseconds(7100));
+}
+
+TEST_CASE("seed 004: nodes that never come are a warning with the state of the host, and the start goes on",
+          "[ct][seeds]")
+{
+    FakeSystem machine;
+    add_nvidia_host(machine, {.nvidia_modprobe = false});
+    add_container(machine, vmid, mounted_nvidia);
+    const auto report = pre_start(machine);
+    CHECK(report.exit_status() == 0);
+    CHECK(report.outcome == RunOutcome::warned);
+    CHECK(report.elapsed >= Milliseconds(30'000));
+    CHECK(report.elapsed < Milliseconds(31'000));
+    CHECK(machine.said("'/dev/nvidia0', '/dev/nvidiactl', '/dev/nvidia-uvm' are not there after 30 s"));
+    CHECK(machine.said("host: /dev has no node of a GPU"));
+    CHECK(machine.said("host: major numbers: drm 226, nvidia 195"));
+    CHECK(machine.said("host: modules: nvidia, nvidia_uvm (nvidia is version 550.90.07)"));
+    CHECK(machine.said("host: GPU '0000:06:00.0' (10de:2204) has driver 'nvidia'"));
+    CHECK(machine.said("host: nvidia-persistenced does not run"));
+}
+
+TEST_CASE("the same fails the start where the administrator wants it so", "[ct]")
+{
+    FakeSystem machine;
+    add_nvidia_host(machine, {.nvidia_modprobe = false});
+    add_container(machine, vmid, mounted_nvidia);
+    machine.file("/etc/pve-gpu-hook/settings.json",
+                 R"({"timeouts": {"nodes": 3}, "guests": {"901": {"on_timeout": "fail"}}})");
+    const auto report = pre_start(machine);
+    CHECK(report.exit_status() == 1);
+    CHECK(report.elapsed < Milliseconds(3100));
+    CHECK(machine.said("host: /dev has no node of a GPU"));
+}
+
+TEST_CASE("a driver whose loading hangs does not hold up the start for longer than the deadline", "[ct]")
+{
+    FakeSystem machine;
+    add_nvidia_host(machine);
+    machine.hang_write("/sbin/modprobe");
+    add_container(machine, vmid, mounted_nvidia);
+    const auto report = pre_start(machine);
+    CHECK(report.exit_status() == 0);
+    CHECK(report.elapsed < Milliseconds(31'000));
+    CHECK(machine.said("'/sbin/modprobe -b nvidia' did not end within 30 s and was killed"));
+}
+
+TEST_CASE("a node with the number of an earlier boot is made anew", "[ct]")
+{
+    FakeSystem machine;
+    add_nvidia_host(machine, {.loaded = true, .uvm_major = 508});
+    machine.tree().set_device("/dev/nvidia-uvm", {511, 0});
+    add_container(machine, vmid, mounted_nvidia);
+    const auto report = pre_start(machine);
+    CHECK(steps_of(report) == Texts{"create /dev/nvidia-uvm", "wait /dev/nvidia-uvm"});
+    CHECK(machine.device_number("/dev/nvidia-uvm")->major == 508);
+}
+
+TEST_CASE("a hard-coded number that the host has no more is a warning that says what to write", "[ct]")
+{
+    FakeSystem machine;
+    add_nvidia_host(machine, {.uvm_major = 511});
+    add_container(machine, vmid, mounted_nvidia);
+    const auto report = pre_start(machine);
+    CHECK(report.exit_status() == 0);
+    CHECK(machine.said("'/dev/nvidia-uvm' (lxc.mount.entry) has the number 511:0 on this host now, and the "
+                       "container may not open it: no 'lxc.cgroup2.devices.allow' covers it; no driver has "
+                       "the number of 'c 508:* rwm' (line 2); write 'devN: /dev/nvidia-uvm'"));
+    CHECK_FALSE(machine.said("'/dev/nvidia0' (lxc.mount.entry) has the number"));
+}
+
+TEST_CASE("a devN node follows its number, so no number in the configuration is stale", "[ct]")
+{
+    FakeSystem machine;
+    add_nvidia_host(machine, {.loaded = true, .uvm_major = 511});
+    add_container(machine, vmid, "dev0: /dev/nvidia-uvm\n");
+    CHECK(pre_start(machine).outcome == RunOutcome::nothing_to_do);
+}
+
+TEST_CASE("a container whose GPU a VM has on vfio-pci right now is refused, and the VM is named", "[ct]")
+{
+    FakeSystem machine;
+    add_nvidia_host(machine);
+    machine.write("/sys/bus/pci/devices/0000:06:00.0/driver_override", "vfio-pci", Milliseconds(1));
+    machine.write("/sys/bus/pci/drivers/vfio-pci/bind", "0000:06:00.0", Milliseconds(1));
+    machine.open_vfio("0000:06:00.0", 4711, "kvm", 101);
+    add_container(machine, vmid, mounted_nvidia);
+    const auto report = pre_start(machine);
+    CHECK(report.exit_status() == 1);
+    CHECK(report.outcome == RunOutcome::refused);
+    REQUIRE(report.plan.refused);
+    CHECK(report.plan.refused->reason == Reason::in_use);
+    CHECK(
+        machine.said("'/dev/nvidia0' (lxc.mount.entry) cannot be there: the GPU '0000:06:00.0' is in use by "
+                     "VM 101 (pid 4711, kvm); stop it first"));
+    CHECK(report.steps.empty());
+    CHECK_FALSE(ran(machine, "/sbin/modprobe -b nvidia"));
+}
+
+TEST_CASE("at boot the same is a warning: the other containers' nodes are made", "[ct]")
+{
+    FakeSystem machine;
+    add_nvidia_host(machine);
+    add_arc(machine, {.driver = "vfio-pci"});
+    machine.open_vfio("0000:03:00.0", 4711, "kvm", 101);
+    add_container(machine, 901, "dev0: /dev/dri/by-path/pci-0000:03:00.0-render\n");
+    add_container(machine, 902, "[pve:pending]\ndev0: /dev/nvidia0\n");
+    add_container(machine, 903, "template: 1\ndev0: /dev/nvidia-modeset\n");
+    add_container(machine, 904, mounted_nvidia);
+    prepare_nodes_at_boot(machine);
+    CHECK(machine.said("is in use by VM 101"));
+    CHECK(machine.device_number("/dev/nvidia0"));
+    CHECK(machine.said("'/dev/nvidia0' is there (container 902, dev0)"));
+    CHECK_FALSE(machine.exists("/dev/nvidia-modeset"));
+    CHECK_FALSE(machine.exists("/dev/nvidia-uvm")); // mounted: pre-start is in time for it
+    CHECK(machine.elapsed() < Milliseconds(100));
+}
+
+TEST_CASE("a host without containers that name GPU nodes is not touched at boot", "[ct]")
+{
+    FakeSystem machine;
+    add_nvidia_host(machine);
+    add_container(machine, 901, "hostname: web\ndev0: /dev/ttyUSB0\n");
+    prepare_nodes_at_boot(machine);
+    CHECK(machine.effects().empty());
+    CHECK(machine.said().empty());
+}
+
+TEST_CASE("a cluster file system that hangs at boot is an error, not a wait for ever", "[ct]")
+{
+    FakeSystem machine;
+    machine.hang_read("/etc/pve/lxc");
+    CHECK_THROWS_AS(prepare_nodes_at_boot(machine), Error);
+    CHECK(machine.elapsed() <= Milliseconds(10'000));
+}
+
+TEST_CASE("an idle GPU on vfio-pci is told of; the start is neither refused nor delayed", "[ct]")
+{
+    FakeSystem machine;
+    add_arc(machine, {.driver = "vfio-pci"});
+    add_container(machine, vmid, "lxc.mount.entry: /dev/dri/renderD128 dev/dri/renderD128 none bind\n");
+    const auto report = pre_start(machine);
+    CHECK(report.outcome == RunOutcome::warned);
+    CHECK(machine.said("the GPU is on vfio-pci, where no container can use it"));
+    CHECK(machine.elapsed() < Milliseconds(100));
+}
+
+TEST_CASE("a number that the host cannot have is a wrong line, whoever has the GPU", "[ct]")
+{
+    FakeSystem machine;
+    add_arc(machine, {.driver = "vfio-pci"});
+    machine.open_vfio("0000:03:00.0", 4711, "kvm", 101);
+    add_container(machine, vmid,
+                  "lxc.mount.entry: /dev/dri/renderD140 dev/dri/renderD140 none bind\n"
+                  "lxc.mount.entry: /dev/nvidia0 dev/nvidia0 none bind\n");
+    const auto report = pre_start(machine);
+    CHECK(report.outcome == RunOutcome::warned);
+    CHECK(machine.said("'/dev/dri/renderD140' (lxc.mount.entry) is not there, and no GPU of this host can"));
+    CHECK(machine.said("'/dev/nvidia0' (lxc.mount.entry) is not there, and no GPU of this host can"));
+    CHECK(machine.elapsed() < Milliseconds(100));
+}
+
+TEST_CASE("the second GPU's node is not a VM's that has the first, while the driver can still bring it",
+          "[ct]")
+{
+    FakeSystem machine;
+    add_arc(machine, {.driver = "vfio-pci"});
+    machine.open_vfio("0000:03:00.0", 4711, "kvm", 101);
+    machine.add_driver("amdgpu", {"1002:73df"});
+    machine.add_bridge("", "0000:00:03.0", {.secondary_bus = 0x09});
+    machine.add_function("0000:00:03.0", "0000:09:00.0",
+                         {.vendor = 0x1002, .device = 0x73df, .class_code = 0x030000, .driver = "amdgpu"});
+    machine.at(Milliseconds(500), [&] {
+        machine.add_node("0000:09:00.0", "drm/renderD128", "/dev/dri/renderD128", {226, 128});
+    });
+    add_container(machine, vmid,
+                  "lxc.mount.entry: /dev/dri/renderD128 dev/dri/renderD128 none bind\n"
+                  "lxc.cgroup2.devices.allow: c 226:* rwm\n");
+    CHECK(pre_start(machine).outcome == RunOutcome::recovered);
+}
+
+TEST_CASE("an unbound GPU's driver is found by its modalias, as udev finds it", "[ct]")
+{
+    FakeSystem machine;
+    add_arc(machine, {.driver = ""});
+    machine.file("/sys/bus/pci/devices/0000:03:00.0/modalias", "pci:v00008086d000056A6bc03\n");
+    add_container(machine, vmid, "lxc.mount.entry: /dev/dri/card0 dev/dri/card0 none bind\n");
+    CHECK(steps_of(pre_start(machine)).front() == "load pci:v00008086d000056A6bc03");
+}
+
+TEST_CASE("no driver is loaded while a VM's GPU is being recovered", "[ct]")
+{
+    FakeSystem machine;
+    add_nvidia_host(machine);
+    machine.hold_lock("/run/pve-gpu-hook/lock", Milliseconds(60'000));
+    add_container(machine, vmid, mounted_nvidia);
+    const auto report = pre_start(machine);
+    CHECK(report.outcome == RunOutcome::warned);
+    CHECK_FALSE(ran(machine, "/sbin/modprobe -b nvidia"));
+    CHECK(machine.elapsed() < Milliseconds(31'000));
+}
+
+TEST_CASE("a container without GPU nodes, and one whose strategy is off, cost nothing", "[ct]")
+{
+    FakeSystem machine;
+    add_nvidia_host(machine);
+    add_container(machine, vmid, "hostname: web\n");
+    CHECK(pre_start(machine).outcome == RunOutcome::nothing_to_do);
+    add_container(machine, vmid, mounted_nvidia);
+    machine.file("/etc/pve-gpu-hook/settings.json", R"({"guests": {"901": {"strategy": "off"}}})");
+    CHECK(pre_start(machine).outcome == RunOutcome::nothing_to_do);
+    CHECK_FALSE(ran(machine, "/sbin/modprobe -b nvidia"));
+}
+
+TEST_CASE("a capability's node is made by the file of the driver that has its minor", "[ct]")
+{
+    FakeSystem machine;
+    add_nvidia_host(machine, {.loaded = true});
+    add_container(machine, vmid, "dev0: /dev/nvidia-caps/nvidia-cap1\n");
+    CHECK(pre_start(machine).outcome == RunOutcome::recovered);
+    CHECK(ran(machine, "/usr/bin/nvidia-modprobe -f /proc/driver/nvidia/capabilities/mig/config"));
+}
+
+// --- after the start ---
+
+TEST_CASE("after the start a container that has its nodes and the same version is left in peace", "[ct]")
+{
+    FakeSystem machine;
+    add_nvidia_host(machine, {.loaded = true});
+    add_container(machine, vmid, mounted_nvidia);
+    start_container(machine, vmid, 5000);
+    give_node(machine, 5000, "/dev/nvidia0", {195, 0});
+    give_node(machine, 5000, "/dev/nvidiactl", {195, 255});
+    give_node(machine, 5000, "/dev/nvidia-uvm", {508, 0});
+    machine.file("/proc/5000/root/usr/lib/x86_64-linux-gnu/libnvidia-ml.so.550.90.07", "");
+    const auto report = post_start(machine);
+    CHECK(report.outcome == RunOutcome::nothing_to_do);
+    CHECK(machine.said().empty());
+}
+
+TEST_CASE("after the start a node that is missing or has another number is told of, with the listing", "[ct]")
+{
+    FakeSystem machine;
+    add_nvidia_host(machine, {.loaded = true});
+    add_container(machine, vmid, mounted_nvidia);
+    start_container(machine, vmid, 5000);
+    give_node(machine, 5000, "/dev/nvidia0", {195, 0});
+    give_node(machine, 5000, "/dev/nvidia-uvm", {511, 0});
+    const auto report = post_start(machine);
+    CHECK(report.exit_status() == 0);
+    CHECK(machine.said(
+        "'/dev/nvidiactl' (lxc.mount.entry) is 195:255 on the host and missing in the container"));
+    CHECK(
+        machine.said("'/dev/nvidia-uvm' (lxc.mount.entry) is 508:0 on the host and 511:0 in the container"));
+    CHECK(machine.said("container: /dev has nvidia-uvm 511:0, nvidia0 195:0"));
+}
+
+TEST_CASE("after the start libraries of another version than the module are told of, with both", "[ct]")
+{
+    FakeSystem machine;
+    add_nvidia_host(machine, {.loaded = true});
+    add_container(machine, vmid, "dev0: /dev/nvidia0\n");
+    start_container(machine, vmid, 5000);
+    give_node(machine, 5000, "/dev/nvidia0", {195, 0});
+    machine.file("/proc/5000/root/usr/lib64/libnvidia-ml.so.550.54.14", "");
+    machine.file("/proc/5000/root/usr/lib64/libnvidia-ml.so.1", "");
+    post_start(machine);
+    CHECK(machine.said(
+        "the container's NVIDIA libraries are of version 550.54.14 "
+        "('/usr/lib64/libnvidia-ml.so.550.54.14') and the host's module is of version 550.90.07"));
+    CHECK(machine.said("container: /dev has nvidia0 195:0"));
+}
+
+TEST_CASE("a container that does not let itself be looked at costs seconds and no more", "[ct]")
+{
+    FakeSystem machine;
+    add_nvidia_host(machine, {.loaded = true});
+    add_container(machine, vmid, "dev0: /dev/nvidia0\n");
+    start_container(machine, vmid, 5000);
+    machine.hang_read("/proc/5000/root/dev");
+    const auto report = post_start(machine);
+    CHECK(report.exit_status() == 0);
+    CHECK(report.elapsed < Milliseconds(5000));
+    CHECK(machine.said("the container could not be looked into"));
+}
+
+TEST_CASE("a process that only claims to be the container's first is not taken for it", "[ct]")
+{
+    FakeSystem machine;
+    add_nvidia_host(machine, {.loaded = true});
+    add_container(machine, vmid, "dev0: /dev/nvidia0\n");
+    start_container(machine, vmid, 5000);
+    machine.file("/sys/fs/cgroup/lxc/901/ns/cgroup.procs", "6000\n");
+    machine.add_process(6000, "systemd");
+    machine.file("/proc/6000/status", "NSpid:\t6000\t77\t1\n"); // of a container in the container
+    give_node(machine, 5000, "/dev/nvidia0", {195, 0});
+    CHECK(post_start(machine).outcome == RunOutcome::nothing_to_do);
+}
+
+// --- a VM takes the card ---
+
+TEST_CASE("a VM that takes the card of a running container says so; a process that has it open stops it",
+          "[ct]")
+{
+    FakeSystem machine;
+    add_arc(machine);
+    machine.add_node("0000:03:00.0", "drm/renderD128", "/dev/dri/renderD128", {226, 128});
+    add_guest(machine, 101, "hostpci0: 0000:03:00.0\nhostpci1: 0000:04:00.0\n");
+    add_container(machine, 901, "dev0: /dev/dri/renderD128\n");
+    const Request request{101, Phase::pre_start, ""};
+    CHECK(plan_recovery(machine, request, read_settings(machine), 0).warnings.empty()); // it does not run
+    start_container(machine, 901, 5000);
+    const auto plan = plan_recovery(machine, request, read_settings(machine), 0);
+    CHECK_FALSE(plan.refused);
+    REQUIRE(plan.warnings.size() == 1);
+    CHECK(plan.warnings[0].starts_with(
+        "container 901 is running and is given '/dev/dri/renderD128' of '0000:03:00.0'; it loses the card"));
+    machine.add_process(5001, "plex", {{7, {"/dev/dri/renderD128", DeviceNumber{226, 128}, ""}}});
+    machine.file("/proc/5001/cgroup", "0::/lxc/901/ns/system.slice/plex.service\n");
+    const auto refused = plan_recovery(machine, request, read_settings(machine), 0);
+    REQUIRE(refused.refused);
+    CHECK(refused.refused->detail.find("container 901 (pid 5001, plex)") != std::string::npos);
+}

@@ -1,0 +1,341 @@
+// pve-gpu-install --ct: plans as golden files (tests/installs/ct_*.txt), and what the commands make of a
+// host.
+#include "catch.hpp"
+#include "commands.hpp"
+#include "ct_hosts.hpp"
+#include "ct_install_plan.hpp"
+#include "install_hosts.hpp"
+#include "manifest.hpp"
+#include "show.hpp"
+
+#include <cstdlib>
+#include <fstream>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+using namespace pvegpu;
+using namespace pvegpu::testing;
+
+namespace {
+
+constexpr unsigned vmid = 901;
+constexpr pid_t init = 5001;
+
+class QuietConsole : public Console {
+public:
+    bool answer = false;
+    std::string printed;
+    std::vector<std::string> questions;
+
+    void print(std::string_view text) override { printed += text; }
+    void progress(std::string_view /*line*/) override {}
+    bool can_ask() const override { return true; }
+    bool ask(std::string_view question) override
+    {
+        questions.emplace_back(question);
+        return answer;
+    }
+    bool colours() const override { return false; }
+};
+
+struct Host {
+    FakeSystem machine{"6.8.12-4-pve"};
+    QuietConsole console;
+
+    explicit Host(const std::string& lines = "hostname: jelly\n", bool hotplug = true)
+    {
+        add_nvidia_host(machine, {.loaded = true});
+        add_host(machine);
+        add_pct(machine, hotplug);
+        add_container(machine, vmid, lines);
+    }
+
+    int run(int (*command)(Session&), Options options)
+    {
+        Session session{machine, console, std::move(options)};
+        return command(session);
+    }
+    int install_it(const std::vector<std::string>& gpus = {})
+    {
+        return run(install, {.containers = {vmid}, .yes = true, .gpus = gpus});
+    }
+    std::string config() { return machine.text("/etc/pve/lxc/901.conf"); }
+    std::size_t ran(const std::string& start)
+    {
+        const auto& effects = machine.effects();
+        return static_cast<std::size_t>(
+            std::count_if(effects.begin(), effects.end(), [&](const std::string& effect) {
+                return effect.starts_with("run /usr/sbin/pct " + start);
+            }));
+    }
+};
+
+struct Case {
+    std::string name, shows;
+    std::function<void(FakeSystem&)> build;
+    std::vector<std::string> gpus = {};
+};
+
+void add_ct_host(FakeSystem& machine, const NvidiaOptions& options = {.loaded = true})
+{
+    add_nvidia_host(machine, options);
+    add_host(machine);
+    add_pct(machine);
+}
+
+void add_amd_gpu(FakeSystem& machine)
+{
+    machine.add_driver("amdgpu", {"1002:73df"});
+    machine.add_bridge("", "0000:00:03.0", {.secondary_bus = 0x09});
+    machine.add_function("0000:00:03.0", "0000:09:00.0",
+                         {.vendor = 0x1002, .device = 0x73df, .class_code = 0x030000, .driver = "amdgpu"});
+    machine.add_node("0000:09:00.0", "drm/card1", "/dev/dri/card1", {226, 1});
+    machine.add_node("0000:09:00.0", "drm/renderD128", "/dev/dri/renderD128", {226, 128});
+    machine.tree().set_device("/dev/kfd", {234, 0});
+}
+
+std::string plan_text(const Case& one)
+{
+    FakeSystem machine("6.8.12-4-pve");
+    one.build(machine);
+    try {
+        InstallPlan plan;
+        add_container_changes(survey_host(machine, {}), survey_container(machine, vmid, 0), one.gpus, {},
+                              plan);
+        return print_plan(plan);
+    } catch (const Error& error) {
+        return "refused: " + std::string(error.what()) + "\n";
+    }
+}
+
+const std::vector<Case> cases{
+    {"ct_nvidia", "A container is given the only GPU: nodes by devN, which follow their numbers.",
+     [](FakeSystem& machine) {
+         add_ct_host(machine);
+         add_container(machine, vmid, "hostname: jelly\ndev0: /dev/ttyUSB0\n");
+     }},
+    {"ct_nvidia_without_uvm",
+     "Nodes that are not there yet are made first: pct refuses a path without a node.",
+     [](FakeSystem& machine) {
+         add_ct_host(machine);
+         machine.tree().erase("/dev/nvidia-uvm");
+         machine.tree().erase("/dev/nvidia-uvm-tools");
+         add_container(machine, vmid, "hostname: jelly\n");
+     }},
+    {"ct_two_gpus",
+     "Two GPUs of two vendors, by address.",
+     [](FakeSystem& machine) {
+         add_ct_host(machine);
+         add_amd_gpu(machine);
+         add_container(machine, vmid, "hostname: jelly\n");
+     },
+     {"0000:06:00.0,0000:09:00.0"}},
+    {"ct_which_gpu", "Several GPUs and no word which: the choice is told, nothing is guessed.",
+     [](FakeSystem& machine) {
+         add_ct_host(machine);
+         add_amd_gpu(machine);
+         add_container(machine, vmid, "hostname: jelly\n");
+     }},
+    {"ct_hard_coded",
+     "Old lines with hard-coded numbers: pct cannot remove them, so they are named; nothing is "
+     "written a second time.",
+     [](FakeSystem& machine) {
+         add_ct_host(machine);
+         add_container(machine, vmid, std::string("hostname: old\n") + mounted_nvidia);
+     },
+     {"0"}},
+    {"ct_running_without_its_nodes",
+     "Seed 003: the configuration names the nodes, the running container has none.",
+     [](FakeSystem& machine) {
+         add_ct_host(machine);
+         add_container(machine, vmid, "hookscript: local:snippets/pve-gpu-hook\ndev0: /dev/nvidia0\n");
+         start_container(machine, vmid, init);
+     }},
+    {"ct_vm_has_the_gpu",
+     "A VM that runs has the GPU.",
+     [](FakeSystem& machine) {
+         add_ct_host(machine, {});
+         machine.write("/sys/bus/pci/devices/0000:06:00.0/driver_override", "vfio-pci", Milliseconds(1));
+         machine.write("/sys/bus/pci/drivers/vfio-pci/bind", "0000:06:00.0", Milliseconds(1));
+         machine.open_vfio("0000:06:00.0", 4711, "kvm", 101);
+         add_container(machine, vmid, "hostname: jelly\n");
+     },
+     {"0000:06:00.0"}},
+    {"ct_vm_names_the_gpu", "A VM names the same card: both can be configured, one at a time can run.",
+     [](FakeSystem& machine) {
+         add_ct_host(machine);
+         add_vm(machine, 101, "hostpci0: 06:00,pcie=1\n");
+         add_container(machine, vmid, "hostname: jelly\n");
+     }},
+    {"ct_existing_hookscript", "The container's old hookscript is remembered and goes on running.",
+     [](FakeSystem& machine) {
+         add_ct_host(machine);
+         machine.file("/var/lib/vz/snippets/old.sh", "#!/bin/sh\n");
+         add_container(machine, vmid, "hookscript: local:snippets/old.sh\ndev0: /dev/nvidia0\n");
+     }},
+    {"ct_no_driver",
+     "The GPU has no driver of the host.",
+     [](FakeSystem& machine) {
+         add_ct_host(machine, {});
+         add_container(machine, vmid, "hostname: jelly\n");
+     },
+     {"0000:06:00.0"}},
+    {"ct_no_such_container", "A container that is not here.",
+     [](FakeSystem& machine) { add_ct_host(machine); }},
+    {"ct_template", "A template is never started.",
+     [](FakeSystem& machine) {
+         add_ct_host(machine);
+         add_container(machine, vmid, "template: 1\n");
+     }},
+};
+
+} // namespace
+
+TEST_CASE("install plans of containers are as the golden files say", "[install][ct]")
+{
+    for (const auto& one : cases) {
+        const auto text = "# " + one.shows + "\n\n" + plan_text(one);
+        const auto file = std::string(TESTS_DIR) + "/installs/" + one.name + ".txt";
+        if (std::getenv("UPDATE_GOLDEN") != nullptr) std::ofstream(file) << text;
+        std::ifstream in(file);
+        std::ostringstream expected;
+        expected << in.rdbuf();
+        INFO(one.name);
+        CHECK(text == expected.str());
+    }
+}
+
+TEST_CASE("seed 003: a container that runs without what its configuration names is restarted, though nothing "
+          "was changed",
+          "[install][ct][seeds]")
+{
+    Host host("hostname: jelly\n", false);
+    CHECK(host.install_it() == exit_done); // somebody wrote the settings while the container was off
+    const auto config = host.config();
+    start_container(host.machine, vmid, init); // and it runs since before they were written
+    CHECK(host.install_it() == exit_done);
+    CHECK(host.config() == config);
+    CHECK(host.ran("reboot 901") == 1);
+    CHECK(host.machine.device_number("/proc/5001/root/dev/nvidia0"));
+    CHECK(host.install_it() == exit_done); // it has them now
+    CHECK(host.ran("reboot 901") == 1);
+}
+
+TEST_CASE("seed 003: settings that were there already are not written a second time", "[install][ct][seeds]")
+{
+    Host host("dev3: /dev/nvidia0,mode=0660\nlxc.mount.entry: /dev/nvidiactl dev/nvidiactl none bind\n");
+    CHECK(host.install_it({"0"}) == exit_done);
+    const auto config = host.config();
+    CHECK(config.find("dev3: /dev/nvidia0,mode=0660") != std::string::npos);
+    CHECK(config.find("dev0: /dev/nvidia-uvm,mode=0666") != std::string::npos);
+    CHECK(config.find(": /dev/nvidiactl,") ==
+          std::string::npos); // mounted: twice would keep it from starting
+    const auto sets = host.ran("set");
+    CHECK(host.install_it({"0"}) == exit_done);
+    CHECK(host.config() == config);
+    CHECK(host.ran("set") == sets);
+    CHECK(host.console.printed.ends_with("Nothing to change.\n"));
+}
+
+TEST_CASE("a running container that Proxmox gives the nodes at once is not restarted", "[install][ct]")
+{
+    Host host;
+    start_container(host.machine, vmid, init);
+    CHECK(host.install_it() == exit_done);
+    CHECK(host.ran("reboot") == 0);
+    CHECK(host.machine.device_number("/proc/5001/root/dev/nvidia-uvm"));
+}
+
+TEST_CASE("nobody's container is restarted unasked", "[install][ct]")
+{
+    Host host("hostname: jelly\n", false);
+    start_container(host.machine, vmid, init);
+    host.console.answer = true;
+    CHECK(host.run(install, {.containers = {vmid}}) == exit_done);
+    REQUIRE(host.console.questions.size() == 2);
+    CHECK(host.console.questions.back() == "Restart container 901 now?");
+    CHECK(host.ran("reboot 901") == 1);
+    Host other("hookscript: local:snippets/pve-gpu-hook\ndev0: /dev/nvidia0\n", false);
+    start_container(other.machine, vmid, init);
+    CHECK(other.run(install, {.containers = {vmid}}) == exit_done);
+    CHECK(other.ran("reboot 901") == 0);
+    CHECK(other.machine.said("container 901 has to be restarted: 'pct reboot 901'"));
+    CHECK(other.run(install, {.containers = {vmid}, .dry_run = true}) == exit_done);
+    CHECK(other.ran("reboot 901") == 0);
+}
+
+TEST_CASE("detaching a container takes back what it was given, and no more", "[install][ct]")
+{
+    const std::string before = "dev0: /dev/ttyUSB0\nhostname: jelly";
+    Host host(before + "\n");
+    CHECK(host.install_it() == exit_done);
+    CHECK(read_manifest(host.machine).attachment(vmid)->devices.size() == 4);
+    CHECK(host.run(detach, {.containers = {vmid}, .yes = true}) == exit_done);
+    CHECK(host.config() == before);
+    CHECK(read_manifest(host.machine).attachment(vmid) == nullptr);
+    CHECK(host.install_it() == exit_done);
+    host.machine.run({"/usr/sbin/pct", "set", "901", "--dev1", "/dev/nvidia0,mode=0600"}, Milliseconds(1));
+    CHECK(host.run(detach, {.containers = {vmid}, .yes = true}) == exit_done);
+    CHECK(host.config().find("dev1: /dev/nvidia0,mode=0600") != std::string::npos); // changed by hand since
+    CHECK(host.config().find("dev2:") == std::string::npos);
+}
+
+TEST_CASE("uninstalling takes a container's devices back too", "[install][ct]")
+{
+    Host host;
+    CHECK(host.install_it() == exit_done);
+    CHECK(host.run(uninstall, {.yes = true}) == exit_done);
+    CHECK(host.config() == "hostname: jelly");
+}
+
+TEST_CASE("the unit that makes the nodes at boot is enabled once, and uninstalling disables it",
+          "[install][ct]")
+{
+    Host host;
+    host.machine.file("/usr/lib/systemd/system/pve-gpu-hook-nodes.service", "[Unit]\n");
+    const std::string link = "/etc/systemd/system/multi-user.target.wants/pve-gpu-hook-nodes.service";
+    CHECK(host.install_it() == exit_done);
+    CHECK(host.machine.read_link(link) == "/usr/lib/systemd/system/pve-gpu-hook-nodes.service");
+    CHECK(host.install_it() == exit_done);
+    CHECK(host.console.printed.ends_with("Nothing to change.\n"));
+    CHECK(host.run(uninstall, {.yes = true}) == exit_done);
+    CHECK_FALSE(host.machine.read_link(link));
+}
+
+TEST_CASE("a directory that is mounted has its nodes already", "[install][ct]")
+{
+    FakeSystem machine("6.8.12-4-pve");
+    add_host(machine);
+    add_pct(machine);
+    add_amd_gpu(machine);
+    add_container(machine, vmid, "lxc.mount.entry: /dev/dri dev/dri none bind,optional,create=dir\n");
+    InstallPlan plan;
+    add_container_changes(survey_host(machine, {}), survey_container(machine, vmid, 0), {"0"}, {}, plan);
+    CHECK(plan.changes.front().argv ==
+          std::vector<std::string>{"/usr/sbin/pct", "set", "901", "--dev0", "/dev/kfd,mode=0666"});
+}
+
+TEST_CASE("a failed pct leaves nothing half done", "[install][ct]")
+{
+    Host host;
+    host.machine.answer_run("/usr/sbin/pct set 901 --hookscript local:snippets/pve-gpu-hook", 255,
+                            "locked\n");
+    CHECK_THROWS_AS(host.install_it(), Error);
+    CHECK(host.config() == "hostname: jelly");
+    CHECK(read_manifest(host.machine).empty());
+}
+
+TEST_CASE("a VM that is given a container's card is told so", "[install][ct]")
+{
+    FakeSystem machine("6.8.12-4-pve");
+    QuietConsole console;
+    add_arc(machine);
+    add_host(machine);
+    machine.add_node("0000:03:00.0", "drm/renderD128", "/dev/dri/renderD128", {226, 128});
+    add_vm(machine, 101, "hostpci0: 0000:03:00.0,pcie=1\nhostpci1: 0000:04:00.0,pcie=1\n");
+    add_container(machine, vmid, "dev0: /dev/dri/renderD128\n");
+    Session session{machine, console, {.vms = {101}, .dry_run = true}};
+    install(session);
+    CHECK(machine.said("container 901 is given device nodes of '0000:03:00.0' too"));
+}

@@ -1,0 +1,340 @@
+#include "fake_system.hpp"
+
+#include "paths.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <stdexcept>
+#include <utility>
+
+namespace pvegpu::testing {
+namespace {
+
+// Files whose reading can block for ever on a real host. Reading them with plain read() is a mistake that no
+// other test would show.
+bool can_block(const std::string& path)
+{
+    constexpr std::array<std::string_view, 4> names{"config", "driver_override", "sriov_numvfs", "cmdline"};
+    const auto name = base_name(path);
+    const bool by_name = std::find(names.begin(), names.end(), name) != names.end();
+    const bool of_the_kernel = is_below(path, paths::sys) || is_below(path, paths::proc);
+    return is_below(path, paths::pve) || (by_name && of_the_kernel && path != paths::kernel_command_line);
+}
+
+std::string without_line_end(std::string_view text)
+{
+    while (text.ends_with('\n')) text.remove_suffix(1);
+    return std::string(text);
+}
+
+std::string joined(const std::vector<std::string>& words)
+{
+    std::string text;
+    for (const auto& word : words) text += (text.empty() ? "" : " ") + word;
+    return text;
+}
+
+Outcome refusal(int error_number)
+{
+    return {Outcome::Kind::refused, error_number, "", 0, ""};
+}
+
+Outcome as_outcome(int error_number)
+{
+    return error_number == 0 ? Outcome{} : refusal(error_number);
+}
+
+} // namespace
+
+FakeSystem::FakeSystem(const std::string& kernel_release)
+    : pci_(tree_), drivers_(tree_, pci_),
+      kernel_(tree_, pci_, drivers_,
+              [this](Milliseconds wait, std::function<void()> event) { at(wait, std::move(event)); })
+{
+    file(std::string(paths::kernel_release), kernel_release + '\n');
+    file(std::string(paths::host_name), "pve\n");
+    tree_.set_link(std::string(paths::proc_self), std::to_string(own_pid()));
+    add_process(own_pid(), "pve-gpu-hook", {}, parent_pid());
+    add_process(parent_pid(), "task UPID:pve:0", {}, 1, 5000);
+    add_driver("pcieport", {"class:0604"});
+    add_driver("vfio-pci", {});
+}
+
+// --- reading ---
+
+std::optional<std::string> FakeSystem::read(const std::string& path) const
+{
+    if (can_block(path) || hanging_reads_.contains(path))
+        throw std::logic_error("read() of '" + path + "', which can block: use read_within");
+    const auto* node = tree_.find(path);
+    if (node == nullptr || node->kind != FakeNode::Kind::file || refused_reads_.contains(path)) return {};
+    return node->text;
+}
+
+std::optional<std::string> FakeSystem::read_records(const std::string& path, std::size_t bytes,
+                                                    Milliseconds /*timeout*/) const
+{
+    const auto* node = tree_.find(path);
+    if (node == nullptr || node->kind != FakeNode::Kind::file || refused_reads_.contains(path)) return {};
+    return node->text.substr(node->text.size() - std::min(bytes, node->text.size()));
+}
+
+std::optional<std::string> FakeSystem::read_link(const std::string& path) const
+{
+    const auto* node = tree_.find_unfollowed(path);
+    if (node == nullptr || node->kind != FakeNode::Kind::link) return std::nullopt;
+    return node->text;
+}
+
+std::vector<std::string> FakeSystem::list(const std::string& path) const
+{
+    return tree_.list(path);
+}
+
+std::vector<std::string> FakeSystem::list_directories(const std::string& path) const
+{
+    auto names = tree_.list(path);
+    std::erase_if(names, [&](const std::string& name) {
+        const auto* node = tree_.find_unfollowed(paths::join(path, name));
+        return node == nullptr || node->kind != FakeNode::Kind::directory;
+    });
+    return names;
+}
+
+bool FakeSystem::exists(const std::string& path) const
+{
+    return tree_.find(path) != nullptr;
+}
+
+std::optional<DeviceNumber> FakeSystem::device_number(const std::string& path) const
+{
+    const auto* node = tree_.find_unfollowed(path);
+    if (node != nullptr && node->number) return node->number;
+    node = tree_.find(path);
+    return node == nullptr ? std::nullopt : node->number;
+}
+
+// The whole tree is one file system.
+std::optional<FileFacts> FakeSystem::file_facts(const std::string& path) const
+{
+    const auto real = tree_.resolve(path);
+    if (!real) return std::nullopt;
+    FileFacts facts{tree_.find(*real)->kind == FakeNode::Kind::file, 0, 0, 0644, {8, 1, true}, 0};
+    if (const auto known = rights_.find(*real); known != rights_.end()) {
+        facts.owner = known->second.owner;
+        facts.mode = known->second.mode;
+    }
+    facts.inode = std::hash<std::string>{}(*real);
+    return facts;
+}
+
+void FakeSystem::set_rights(const std::string& path, uid_t owner, mode_t mode)
+{
+    auto& facts = rights_[tree_.resolve(path).value()];
+    facts.owner = owner;
+    facts.mode = mode;
+}
+
+Outcome FakeSystem::read_within(const std::string& path, std::size_t bytes, Milliseconds timeout) const
+{
+    if (base_name(path) == "sriov_numvfs") throw std::logic_error("sriov_numvfs is never read");
+    if (hanging_reads_.contains(path)) return still_running(timeout, "[<0>] pci_wait_cfg+0x8a/0xd0\n");
+    if (const auto refused = refused_reads_.find(path); refused != refused_reads_.end())
+        return refusal(refused->second);
+    const auto* node = tree_.find(path);
+    if (node == nullptr) return refusal(ENOENT);
+    if (node->kind != FakeNode::Kind::file) return refusal(EACCES);
+    Outcome outcome;
+    outcome.text = node->text.substr(0, bytes);
+    return outcome;
+}
+
+Outcome FakeSystem::list_inside(const std::string& root, const std::string& directory,
+                                const std::string& prefix, Milliseconds timeout) const
+{
+    const auto path = root == "/" ? directory : root + directory;
+    if (hanging_reads_.contains(path)) return still_running(timeout, "[<0>] fuse_readdir+0x1c/0x50\n");
+    if (!tree_.resolve(path)) return refusal(ENOENT);
+    Outcome outcome;
+    for (const auto& name : tree_.list(path)) {
+        if (!name.starts_with(prefix)) continue;
+        const auto* node = tree_.find_unfollowed(paths::join(path, name));
+        const auto number = node->number.value_or(DeviceNumber{});
+        const bool device = node->kind == FakeNode::Kind::device;
+        outcome.text += std::string(device ? (number.block ? "b" : "c") : "-") + " " +
+                        std::to_string(number.major) + ":" + std::to_string(number.minor) + " " + name + "\n";
+    }
+    return outcome;
+}
+
+Outcome FakeSystem::try_claim_within(const std::string& path, Milliseconds timeout) const
+{
+    if (hanging_reads_.contains(path)) return still_running(timeout, "");
+    if (tree_.find(path) == nullptr) return refusal(ENOENT);
+    return as_outcome(claimed_.contains(path) ? EBUSY : 0);
+}
+
+// --- writing ---
+
+void FakeSystem::record(const std::string& effect)
+{
+    effects_.push_back(effect);
+}
+
+// What a test asked to go wrong with this path; nothing if it takes its course.
+std::optional<Outcome> FakeSystem::injected(const std::string& path, Milliseconds timeout)
+{
+    if (hanging_writes_.contains(path)) return still_running(timeout, "[<0>] remove_store+0x7c/0x90\n");
+    if (const auto refused = refusals_.find(path); refused != refusals_.end() && refused->second.second > 0) {
+        --refused->second.second;
+        return refusal(refused->second.first);
+    }
+    if (const auto slow = slow_.find(path); slow != slow_.end()) {
+        if (slow->second > timeout) return still_running(timeout, "[<0>] pci_dev_wait+0x12c/0x1b0\n");
+        advance(slow->second);
+    }
+    return ignored_.contains(path) ? std::optional(Outcome{}) : std::nullopt;
+}
+
+Outcome FakeSystem::write(const std::string& path, std::string_view text, Milliseconds timeout)
+{
+    writes_.push_back(path + " = " + without_line_end(text));
+    record(writes_.back());
+    if (const auto outcome = injected(path, timeout)) return *outcome;
+    const auto real = tree_.resolve(path);
+    if (!real) return refusal(ENOENT);
+    return perform(path, kernel_.store(*real, text), timeout);
+}
+
+Outcome FakeSystem::perform(const std::string& path, const Reaction& reaction, Milliseconds timeout)
+{
+    if (reaction.error != 0) return refusal(reaction.error);
+    if (const auto delay = delays_.find(path); delay != delays_.end()) {
+        at(delay->second, [reaction] { reaction.effect(); });
+        return {};
+    }
+    if (!reaction.may_go_on || wait_until(reaction.may_go_on, timeout)) return as_outcome(reaction.effect());
+    blocked_.push_back(reaction);
+    return still_running(Milliseconds(0), reaction.stack);
+}
+
+Outcome FakeSystem::still_running(Milliseconds waited, const std::string& stack) const
+{
+    advance_to(now_ + waited);
+    return {Outcome::Kind::still_running, 0, "", next_child_++, stack};
+}
+
+Outcome FakeSystem::pulse_secondary_bus_reset(const std::string& path, Milliseconds hold,
+                                              Milliseconds timeout)
+{
+    writes_.push_back(path + " = secondary bus reset");
+    record(writes_.back());
+    if (const auto outcome = injected(path, timeout)) return *outcome;
+    const auto real = tree_.resolve(path);
+    if (!real) return refusal(ENOENT);
+    advance(hold);
+    return as_outcome(kernel_.pulse_secondary_bus_reset(*real));
+}
+
+void FakeSystem::guard_write(const std::string& path, std::string_view text)
+{
+    guards_.push_back(path + " = " + without_line_end(text));
+    record("guard " + guards_.back());
+}
+
+void FakeSystem::forget_guarded_writes()
+{
+    guards_.clear();
+    record("forget guards");
+}
+
+void FakeSystem::fail_if_refused(const std::string& path)
+{
+    if (const auto refused = refusals_.find(path); refused != refusals_.end() && refused->second.second-- > 0)
+        throw Error(Reason::failed, "cannot write '" + path + "'", path, refused->second.first);
+}
+
+void FakeSystem::replace_file(const std::string& path, std::string_view text)
+{
+    record("replace " + path);
+    fail_if_refused(path);
+    tree_.set_file(path, text);
+}
+
+void FakeSystem::install_file(const std::string& path, std::string_view text, mode_t mode_if_new)
+{
+    record("install " + path);
+    fail_if_refused(path);
+    if (read_link(path)) throw Error(Reason::failed, "is a symbolic link", path);
+    const bool is_new = !exists(path);
+    tree_.set_file(path, text);
+    if (is_new) set_rights(path, 0, mode_if_new);
+}
+
+void FakeSystem::make_link(const std::string& path, const std::string& target)
+{
+    record("link " + path + " -> " + target);
+    fail_if_refused(path);
+    if (tree_.find_unfollowed(path) != nullptr)
+        throw Error(Reason::failed, "cannot make a symbolic link", path, EEXIST);
+    tree_.set_link(path, target);
+}
+
+void FakeSystem::remove_file(const std::string& path)
+{
+    record("remove file " + path);
+    fail_if_refused(path);
+    if (const auto real = tree_.resolve(path, false)) rights_.erase(*real);
+    tree_.erase(path);
+}
+
+void FakeSystem::remove_empty_directory(const std::string& path)
+{
+    if (!exists(path) || !list(path).empty()) return;
+    record("remove directory " + path);
+    tree_.erase(path);
+}
+
+bool FakeSystem::lock(const std::string& path, Milliseconds timeout)
+{
+    record("lock " + path);
+    return wait_until([&] { return !locks_.contains(path) || locks_.at(path) <= now_; }, timeout);
+}
+
+Outcome FakeSystem::run(const std::vector<std::string>& arguments, Milliseconds timeout)
+{
+    const auto command = joined(arguments);
+    record("run " + command);
+    if (hanging_writes_.contains(arguments.front())) return still_running(timeout, "");
+    const auto answer = answers_.find(command);
+    const auto program = programs_.find(arguments.front());
+    if (answer == answers_.end() && program != programs_.end()) return program->second(arguments);
+    if (answer == answers_.end()) return {};
+    auto outcome = as_outcome(answer->second.first);
+    outcome.text = answer->second.second;
+    return outcome;
+}
+
+void FakeSystem::add_program(const std::string& path, Program program)
+{
+    file(path, "a program");
+    executable(path);
+    if (program) programs_[path] = std::move(program);
+}
+
+void FakeSystem::say(Severity severity, std::string_view line)
+{
+    const auto* prefix = severity == Severity::info      ? ""
+                         : severity == Severity::warning ? "warning: "
+                                                         : "error: ";
+    said_.push_back(prefix + std::string(line));
+}
+
+bool FakeSystem::said(std::string_view part) const
+{
+    return std::any_of(said_.begin(), said_.end(),
+                       [&](const auto& line) { return line.find(part) != std::string::npos; });
+}
+
+} // namespace pvegpu::testing

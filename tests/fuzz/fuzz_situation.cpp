@@ -1,0 +1,48 @@
+// All that a start looks at, and the plan that is made of it.
+#include "error.hpp"
+#include "fuzz.hpp"
+#include "machine_reader.hpp"
+#include "plan.hpp"
+#include "recover_gpu.hpp"
+#include "report.hpp"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+using namespace pvegpu;
+
+namespace {
+
+bool named_by_guest(const Plan& plan, const CardPlan& card)
+{
+    return std::any_of(card.functions.begin(), card.functions.end(), [&](const PlannedFunction& one) {
+        return one.role == Role::gpu && !one.hostpci.empty() && !plan.devices.empty();
+    });
+}
+
+// Whatever the machine says: nothing is done where a start is refused, and only to cards that the guest
+// names.
+void check(const Plan& plan)
+{
+    for (const auto& card : plan.cards) {
+        fuzz::require(!plan.refused || (card.steps.empty() && card.second_rung.empty()));
+        fuzz::require(named_by_guest(plan, card));
+        for (const auto& step : card.steps)
+            if (step.op == Op::remove || step.op == Op::unbind || step.op == Op::bind)
+                fuzz::require(card.card.has(step.function));
+    }
+    fuzz::require(nlohmann::json::parse(plan_json(plan)).is_object());
+}
+
+} // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size)
+{
+    const fuzz::MachineReader machine(fuzz::text_of(data, size));
+    try {
+        check(plan_recovery(machine, {101, Phase::pre_start, ""}, read_settings(machine), 1'700'000'000));
+    } catch (const Error& error) {
+        fuzz::require_printable(error.what());
+    }
+    return 0;
+}

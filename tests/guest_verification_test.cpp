@@ -1,0 +1,133 @@
+#include "guest_verification.hpp"
+
+#include "catch.hpp"
+#include "ct_hosts.hpp"
+#include "install_hosts.hpp"
+
+#include <nlohmann/json.hpp>
+
+using namespace pvegpu;
+using namespace pvegpu::testing;
+
+namespace {
+
+const GuestCheck& check(const GuestVerification& guest, const std::string& name)
+{
+    for (const auto& one : guest.checks)
+        if (one.name == name) return one;
+    FAIL("no check " + name);
+    return guest.checks.front();
+}
+
+void add_container_with_gpu(FakeSystem& machine)
+{
+    add_nvidia_host(machine, {.loaded = true});
+    add_host(machine);
+    add_container(machine, 901, "dev0: /dev/nvidia0\n");
+    start_container(machine, 901, 5001);
+    give_node(machine, 5001, "/dev/nvidia0", {195, 0});
+    machine.file("/proc/5001/root/usr/lib64/libnvidia-ml.so.550.90.07", "");
+    machine.answer_run("/usr/sbin/pct exec 901 -- nvidia-smi --query-gpu=name,driver_version,memory.total "
+                       "--format=csv,noheader",
+                       0, "NVIDIA GeForce RTX 3090, 550.90.07, 24576 MiB\n");
+    machine.answer_run("/usr/sbin/pct exec 901 -- ffmpeg -hide_banner -loglevel error -f lavfi -i "
+                       "testsrc2=duration=2:size=1280x720 -c:v h264_nvenc -f null -",
+                       127, "lxc-attach: 901: Failed to exec \"ffmpeg\"\n");
+}
+
+Outcome ended(int status, const std::string& text)
+{
+    return {status == 0 ? Outcome::Kind::done : Outcome::Kind::refused, status, text, 0, ""};
+}
+
+} // namespace
+
+TEST_CASE("a container with everything in place passes; a missing tool is no failure", "[verify][ct]")
+{
+    FakeSystem machine;
+    add_container_with_gpu(machine);
+    const auto before = machine.effects().size();
+    const auto guest = verify_container(machine, 901);
+    CHECK(guest.good());
+    CHECK(check(guest, "gpu.visible").evidence == "nvidia0 195:0");
+    CHECK(check(guest, "driver.loaded").verdict == GuestVerdict::ok);
+    CHECK(check(guest, "versions.match").evidence == "module 550.90.07, libraries 550.90.07");
+    CHECK(check(guest, "nvidia-smi").evidence == "NVIDIA GeForce RTX 3090, 550.90.07, 24576 MiB");
+    CHECK(check(guest, "load").verdict == GuestVerdict::note);
+    const auto json = nlohmann::json::parse(verification_json({guest}));
+    CHECK(json["schema"] == "pve-gpu-hook/verify/1");
+    CHECK(json["guests"][0]["vmid"] == 901);
+    CHECK(json["guests"][0]["type"] == "ct");
+    REQUIRE(machine.effects().size() == before + 2);
+    for (auto i = before; i < machine.effects().size(); ++i) // read-only
+        CHECK(machine.effects()[i].starts_with("run /usr/sbin/pct exec 901 -- "));
+}
+
+TEST_CASE("a container of another version, without a node, or that does not run fails with a remedy",
+          "[verify][ct]")
+{
+    FakeSystem machine;
+    add_container_with_gpu(machine);
+    machine.tree().erase("/proc/5001/root/usr/lib64/libnvidia-ml.so.550.90.07");
+    machine.file("/proc/5001/root/usr/lib64/libnvidia-ml.so.535.10", "");
+    machine.tree().erase("/proc/5001/root/dev/nvidia0");
+    const auto guest = verify_container(machine, 901);
+    CHECK_FALSE(guest.good());
+    CHECK(check(guest, "versions.match").evidence == "module 550.90.07, libraries 535.10");
+    CHECK(check(guest, "gpu.visible").remedy == "restart it: 'pct reboot 901'");
+    stop_container(machine, 901, 5001);
+    CHECK(check(verify_container(machine, 901), "guest.running").verdict == GuestVerdict::error);
+    CHECK_THROWS_AS(verify_container(machine, 902), Error);
+}
+
+TEST_CASE("a tool that hangs in the guest is given up", "[verify][ct]")
+{
+    FakeSystem machine;
+    add_container_with_gpu(machine);
+    machine.hang_write("/usr/sbin/pct");
+    const auto guest = verify_container(machine, 901);
+    CHECK(check(guest, "nvidia-smi").verdict == GuestVerdict::unknown);
+    CHECK(machine.elapsed() <= Milliseconds(60'000));
+}
+
+TEST_CASE("a VM's GPU is looked for on its own PCI bus, with the driver that it has there", "[verify]")
+{
+    FakeSystem machine;
+    add_arc(machine, {.driver = "vfio-pci"});
+    add_host(machine);
+    add_vm(machine, 101, "hostpci0: 0000:03:00.0,pcie=1\n");
+    CHECK(check(verify_vm(machine, 101), "guest.running").verdict == GuestVerdict::error);
+    machine.add_process(4711, "kvm");
+    machine.file("/run/qemu-server/101.pid", "4711\n");
+    const std::string cat = "/usr/sbin/qm guest exec 101 --timeout 25 -- cat /proc/bus/pci/devices";
+    machine.answer_run(cat, 255, "QEMU guest agent is not running\n");
+    CHECK(check(verify_vm(machine, 101), "guest.agent").verdict == GuestVerdict::unknown);
+    machine.answer_run(
+        cat, 0,
+        R"({"exitcode": 0, "exited": 1, "out-data": "0008\t80862918\t0\n0100\t808656a6\t10\ti915\n"})");
+    const auto guest = verify_vm(machine, 101);
+    CHECK(check(guest, "gpu.visible").verdict == GuestVerdict::ok);
+    CHECK(check(guest, "driver.loaded").evidence == "'0000:03:00.0' (8086:56a6) has the driver 'i915'");
+    machine.answer_run(cat, 0, R"({"exitcode": 0, "exited": 1, "out-data": "0100\t808656a6\t10\t0\n"})");
+    CHECK(check(verify_vm(machine, 101), "driver.loaded").verdict == GuestVerdict::error);
+    machine.answer_run(cat, 0, R"({"exitcode": 0, "exited": 1, "out-data": "0100\t12341111\t10\tbochs\n"})");
+    CHECK(check(verify_vm(machine, 101), "gpu.visible").verdict == GuestVerdict::error);
+    CHECK_THROWS_AS(verify_vm(machine, 102), Error);
+}
+
+TEST_CASE("what guests answer is told apart: done, failed, not installed, no answer", "[verify]")
+{
+    using Kind = GuestAnswer::Kind;
+    CHECK(parse_attach_answer(ended(0, "x")).kind == Kind::done);
+    CHECK(parse_attach_answer(ended(9, "x")).kind == Kind::failed);
+    CHECK(parse_attach_answer(ended(127, "x")).kind == Kind::not_installed);
+    CHECK(parse_attach_answer({Outcome::Kind::still_running, 0, "", 1, ""}).kind == Kind::no_answer);
+    CHECK(parse_agent_answer(ended(0, R"({"exitcode":0,"exited":1,"out-data":"a"})")).text == "a");
+    CHECK(parse_agent_answer(ended(0, R"({"exitcode":3,"exited":1,"err-data":"b"})")).kind == Kind::failed);
+    CHECK(parse_agent_answer(ended(0, R"({"pid":77})")).kind == Kind::no_answer);
+    CHECK(parse_agent_answer(ended(0, R"({"exitcode":"no","out-data":7})")).kind == Kind::no_answer);
+    CHECK(parse_agent_answer(ended(255,
+                                   "Agent error: Failed to execute child process \xe2\x80\x9cvainfo\xe2\x80"
+                                   "\x9d (No such file or directory)\n"))
+              .kind == Kind::not_installed);
+}

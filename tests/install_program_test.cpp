@@ -1,0 +1,218 @@
+// The built installer: below a root of files, with and without a terminal.
+#include "catch.hpp"
+#include "descriptors.hpp"
+#include "install_hosts.hpp"
+#include "real_process.hpp"
+
+#include <array>
+#include <cstdlib>
+#include <fcntl.h>
+#include <nlohmann/json.hpp>
+#include <sys/stat.h>
+#include <unistd.h>
+
+using namespace pvegpu;
+using namespace pvegpu::testing;
+
+namespace {
+
+struct Ended {
+    int status = 0;
+    std::string out, err;
+};
+
+// Does not return. 126 if the program cannot be started.
+int become_installer(std::vector<std::string> arguments)
+{
+    arguments.insert(arguments.begin(), INSTALL_PROGRAM);
+    std::vector<char*> argv;
+    for (auto& argument : arguments) argv.push_back(argument.data());
+    argv.push_back(nullptr);
+    execv(INSTALL_PROGRAM, argv.data());
+    return 126;
+}
+
+Ended run(const std::vector<std::string>& arguments)
+{
+    TempDirectory outputs;
+    outputs.file("/out", "");
+    outputs.file("/err", "");
+    TestProcess process([&] {
+        dup2(open("/dev/null", O_RDONLY), STDIN_FILENO);
+        dup2(open(outputs("/out").c_str(), O_WRONLY), STDOUT_FILENO);
+        dup2(open(outputs("/err").c_str(), O_WRONLY), STDERR_FILENO);
+        return become_installer(arguments);
+    });
+    const int status = process.wait();
+    return {status, outputs.text("/out"), outputs.text("/err")};
+}
+
+void put(const TempDirectory& root, const std::string& path, const FakeNode& node)
+{
+    if (node.kind == FakeNode::Kind::link)
+        root.link(path, node.text);
+    else if (node.kind != FakeNode::Kind::directory)
+        root.file(path, node.text);
+    else if (!path_exists(root(path)))
+        root.file(path + "/.directory", "");
+}
+
+// The fake machine's files below a directory.
+struct Tree : TempDirectory {
+    Tree()
+    {
+        FakeSystem machine("6.8.12-4-pve");
+        add_arc(machine);
+        add_host(machine);
+        add_vm(machine, 101, "hostpci0: 0000:03:00.0,pcie=1\nhostpci1: 0000:04:00.0,pcie=1\n");
+        for (const auto& [path, node] : machine.tree().nodes())
+            if (!path.empty() && node.kind != FakeNode::Kind::directory) put(*this, path, node);
+        file("/sys/class/iommu/dmar0/uevent", "");
+    }
+
+    Ended installer(std::vector<std::string> arguments) const
+    {
+        arguments.insert(arguments.end(), {"--root", (*this)()});
+        return run(arguments);
+    }
+};
+
+// A terminal whose other end is ours.
+struct TerminalSession {
+    Descriptor master{posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC)};
+    std::string slave;
+
+    TerminalSession()
+    {
+        grantpt(master.number());
+        unlockpt(master.number());
+        slave = ptsname(master.number()); // NOLINT(concurrency-mt-unsafe)
+    }
+
+    // What is on the screen once the program has ended. The keys are pressed when `prompt` has appeared.
+    std::pair<int, std::string> run(const std::vector<std::string>& arguments, const std::string& keys,
+                                    const std::string& prompt = "? [y/N] ") const
+    {
+        TestProcess process([&] {
+            setsid();
+            const int terminal =
+                open(slave.c_str(), O_RDWR); // the first one that it opens is its own terminal
+            for (const int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) dup2(terminal, standard);
+            return become_installer(arguments);
+        });
+        std::string screen;
+        bool pressed = keys.empty();
+        std::array<char, 4096> buffer{};
+        for (ssize_t count = 1; (count = ::read(master.number(), buffer.data(), buffer.size())) > 0;) {
+            screen.append(buffer.data(), static_cast<std::size_t>(count));
+            if (pressed || screen.find(prompt) == std::string::npos) continue;
+            if (::write(master.number(), keys.data(), keys.size()) < 0) return {99, ""};
+            pressed = true;
+        }
+        return {process.wait(), screen};
+    }
+};
+
+} // namespace
+
+TEST_CASE("the installer prepares a tree of files, lists its programs, and finds nothing to write again",
+          "[install]")
+{
+    const Tree tree;
+    const auto dry = tree.installer({"--vm", "101", "--dry-run", "--json"});
+    CHECK(dry.status == 0);
+    CHECK(nlohmann::json::parse(dry.out)["changed"] == true);
+    CHECK_FALSE(path_exists(tree("/etc/modprobe.d/pve-gpu-hook.conf")));
+    CHECK_FALSE(path_exists(tree("/var/lib/pve-gpu-hook")));
+    const auto done = tree.installer({"install", "--vm", "101", "--yes"});
+    CHECK(done.status == 3);
+    CHECK(done.err.find("not run, because of '--root': /usr/sbin/update-initramfs -u -k all") !=
+          std::string::npos);
+    CHECK(tree.text("/etc/modprobe.d/pve-gpu-hook.conf").find("softdep i915 pre: vfio-pci") !=
+          std::string::npos);
+    struct stat facts {};
+    CHECK(stat(tree("/etc/modprobe.d/pve-gpu-hook.conf").c_str(), &facts) == 0);
+    CHECK((facts.st_mode & 0777U) == 0644U);
+    CHECK(stat(tree("/etc/modprobe.d").c_str(), &facts) == 0);
+    CHECK((facts.st_mode & 0777U) == 0755U);
+    const auto again = tree.installer({"--vm", "101", "--dry-run", "--json"});
+    const auto plan = nlohmann::json::parse(again.out);
+    for (const auto& change : plan["changes"]) CHECK(change["kind"] == "program");
+    CHECK(tree.installer({"uninstall", "--yes"}).status == 0);
+    CHECK_FALSE(path_exists(tree("/etc/modprobe.d/pve-gpu-hook.conf")));
+    CHECK_FALSE(path_exists(tree("/var/lib/pve-gpu-hook")));
+}
+
+TEST_CASE("the installer names what is wrong and exits with 2 for usage, with 1 for the rest", "[install]")
+{
+    const Tree tree;
+    CHECK(run({}).status == 2);
+    CHECK(run({"--vm", "99"}).status == 2);
+    CHECK(run({"--vm"}).status == 2);
+    CHECK(run({"nonsense"}).status == 2);
+    CHECK(run({"status", "install"}).status == 2);
+    CHECK(run({"status", "--root", ""}).status == 2);
+    CHECK(run({"--help"}).status == 0);
+    CHECK(run({"help"}).out.find("uninstall") != std::string::npos);
+    CHECK(run({"--version"}).out.starts_with("pve-gpu-install "));
+    CHECK(tree.installer({"--vm", "102", "--yes"}).status == 1);
+    CHECK(tree.installer({"--vm", "101"}).err.find("add '--yes'") != std::string::npos);
+    CHECK(tree.installer({"--ct", "901"}).status == 1);
+    const TempDirectory empty;
+    CHECK(run({"status", "--root", empty()}).err.find("not a Proxmox VE host") != std::string::npos);
+}
+
+TEST_CASE("status and capture print a tree of files without writing into it", "[install]")
+{
+    const Tree tree;
+    const auto status = tree.installer({"status", "--json"});
+    CHECK(status.status == 0);
+    CHECK(nlohmann::json::parse(status.out)["cards"][0]["port"] == "0000:00:1c.0");
+    CHECK(tree.installer({"status"}).out.find('\x1b') == std::string::npos);
+    CHECK(tree.installer({"capture"}).out.starts_with("# made by pve-gpu-install capture\n"));
+    CHECK_FALSE(path_exists(tree("/run/pve-gpu-hook")));
+}
+
+TEST_CASE("on a terminal the installer asks, and goes by the answer", "[install]")
+{
+    const Tree tree;
+    const auto [refused, first] = TerminalSession().run({"--vm", "101", "--root", tree()}, "n\n");
+    CHECK(refused == 1);
+    CHECK(first.find("Make these changes? [y/N] ") != std::string::npos);
+    CHECK_FALSE(path_exists(tree("/etc/modprobe.d/pve-gpu-hook.conf")));
+    const auto [accepted, second] = TerminalSession().run({"--vm", "101", "--root", tree()}, "y\n");
+    CHECK(accepted == 3);
+    CHECK(second.find("Done.") != std::string::npos);
+    CHECK(path_exists(tree("/etc/modprobe.d/pve-gpu-hook.conf")));
+    const auto [status, third] = TerminalSession().run({"status", "--root", tree()}, "");
+    CHECK(status == 0);
+    CHECK(third.find("\x1b[1mHost") != std::string::npos);
+}
+
+TEST_CASE("the terminal shows what is being run, and colours only where they are wanted", "[install]")
+{
+    const Tree tree;
+    const auto [done, screen] = TerminalSession().run({"--vm", "101", "--root", tree()}, "yes\n");
+    CHECK(done == 3);
+    const auto question = screen.find("Make these changes? [y/N] ");
+    const auto progress = screen.find("pve-gpu-install: running '/usr/sbin/update-initramfs -u -k all' ...");
+    CHECK(screen.find("+softdep i915 pre: vfio-pci") < question);
+    CHECK(question < progress);
+    CHECK(progress < screen.find("Done."));
+    setenv("NO_COLOR", "1", 1); // NOLINT(concurrency-mt-unsafe)
+    const auto plain = TerminalSession().run({"status", "--root", tree()}, "").second;
+    unsetenv("NO_COLOR"); // NOLINT(concurrency-mt-unsafe)
+    CHECK(plain.find("Host") != std::string::npos);
+    CHECK(plain.find('\x1b') == std::string::npos);
+}
+
+TEST_CASE("Ctrl-C at the question ends the installer, and nothing is changed", "[install]")
+{
+    const Tree tree;
+    const TerminalSession terminal;
+    const auto [status, screen] = terminal.run({"--vm", "101", "--root", tree()}, "\x03");
+    CHECK(status == 128 + SIGINT);
+    CHECK(screen.find("Make these changes? [y/N] ") != std::string::npos);
+    CHECK_FALSE(path_exists(tree("/etc/modprobe.d/pve-gpu-hook.conf")));
+    CHECK_FALSE(path_exists(tree("/var/lib/pve-gpu-hook")));
+}

@@ -1,0 +1,17 @@
+# Runs one scenario and ends the virtual machine with its verdict.
+. /lab/lib.sh
+trap 'verdict $?' EXIT
+verdict() {
+    trap - EXIT
+    [ "$1" = 0 ] || fail "the scenario stopped with exit status $1 before its end"
+    if [ -e "$lab_run/failed" ]; then
+        # What the kernel said is often the reason.
+        dmesg | sed '1,/Run .init as init/d' | tail -n 30
+        lab-finish failed
+    fi
+    lab-finish passed
+}
+host_facts >"$lab_run/host"
+echo LAB-BEGINS
+lab_scenario_file=/lab/scenarios/$1.sh
+. "$lab_scenario_file"

@@ -1,0 +1,15 @@
+# A remove that succeeds and does nothing: the hook looks afterwards and does not report success.
+# machine: arc
+pve_host
+settings <<'JSON'
+{ "timeouts": { "remove": 3 } }
+JSON
+conf 101 <<'CONF'
+hostpci0: 0000:03:00.0
+CONF
+lying_writes /sys/bus/pci/devices/0000:03:00.0/remove
+hook 101 pre-start
+expect_no_waiting
+expect_file_lacks /run/pve-gpu-hook/101.json '"recovered"'
+expect_output 0000:03:00.0
+expect_equal drivers_autoprobe 1 "$(cat $sys/bus/pci/drivers_autoprobe)"

@@ -1,0 +1,18 @@
+# A card whose functions share a slot and an IOMMU group is reset, and the whole group is on vfio-pci, as Proxmox wants it.
+# machine: two_slots
+# slots: acpiphp pciehp
+# load-first: vfio native
+pve_host
+conf 101 <<'CONF'
+hostpci0: 0000:01:00,pcie=1
+CONF
+dirty_card 0000:01:00.2 0000:02:00.2
+remember 0000:02:00.0 0000:02:00.1
+hook 101 pre-start
+expect_exit 0
+expect_clean 0000:01:00.2
+expect_bound_to_vfio 0000:01:00.0 0000:01:00.1 0000:01:00.2
+expect_bars_assigned 0000:01:00.0
+expect_still_dirty 0000:02:00.2
+expect_untouched 0000:02:00.0 0000:02:00.1
+expect_host_as_before

@@ -1,0 +1,20 @@
+# The second reset order on a card of one slot.
+# machine: two_slots
+# slots: acpiphp pciehp
+pve_host
+settings <<'JSON'
+{ "reset_with": "bridge_control" }
+JSON
+conf 101 <<'CONF'
+hostpci0: 0000:01:00
+CONF
+dirty_card 0000:01:00.2 0000:02:00.2
+remember 0000:02:00.0 0000:02:00.1
+hook 101 pre-start
+expect_exit 0
+expect_clean 0000:01:00.2
+expect_bound_to_vfio 0000:01:00.0 0000:01:00.1 0000:01:00.2
+expect_bars_assigned 0000:01:00.0
+expect_still_dirty 0000:02:00.2
+expect_untouched 0000:02:00.0 0000:02:00.1
+expect_host_as_before

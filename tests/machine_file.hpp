@@ -1,0 +1,21 @@
+// Reads a captured machine, tests/machines/*.machine, into the fake system. One fact a line:
+//   PATH = text        a file, with \n for each line's end and \\ for a backslash
+//   PATH = hex 8680... a file of bytes
+//   PATH -> target     a symbolic link
+//   PATH has file      a file that cannot be read, or whose content is no fact
+// tests/lab/capture makes them from a real kernel.
+#pragma once
+
+#include "fake_system.hpp"
+
+#include <string>
+#include <string_view>
+
+namespace pvegpu::testing {
+
+// Throws std::runtime_error with the number of a line that is none of these. The drivers of the machine
+// know the ids of what they have; which was registered first is the test's to say.
+void load_machine(FakeSystem& system, std::string_view text);
+void load_machine_file(FakeSystem& system, const std::string& file);
+
+} // namespace pvegpu::testing

@@ -1,0 +1,253 @@
+// The life of a guest on the fake machine: started, seen, stopped, and all the ways in which a phase comes
+// late, twice or never.
+#include "catch.hpp"
+#include "guest_state.hpp"
+#include "machines.hpp"
+#include "phases.hpp"
+
+#include <algorithm>
+#include <cerrno>
+
+using namespace pvegpu;
+using namespace pvegpu::testing;
+using namespace std::chrono_literals;
+
+namespace {
+
+const std::string gpu = "0000:03:00.0";
+const std::string audio = "0000:04:00.0";
+const std::string port_control = "/sys/bus/pci/devices/0000:00:1c.0/power/control";
+const std::string port_d3cold = "/sys/bus/pci/devices/0000:00:1c.0/d3cold_allowed";
+constexpr auto second = Milliseconds(1000);
+
+struct Host : FakeSystem {
+    Host() : FakeSystem("7.0.2-1-pve")
+    {
+        add_arc(*this);
+        add_guest(*this, 101, "hostpci0: 03:00\nhostpci1: 04:00\n");
+        add_process(parent_pid(), "task UPID:pve1:");
+        file(port_control, "auto\n");
+        file(port_d3cold, "1\n");
+    }
+
+    Report phase(Phase phase, unsigned vmid = 101) { return run_phase(*this, {vmid, phase, ""}); }
+    void settings(const std::string& json) { file("/etc/pve-gpu-hook/settings.json", json); }
+    void qemu_opens_it() { open_vfio(gpu, 4711, "kvm", 101); }
+    void qemu_ends()
+    {
+        close_vfio(gpu);
+        end_process(4711);
+    }
+    bool has_state() const { return exists("/run/pve-gpu-hook/state/101.json"); }
+    std::size_t count(const std::string& write) const
+    {
+        return static_cast<std::size_t>(std::count(writes().begin(), writes().end(), write));
+    }
+};
+
+} // namespace
+
+TEST_CASE("after a start and a stop the card is on vfio-pci and the ports may sleep again", "[phases]")
+{
+    Host host;
+    host.phase(Phase::pre_start);
+    CHECK(host.text(port_control) == "on");
+    CHECK(host.text(port_d3cold) == "0");
+    host.qemu_opens_it();
+    host.phase(Phase::post_start);
+    host.phase(Phase::pre_stop);
+    host.qemu_ends();
+    const auto report = host.phase(Phase::post_stop);
+    CHECK(report.exit_status() == 0);
+    CHECK(host.driver_of(gpu) == "vfio-pci");
+    CHECK(host.text(port_control) == "auto");
+    CHECK(host.text(port_d3cold) == "1");
+    CHECK_FALSE(host.has_state());
+}
+
+TEST_CASE("with after_stop native the card is reset and goes back to the drivers it had", "[phases]")
+{
+    Host host;
+    host.settings(R"({"after_stop": "native"})");
+    host.phase(Phase::pre_start);
+    const auto report = host.phase(Phase::post_stop);
+    CHECK(report.exit_status() == 0);
+    CHECK(host.driver_of(gpu) == "i915");
+    CHECK(host.driver_of(audio) == "snd_hda_intel");
+    CHECK(host.resets(gpu) == 2); // at the start, and of what the guest has left
+    CHECK(host.text("/sys/bus/pci/devices/0000:03:00.0/driver_override") == "(null)");
+    CHECK(host.text(port_control) == "auto");
+}
+
+TEST_CASE("the native driver is remembered over starts whose stop never came", "[phases]")
+{
+    Host host;
+    host.settings(R"({"after_stop": "native"})");
+    host.phase(Phase::pre_start);
+    host.phase(Phase::pre_start);
+    host.phase(Phase::post_stop);
+    CHECK(host.driver_of(gpu) == "i915");
+    CHECK(host.text(port_control) == "auto"); // as before the first start, not as the second one found it
+}
+
+TEST_CASE("a VM that is locked for a backup or resumed from disk gets its card as at any start", "[phases]")
+{
+    for (const auto* const lines : {"lock: backup\n", "lock: suspended\nvmstate: local:101/vm-101-state\n"}) {
+        Host host;
+        add_guest(host, 101, std::string(lines) + "hostpci0: 03:00\nhostpci1: 04:00\n");
+        CHECK(host.phase(Phase::pre_start).outcome == RunOutcome::recovered);
+    }
+}
+
+TEST_CASE("a stop without a start does nothing", "[phases]")
+{
+    Host host;
+    host.settings(R"({"after_stop": "native"})");
+    for (const auto phase : {Phase::post_start, Phase::pre_stop, Phase::post_stop})
+        CHECK(host.phase(phase).outcome == RunOutcome::nothing_to_do);
+    CHECK(host.writes().empty());
+}
+
+TEST_CASE("a second stop does nothing", "[phases]")
+{
+    Host host;
+    host.phase(Phase::pre_start);
+    host.phase(Phase::post_stop);
+    const auto writes = host.writes().size();
+    CHECK(host.phase(Phase::post_stop).outcome == RunOutcome::nothing_to_do);
+    CHECK(host.writes().size() == writes);
+}
+
+TEST_CASE("a stop that comes after the next start leaves the running guest alone", "[phases]")
+{
+    Host host;
+    host.settings(R"({"after_stop": "native"})");
+    host.phase(Phase::pre_start);
+    host.qemu_opens_it();
+    const auto report = host.phase(Phase::post_stop);
+    CHECK(report.outcome == RunOutcome::warned);
+    CHECK(host.said("VM 101 (pid 4711, kvm) has it"));
+    CHECK(host.driver_of(gpu) == "vfio-pci");
+    CHECK(host.text(port_control) == "on");
+    CHECK(host.has_state());
+}
+
+TEST_CASE("a stop leaves a card alone that another VM has by now", "[phases]")
+{
+    Host host;
+    host.settings(R"({"after_stop": "native"})");
+    host.phase(Phase::pre_start);
+    host.open_vfio(gpu, 4800, "kvm", 102);
+    CHECK(host.phase(Phase::post_stop).outcome == RunOutcome::warned);
+    CHECK(host.driver_of(gpu) == "vfio-pci");
+}
+
+TEST_CASE("while the host shuts down nothing is given back", "[phases]")
+{
+    Host host;
+    host.settings(R"({"after_stop": "native"})");
+    host.phase(Phase::pre_start);
+    host.answer_run("/bin/systemctl is-system-running", 1, "stopping\n");
+    host.phase(Phase::post_stop);
+    CHECK(host.driver_of(gpu) == "vfio-pci");
+}
+
+TEST_CASE("the stop goes by what was started, not by the configuration", "[phases]")
+{
+    Host host;
+    host.settings(R"({"after_stop": "native"})");
+    host.phase(Phase::pre_start);
+    add_guest(host, 101, "memory: 512\n");
+    host.phase(Phase::post_stop);
+    CHECK(host.driver_of(gpu) == "i915");
+}
+
+TEST_CASE("another card in the slot is not given to the old one's driver", "[phases]")
+{
+    Host host;
+    host.settings(R"({"after_stop": "native"})");
+    host.phase(Phase::pre_start);
+    host.file("/sys/bus/pci/devices/0000:03:00.0/device", "0xffff\n");
+    host.phase(Phase::post_stop);
+    CHECK(host.driver_of(gpu) == "vfio-pci");
+}
+
+TEST_CASE("post-start only notes who has the card", "[phases]")
+{
+    Host host;
+    host.phase(Phase::pre_start);
+    CHECK(host.exists("/run/pve-gpu-hook/claims/101.json"));
+    host.qemu_opens_it();
+    const auto writes = host.writes().size();
+    host.phase(Phase::post_start);
+    CHECK(host.writes().size() == writes);
+    CHECK_FALSE(host.exists("/run/pve-gpu-hook/claims/101.json"));
+    const auto state = read_guest_state(host, 101);
+    REQUIRE(state);
+    CHECK(state->holder == 4711);
+    CHECK(state->holder_program == "kvm");
+}
+
+TEST_CASE("post-start warns when nobody has opened the card that was prepared", "[phases]")
+{
+    Host host;
+    host.phase(Phase::pre_start);
+    CHECK(host.phase(Phase::post_start).outcome == RunOutcome::warned);
+    CHECK(host.said("nothing has opened the GPU"));
+}
+
+TEST_CASE("before the stop the card and its ports are woken again", "[phases]")
+{
+    Host host;
+    host.phase(Phase::pre_start);
+    host.file(port_control, "auto\n");
+    host.phase(Phase::pre_stop);
+    CHECK(host.text(port_control) == "on");
+}
+
+TEST_CASE("a port that another guest's card needs stays awake", "[phases]")
+{
+    Host host;
+    host.add_bridge("", "0000:00:01.0", {.secondary_bus = 0x20});
+    const std::string shared = "/sys/bus/pci/devices/0000:00:01.0/power/control";
+    host.file(shared, "auto\n");
+    host.add_bridge("0000:00:01.0", "0000:20:00.0", {.secondary_bus = 0x21});
+    host.add_bridge("0000:20:00.0", "0000:21:00.0", {.secondary_bus = 0x22});
+    host.add_bridge("0000:20:00.0", "0000:21:01.0", {.secondary_bus = 0x23});
+    host.add_function("0000:21:00.0", "0000:22:00.0", nvidia_gpu);
+    host.add_function("0000:21:01.0", "0000:23:00.0", nvidia_gpu);
+    add_guest(host, 102, "hostpci0: 22:00\n");
+    add_guest(host, 103, "hostpci0: 23:00\n");
+    host.phase(Phase::pre_start, 102);
+    host.phase(Phase::pre_start, 103);
+    host.phase(Phase::post_stop, 102);
+    CHECK(host.text(shared) == "on");
+    host.phase(Phase::post_stop, 103);
+    CHECK(host.text(shared) == "auto"); // as it was before either of them
+}
+
+TEST_CASE("a damaged note of the start is as if there were none", "[phases]")
+{
+    for (const auto* const text :
+         {"", "{", "[]", R"({"vmid": "x"})", R"({"vmid":101,"functions":[{"address":"../x"}]})"})
+        CHECK_FALSE(parse_guest_state(text));
+}
+
+TEST_CASE("a note of the start reads as it was written", "[phases]")
+{
+    GuestState state;
+    state.vmid = 101;
+    state.functions = {{*parse_pci_address(gpu), "8086:56a6", "i915", true}};
+    state.power = {{port_control, "auto"}};
+    state.console = {{"/sys/class/vtconsole/vtcon1/bind", "1"}};
+    state.holder = 4711;
+    state.holder_program = "kvm";
+    CHECK(parse_guest_state(print_guest_state(state)) == state);
+}
+
+TEST_CASE("a note of the start cannot name a file outside /sys", "[phases]")
+{
+    GuestState state;
+    state.power = {{"/etc/passwd", "x"}, {"/sys/../etc/passwd", "x"}};
+    CHECK(parse_guest_state(print_guest_state(state))->power.empty());
+}

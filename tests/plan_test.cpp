@@ -1,0 +1,318 @@
+// Single decisions of the plan, each on the smallest machine that tells them apart. Whole plans are in
+// tests/plans.
+#include "catch.hpp"
+#include "machines.hpp"
+#include "recover_gpu.hpp"
+#include "situation.hpp"
+
+#include <algorithm>
+
+using namespace pvegpu;
+using namespace pvegpu::testing;
+
+namespace {
+
+const PciAddress gpu{0, 6, 0, 0};
+const PciAddress audio{0, 6, 0, 1};
+const PciAddress disk_address{0, 8, 0, 0};
+
+const std::string both = "hostpci0: 06:00\n";
+
+// A card with two functions in a slot, and a disk of the guest's beside it.
+struct Host : FakeSystem {
+    Host() : FakeSystem("6.14.8-2-pve") {}
+
+    void add_card(const FunctionFacts& first = nvidia_gpu, const FunctionFacts& second = nvidia_audio,
+                  const BridgeFacts& port = {.secondary_bus = 0x06})
+    {
+        add_bridge("", "0000:00:01.0", port);
+        add_function("0000:00:01.0", "0000:06:00.0", first);
+        add_function("0000:00:01.0", "0000:06:00.1", second);
+    }
+    void add_disk()
+    {
+        add_bridge("", "0000:00:1d.0", {.secondary_bus = 0x08});
+        add_function("0000:00:1d.0", "0000:08:00.0", disk);
+    }
+    Situation situation(const std::string& guest)
+    {
+        add_guest(*this, 101, guest);
+        return read_situation(*this, {101, Phase::pre_start, ""}, wall_clock());
+    }
+};
+
+SettingsFile settings(const std::string& text)
+{
+    return SettingsFile::parse(text, "settings.json");
+}
+
+Plan plan_of(const Situation& situation, const std::string& text = "{}")
+{
+    return make_plan(situation, settings(text));
+}
+
+Holder holder(Holder::Kind kind, const PciAddress& function)
+{
+    return {kind, function, {}, 812, "plex", "x"};
+}
+
+std::vector<std::string> targets(const std::vector<Step>& steps, Op op)
+{
+    std::vector<std::string> result;
+    for (const auto& step : steps)
+        if (step.op == op) result.push_back(step.target());
+    return result;
+}
+
+using Names = std::vector<std::string>;
+
+FunctionFacts with_methods(FunctionFacts facts, std::vector<std::string> methods)
+{
+    facts.reset_methods = std::move(methods);
+    return facts;
+}
+
+FunctionFacts unsafe_gpu(std::vector<std::string> methods)
+{
+    return {.vendor = 0x1002,
+            .device = 0x67df,
+            .class_code = 0x030000,
+            .driver = "amdgpu",
+            .reset_methods = std::move(methods)};
+}
+
+const BridgeFacts old_port{.secondary_bus = 0x06, .reset_subordinate = false};
+
+} // namespace
+
+TEST_CASE("a USB device stops a start only where the guest did not name its controller", "[plan]")
+{
+    Host host;
+    host.add_card(nvidia_gpu, usb_controller);
+    for (const bool named : {true, false}) {
+        auto situation = host.situation(named ? both : "hostpci0: 06:00.0\n");
+        situation.taken.insert(audio); // as of one group
+        situation.holders = {holder(Holder::Kind::usb, audio)};
+        CHECK(plan_of(situation).refused.has_value() != named);
+    }
+}
+
+TEST_CASE("a process stops a start only on the card, or where the guest did not name the device", "[plan]")
+{
+    Host host;
+    host.add_card();
+    host.add_disk();
+    auto situation = host.situation(both + "hostpci1: 08:00\n");
+    CHECK_FALSE(plan_of(situation).refused);
+    situation.holders = {holder(Holder::Kind::process, disk_address)}; // Proxmox asks its driver to let go
+    CHECK_FALSE(plan_of(situation).refused);
+    situation.holders = {holder(Holder::Kind::mount, disk_address)};
+    CHECK(plan_of(situation).refused);
+    situation.holders = {holder(Holder::Kind::process, gpu)};
+    CHECK(plan_of(situation).refused);
+    auto unnamed = host.situation(both);
+    unnamed.taken.insert(disk_address);
+    unnamed.holders = {holder(Holder::Kind::process, disk_address)};
+    CHECK(plan_of(unnamed).refused);
+}
+
+TEST_CASE("the settings of a card are those of its GPU, whichever function that is", "[plan]")
+{
+    Host host;
+    host.add_card(nvidia_audio, with_methods(nvidia_gpu, {"bus"}));
+    const auto plan = plan_of(host.situation(both), R"({"devices": {"10de:2204": {"retries": 7}}})");
+    CHECK(plan.cards.at(0).settings.retries == 7);
+}
+
+TEST_CASE("with strategy auto a card without FLR is cycled", "[plan]")
+{
+    Host host;
+    host.add_card();
+    CHECK_FALSE(plan_of(host.situation(both), R"({"strategy": "auto"})").cards.at(0).steps.empty());
+}
+
+TEST_CASE("a busy companion of a card that is left alone is no matter", "[plan]")
+{
+    Host host;
+    host.add_card(with_methods(nvidia_gpu, {"flr", "bus"}));
+    auto situation = host.situation("hostpci0: 06:00.0\n");
+    situation.taken = {gpu};
+    situation.holders = {holder(Holder::Kind::process, audio)};
+    CHECK(plan_of(situation, R"({"strategy": "auto"})").warnings.empty());
+    CHECK(plan_of(situation).warnings.size() == 1);
+}
+
+TEST_CASE("beside a busy companion only the GPUs that the guest gets are cycled", "[plan]")
+{
+    Host host;
+    host.add_card(nvidia_gpu, nvidia_gpu);
+    host.add_function("0000:00:01.0", "0000:06:00.2", nvidia_audio);
+    auto situation = host.situation("hostpci0: 06:00.0\n");
+    situation.taken = {gpu};
+    situation.holders = {holder(Holder::Kind::process, {0, 6, 0, 2})};
+    const auto plan = plan_of(situation);
+    CHECK(targets(plan.cards.at(0).steps, Op::remove) == Names{"0000:06:00.0"});
+}
+
+TEST_CASE("the first reason of a refusal is the one that is told", "[plan]")
+{
+    Host host;
+    host.add_card();
+    auto situation = host.situation(both);
+    situation.writers = {{600, "bash", "remove_store", true}};
+    situation.holders = {holder(Holder::Kind::mount, gpu)};
+    const auto plan = plan_of(situation);
+    REQUIRE(plan.refused);
+    CHECK(plan.refused->reason == Reason::stuck_writer);
+    CHECK_FALSE(plan.others_at_work);
+}
+
+TEST_CASE("nobody is waited for where nobody is at work", "[plan]")
+{
+    Host host;
+    host.add_card();
+    auto situation = host.situation(both);
+    CHECK_FALSE(plan_of(situation).others_at_work);
+    situation.writers = {{600, "bash", "remove_store", false}};
+    CHECK(plan_of(situation).others_at_work);
+}
+
+TEST_CASE("a held card is no refusal where nothing is done to it", "[plan]")
+{
+    Host host;
+    host.add_card();
+    auto situation = host.situation(both);
+    situation.holders = {holder(Holder::Kind::vfio, gpu)};
+    CHECK(plan_of(situation).refused);
+    CHECK_FALSE(plan_of(situation, R"({"strategy": "off"})").refused);
+}
+
+TEST_CASE("a device that is missing is searched before it is called unknown", "[plan]")
+{
+    FakeSystem host;
+    add_arc(host);
+    add_guest(host, 101, "hostpci0: 03:00\nhostpci1: 04:00\n");
+    host.falls_off_the_bus("0000:04:00.0");
+    auto situation = read_situation(host, {101, Phase::pre_start, ""}, host.wall_clock());
+    REQUIRE_FALSE(situation.search.empty());
+    CHECK_FALSE(plan_of(situation).refused);
+    situation.search.clear();
+    const auto plan = plan_of(situation);
+    REQUIRE(plan.refused);
+    CHECK(plan.refused->reason == Reason::not_found);
+}
+
+TEST_CASE("a missing device that is not passed whole is not ours to miss", "[plan]")
+{
+    Host host;
+    host.add_card();
+    CHECK_FALSE(plan_of(host.situation(both + "hostpci1: 99:00,mdev=x\n")).refused);
+    CHECK(plan_of(host.situation(both + "hostpci1: 99:00\n")).refused);
+}
+
+TEST_CASE("what is known of a model is asked of the GPU, whichever function that is", "[plan]")
+{
+    Host host;
+    host.add_card(nvidia_audio, unsafe_gpu({"bus"}));
+    const auto plan = plan_of(host.situation(both));
+    CHECK(targets(plan.cards.at(0).steps, Op::reset).empty());
+    REQUIRE(plan.warnings.size() == 1);
+    CHECK(plan.warnings.front().find("not to come back from a bus reset") != std::string::npos);
+}
+
+TEST_CASE("a GPU's own reset is asked of GPUs only", "[plan]")
+{
+    Host host;
+    host.add_card(unsafe_gpu({"device_specific", "bus"}));
+    CHECK(targets(plan_of(host.situation(both)).cards.at(0).steps, Op::reset) == Names{"0000:06:00.0"});
+}
+
+TEST_CASE("Bridge Control is used only where the kernel or the table vouches for a bus reset", "[plan]")
+{
+    struct Case {
+        std::vector<std::string> first, second;
+        bool reset;
+    };
+    for (const auto& [first, second, reset] :
+         {Case{{"bus"}, {}, true}, Case{{}, {"bus"}, false}, Case{{"pm"}, {}, false}}) {
+        Host host;
+        host.add_card(with_methods(nvidia_gpu, first), with_methods(nvidia_audio, second), old_port);
+        const auto plan = plan_of(host.situation(both));
+        CHECK(targets(plan.cards.at(0).steps, Op::reset) == (reset ? Names{"0000:00:01.0"} : Names{}));
+    }
+    FakeSystem arc; // the table knows it; the kernel lists nothing
+    add_arc(arc, {.reset_subordinate = false});
+    arc.file("/sys/bus/pci/devices/0000:03:00.0/reset_method", "\n");
+    add_guest(arc, 101, "hostpci0: 03:00\nhostpci1: 04:00\n");
+    const auto plan = plan_of(read_situation(arc, {101, Phase::pre_start, ""}, arc.wall_clock()));
+    CHECK(targets(plan.cards.at(0).steps, Op::reset) == Names{"0000:00:1c.0"});
+}
+
+TEST_CASE("a wish for the kernel's own reset is not met with another", "[plan]")
+{
+    Host host;
+    host.add_card(nvidia_gpu, nvidia_audio, old_port);
+    const auto plan = plan_of(host.situation(both), R"({"reset_with": "reset_subordinate"})");
+    CHECK(targets(plan.cards.at(0).steps, Op::reset).empty());
+    REQUIRE(plan.warnings.size() == 1);
+    CHECK(plan.warnings.front().find("which this kernel does not have") != std::string::npos);
+}
+
+TEST_CASE("of several who use a companion the first is named", "[plan]")
+{
+    Host host;
+    host.add_card();
+    auto situation = host.situation("hostpci0: 06:00.0\n");
+    situation.taken = {gpu};
+    situation.holders = {holder(Holder::Kind::process, audio), holder(Holder::Kind::network, audio)};
+    const auto plan = plan_of(situation);
+    REQUIRE(plan.warnings.size() == 2); // the other says that the GPU alone has no reset
+    CHECK(plan.warnings.front().find("plex") != std::string::npos);
+}
+
+TEST_CASE("the bus whose group has the lowest number is rescanned first", "[plan]")
+{
+    const auto rescans = [](unsigned of_gpu, unsigned of_usb, unsigned of_audio) {
+        FakeSystem host;
+        add_arc(host);
+        host.add_function("0000:02:01.0", "0000:03:00.1", usb_controller);
+        add_guest(host, 101, "hostpci0: 03:00\nhostpci1: 04:00\n");
+        auto situation = read_situation(host, {101, Phase::pre_start, ""}, host.wall_clock());
+        auto& functions = situation.topology.functions;
+        functions.at({0, 3, 0, 0}).iommu_group = of_gpu;
+        functions.at({0, 3, 0, 1}).iommu_group = of_usb;
+        functions.at({0, 4, 0, 0}).iommu_group = of_audio;
+        return targets(plan_of(situation).cards.at(0).steps, Op::rescan);
+    };
+    CHECK(rescans(14, 15, 16) == Names{"0000:03", "0000:04"});
+    CHECK(rescans(15, 16, 14) == Names{"0000:04", "0000:03"});
+    CHECK(rescans(20, 5, 10) == Names{"0000:03", "0000:04"});
+    CHECK(rescans(14, 14, 14) == Names{"0000:03", "0000:04"});
+}
+
+TEST_CASE("a GPU beside a busy companion is reset by its own means, if it has any and may be", "[plan]")
+{
+    const auto resets = [](std::vector<std::string> methods, const std::string& text) {
+        Host host;
+        host.add_card(with_methods(nvidia_gpu, std::move(methods)));
+        auto situation = host.situation("hostpci0: 06:00.0\n");
+        situation.taken = {gpu};
+        situation.holders = {holder(Holder::Kind::process, audio)};
+        return targets(plan_of(situation, text).cards.at(0).steps, Op::reset);
+    };
+    for (const auto* const method : {"device_specific", "acpi", "flr", "af_flr"})
+        CHECK(resets({method, "bus"}, "{}") == Names{"0000:06:00.0"});
+    CHECK(resets({"bus"}, "{}").empty());
+    CHECK(resets({"flr", "bus"}, R"({"strategy": "remove-rescan"})").empty());
+}
+
+TEST_CASE("a function whose bridge goes while it is looked at is gone with it", "[plan]")
+{
+    FakeSystem host;
+    add_arc(host);
+    add_guest(host, 101, "hostpci0: 03:00\nhostpci1: 04:00\n");
+    host.tree().erase("/sys/bus/pci/devices/0000:02:01.0/vendor");
+    const auto situation = read_situation(host, {101, Phase::pre_start, ""}, host.wall_clock());
+    CHECK(situation.topology.find({0, 3, 0, 0}) == nullptr);
+    CHECK_NOTHROW(plan_of(situation));
+}
