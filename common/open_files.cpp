@@ -98,7 +98,7 @@ std::vector<OpenVfioDevice> find_open_vfio_devices(const SysReader& reader)
 
 std::string program_of(const SysReader& reader, pid_t pid)
 {
-    return std::string(trim_right(reader.read(paths::process(pid, "comm")).value_or("")));
+    return trim_right(reader.read(paths::process(pid, "comm")).value_or(""));
 }
 
 // Not from /proc/PID/cmdline: its reader waits for the lock of the process's memory.

@@ -1,6 +1,7 @@
 // Small helpers for text that came from a file or a device: ASCII only, whatever the locale.
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <optional>
 #include <string>
@@ -46,9 +47,23 @@ constexpr char lower(char c)
 
 std::string lower(std::string_view text);
 
+// A string that nobody holds: what cuts a text into views takes none, its answer would be a view of what is
+// gone.
+template <typename Text>
+concept TemporaryString = std::same_as<Text, std::string>;
+
 std::string_view trim_left(std::string_view text);
 std::string_view trim_right(std::string_view text);
 std::string_view trim(std::string_view text);
+// Of a text that nobody holds: a text of its own.
+template <TemporaryString Text> std::string trim_right(Text&& text)
+{
+    return std::string(trim_right(std::string_view(text)));
+}
+template <TemporaryString Text> std::string trim(Text&& text)
+{
+    return std::string(trim(std::string_view(text)));
+}
 inline bool is_blank(std::string_view text)
 {
     return trim_left(text).empty();
@@ -69,10 +84,13 @@ template <typename Kind> constexpr bool consists_of(std::string_view text, Kind 
 
 // "a;b;;c" -> a, b, "", c; an empty text is one empty part.
 std::vector<std::string_view> split(std::string_view text, char separator);
+template <TemporaryString Text> std::vector<std::string_view> split(Text&&, char) = delete;
 
 // What stands before and after the first `separator`; nothing if there is none.
 std::optional<std::pair<std::string_view, std::string_view>> split_once(std::string_view text,
                                                                         char separator);
+template <TemporaryString Text>
+std::optional<std::pair<std::string_view, std::string_view>> split_once(Text&&, char) = delete;
 
 std::string join(const std::vector<std::string>& parts, std::string_view separator);
 
@@ -94,6 +112,7 @@ std::string quote(std::string_view text);
 class LineReader {
 public:
     explicit LineReader(std::string_view text) : rest_(text) {}
+    template <TemporaryString Text> explicit LineReader(Text&&) = delete;
 
     bool next();
     std::string_view line() const { return line_; }

@@ -75,7 +75,7 @@ std::string persistence_line(const SysReader& reader)
 
 std::string nvidia_module_version(const SysReader& reader)
 {
-    return std::string(trim(reader.read(std::string(paths::nvidia_module_version)).value_or("")));
+    return trim(reader.read(std::string(paths::nvidia_module_version)).value_or(""));
 }
 
 std::vector<std::string> state_of_nodes(const SysReader& reader)

@@ -19,7 +19,7 @@ constexpr Milliseconds config_space_answers_within{2'000};
 
 std::string line_of(const SysReader& reader, const PciAddress& address, std::string_view attribute)
 {
-    return std::string(trim(reader.read(paths::function(address, attribute)).value_or("")));
+    return trim(reader.read(paths::function(address, attribute)).value_or(""));
 }
 
 // "TOTAL_ERR_FATAL 2" in the text of aer_dev_fatal.

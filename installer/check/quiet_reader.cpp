@@ -32,7 +32,7 @@ bool reads_the_device(std::string_view attribute)
 bool QuietReader::sleeps(const PciAddress& address, bool itself) const
 {
     const auto word = [&](std::string_view file) {
-        return std::string(trim(inner_.read(paths::function(address, file)).value_or("")));
+        return trim(inner_.read(paths::function(address, file)).value_or(""));
     };
     const auto state = word("power_state");
     if (state == "D3cold") return true;

@@ -8,7 +8,8 @@ using namespace pvegpu;
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size)
 {
     const auto text = fuzz::text_of(data, size);
-    for (LineReader lines(explain(text)); lines.next();) fuzz::require_printable(lines.line());
+    const auto explained = explain(text);
+    for (LineReader lines(explained); lines.next();) fuzz::require_printable(lines.line());
     const auto log = parse_kernel_log(text);
     fuzz::require(log.known.size() <= log.messages);
     for (const auto& line : log.known)
