@@ -57,4 +57,10 @@ Error::Error(Reason reason, const std::string& what, const std::string& where, i
 {
 }
 
+Reason reason_of(const std::exception& error)
+{
+    const auto* const known = dynamic_cast<const Error*>(&error);
+    return known != nullptr ? known->reason() : Reason::failed;
+}
+
 } // namespace pvegpu

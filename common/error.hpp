@@ -38,4 +38,7 @@ private:
     std::string text_;
 };
 
+// What an Error says; of any other exception (no memory left, a library's own): failed.
+Reason reason_of(const std::exception& error);
+
 } // namespace pvegpu

@@ -164,8 +164,8 @@ void Journal::undo_all(bool pci_core_stuck)
 {
     try {
         undo(pci_core_stuck);
-    } catch (const Error& error) {
-        if (error.reason() == Reason::interrupted)
+    } catch (const std::exception& error) {
+        if (reason_of(error) == Reason::interrupted)
             return undo_all(pci_core_stuck); // told once: now it goes on
         system_.say(Severity::error, std::string("cannot undo everything: ") + error.what());
     }

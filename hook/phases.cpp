@@ -129,7 +129,7 @@ template <typename Part> bool succeeds(System& system, Report& report, Part part
     try {
         part(system, report);
         return true;
-    } catch (const Error& error) {
+    } catch (const std::exception& error) {
         report.outcome = RunOutcome::failed;
         report.error += (report.error.empty() ? "" : "; ") + std::string(error.what());
         system.say(Severity::error, error.what());
@@ -156,7 +156,7 @@ void save_report(System& system, const Report& report)
         const auto json = report_json(report);
         system.replace_file(paths::report(vmid), json);
         system.replace_file(paths::report(vmid, to_string(phase)), json);
-    } catch (const Error& error) {
+    } catch (const std::exception& error) {
         system.say(Severity::warning, std::string("the report is lost: ") + error.what());
     }
 }

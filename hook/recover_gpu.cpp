@@ -85,9 +85,9 @@ void recover_cards(System& system, Report& report, const Deadline& deadline)
             if (!card.steps.empty()) recover_card(run, report.plan, card, report.steps);
         keep_console_for_the_stop(system, journal, state);
         journal.close();
-    } catch (const Error& error) {
-        journal.undo_all(error.reason() == Reason::stuck_write);
-        if (error.reason() != Reason::stuck_write) restore_power(system, state);
+    } catch (const std::exception& error) {
+        journal.undo_all(reason_of(error) == Reason::stuck_write);
+        if (reason_of(error) != Reason::stuck_write) restore_power(system, state);
         throw;
     }
 }
@@ -107,8 +107,8 @@ Plan plan_again_after_search(System& system, const Plan& first, const SettingsFi
     Journal journal(system, first.request.vmid);
     try {
         search_missing({system, journal, deadline, first.request.vmid, warnings}, first);
-    } catch (const Error& error) {
-        journal.undo_all(error.reason() == Reason::stuck_write);
+    } catch (const std::exception& error) {
+        journal.undo_all(reason_of(error) == Reason::stuck_write);
         throw;
     }
     auto plan = plan_recovery(system, first.request, settings, system.wall_clock());
@@ -152,9 +152,9 @@ void run_story(System& system, const SettingsFile& settings, Report& report)
     claim_cards(system, report.plan);
 }
 
-RunOutcome outcome_of(const Error& error)
+RunOutcome outcome_of(Reason reason)
 {
-    switch (error.reason()) {
+    switch (reason) {
     case Reason::in_use:
     case Reason::stuck_writer:
     case Reason::sriov_parent:
@@ -238,11 +238,11 @@ Report recover_gpu(System& system, const Request& request)
     try {
         run_story(system, read_settings(system), report);
         report.outcome = good_outcome(report);
-    } catch (const Error& error) {
-        report.outcome = outcome_of(error);
+    } catch (const std::exception& error) {
+        report.outcome = outcome_of(reason_of(error));
         report.error = error.what();
         if (report.outcome == RunOutcome::refused && !report.plan.refused)
-            report.plan.refused = Refusal{error.reason(), error.what()};
+            report.plan.refused = Refusal{reason_of(error), error.what()};
         if (report.steps.empty()) list_planned_steps(report);
     }
     report.elapsed = std::chrono::duration_cast<Milliseconds>(system.now() - begin);

@@ -89,8 +89,8 @@ void return_cards(System& system, const GuestState& state, Report& report)
             if (wants_native(card) && card.card.port) return_card(run, card, state);
         restore_console(system, state);
         journal.close();
-    } catch (const Error& error) {
-        journal.undo_all(error.reason() == Reason::stuck_write);
+    } catch (const std::exception& error) {
+        journal.undo_all(reason_of(error) == Reason::stuck_write);
         throw;
     }
 }

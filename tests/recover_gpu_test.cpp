@@ -233,6 +233,18 @@ TEST_CASE("after a rescan that never returns only settings are put back", "[stor
     CHECK(host.exists("/run/pve-gpu-hook/journal/101.json")); // the rescans are still owed
 }
 
+TEST_CASE("whatever ends a run, what it had set is put back", "[story]")
+{
+    ArcHost host("7.0.2-1-pve", {.pciehp = true});
+    host.slow_write(reset_file, 1s);
+    host.at(500ms, [] { throw std::bad_alloc(); });
+    const auto report = host.start();
+    CHECK(report.outcome == RunOutcome::failed);
+    CHECK(report.error == "std::bad_alloc");
+    CHECK(host.wrote("/sys/bus/pci_express/drivers/pciehp/bind = 0000:00:1c.0:pcie004"));
+    CHECK(host.as_before());
+}
+
 TEST_CASE("a function that appears late is waited for", "[story]")
 {
     ArcHost host;
