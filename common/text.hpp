@@ -84,13 +84,13 @@ template <typename Kind> constexpr bool consists_of(std::string_view text, Kind 
 
 // "a;b;;c" -> a, b, "", c; an empty text is one empty part.
 std::vector<std::string_view> split(std::string_view text, char separator);
-template <TemporaryString Text> std::vector<std::string_view> split(Text&&, char) = delete;
+template <TemporaryString Text> std::vector<std::string_view> split(const Text&&, char) = delete;
 
 // What stands before and after the first `separator`; nothing if there is none.
 std::optional<std::pair<std::string_view, std::string_view>> split_once(std::string_view text,
                                                                         char separator);
 template <TemporaryString Text>
-std::optional<std::pair<std::string_view, std::string_view>> split_once(Text&&, char) = delete;
+std::optional<std::pair<std::string_view, std::string_view>> split_once(const Text&&, char) = delete;
 
 std::string join(const std::vector<std::string>& parts, std::string_view separator);
 
@@ -112,7 +112,7 @@ std::string quote(std::string_view text);
 class LineReader {
 public:
     explicit LineReader(std::string_view text) : rest_(text) {}
-    template <TemporaryString Text> explicit LineReader(Text&&) = delete;
+    template <TemporaryString Text> explicit LineReader(const Text&&) = delete;
 
     bool next();
     std::string_view line() const { return line_; }
