@@ -4,13 +4,13 @@
 #include "error.hpp"
 #include "harden_process.hpp"
 #include "linux_system.hpp"
+#include "parse_options.hpp"
 #include "phases.hpp"
 #include "recover_gpu.hpp"
 #include "text.hpp"
 #include "version.hpp"
 
 #include <array>
-#include <boost/program_options.hpp>
 #include <cstdio>
 #include <cstdlib>
 #include <optional>
@@ -75,22 +75,12 @@ std::optional<unsigned> parse_vmid(std::string_view text)
     std::exit(exit_usage); // NOLINT(concurrency-mt-unsafe): there is one thread
 }
 
-options::variables_map parse_options(int argc, const char* const* argv)
+options::variables_map parse(int argc, const char* const* argv)
 {
     options::options_description known;
     known.add_options()("help", "")("version", "")("dry-run", "")("json", "")("nodes", "")(
-        "root", options::value<std::string>())("words", options::value<std::vector<std::string>>());
-    options::positional_options_description words;
-    words.add("words", -1);
-    options::variables_map values;
-    using Style = options::command_line_style::style_t;
-    options::store(options::command_line_parser(argc, argv)
-                       .options(known)
-                       .positional(words)
-                       .style(Style::allow_long | Style::long_allow_next | Style::long_allow_adjacent)
-                       .run(),
-                   values);
-    return values;
+        "root", options::value<std::string>());
+    return parse_options(known, argc, argv);
 }
 
 // Not the live host: DIR comes from a variable that a script forgot to set.
@@ -197,7 +187,7 @@ int main(int argc, char** argv)
 {
     harden_process();
     try {
-        const auto values = parse_options(argc, argv);
+        const auto values = parse(argc, argv);
         if (values.count("help") != 0) return std::fputs(help_text, stdout) < 0 ? 1 : 0;
         if (values.count("version") != 0) return std::printf("pve-gpu-hook %s\n", version) < 0 ? 1 : 0;
         return values.count("nodes") != 0 ? prepare_nodes(values) : act(command_from(values));

@@ -5,13 +5,13 @@
 #include "error.hpp"
 #include "harden_process.hpp"
 #include "linux_system.hpp"
+#include "parse_options.hpp"
 #include "text.hpp"
 #include "version.hpp"
 
 #include <algorithm>
 #include <array>
 #include <boost/filesystem.hpp>
-#include <boost/program_options.hpp>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -169,18 +169,7 @@ options::variables_map parse(int argc, const char* const* argv)
     add("ct", options::value<std::vector<std::string>>());
     add("gpu", options::value<std::vector<std::string>>());
     add("root", options::value<std::string>());
-    add("words", options::value<std::vector<std::string>>());
-    options::positional_options_description words;
-    words.add("words", -1);
-    options::variables_map values;
-    using Style = options::command_line_style::style_t;
-    options::store(options::command_line_parser(argc, argv)
-                       .options(known)
-                       .positional(words)
-                       .style(Style::allow_long | Style::long_allow_next | Style::long_allow_adjacent)
-                       .run(),
-                   values);
-    return values;
+    return parse_options(known, argc, argv);
 }
 
 std::vector<std::string> strings(const options::variables_map& values, const char* name)

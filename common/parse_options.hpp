@@ -1,0 +1,30 @@
+// How both programs read their command line: long options only, never abbreviated, and words in any place.
+#pragma once
+
+#include <boost/program_options.hpp>
+#include <string>
+#include <vector>
+
+namespace pvegpu {
+
+// Adds "words" to what is known. Throws boost::program_options::error for what is not known or lacks its
+// value.
+inline boost::program_options::variables_map parse_options(boost::program_options::options_description known,
+                                                           int argc, const char* const* argv)
+{
+    namespace options = boost::program_options;
+    using Style = options::command_line_style::style_t;
+    known.add_options()("words", options::value<std::vector<std::string>>());
+    options::positional_options_description words;
+    words.add("words", -1);
+    options::variables_map values;
+    options::store(options::command_line_parser(argc, argv)
+                       .options(known)
+                       .positional(words)
+                       .style(Style::allow_long | Style::long_allow_next | Style::long_allow_adjacent)
+                       .run(),
+                   values);
+    return values;
+}
+
+} // namespace pvegpu
