@@ -58,6 +58,19 @@ void require_private_directory(const std::string& directory)
                 directory);
 }
 
+const char* remedy(int error)
+{
+    switch (error) {
+    case ENOSPC:
+    case EDQUOT:
+        return "; make room on its file system";
+    case EROFS:
+        return "; its file system is mounted read-only, often after an error: see 'dmesg'";
+    default:
+        return "";
+    }
+}
+
 } // namespace
 
 void require_private_directories(const RootDirectory& root, const std::string& path)
@@ -98,7 +111,7 @@ void put_file(const std::string& path, std::string_view text, const FileRights& 
     if (error == 0 && rename(temporary.c_str(), path.c_str()) != 0) error = errno;
     if (error == 0) return sync_directory_of(path);
     unlink(temporary.c_str());
-    throw Error(Reason::failed, "cannot write a file", path, error);
+    throw Error(Reason::failed, std::string("cannot write a file") + remedy(error), path, error);
 }
 
 void sync_directory_of(const std::string& path)

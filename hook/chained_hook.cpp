@@ -95,7 +95,9 @@ void run_chained_hook(System& system, const Request& request, const Settings& se
     if (outcome.still_running())
         fail(*hook, "did not end within " + std::to_string(settings.timeouts.chained.count() / 1000) +
                         " s ('timeouts': 'chained') and was killed");
-    if (outcome.refused()) fail(*hook, "failed with exit status " + std::to_string(outcome.error_number));
+    if (outcome.refused())
+        fail(*hook, "failed with exit status " + std::to_string(outcome.error_number) +
+                        "; what it printed stands above");
 }
 
 } // namespace pvegpu

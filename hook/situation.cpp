@@ -2,6 +2,7 @@
 
 #include "error.hpp"
 #include "paths.hpp"
+#include "read_pve_file.hpp"
 #include "read_topology.hpp"
 #include "text.hpp"
 
@@ -11,26 +12,8 @@
 namespace pvegpu {
 namespace {
 
-// pmxcfs answers from memory. If it does not within seconds it has lost its quorum file system or hangs, and
-// Proxmox itself, which has just read the same file, could not go on either.
-constexpr Milliseconds pve_answers_within{10'000};
-
-// The largest file that pmxcfs keeps (memdb.h).
-constexpr std::size_t pve_file_bytes = 1U << 20U;
-
 // A configuration read that wakes a sleeping device takes up to a second; one of a dead device a minute.
 constexpr Milliseconds config_space_answers_within{5'000};
-
-std::optional<std::string> read_pve_file(const SysReader& reader, const std::string& path)
-{
-    const auto outcome = reader.read_within(path, pve_file_bytes, pve_answers_within);
-    if (outcome.done()) return outcome.text;
-    if (outcome.refused() && outcome.error_number == ENOENT) return std::nullopt;
-    if (outcome.refused())
-        throw Error(Reason::failed, "cannot read a file of Proxmox", path, outcome.error_number);
-    throw Error(Reason::timed_out,
-                "Proxmox's cluster file system does not answer; see 'systemctl status pve-cluster'", path);
-}
 
 // It becomes part of a path, and came from the environment.
 void check_node_name(const std::string& node)
@@ -67,7 +50,7 @@ PciMappings read_mappings(const SysReader& reader, const GuestConfig& config)
     const bool needed = std::any_of(config.hostpci.begin(), config.hostpci.end(),
                                     [](const HostPci& line) { return line.mapping.has_value(); });
     if (!needed) return {};
-    return parse_pci_mappings(read_pve_file(reader, std::string(paths::pve_pci_mappings)).value_or(""));
+    return parse_pci_mappings(read_pve_file(reader, paths::pve_pci_mappings).value_or(""));
 }
 
 void collect_warnings(const std::vector<ConfigWarning>& from, const std::string& file,

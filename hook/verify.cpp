@@ -83,6 +83,22 @@ bool contains(const std::vector<PciAddress>& addresses, const PciAddress& addres
     return std::find(addresses.begin(), addresses.end(), address) != addresses.end();
 }
 
+// A group that has come apart is told of once, by the first of the card's functions that were in it.
+bool speaks_for_its_group(const CardPlan& card, const Function& function)
+{
+    return std::none_of(
+        function.group_members.begin(), function.group_members.end(),
+        [&](const PciAddress& member) { return member < function.address && card.card.has(member); });
+}
+
+std::string names_of_missing(const std::vector<PciAddress>& before, const std::vector<PciAddress>& now)
+{
+    std::string names;
+    for (const auto& member : before)
+        if (!contains(now, member)) names += (names.empty() ? "'" : ", '") + to_string(member) + "'";
+    return names;
+}
+
 void compare_groups(const CardPlan& card, const Function& before, const Function& now, Findings& findings)
 {
     findings.fatal(before.iommu_group && !now.iommu_group, "has no IOMMU group any more; reboot the host");
@@ -92,9 +108,11 @@ void compare_groups(const CardPlan& card, const Function& before, const Function
                        "is now in one IOMMU group with '" + to_string(member) +
                            "', which Proxmox would take from the host; reboot the host");
     }
-    for (const auto& member : before.group_members)
-        findings.warning(!contains(now.group_members, member),
-                         "no longer shares its IOMMU group with '" + to_string(member) + "'");
+    if (!speaks_for_its_group(card, before)) return;
+    const auto missing = names_of_missing(before.group_members, now.group_members);
+    findings.warning(!missing.empty(),
+                     "no longer shares its IOMMU group with " + missing +
+                         "; that harms nothing where the guest's hostpci lines name all that it needs");
 }
 
 void compare_identity(const Function& before, const Function& now, Findings& findings)

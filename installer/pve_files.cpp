@@ -13,10 +13,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// As the hook: pmxcfs answers from memory, or it hangs; and no file of it is larger.
-constexpr Milliseconds answers_within{10'000};
-constexpr std::size_t most_bytes = 1U << 20U;
-
 Json read_json(const SysReader& reader, std::string_view path)
 {
     const auto text = read_pve_file(reader, path);
@@ -70,19 +66,6 @@ std::vector<GuestEntry> entries_in_directories(const SysReader& reader)
 }
 
 } // namespace
-
-std::optional<std::string> read_pve_file(const SysReader& reader, std::string_view path)
-{
-    const auto outcome = reader.read_within(std::string(path), most_bytes, answers_within);
-    if (outcome.done()) return outcome.text;
-    if (outcome.refused() && (outcome.error_number == ENOENT || outcome.error_number == ENOTDIR))
-        return std::nullopt;
-    if (outcome.refused())
-        throw Error(Reason::failed, "cannot read a file of Proxmox", std::string(path), outcome.error_number);
-    throw Error(Reason::timed_out,
-                "Proxmox's cluster file system does not answer; see 'systemctl status pve-cluster'",
-                std::string(path));
-}
 
 ClusterFacts read_cluster(const SysReader& reader)
 {

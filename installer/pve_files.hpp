@@ -1,17 +1,13 @@
-// Proxmox's files, read within a deadline: /etc/pve is a file system in user space that can hang.
+// What Proxmox's files say of this node and its guests.
 #pragma once
 
-#include "system.hpp"
+#include "read_pve_file.hpp"
 
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace pvegpu {
-
-// Nothing if there is no such file. Throws Error if it cannot be read in time.
-std::optional<std::string> read_pve_file(const SysReader& reader, std::string_view path);
 
 struct ClusterFacts {
     std::string node; // this one's name

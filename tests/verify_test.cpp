@@ -194,12 +194,30 @@ TEST_CASE("a smaller BAR is a warning with both sizes, a larger one is nothing",
     CHECK(compared(good(), larger).empty());
 }
 
+TEST_CASE("a group that came apart is told of once for the whole card", "[verify]")
+{
+    const PciAddress usb{0, 3, 0, 2};
+    auto first = good();
+    first.group_members = {gpu, audio, usb};
+    auto alone = first;
+    alone.group_members = {gpu};
+    CHECK(compared(first, alone) ==
+          Findings{
+              "warning: '0000:03:00.0' no longer shares its IOMMU group with '0000:03:00.1', '0000:03:00.2'; "
+              "that harms nothing where the guest's hostpci lines name all that it needs"});
+    first.address = audio;
+    alone = first;
+    alone.group_members = {audio};
+    CHECK(compared(first, alone).empty());
+}
+
 TEST_CASE("a foreign function in the group is fatal, one of the card's own or a lost one is not", "[verify]")
 {
     CHECK(has(only([](Function& now) { now.group_members.push_back(foreign); }),
               "fatal: '0000:03:00.0' is now in one IOMMU group with '0000:05:00.0'"));
     CHECK(only([](Function& now) { now.group_members = {gpu}; }) ==
-          "warning: '0000:03:00.0' no longer shares its IOMMU group with '0000:03:00.1'");
+          "warning: '0000:03:00.0' no longer shares its IOMMU group with '0000:03:00.1'; that harms nothing "
+          "where the guest's hostpci lines name all that it needs");
     auto alone = good();
     alone.group_members = {gpu};
     CHECK(compared(alone, good()).empty()); // the audio function is on the card

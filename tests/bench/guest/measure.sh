@@ -104,6 +104,10 @@ measure_round() {
     expect_bound_to_vfio "$@"
     run_timed /bin/sh /bench/usual.sh "$@"; line="$line $took"
     expect_bound_to_vfio "$@"
+    # Its part only: off the driver and on it again. The same number of its starts, with nothing to do, is taken off.
+    run_timed /bin/sh /bench/driverctl.sh nothing "$@"; steps="$steps $took"
+    run_timed /bin/sh /bench/driverctl.sh override "$@"; steps="$steps $took"
+    expect_bound_to_vfio "$@"
     echo "BENCH-ROUND $bench $line $steps"
     # The usual script leaves the card a little different: put it as it was for the next round.
     run_timed $hook_program "$vmid" pre-start

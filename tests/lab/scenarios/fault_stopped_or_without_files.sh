@@ -137,7 +137,7 @@ wait_until 10 is_mounted /etc/pve || fail "/etc/pve is not mounted"
 hook 101 pre-start
 after_fault
 expect_answer 1 0
-expect_output "cannot read a file of Proxmox"
+expect_output "refuses this file"
 expect_untouched $gpu
 expect_host "as before"
 other_pci_work
