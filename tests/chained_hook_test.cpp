@@ -66,6 +66,19 @@ TEST_CASE("another hook that fails at the start stops it before the card is touc
     CHECK(host.driver_of("0000:03:00.0") == "i915");
 }
 
+TEST_CASE("another hook that does not end is killed at its deadline, and the card is not touched",
+          "[chained]")
+{
+    Host host;
+    host.add_program(script, [](const std::vector<std::string>&) {
+        return Outcome{Outcome::Kind::still_running, 0, "waiting for the NAS\n", 0, ""};
+    });
+    CHECK(run_phase(host, {101, Phase::pre_start, ""}).exit_status() == 1);
+    CHECK(host.said("'local:snippets/old.sh': waiting for the NAS"));
+    CHECK(host.said("did not end within 120 s ('timeouts': 'chained') and was killed"));
+    CHECK(host.at("i915/unbind") == std::ssize(host.effects()));
+}
+
 TEST_CASE("a hook that others than root can change is not run", "[chained]")
 {
     for (const auto& [owner, mode] : {std::pair{0U, 0777U}, std::pair{0U, 0775U}, std::pair{33U, 0755U}}) {

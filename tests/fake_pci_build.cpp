@@ -50,6 +50,7 @@ void FakePci::add_bus(const std::string& directory, const std::string& bus)
     const auto place = directory + "/pci_bus/" + bus;
     tree_.set_write_only(place + "/rescan");
     tree_.set_sysfs_link(place + "/subsystem", "/sys/class/pci_bus");
+    tree_.set_sysfs_link(place + "/device", directory);
     tree_.set_sysfs_link(paths::join(paths::pci_buses, bus), place);
 }
 

@@ -1,0 +1,150 @@
+// What a start and a stop do where a step of theirs cannot be done, on the fake machine.
+#include "catch.hpp"
+#include "machines.hpp"
+#include "phases.hpp"
+
+#include <algorithm>
+#include <cerrno>
+
+using namespace pvegpu;
+using namespace pvegpu::testing;
+using namespace std::chrono_literals;
+
+namespace {
+
+const std::string gpu = "0000:03:00.0";
+const std::string journal = "/run/pve-gpu-hook/journal/101.json";
+const std::string reset_above_gpu = "/sys/class/pci_bus/0000:03/device/reset_subordinate"; // of the bridge
+
+struct Host : FakeSystem {
+    Host() : FakeSystem("7.0.2-1-pve")
+    {
+        add_arc(*this, {.pciehp = true});
+        add_guest(*this, 101, "hostpci0: 03:00\nhostpci1: 04:00\n");
+        add_process(parent_pid(), "task UPID:pve1:");
+    }
+
+    void settings(const std::string& json) { file("/etc/pve-gpu-hook/settings.json", json); }
+    Report phase(Phase phase) { return run_phase(*this, {101, phase, ""}); }
+    Report start() { return phase(Phase::pre_start); }
+    bool as_before() const
+    {
+        return text("/sys/bus/pci/drivers_autoprobe") == "1" && guards().empty() && !exists(journal) &&
+               exists("/sys/bus/pci_express/drivers/pciehp/0000:00:1c.0:pcie004");
+    }
+    bool wrote(const std::string& line) const
+    {
+        return std::find(writes().begin(), writes().end(), line) != writes().end();
+    }
+};
+
+} // namespace
+
+TEST_CASE("a recovery that takes longer than all of it may ends there, with the settings put back",
+          "[failure]")
+{
+    Host host;
+    host.settings(R"({"timeouts": {"total": 10, "reappear": 60}})");
+    host.function(gpu).comes_back_after(30s);
+    const auto report = host.start();
+    CHECK(report.exit_status() == 1);
+    CHECK(host.elapsed() < 11s);
+    CHECK(host.said("longer than its 10 s ('timeouts': 'total')"));
+    CHECK(host.as_before());
+}
+
+TEST_CASE("without the driver vfio-pci nothing is touched, and its loader is quoted", "[failure]")
+{
+    Host host;
+    host.tree().erase("/sys/bus/pci/drivers/vfio-pci");
+    host.answer_run("/sbin/modprobe vfio-pci", 1, "FATAL: Module vfio-pci not found");
+    const auto report = host.start();
+    CHECK(report.exit_status() == 1);
+    CHECK(host.said("FATAL: Module vfio-pci not found; try 'modprobe vfio-pci' by hand"));
+    CHECK(host.driver_of(gpu) == "i915");
+}
+
+TEST_CASE("an undo that never comes back keeps the next start from touching anything", "[failure]")
+{
+    Host host;
+    host.file(journal, R"({"vmid":101,"undo":[
+        {"kind":"pci","path":"/sys/class/pci_bus/0000:03/rescan","text":"1"},
+        {"kind":"setting","path":"/sys/bus/pci/drivers_autoprobe","text":"1"}]})");
+    host.hang_write("/sys/class/pci_bus/0000:03/rescan");
+    const auto report = host.start();
+    CHECK(report.exit_status() == 1);
+    CHECK(host.said("what an interrupted run left cannot be undone; the host has to be rebooted"));
+    CHECK(host.driver_of(gpu) == "i915");
+    CHECK(host.text(journal).find("0000:03/rescan") != std::string::npos);
+    CHECK(host.text(journal).find("drivers_autoprobe") == std::string::npos); // that one was done
+}
+
+TEST_CASE("a port whose reset bit a killed run may have left set is pulsed by the next", "[failure]")
+{
+    Host host;
+    host.file(journal, R"({"vmid":101,"undo":[
+        {"kind":"bridge-control","path":"/sys/bus/pci/devices/0000:00:1c.0/config","text":""}]})");
+    const auto before = host.resets(gpu);
+    CHECK(host.start().exit_status() == 0);
+    CHECK(host.said("repaired what an interrupted run for VM 101 had left"));
+    CHECK(host.resets(gpu) >= before + 2); // by the repair, and by the start itself
+    CHECK(host.as_before());
+}
+
+TEST_CASE("a device that a rescan does not find is looked for once more behind a reset", "[failure]")
+{
+    Host host;
+    host.falls_off_the_bus(gpu);
+    host.function(gpu).never_comes_back();
+    const auto report = host.start();
+    CHECK(report.exit_status() == 1);
+    CHECK(host.wrote(reset_above_gpu + " = 1"));
+    CHECK(host.said("is not on the PCI bus and does not come back"));
+    CHECK(host.as_before());
+}
+
+TEST_CASE("a search that the kernel does not come back from leaves only what is owed", "[failure]")
+{
+    Host host;
+    host.falls_off_the_bus(gpu);
+    host.hang_write("/sys/class/pci_bus/0000:03/rescan");
+    const auto report = host.start();
+    CHECK(report.exit_status() == 1);
+    CHECK(host.elapsed() < 76s); // 'rescan'
+    CHECK(host.text("/sys/bus/pci/drivers_autoprobe") == "1");
+}
+
+TEST_CASE("a driver that does not take its card back is told of, and the stop goes on", "[failure]")
+{
+    Host host;
+    host.settings(R"({"after_stop": "native"})");
+    host.start();
+    host.ignore_write("/sys/bus/pci/drivers_probe");
+    const auto report = host.phase(Phase::post_stop);
+    CHECK(report.outcome == RunOutcome::warned);
+    CHECK(host.said("'0000:03:00.0' could not be given back to 'i915'; see the kernel's log (dmesg)"));
+    CHECK(host.as_before());
+}
+
+TEST_CASE("a GPU that has a reset of its own gets it where its bus must not be reset", "[failure]")
+{
+    FakeSystem host("7.0.2-1-pve");
+    host.add_driver("amdgpu", {"1002:67df"});
+    host.add_bridge("", "0000:00:01.0");
+    host.add_function("0000:00:01.0", "0000:01:00.0",
+                      {.vendor = 0x1002,
+                       .device = 0x67df,
+                       .class_code = 0x030000,
+                       .driver = "amdgpu",
+                       .reset_methods = {"device_specific", "bus"}});
+    add_guest(host, 101, "hostpci0: 01:00\n");
+    host.add_process(host.parent_pid(), "task UPID:pve1:");
+    const auto report = run_phase(host, {101, Phase::pre_start, ""});
+    CHECK(report.exit_status() == 0);
+    CHECK(host.driver_of("0000:01:00.0") == "vfio-pci");
+    const auto& writes = host.writes();
+    CHECK(std::find(writes.begin(), writes.end(), "/sys/bus/pci/devices/0000:01:00.0/reset = 1") !=
+          writes.end());
+    CHECK(std::find(writes.begin(), writes.end(),
+                    "/sys/bus/pci/devices/0000:00:01.0/reset_subordinate = 1") == writes.end());
+}
