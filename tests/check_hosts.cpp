@@ -62,7 +62,8 @@ void add_error_counters(FakeSystem& machine, const std::string& address)
 
 void add_facts_of_the_host(FakeSystem& machine)
 {
-    machine.file("/proc/interrupts", "  16:  0  IR-PCI-MSI-0000:00:1c.0  0-edge  PCIe PME\n");
+    machine.file("/sys/kernel/irq/9/chip_name", "IR-IO-APIC\n");
+    machine.file(std::string(paths::kernel_lockdown), "[none] integrity confidentiality\n");
     machine.file(std::string(paths::unsafe_interrupts), "N\n");
     machine.file("/etc/modprobe.d/pve-gpu-hook.conf", "softdep i915 pre: vfio-pci\nsoftdep xe pre: vfio-pci\n"
                                                       "softdep snd_hda_intel pre: vfio-pci\n");

@@ -3,6 +3,7 @@
 #include "catch.hpp"
 #include "check_cases.hpp"
 #include "commands.hpp"
+#include "ct_hosts.hpp"
 #include "error.hpp"
 #include "facts.hpp"
 #include "forwarding_system.hpp"
@@ -67,7 +68,7 @@ void put_to_sleep(FakeSystem& machine, const std::string& address, const std::st
 void make_bad(FakeSystem& machine)
 {
     machine.file("/proc/cmdline", "root=/dev/sda1 quiet amd_iommu=on pcie_acs_override=downstream\n");
-    machine.file("/proc/interrupts", " 16: 0 PCI-MSI-0000:00:1c.0 0-edge PCIe PME\n");
+    machine.file("/sys/kernel/irq/9/chip_name", "IO-APIC\n");
     machine.file("/etc/initramfs-tools/modules", "");
     replace_guest(machine, "name: media\nmemory: 8192\nballoon: 2048\nhostpci0: 0000:03:00.0,pcie=1\n");
     set_attribute(machine, "0000:00:1c.0", "current_link_width", "1\n");
@@ -150,6 +151,22 @@ TEST_CASE("check exits with 1 on an error only, and can be narrowed to a guest",
     CHECK(other.text.find("0000:03:00.0") == std::string::npos);
     CHECK(other.text.find("iommu.enabled") != std::string::npos); // the host is everybody's
     CHECK_THROWS_AS(check_with(machine, missing, {.vms = {999}}), Error);
+}
+
+TEST_CASE("check can be narrowed to a container, and says so where a number is of the other kind", "[check]")
+{
+    FakeSystem machine("6.14.8-2-pve");
+    add_healthy_host(machine);
+    add_nvidia_host(machine);
+    add_container(machine, 901, "dev0: /dev/nvidia0\n");
+    Printed ct, vm, not_a_vm, not_a_ct;
+    CHECK(check_with(machine, ct, {.containers = {901}}) == exit_failed);
+    CHECK(ct.text.find("ct.nodes") != std::string::npos);
+    CHECK(ct.text.find("VM 101") == std::string::npos);
+    CHECK(check_with(machine, vm, {.vms = {101}}) == exit_done);
+    CHECK(vm.text.find("CT 901") == std::string::npos);
+    CHECK_THROWS_AS(check_with(machine, not_a_vm, {.vms = {901}}), Error);
+    CHECK_THROWS_AS(check_with(machine, not_a_ct, {.containers = {101}}), Error);
 }
 
 TEST_CASE("check wakes no device, changes nothing, and never reads sriov_numvfs", "[check]")
