@@ -275,7 +275,7 @@ std::vector<std::string> stale_number_warnings(const LxcConfig& config, const st
 {
     std::vector<std::string> warnings;
     for (const auto& [found, remedy] : stale_numbers(config, nodes, majors))
-        warnings.push_back(found + "; " + remedy);
+        warnings.push_back(join({found, remedy}, "; "));
     return warnings;
 }
 

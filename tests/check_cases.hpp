@@ -15,6 +15,7 @@ using Build = std::function<void(FakeSystem&)>;
 // A Proxmox 9 host whose Arc A310 is well, prepared and passed to VM 101 with the hook; another GPU is the
 // host's screen.
 void add_healthy_host(FakeSystem& machine);
+void add_facts_of_the_host(FakeSystem& machine); // its part without devices and guests
 extern const std::string healthy_guest; // VM 101's configuration
 
 // A file of a function, as below /sys/bus/pci/devices.

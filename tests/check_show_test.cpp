@@ -1,5 +1,6 @@
 // What check prints: golden files, JSON, the list in the documentation, and that it wakes and changes
 // nothing.
+#include "capture.hpp"
 #include "catch.hpp"
 #include "check_cases.hpp"
 #include "commands.hpp"
@@ -9,6 +10,7 @@
 #include "forwarding_system.hpp"
 #include "known_messages.hpp"
 #include "machine_file.hpp"
+#include "paths.hpp"
 #include "quiet_reader.hpp"
 #include "show_checks.hpp"
 
@@ -75,6 +77,19 @@ void make_bad(FakeSystem& machine)
     add_to_kernel_log(machine, "vfio-pci 0000:03:00.0: not ready 65535ms after FLR; giving up");
 }
 
+// What only a capture with all of its facts can bring back.
+void make_odd(FakeSystem& machine)
+{
+    set_attribute(machine, "0000:03:00.0", "aer_dev_fatal", "TOTAL_ERR_FATAL 2\n");
+    set_attribute(machine, "0000:03:00.0", "resource2_resize", "0000000000003f00\n"); // up to 8 GiB
+    machine.file("/sys/devices/system/node/node1/cpulist", "8-15\n");
+    machine.add_bridge("", "0000:00:01.0", {.secondary_bus = 0x21});
+    machine.add_function("0000:00:01.0", "0000:21:00.0", arc_gpu);
+    replace_guest(machine, machine.text("/etc/pve/qemu-server/101.conf") + "\n" +
+                               "affinity: 8-11\nhostpci1: 21:00.0\n");
+    put_to_sleep(machine, "0000:21:00.0", "D3cold");
+}
+
 void compare_with_golden(const std::string& file, const std::string& text)
 {
     const auto path = std::string(TESTS_DIR) + "/" + file;
@@ -117,6 +132,51 @@ TEST_CASE("check looks at a machine that was captured from a real kernel", "[che
     add_host(machine);
     add_vm(machine, 101, "machine: q35\nbios: ovmf\ncpu: host\nhostpci0: 0000:03:00.0,pcie=1\n");
     compare_with_golden("checks/nvme_in_group-6.12.txt", print_findings(findings_of(machine), false));
+}
+
+TEST_CASE("a captured machine that is read back gives the same findings", "[check]")
+{
+    FakeSystem machine("6.14.8-2-pve"), again("6.14.8-2-pve");
+    add_healthy_host(machine);
+    make_bad(machine);
+    make_odd(machine);
+    const auto text = capture_machine(machine);
+
+    // What a capture leaves out: Proxmox's own files, the command line, the log, the hook's reports.
+    add_host(again, {.proxmox = "9.0.10"});
+    add_facts_of_the_host(again);
+    add_vm(again, 101, "");
+    for (const auto* file : {"/proc/cmdline", "/dev/kmsg", "/etc/initramfs-tools/modules"})
+        again.file(file, machine.text(file));
+    for (const auto& file : {paths::report(101, "pre-start"), paths::report(101)})
+        if (machine.exists(file)) again.file(file, machine.text(file));
+    load_machine(again, text);
+
+    const auto expected = findings_of(machine), found = findings_of(again);
+    CHECK(print_findings(found, false) == print_findings(expected, false));
+    for (const auto* check : {"card.errors", "card.link", "card.power", "bars.resizable", "guest.numa"}) {
+        INFO(check);
+        CHECK(std::any_of(found.begin(), found.end(), [&](const Finding& one) {
+            return one.name == check && one.verdict >= Verdict::unknown;
+        }));
+    }
+}
+
+TEST_CASE("a capture wakes no device", "[check]")
+{
+    FakeSystem machine("6.14.8-2-pve");
+    add_healthy_host(machine);
+    put_to_sleep(machine, "0000:03:00.0", "D3cold");
+    Watched watched(machine);
+    const auto text = capture_machine(watched);
+    CHECK(text.find("power_state = D3cold") != std::string::npos);
+    for (const auto& path : watched.reads)
+        if (path.find("/0000:03:00.0/") != std::string::npos)
+            for (const auto* attribute : {"/config", "_link_width", "_link_speed", "_resize"}) {
+                INFO(path);
+                CHECK_FALSE(path.ends_with(attribute));
+            }
+    CHECK(machine.writes().empty());
 }
 
 TEST_CASE("the list in the documentation is the one that check --list prints", "[check]")

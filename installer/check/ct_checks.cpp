@@ -32,7 +32,7 @@ Fix split_off_remedy(std::string& sentence)
 {
     const auto at = sentence.rfind("; ");
     if (at == std::string::npos) return {};
-    const Fix fix{sentence.substr(at + 2)};
+    Fix fix{sentence.substr(at + 2)};
     sentence.resize(at);
     return fix;
 }

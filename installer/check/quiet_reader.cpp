@@ -62,11 +62,11 @@ bool QuietReader::asleep(const PciAddress& address) const
 
 bool QuietReader::would_wake(const std::string& path) const
 {
-    const auto start = std::string(paths::pci_functions) + '/';
-    if (!path.starts_with(start)) return false;
-    const auto parts = split_once(std::string_view(path).substr(start.size()), '/');
-    const auto address = parts ? parse_pci_address(parts->first) : std::nullopt;
-    return address && reads_the_device(parts->second) && asleep(*address);
+    const auto slash = path.rfind('/');
+    if (!path.starts_with(paths::sys) || slash == std::string::npos) return false;
+    const auto directory = std::string_view(path).substr(0, slash);
+    const auto address = parse_pci_address(directory.substr(directory.rfind('/') + 1));
+    return address && reads_the_device(std::string_view(path).substr(slash + 1)) && asleep(*address);
 }
 
 std::optional<std::string> QuietReader::read(const std::string& path) const

@@ -39,7 +39,7 @@ public:
     Outcome try_claim_within(const std::string& path, Milliseconds timeout) const override;
 
 private:
-    bool would_wake(const std::string& path) const;
+    bool would_wake(const std::string& path) const; // whichever way it leads to the function's directory
     bool sleeps(const PciAddress& address, bool itself) const;
 
     const SysReader& inner_;
