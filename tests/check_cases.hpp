@@ -16,7 +16,7 @@ using Build = std::function<void(FakeSystem&)>;
 // host's screen.
 void add_healthy_host(FakeSystem& machine);
 void add_facts_of_the_host(FakeSystem& machine); // its part without devices and guests
-extern const std::string healthy_guest; // VM 101's configuration
+extern const std::string healthy_guest;          // VM 101's configuration
 
 // A file of a function, as below /sys/bus/pci/devices.
 void set_attribute(FakeSystem& machine, const std::string& address, const std::string& name,
