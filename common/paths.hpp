@@ -207,7 +207,6 @@ inline std::string module_aliases(std::string_view kernel_release)
 
 // --- what the diagnosis looks at besides ---
 inline constexpr std::string_view kernel_log = "/dev/kmsg";
-inline constexpr std::string_view interrupt_counts = "/proc/interrupts";
 inline constexpr std::string_view cpus = "/sys/devices/system/cpu";
 inline constexpr std::string_view numa_nodes = "/sys/devices/system/node";
 inline constexpr std::string_view unsafe_interrupts =

@@ -245,10 +245,10 @@ std::string orphans(const LxcConfig& config, const KernelDevices& majors)
 
 } // namespace
 
-std::vector<std::string> stale_number_warnings(const LxcConfig& config, const std::vector<NodeFacts>& nodes,
-                                               const KernelDevices& majors)
+std::vector<StaleNumber> stale_numbers(const LxcConfig& config, const std::vector<NodeFacts>& nodes,
+                                       const KernelDevices& majors)
 {
-    std::vector<std::string> warnings;
+    std::vector<StaleNumber> stale;
     for (const auto& facts : nodes) {
         const auto& wanted = facts.wanted;
         if (wanted.by_proxmox || !facts.present || !facts.number) continue;
@@ -258,14 +258,24 @@ std::vector<std::string> stale_number_warnings(const LxcConfig& config, const st
         };
         if (std::any_of(config.allowed.begin(), config.allowed.end(), covers)) continue;
         const auto major = std::to_string(number.major);
-        warnings.push_back(named(wanted) + " has the number " + number_text(number.major, number.minor) +
-                           " on this host now, and the container may not open it: no "
-                           "'lxc.cgroup2.devices.allow' covers it" +
-                           orphans(config, majors) + "; write 'devN: " + wanted.node.path +
-                           "' instead of both lines, which follows the number, or 'lxc.cgroup2.devices."
-                           "allow: c " +
-                           major + ":* rwm'");
+        stale.push_back({named(wanted) + " has the number " + number_text(number.major, number.minor) +
+                             " on this host now, and the container may not open it: no "
+                             "'lxc.cgroup2.devices.allow' covers it" +
+                             orphans(config, majors),
+                         "write 'devN: " + wanted.node.path +
+                             "' instead of both lines, which follows the number, or 'lxc.cgroup2.devices."
+                             "allow: c " +
+                             major + ":* rwm'"});
     }
+    return stale;
+}
+
+std::vector<std::string> stale_number_warnings(const LxcConfig& config, const std::vector<NodeFacts>& nodes,
+                                               const KernelDevices& majors)
+{
+    std::vector<std::string> warnings;
+    for (const auto& [found, remedy] : stale_numbers(config, nodes, majors))
+        warnings.push_back(join({found, remedy}, "; "));
     return warnings;
 }
 

@@ -16,6 +16,13 @@ Plan make_container_plan(const Request& request, const LxcConfig& config, const 
 
 // Nodes that are mounted into the container while no lxc.cgroup2.devices.allow covers the number that they
 // have since this boot: each names the line to write instead.
+struct StaleNumber {
+    std::string found, remedy;
+};
+std::vector<StaleNumber> stale_numbers(const LxcConfig& config, const std::vector<NodeFacts>& nodes,
+                                       const KernelDevices& majors);
+
+// The same as sentences.
 std::vector<std::string> stale_number_warnings(const LxcConfig& config, const std::vector<NodeFacts>& nodes,
                                                const KernelDevices& majors);
 

@@ -93,6 +93,17 @@ std::vector<HostGpu> read_host_gpus(const SysReader& reader, unsigned vmid, std:
     return gpus;
 }
 
+std::vector<NodeFacts> read_nodes(const SysReader& reader, const std::vector<WantedNode>& wanted,
+                                  const std::vector<HostGpu>& gpus)
+{
+    std::vector<NodeFacts> nodes;
+    nodes.reserve(wanted.size());
+    for (const auto& one : wanted)
+        nodes.push_back({one, reader.device_number(one.node.path),
+                         node_is_there(reader, one.node) && gpu_is_behind(one.node, gpus)});
+    return nodes;
+}
+
 NodeSituation read_node_situation(const SysReader& reader, const std::vector<WantedNode>& wanted,
                                   unsigned vmid, std::int64_t wall_clock)
 {
@@ -102,11 +113,7 @@ NodeSituation read_node_situation(const SysReader& reader, const std::vector<Wan
     situation.nvidia_modprobe = reader.exists(std::string(paths::nvidia_modprobe_program));
     for (const auto* module : {"nvidia", "nvidia_uvm", "nvidia_modeset"})
         if (is_loaded(reader, module)) situation.modules.insert(module);
-    situation.nodes.reserve(wanted.size());
-    for (const auto& one : wanted)
-        situation.nodes.push_back(
-            {one, reader.device_number(one.node.path),
-             node_is_there(reader, one.node) && gpu_is_behind(one.node, situation.gpus)});
+    situation.nodes = read_nodes(reader, wanted, situation.gpus);
     return situation;
 }
 

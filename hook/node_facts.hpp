@@ -45,6 +45,10 @@ struct NodeSituation {
 NodeSituation read_node_situation(const SysReader& reader, const std::vector<WantedNode>& wanted,
                                   unsigned vmid, std::int64_t wall_clock);
 
+// The nodes as they are now, on a host with these GPUs.
+std::vector<NodeFacts> read_nodes(const SysReader& reader, const std::vector<WantedNode>& wanted,
+                                  const std::vector<HostGpu>& gpus);
+
 std::vector<HostGpu> read_host_gpus(const SysReader& reader, unsigned vmid, std::int64_t wall_clock);
 
 // Whether the path is a node with the number that its driver has now, or a directory with something in it.

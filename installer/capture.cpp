@@ -3,6 +3,7 @@
 #include "commands.hpp"
 #include "paths.hpp"
 #include "pve_files.hpp"
+#include "quiet_reader.hpp"
 #include "read_topology.hpp"
 #include "text.hpp"
 
@@ -17,15 +18,35 @@ constexpr Milliseconds sysfs_answers_within{2'000};
 constexpr unsigned most_levels = 2;          // nvme/nvme0/nvme0n1/nvme0n1p1
 constexpr std::size_t bytes_of_config = 256; // what the hook reads; serial numbers are behind it
 
-constexpr std::array plain{"vendor",         "device",        "subsystem_vendor",   "subsystem_device",
-                           "class",          "revision",      "resource",           "reset_method",
-                           "enable",         "power_state",   "d3cold_allowed",     "boot_vga",
-                           "modalias",       "power/control", "current_link_width", "current_link_speed",
-                           "max_link_width", "max_link_speed"};
+constexpr std::array plain{"vendor",
+                           "device",
+                           "subsystem_vendor",
+                           "subsystem_device",
+                           "class",
+                           "revision",
+                           "resource",
+                           "reset_method",
+                           "enable",
+                           "power_state",
+                           "d3cold_allowed",
+                           "boot_vga",
+                           "modalias",
+                           "power/control",
+                           "current_link_width",
+                           "current_link_speed",
+                           "max_link_width",
+                           "max_link_speed",
+                           "power/runtime_status",
+                           "numa_node",
+                           "aer_dev_correctable",
+                           "aer_dev_fatal",
+                           "aer_dev_nonfatal",
+                           "secondary_bus_number",
+                           "subordinate_bus_number"};
 constexpr std::array links{"driver", "iommu_group", "subsystem", "physfn"};
 constexpr std::array present{"remove",    "rescan",    "reset",     "reset_subordinate",
                              "resource0", "resource1", "resource2", "resource3",
-                             "resource4", "resource5", "rom"};
+                             "resource4", "resource5", "rom",       "mdev_supported_types"};
 
 class Capture {
 public:
@@ -45,6 +66,7 @@ public:
         presence(std::string(paths::drivers_probe));
         for (const auto& iommu : reader_.list(std::string(paths::iommus)))
             link(paths::join(paths::iommus, iommu));
+        add_host();
         add_guests();
         return std::move(text_);
     }
@@ -114,6 +136,8 @@ private:
         link(paths::function(address));
         for (const auto* name : plain) fact(paths::join(directory, name));
         for (const auto* name : links) link(paths::join(directory, name));
+        for (const auto& name : reader_.list(directory))
+            if (name.starts_with("virtfn")) link(paths::join(directory, name));
         for (const auto* name : present) presence(paths::join(directory, name));
         for (unsigned bar = 0; bar < 6; ++bar)
             fact(directory + "/resource" + std::to_string(bar) + "_resize");
@@ -181,6 +205,24 @@ private:
         for (const auto& name : reader_.list(devices)) link(paths::join(devices, name));
     }
 
+    // What the checks ask of the host besides, as far as it names nobody.
+    void add_host()
+    {
+        for (const auto& name : reader_.list(std::string(paths::numa_nodes)))
+            if (name.starts_with("node")) fact(paths::join(paths::numa_nodes, name) + "/cpulist");
+        for (const auto& number : reader_.list(std::string(paths::interrupts))) {
+            const auto path = paths::join(paths::interrupts, number) + "/chip_name";
+            if (trim(reader_.read(path).value_or("")).ends_with("IO-APIC")) fact(path);
+        }
+        for (const auto* name : {"scaling_governor", "scaling_driver"})
+            fact(paths::join(paths::cpus, "cpu0/cpufreq/") + name);
+        fact(std::string(paths::unsafe_interrupts));
+        for (const auto* name : {"vfio_pci", "vendor_reset", "nvidia_vgpu_vfio"})
+            presence(paths::join(paths::modules, name));
+        for (const auto& name : reader_.list(std::string(paths::framebuffers)))
+            link(paths::join(paths::framebuffers, name));
+    }
+
     void add_guests()
     {
         for (const auto& guest : list_guests(reader_, read_cluster(reader_).node)) {
@@ -191,14 +233,24 @@ private:
         }
     }
 
-    // Of the live section only.
+    // What a check asks of the machine around the card.
+    static bool tells_nothing_private(std::string_view line)
+    {
+        constexpr std::array keys{"machine:", "bios:",     "cpu:",    "memory:",    "balloon:",
+                                  "numa:",    "affinity:", "onboot:", "hookscript:"};
+        return line.starts_with("hostpci") ||
+               std::any_of(keys.begin(), keys.end(), [&](const auto* key) { return line.starts_with(key); });
+    }
+
+    // Of the live section only, and of a guest that has a device.
     static std::string devices_of(const std::string& config)
     {
         std::string text;
         for (LineReader lines(config); lines.next() && !lines.line().starts_with('[');)
-            if (lines.line().starts_with("hostpci") || lines.line().starts_with("hookscript:"))
-                text += std::string(lines.line()) + "\n";
-        return text;
+            if (tells_nothing_private(lines.line())) text += std::string(lines.line()) + "\n";
+        const bool ours = text.starts_with("hostpci") || text.find("\nhostpci") != std::string::npos ||
+                          text.find("hookscript:") != std::string::npos;
+        return ours ? text : "";
     }
 
     const SysReader& reader_;
@@ -210,7 +262,7 @@ private:
 
 std::string capture_machine(const SysReader& reader)
 {
-    return Capture(reader).text();
+    return Capture(QuietReader(reader)).text();
 }
 
 int capture(Session& session)

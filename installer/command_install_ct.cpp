@@ -35,7 +35,7 @@ bool restart_is_wanted(Session& session, unsigned vmid)
 void look_at(Session& session, unsigned vmid)
 {
     const auto now = [&] { return survey_container(session.system, vmid, session.system.wall_clock()); };
-    const auto reasons = restart_reasons(now());
+    const auto reasons = restart_reasons(now().inside);
     if (reasons.empty()) return;
     const auto text = "container " + std::to_string(vmid) +
                       " runs without what its configuration names: " + join(reasons, ", ");
@@ -47,7 +47,7 @@ void look_at(Session& session, unsigned vmid)
         return;
     }
     restart(session, vmid);
-    const auto left = restart_reasons(now());
+    const auto left = restart_reasons(now().inside);
     if (!left.empty())
         throw Error(Reason::failed, "container " + std::to_string(vmid) + " was restarted, and still: " +
                                         join(left, ", ") + "; see 'journalctl -t pve-gpu-hook'");

@@ -267,7 +267,7 @@ private:
 
     void warn_of_restart()
     {
-        const auto reasons = restart_reasons(container_);
+        const auto reasons = restart_reasons(container_.inside);
         if (!reasons.empty())
             plan_.warnings.push_back(name(container_.vmid) +
                                      " has to be restarted, because its configuration "
@@ -289,13 +289,10 @@ private:
     unsigned next_ = 0;
 };
 
-bool wants(const SurveyedGuest& guest, const CardNodes& card)
+// A directory that is given has what lies in it.
+bool gives(const GpuNode& node, const std::string& path)
 {
-    const auto wanted = wanted_nodes(guest.lxc, guest.lxc.devices_at_next_start());
-    return std::any_of(wanted.begin(), wanted.end(), [&](const WantedNode& one) {
-        return one.node.address == card.function ||
-               std::find(card.paths.begin(), card.paths.end(), one.node.path) != card.paths.end();
-    });
+    return node.path == path || (node.is_directory() && path.starts_with(node.path + '/'));
 }
 
 } // namespace
@@ -323,12 +320,22 @@ void add_container_changes(const Survey& survey, const ContainerSurvey& containe
     ContainerPlanner(survey, container, manifest, plan).add(words);
 }
 
+std::optional<WantedNode> wanted_node_of(const SurveyedGuest& container, const CardNodes& card)
+{
+    for (auto& one : wanted_nodes(container.lxc, container.lxc.devices_at_next_start()))
+        if (one.node.address == card.function ||
+            std::any_of(card.paths.begin(), card.paths.end(),
+                        [&](const auto& path) { return gives(one.node, path); }))
+            return std::move(one);
+    return std::nullopt;
+}
+
 std::vector<std::string> shared_card_warnings(const Survey& survey, const std::vector<CardNodes>& cards)
 {
     std::vector<std::string> warnings;
     for (const auto& guest : survey.guests)
         for (const auto& card : cards)
-            if (guest.container && wants(guest, card)) {
+            if (guest.container && wanted_node_of(guest, card)) {
                 warnings.push_back(name(guest.vmid) + " is given device nodes of '" +
                                    to_string(card.function) + "' too; it loses them while the VM runs");
                 break;

@@ -36,10 +36,10 @@ ContainerSurvey survey_container(const SysReader& reader, unsigned vmid, std::in
     return container;
 }
 
-std::vector<std::string> restart_reasons(const ContainerSurvey& container)
+std::vector<std::string> restart_reasons(const Inside& inside)
 {
     std::vector<std::string> reasons;
-    for (const auto* node : missing_inside(container.inside))
+    for (const auto* node : missing_inside(inside))
         reasons.push_back("'" + node->wanted.node.path + "' (" + node->wanted.from + ") " +
                           (node->inside ? "has another number in it than on the host" : "is not in it"));
     return reasons;

@@ -30,6 +30,6 @@ ContainerSurvey survey_container(const SysReader& reader, unsigned vmid, std::in
 
 // The nodes that its configuration names and the running container has not: it has to be restarted, whoever
 // changed the configuration and whenever that was. Empty for one that does not run.
-std::vector<std::string> restart_reasons(const ContainerSurvey& container);
+std::vector<std::string> restart_reasons(const Inside& inside);
 
 } // namespace pvegpu

@@ -119,7 +119,7 @@ std::vector<std::string> install_notes(const Survey& survey, const InstallReques
     if (!survey.functions.empty() && host.loader == BootLoader::proxmox_undecided)
         notes.emplace_back("whether the boot partitions have GRUB or systemd-boot cannot be told from here "
                            "('proxmox-boot-tool status' can), so the words for the kernel go to both");
-    if (host.lockdown && survey.port_without_reset)
+    if (host.lockdown == true && survey.port_without_reset)
         notes.emplace_back(
             "the kernel is locked down (Secure Boot) and offers no reset below a port, so the hook can "
             "only remove the card and find it again; a newer kernel has 'reset_subordinate'");

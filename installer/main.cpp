@@ -39,7 +39,7 @@ constexpr std::array commands{
     Command{"detach", detach, "--vm N [--ct N ...]", "give these guests back the hookscript that they had"},
     Command{"uninstall", uninstall, "", "undo everything that 'install' has done on this host"},
     Command{"capture", capture, "", "print this host as a test fixture, without secrets"},
-    Command{"check", check, "[--vm N ...]", "what is wrong with this host, and how to mend it"},
+    Command{"check", check, "[--vm N ...] [--ct N ...]", "what is wrong with this host, and how to mend it"},
     Command{"verify", verify, "--vm N | --ct N", "what works of the GPU inside a guest that runs"},
 };
 

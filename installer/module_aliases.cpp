@@ -70,11 +70,12 @@ std::vector<std::vector<std::string>> modules_of(std::string_view aliases,
     std::vector<std::vector<std::string>> modules(functions.size());
     for (LineReader lines(aliases); lines.next();) {
         const auto alias = alias_of(lines.line());
-        if (!is_module_name(alias.module) || lends_devices(alias.module)) continue;
-        for (std::size_t i = 0; i < names.size(); ++i) {
+        for (std::size_t i = 0; i < names.size(); ++i) { // most match nothing, so that is asked first
+            if (!matches_pattern(alias.pattern, names[i])) continue;
+            if (!is_module_name(alias.module) || lends_devices(alias.module)) break;
             const auto name = module_name(alias.module);
             const bool known = std::find(modules[i].begin(), modules[i].end(), name) != modules[i].end();
-            if (!known && matches_pattern(alias.pattern, names[i])) modules[i].push_back(name);
+            if (!known) modules[i].push_back(name);
         }
     }
     return modules;

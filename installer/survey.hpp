@@ -38,7 +38,7 @@ struct HostFacts {
     std::optional<bool> interrupt_remapping; // as it is now; nothing: it cannot be told
     BootLoader loader = BootLoader::unknown;
     bool secure_boot = false;
-    bool lockdown = false;
+    std::optional<bool> lockdown; // nothing: the kernel does not say
     ClusterFacts cluster;
     Tokens running; // the command line of the running kernel
 };

@@ -40,24 +40,26 @@ BootLoader boot_loader(const SysReader& reader)
     return booted.starts_with("GRUB") ? BootLoader::proxmox_grub : BootLoader::proxmox_undecided;
 }
 
-// The I/O APIC's chip has another name while the IOMMU remaps interrupts, Intel's and AMD's alike
-// (ioapic_ir_chip in arch/x86/kernel/apic/io_apic.c). What the IOMMU could do (`ecap`) says nothing of what
-// it does.
+// The chips of remapped interrupts have other names, "IR-IO-APIC" and "IR-PCI-MSI-0000:00:1c.0", with Intel's
+// IOMMU and AMD's alike (arch/x86/kernel/apic/io_apic.c, drivers/iommu/intel/irq_remapping.c,
+// drivers/iommu/amd/iommu.c). What the IOMMU could do (`ecap`) says nothing of what it does. A remapped one
+// is enough: devices that are not behind an IOMMU keep the plain chip.
 std::optional<bool> interrupt_remapping(const SysReader& reader)
 {
     std::optional<bool> remaps;
     for (const auto& number : reader.list(std::string(paths::interrupts))) {
         const auto chip = reader.read(paths::join(paths::interrupts, number) + "/chip_name").value_or("");
-        if (trim(chip) == "IR-IO-APIC") return true;
-        if (trim(chip) == "IO-APIC") remaps = false;
+        if (chip.starts_with("IR-")) return true;
+        if (chip.starts_with("IO-APIC") || chip.starts_with("PCI-MSI")) remaps = false;
     }
     return remaps;
 }
 
-bool locked_down(const SysReader& reader)
+std::optional<bool> locked_down(const SysReader& reader)
 {
     const auto text = text_of(reader, paths::kernel_lockdown);
-    return !text.empty() && text.find("[none]") == std::string::npos;
+    if (text.empty()) return std::nullopt;
+    return text.find("[none]") == std::string::npos;
 }
 
 } // namespace

@@ -165,7 +165,7 @@ std::vector<CheckCase> card_cases()
         {"group.isolation", Verdict::error, [](FakeSystem& m) { m.without_iommu_group(gpu); }, gpu,
          "iommu_group"},
         {"card.sriov", Verdict::error, [](FakeSystem& m) { m.add_virtual_function(gpu, "0000:03:00.1"); },
-         gpu, "1 virtual functions"},
+         gpu, "1 virtual function"},
         {"nvidia.vgpu-host-driver", Verdict::warning,
          [](FakeSystem& m) {
              add_card(m, 0x10de, 0x2331, {"flr"});
@@ -174,6 +174,9 @@ std::vector<CheckCase> card_cases()
          "0000:21:00.0", "mdev_supported_types", [](FakeSystem& m) { add_card(m, 0x10de, 0x2331, {"flr"}); }},
         {"nvidia.mig", Verdict::warning, [](FakeSystem& m) { add_nvidia_instances(m, 2); }, "0000:21:00.0",
          "2 GPU instances", [](FakeSystem& m) { add_nvidia_instances(m, 0); }},
+        {"nvidia.large-memory", Verdict::note,
+         [](FakeSystem& m) { add_card(m, 0x10de, 0x2335, {"flr"}, 0x4000000000); }, "0000:21:00.0",
+         "256 GiB; 1 GPU of", [](FakeSystem& m) { add_card(m, 0x10de, 0x2204, {"flr"}); }, true},
         {"nvidia.nvlink", Verdict::note,
          [](FakeSystem& m) {
              add_card(m, 0x10de, 0x2335, {"flr"});
@@ -181,7 +184,7 @@ std::vector<CheckCase> card_cases()
              m.add_function("0000:00:1d.0", "0000:31:00.0",
                             {.vendor = 0x10de, .device = 0x22a3, .class_code = 0x068000});
          },
-         "host", "1 NVSwitches", [](FakeSystem& m) { add_card(m, 0x10de, 0x2335, {"flr"}); }, true},
+         "host", "1 NVSwitch (", [](FakeSystem& m) { add_card(m, 0x10de, 0x2335, {"flr"}); }, true},
     };
 }
 

@@ -15,7 +15,8 @@ using Build = std::function<void(FakeSystem&)>;
 // A Proxmox 9 host whose Arc A310 is well, prepared and passed to VM 101 with the hook; another GPU is the
 // host's screen.
 void add_healthy_host(FakeSystem& machine);
-extern const std::string healthy_guest; // VM 101's configuration
+void add_facts_of_the_host(FakeSystem& machine); // its part without devices and guests
+extern const std::string healthy_guest;          // VM 101's configuration
 
 // A file of a function, as below /sys/bus/pci/devices.
 void set_attribute(FakeSystem& machine, const std::string& address, const std::string& name,
@@ -38,6 +39,7 @@ struct CheckCase {
 std::vector<CheckCase> host_cases();
 std::vector<CheckCase> card_cases();
 std::vector<CheckCase> guest_cases();
+std::vector<CheckCase> container_cases();
 std::vector<CheckCase> log_cases();
 
 } // namespace pvegpu::testing

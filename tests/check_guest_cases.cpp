@@ -203,6 +203,7 @@ std::vector<CheckCase> log_cases()
              "PCI device mapping invalid (hardware probably changed): 'id'"),
         said("log.q35", Verdict::error,
              "q35 machine model is not enabled at /usr/share/perl5/PVE/QemuServer/PCI.pm"),
+        said("log.ct-device", Verdict::error, "Device /dev/nvidia0 does not exist"),
         said("log.reset-method", Verdict::warning,
              "pci 0000:03:00.0: Unsupported reset method 'device_specific'", gpu),
     };

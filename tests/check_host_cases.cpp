@@ -46,10 +46,14 @@ std::vector<CheckCase> host_cases()
          .quiet = [](FakeSystem&) {},
          .kernel = "6.5.11-8-pve"},
         {"iommu.interrupt-remapping", Verdict::error,
-         [](FakeSystem& m) { m.file("/proc/interrupts", " 16: 0 PCI-MSI-0000:00:1c.0 0-edge PCIe PME\n"); },
-         "host", "no remapped"},
+         [](FakeSystem& m) {
+             m.file("/sys/kernel/irq/9/chip_name", "IO-APIC\n");
+             m.file("/sys/kernel/irq/24/chip_name", "PCI-MSI-0000:00:1c.0\n");
+         },
+         "host", "no remapped",
+         [](FakeSystem& m) { m.file("/sys/kernel/irq/24/chip_name", "PCI-MSI-0000:00:1c.0\n"); }},
         {"iommu.interrupt-remapping", Verdict::unknown,
-         [](FakeSystem& m) { m.tree().erase("/proc/interrupts"); }, "host", "no interrupt controller"},
+         [](FakeSystem& m) { m.tree().erase("/sys/kernel/irq"); }, "host", "no interrupt controller"},
         {"iommu.unsafe-interrupts", Verdict::warning,
          [](FakeSystem& m) { m.file(std::string(paths::unsafe_interrupts), "Y\n"); }, "host", "is Y"},
         {"command-line.missing", Verdict::note, [](FakeSystem& m) { run_with(m, ""); }, "host", "'iommu=pt'"},
@@ -70,6 +74,9 @@ std::vector<CheckCase> host_cases()
          "host", "'intel_iommu=off'"},
         {"command-line.harmful", Verdict::note, [](FakeSystem& m) { run_with(m, "vfio_virqfd"); }, "host",
          "'vfio_virqfd'"},
+        {"kernel.lockdown", Verdict::unknown,
+         [](FakeSystem& m) { m.tree().erase(std::string(paths::kernel_lockdown)); }, "host",
+         "cannot be read"},
         {"kernel.lockdown", Verdict::note, lock_down, "host", "locked down"},
         {"kernel.lockdown", Verdict::warning,
          [](FakeSystem& m) {

@@ -60,9 +60,12 @@ void add_error_counters(FakeSystem& machine, const std::string& address)
     set_attribute(machine, address, "aer_dev_nonfatal", "Undefined 0\nTOTAL_ERR_NONFATAL 0\n");
 }
 
+} // namespace
+
 void add_facts_of_the_host(FakeSystem& machine)
 {
-    machine.file("/proc/interrupts", "  16:  0  IR-PCI-MSI-0000:00:1c.0  0-edge  PCIe PME\n");
+    machine.file("/sys/kernel/irq/9/chip_name", "IR-IO-APIC\n");
+    machine.file(std::string(paths::kernel_lockdown), "[none] integrity confidentiality\n");
     machine.file(std::string(paths::unsafe_interrupts), "N\n");
     machine.file("/etc/modprobe.d/pve-gpu-hook.conf", "softdep i915 pre: vfio-pci\nsoftdep xe pre: vfio-pci\n"
                                                       "softdep snd_hda_intel pre: vfio-pci\n");
@@ -74,8 +77,6 @@ void add_facts_of_the_host(FakeSystem& machine)
     machine.file("/dev/kmsg", "5,1,0,-;Linux version 6.14.8-2-pve\n SUBSYSTEM=pci\n"
                               "30,2,5,-;not the kernel: not ready 65535ms after FLR; giving up\n");
 }
-
-} // namespace
 
 void set_attribute(FakeSystem& machine, const std::string& address, const std::string& name,
                    const std::string& text)

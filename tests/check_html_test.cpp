@@ -2,6 +2,7 @@
 #include "catch.hpp"
 #include "check_cases.hpp"
 #include "commands.hpp"
+#include "ct_hosts.hpp"
 #include "dry_run_system.hpp"
 #include "report_html.hpp"
 #include "text.hpp"
@@ -112,6 +113,19 @@ TEST_CASE("the tree has the way to each GPU, its neighbours, and counts the rest
     CHECK_FALSE(has(svg, "0000:00:17.0"));
     CHECK(times(svg, "<path") == 7); // every function hangs on a bridge or on the root bus
     CHECK(times(svg, "<svg") == times(svg, "</svg>"));
+}
+
+TEST_CASE("the report counts containers with a GPU's node among the guests, by name only with --full",
+          "[check]")
+{
+    FakeSystem machine("6.14.8-2-pve");
+    add_healthy_host(machine);
+    add_container(machine, 901, "hostname: Payroll-CT\ndev0: /dev/nvidia0\n");
+    add_container(machine, 902, "hostname: other\n");
+    const auto report = report_of(machine, false);
+    CHECK(has(report, "VM 101, CT 901</dd>"));
+    CHECK_FALSE(has(lower(report), "payroll"));
+    CHECK(has(report_of(machine, true), "CT 901 Payroll-CT"));
 }
 
 TEST_CASE("the report is written for others to read, and not by a dry run", "[check]")

@@ -1,13 +1,16 @@
 // What check prints: golden files, JSON, the list in the documentation, and that it wakes and changes
 // nothing.
+#include "capture.hpp"
 #include "catch.hpp"
 #include "check_cases.hpp"
 #include "commands.hpp"
+#include "ct_hosts.hpp"
 #include "error.hpp"
 #include "facts.hpp"
 #include "forwarding_system.hpp"
 #include "known_messages.hpp"
 #include "machine_file.hpp"
+#include "paths.hpp"
 #include "quiet_reader.hpp"
 #include "show_checks.hpp"
 
@@ -67,11 +70,24 @@ void put_to_sleep(FakeSystem& machine, const std::string& address, const std::st
 void make_bad(FakeSystem& machine)
 {
     machine.file("/proc/cmdline", "root=/dev/sda1 quiet amd_iommu=on pcie_acs_override=downstream\n");
-    machine.file("/proc/interrupts", " 16: 0 PCI-MSI-0000:00:1c.0 0-edge PCIe PME\n");
+    machine.file("/sys/kernel/irq/9/chip_name", "IO-APIC\n");
     machine.file("/etc/initramfs-tools/modules", "");
     replace_guest(machine, "name: media\nmemory: 8192\nballoon: 2048\nhostpci0: 0000:03:00.0,pcie=1\n");
     set_attribute(machine, "0000:00:1c.0", "current_link_width", "1\n");
     add_to_kernel_log(machine, "vfio-pci 0000:03:00.0: not ready 65535ms after FLR; giving up");
+}
+
+// What only a capture with all of its facts can bring back.
+void make_odd(FakeSystem& machine)
+{
+    set_attribute(machine, "0000:03:00.0", "aer_dev_fatal", "TOTAL_ERR_FATAL 2\n");
+    set_attribute(machine, "0000:03:00.0", "resource2_resize", "0000000000003f00\n"); // up to 8 GiB
+    machine.file("/sys/devices/system/node/node1/cpulist", "8-15\n");
+    machine.add_bridge("", "0000:00:01.0", {.secondary_bus = 0x21});
+    machine.add_function("0000:00:01.0", "0000:21:00.0", arc_gpu);
+    replace_guest(machine, machine.text("/etc/pve/qemu-server/101.conf") + "\n" +
+                               "affinity: 8-11\nhostpci1: 21:00.0\n");
+    put_to_sleep(machine, "0000:21:00.0", "D3cold");
 }
 
 void compare_with_golden(const std::string& file, const std::string& text)
@@ -118,6 +134,51 @@ TEST_CASE("check looks at a machine that was captured from a real kernel", "[che
     compare_with_golden("checks/nvme_in_group-6.12.txt", print_findings(findings_of(machine), false));
 }
 
+TEST_CASE("a captured machine that is read back gives the same findings", "[check]")
+{
+    FakeSystem machine("6.14.8-2-pve"), again("6.14.8-2-pve");
+    add_healthy_host(machine);
+    make_bad(machine);
+    make_odd(machine);
+    const auto text = capture_machine(machine);
+
+    // What a capture leaves out: Proxmox's own files, the command line, the log, the hook's reports.
+    add_host(again, {.proxmox = "9.0.10"});
+    add_facts_of_the_host(again);
+    add_vm(again, 101, "");
+    for (const auto* file : {"/proc/cmdline", "/dev/kmsg", "/etc/initramfs-tools/modules"})
+        again.file(file, machine.text(file));
+    for (const auto& file : {paths::report(101, "pre-start"), paths::report(101)})
+        if (machine.exists(file)) again.file(file, machine.text(file));
+    load_machine(again, text);
+
+    const auto expected = findings_of(machine), found = findings_of(again);
+    CHECK(print_findings(found, false) == print_findings(expected, false));
+    for (const auto* check : {"card.errors", "card.link", "card.power", "bars.resizable", "guest.numa"}) {
+        INFO(check);
+        CHECK(std::any_of(found.begin(), found.end(), [&](const Finding& one) {
+            return one.name == check && one.verdict >= Verdict::unknown;
+        }));
+    }
+}
+
+TEST_CASE("a capture wakes no device", "[check]")
+{
+    FakeSystem machine("6.14.8-2-pve");
+    add_healthy_host(machine);
+    put_to_sleep(machine, "0000:03:00.0", "D3cold");
+    Watched watched(machine);
+    const auto text = capture_machine(watched);
+    CHECK(text.find("power_state = D3cold") != std::string::npos);
+    for (const auto& path : watched.reads)
+        if (path.find("/0000:03:00.0/") != std::string::npos)
+            for (const auto* attribute : {"/config", "_link_width", "_link_speed", "_resize"}) {
+                INFO(path);
+                CHECK_FALSE(path.ends_with(attribute));
+            }
+    CHECK(machine.writes().empty());
+}
+
 TEST_CASE("the list in the documentation is the one that check --list prints", "[check]")
 {
     compare_with_golden("../docs/checks.md", checks_list());
@@ -150,6 +211,22 @@ TEST_CASE("check exits with 1 on an error only, and can be narrowed to a guest",
     CHECK(other.text.find("0000:03:00.0") == std::string::npos);
     CHECK(other.text.find("iommu.enabled") != std::string::npos); // the host is everybody's
     CHECK_THROWS_AS(check_with(machine, missing, {.vms = {999}}), Error);
+}
+
+TEST_CASE("check can be narrowed to a container, and says so where a number is of the other kind", "[check]")
+{
+    FakeSystem machine("6.14.8-2-pve");
+    add_healthy_host(machine);
+    add_nvidia_host(machine);
+    add_container(machine, 901, "dev0: /dev/nvidia0\n");
+    Printed ct, vm, not_a_vm, not_a_ct;
+    CHECK(check_with(machine, ct, {.containers = {901}}) == exit_failed);
+    CHECK(ct.text.find("ct.nodes") != std::string::npos);
+    CHECK(ct.text.find("VM 101") == std::string::npos);
+    CHECK(check_with(machine, vm, {.vms = {101}}) == exit_done);
+    CHECK(vm.text.find("CT 901") == std::string::npos);
+    CHECK_THROWS_AS(check_with(machine, not_a_vm, {.vms = {901}}), Error);
+    CHECK_THROWS_AS(check_with(machine, not_a_ct, {.containers = {101}}), Error);
 }
 
 TEST_CASE("check wakes no device, changes nothing, and never reads sriov_numvfs", "[check]")

@@ -24,7 +24,7 @@ Findings found_by(const std::string& check, const std::string& kernel, const Bui
 std::vector<CheckCase> all_cases()
 {
     std::vector<CheckCase> cases;
-    for (const auto& family : {host_cases(), card_cases(), guest_cases(), log_cases()})
+    for (const auto& family : {host_cases(), card_cases(), guest_cases(), container_cases(), log_cases()})
         cases.insert(cases.end(), family.begin(), family.end());
     return cases;
 }

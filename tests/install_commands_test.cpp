@@ -190,13 +190,14 @@ TEST_CASE("status tells what a start that was killed left to be put back", "[ins
     CHECK(nlohmann::json::parse(status_json(found))["open_journals"][0]["to_put_back"][0] == path);
 }
 
-TEST_CASE("whether interrupts are remapped is told by the I/O APIC's chip, or not at all", "[install]")
+TEST_CASE("whether interrupts are remapped is told by the names of their chips, or not at all", "[install]")
 {
     FakeSystem machine("6.14.8-2-pve");
     add_arc_host(machine);
     CHECK_FALSE(read_host(machine).interrupt_remapping);
     machine.file("/sys/kernel/irq/1/chip_name", "IO-APIC\n");
-    machine.file("/sys/kernel/irq/24/chip_name", "PCI-MSI\n");
+    machine.file("/sys/kernel/irq/24/chip_name", "PCI-MSI-0000:00:1c.0\n");
+    machine.file("/sys/kernel/irq/25/chip_name", "DMAR-MSI\n"); // the IOMMU's own says nothing
     CHECK(read_host(machine).interrupt_remapping == false);
     CHECK(print_status(read_status(machine), false).find("without interrupt remapping") != std::string::npos);
     machine.file("/sys/kernel/irq/9/chip_name", "IR-IO-APIC\n");

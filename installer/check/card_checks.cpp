@@ -104,8 +104,11 @@ Finding known(const CheckFacts& facts, const CardFacts& one)
     const auto traits = traits_of(facts, one);
     if (!traits.name.empty())
         return about_card(one, Verdict::ok,
-                          device_id(facts.gpu(one)) + " is in the device table: " + traits.name);
-    return about_card(one, Verdict::note, device_id(facts.gpu(one)) + " is not in the device table",
+                          file_of(one.gpu, "{vendor,device}") + ": " + device_id(facts.gpu(one)) +
+                              ", which is in the device table: " + traits.name);
+    return about_card(one, Verdict::note,
+                      file_of(one.gpu, "{vendor,device}") + ": " + device_id(facts.gpu(one)) +
+                          ", which is not in the device table",
                       {"try it: pve-gpu-install try --vm " + vm_of(one) + "; and report how it went"});
 }
 
@@ -161,9 +164,10 @@ Finding errors(const CheckFacts& facts, const CardFacts& one)
     if (!any)
         return about_card(one, Verdict::unknown, file_of(one.gpu, "aer_dev_fatal") + " is absent",
                           {"journalctl -k | grep AER"});
-    const auto evidence = "aer_dev_* of the card and its port: " + std::to_string(sum.fatal) + " fatal, " +
-                          std::to_string(sum.nonfatal) + " nonfatal, " + std::to_string(sum.correctable) +
-                          " corrected";
+    const auto evidence = file_of(one.gpu, "aer_dev_*") +
+                          ", with those of all of the card and its port: " + std::to_string(sum.fatal) +
+                          " fatal, " + std::to_string(sum.nonfatal) + " nonfatal, " +
+                          std::to_string(sum.correctable) + " corrected";
     if (sum.fatal == 0 && sum.nonfatal == 0) return about_card(one, Verdict::ok, evidence);
     return about_card(
         one, sum.fatal != 0 ? Verdict::warning : Verdict::note, evidence,

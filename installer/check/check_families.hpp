@@ -1,4 +1,9 @@
-// Every check, by family; checks.cpp names them and says why each matters.
+// Every check: "card.alive" is card_alive. checks.cpp is the table that names them and says why each matters.
+//
+// They stand together by what they look at, not one in a file of its own: half of them are three lines around
+// a helper that their neighbours need too (which functions are left over, who is passed the card), and
+// whoever reads about a card's memory wants its four checks beside each other. A check's way from name to
+// code is its name.
 #pragma once
 
 #include "check.hpp"
@@ -7,10 +12,10 @@
 namespace pvegpu {
 
 // host_checks.cpp
-Findings cluster_file_system(const CheckFacts& facts);
+Findings pve_cluster_fs(const CheckFacts& facts);
 Findings iommu_enabled(const CheckFacts& facts);
-Findings interrupt_remapping(const CheckFacts& facts);
-Findings unsafe_interrupts_allowed(const CheckFacts& facts);
+Findings iommu_interrupt_remapping(const CheckFacts& facts);
+Findings iommu_unsafe_interrupts(const CheckFacts& facts);
 Findings command_line_missing(const CheckFacts& facts);
 Findings command_line_harmful(const CheckFacts& facts);
 Findings kernel_lockdown(const CheckFacts& facts);
@@ -19,7 +24,7 @@ Findings cpu_governor(const CheckFacts& facts);
 
 // driver_checks.cpp
 Findings modules_obsolete(const CheckFacts& facts);
-Findings modules_at_boot(const CheckFacts& facts);
+Findings modules_initramfs(const CheckFacts& facts);
 Findings driver_order(const CheckFacts& facts);
 Findings driver_ids(const CheckFacts& facts);
 Findings driver_blacklist(const CheckFacts& facts);
@@ -39,7 +44,7 @@ Findings reset_module(const CheckFacts& facts);
 Findings bars_assigned(const CheckFacts& facts);
 Findings bars_above_4g(const CheckFacts& facts);
 Findings bars_resizable(const CheckFacts& facts);
-Findings large_memory(const CheckFacts& facts);
+Findings bars_large_memory(const CheckFacts& facts);
 
 // group_checks.cpp
 Findings card_companions(const CheckFacts& facts);
@@ -48,12 +53,13 @@ Findings group_isolation(const CheckFacts& facts);
 Findings card_sriov(const CheckFacts& facts);
 
 // nvidia_checks.cpp
-Findings vgpu_host_driver(const CheckFacts& facts);
-Findings mig_mode(const CheckFacts& facts);
-Findings nvlink_topology(const CheckFacts& facts);
+Findings nvidia_vgpu_host_driver(const CheckFacts& facts);
+Findings nvidia_mig(const CheckFacts& facts);
+Findings nvidia_nvlink(const CheckFacts& facts);
+Findings nvidia_large_memory(const CheckFacts& facts);
 
 // guest_checks.cpp
-Findings guest_config_lines(const CheckFacts& facts);
+Findings guest_config(const CheckFacts& facts);
 Findings guest_device_present(const CheckFacts& facts);
 Findings guest_mapping(const CheckFacts& facts);
 Findings guest_mdev(const CheckFacts& facts);
@@ -72,6 +78,14 @@ Findings guest_balloon(const CheckFacts& facts);
 Findings guest_numa(const CheckFacts& facts);
 Findings guest_hibernate(const CheckFacts& facts);
 Findings guest_ram_snapshots(const CheckFacts& facts);
+
+// ct_checks.cpp
+Findings ct_config(const CheckFacts& facts);
+Findings ct_nodes(const CheckFacts& facts);
+Findings ct_boot_unit(const CheckFacts& facts);
+Findings ct_numbers(const CheckFacts& facts);
+Findings ct_restart(const CheckFacts& facts);
+Findings ct_shared_card(const CheckFacts& facts);
 
 // log_checks.cpp
 Findings log_readable(const CheckFacts& facts);

@@ -36,12 +36,23 @@ int explain_text(Session& session)
     return exit_done;
 }
 
-void require_guests(const CheckFacts& facts, const std::vector<unsigned>& vms)
+void require_guest(const CheckFacts& facts, unsigned vmid, bool container)
 {
-    for (const auto vmid : vms)
-        if (facts.pve_problem.empty() && facts.survey.find(vmid) == nullptr)
-            throw Error(Reason::not_found,
-                        "there is no VM " + std::to_string(vmid) + " on this node; see 'qm list'");
+    const auto* guest = facts.survey.find(vmid);
+    if (!facts.pve_problem.empty() || (guest != nullptr && guest->container == container)) return;
+    throw Error(Reason::not_found, std::string("there is no ") + (container ? "container " : "VM ") +
+                                       std::to_string(vmid) + " on this node; see '" +
+                                       (container ? "pct list'" : "qm list'"));
+}
+
+// Their numbers are of one kind: no container has that of a VM.
+std::vector<unsigned> asked_for(const CheckFacts& facts, const Options& options)
+{
+    for (const auto vmid : options.vms) require_guest(facts, vmid, false);
+    for (const auto vmid : options.containers) require_guest(facts, vmid, true);
+    auto vmids = options.vms;
+    vmids.insert(vmids.end(), options.containers.begin(), options.containers.end());
+    return vmids;
 }
 
 void write_report(Session& session, const CheckFacts& facts, const Findings& findings)
@@ -65,8 +76,7 @@ int check(Session& session)
         return exit_done;
     }
     const auto facts = read_check_facts(session.system, session.system.wall_clock());
-    require_guests(facts, options.vms);
-    const auto findings = narrowed(run_checks(facts), options.vms);
+    const auto findings = narrowed(run_checks(facts), asked_for(facts, options));
     session.console.print(options.json ? findings_json(findings)
                                        : print_findings(findings, session.console.colours()));
     write_report(session, facts, findings);

@@ -31,7 +31,8 @@ Finding order_of(const CheckFacts& facts, const SurveyedFunction& function)
     std::vector<std::string> free;
     for (const auto& module : function.modules)
         if (!kept_away(facts, module)) free.push_back(module);
-    const auto now = "its driver now is " + (driver.empty() ? "none" : quote(driver));
+    const auto now = file_of(function.facts.address, "driver") +
+                     (driver.empty() ? " is absent" : " leads to " + quote(driver));
     if (function.driver_can_be_kept_away)
         return about(subject, function.vmids, Verdict::warning, now + ", not vfio-pci",
                      {install_for(function) + ", then reboot", true});
@@ -46,6 +47,8 @@ Finding order_of(const CheckFacts& facts, const SurveyedFunction& function)
 // Of functions that stay with the host.
 Findings caught_by(const CheckFacts& facts, const std::string& id, const std::string& where)
 {
+    const auto file = where == paths::kernel_command_line ? where_the_command_line_is(facts)
+                                                          : where + ", then: update-initramfs -u -k all";
     Findings findings;
     for (const auto& known : facts.topology.functions) {
         const auto& address = known.first;
@@ -57,7 +60,7 @@ Findings caught_by(const CheckFacts& facts, const std::string& id, const std::st
                 Verdict::warning,
                 where + " gives every " + quote(id) + " to vfio-pci, " + quote(to_string(address)) +
                     " too, which no guest is passed",
-                {"take the id out of " + where + " and let 'pve-gpu-install --vm N' bind by address"}));
+                {"take the id out of " + file + "; let 'pve-gpu-install --vm N' bind by address"}));
     }
     return findings;
 }
@@ -107,11 +110,13 @@ Findings modules_obsolete(const CheckFacts& facts)
                 Verdict::note, file + " has 'vfio_virqfd', which is part of 'vfio' since Linux 6.2",
                 {"remove the line from " + file + ", then: update-initramfs -u -k all"}));
     if (findings.empty())
-        findings.push_back(about_host(Verdict::ok, "no list of modules names one that is gone"));
+        findings.push_back(about_host(Verdict::ok, "/etc/modules, /etc/modules-load.d and " +
+                                                       std::string(paths::initramfs_modules) +
+                                                       " name no module that is gone"));
     return findings;
 }
 
-Findings modules_at_boot(const CheckFacts& facts)
+Findings modules_initramfs(const CheckFacts& facts)
 {
     if (facts.survey.functions.empty()) return {};
     const auto file = std::string(paths::initramfs_modules);
@@ -139,7 +144,9 @@ Findings driver_ids(const CheckFacts& facts)
     for (const auto& [id, where] : all_vfio_ids(facts))
         for (auto& finding : caught_by(facts, id, where)) findings.push_back(std::move(finding));
     if (findings.empty())
-        findings.push_back(about_host(Verdict::ok, "no 'ids=' takes a device that the host keeps"));
+        findings.push_back(
+            about_host(Verdict::ok,
+                       "no 'ids=' in /etc/modprobe.d and /proc/cmdline takes a device that the host keeps"));
     return findings;
 }
 
@@ -159,7 +166,8 @@ Findings driver_blacklist(const CheckFacts& facts)
                                  ", the only drivers of this GPU of the host",
                              {"remove the blacklist lines, then: update-initramfs -u -k all; "
                               "'pve-gpu-install --vm N' keeps a driver from the guest's card alone"})
-                : about_card(one, Verdict::ok, "the host may load " + quote(join(modules->second, "', '"))));
+                : about_card(one, Verdict::ok,
+                             "/etc/modprobe.d lets the host load " + quote(join(modules->second, "', '"))));
     }
     return findings;
 }
@@ -174,7 +182,8 @@ Findings display_framebuffer(const CheckFacts& facts)
     for (const auto& one : facts.cards) {
         if (!one.passed() || !facts.gpu(one).boot_vga) continue;
         if (screen == facts.framebuffers.end())
-            findings.push_back(about_card(one, Verdict::ok, "no firmware framebuffer is on it"));
+            findings.push_back(
+                about_card(one, Verdict::ok, "/sys/class/graphics has no screen of the firmware"));
         else
             findings.push_back(
                 about_card(one, is_vga(facts.gpu(one)) ? Verdict::note : Verdict::warning,

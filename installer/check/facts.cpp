@@ -194,6 +194,7 @@ CheckFacts read_check_facts(const SysReader& machine, std::int64_t wall_clock)
     add_states(reader, facts);
     add_neighbours(reader, facts, wall_clock);
     add_native_modules(reader, facts);
+    read_container_facts(reader, facts, wall_clock);
     return facts;
 }
 

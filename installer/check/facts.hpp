@@ -1,9 +1,12 @@
 // What the checks know of a host. Read once; what could not be read is nothing, and no check guesses it.
 #pragma once
 
+#include "ct_inside.hpp"
+#include "ct_install_plan.hpp"
 #include "holders.hpp"
 #include "known_messages.hpp"
 #include "modprobe_config.hpp"
+#include "node_facts.hpp"
 #include "pci_mapping.hpp"
 #include "pci_writers.hpp"
 #include "status.hpp"
@@ -48,6 +51,14 @@ struct CardFacts {
     bool passed() const { return !vmids.empty(); }
 };
 
+// A container that names device nodes of GPUs, or has a devN line that Proxmox will refuse.
+struct ContainerFacts {
+    unsigned vmid = 0;
+    std::vector<NodeFacts> nodes; // that it names for its next start, as the host has them
+    bool running = false;
+    Inside inside; // of one that runs
+};
+
 struct HookscriptFacts {
     std::optional<std::string> path; // nothing: its storage is unknown
     std::optional<FileFacts> file;   // nothing: there is none
@@ -71,7 +82,6 @@ struct CheckFacts {
     std::map<PciAddress, FunctionState> states;
     std::vector<CardFacts> cards; // in the order of addresses
 
-    std::optional<bool> interrupts_remapped;
     std::optional<bool> unsafe_interrupts;
     std::vector<ModprobeLine> modprobe;
     std::map<std::string, std::vector<std::string>> module_lists;  // by file: /etc/modules, initramfs, ...
@@ -86,7 +96,10 @@ struct CheckFacts {
     std::map<unsigned, HookscriptFacts> hookscripts; // by VMID
     std::map<unsigned, LastRun> last_runs;
     std::set<unsigned> running_vms;
-    std::optional<KernelLog> log; // nothing: it may not be read
+    std::vector<ContainerFacts> containers;
+    NodeSituation node_host; // what their nodes hang on; without nodes itself. Read if there are containers
+    std::vector<CardNodes> card_nodes; // of each GPU that a guest is passed, if there are containers
+    std::optional<KernelLog> log;      // nothing: it may not be read
 
     const FunctionState& state(const PciAddress& address) const; // an empty one if it was not read
     const Function& gpu(const CardFacts& card) const { return topology.at(card.gpu); }
@@ -101,6 +114,7 @@ CheckFacts read_check_facts(const SysReader& machine, std::int64_t wall_clock);
 FunctionState read_function_state(const SysReader& reader, const PciAddress& address, bool asleep);
 void read_host_facts(const SysReader& reader, CheckFacts& facts);
 void read_guest_facts(const SysReader& reader, CheckFacts& facts);
+void read_container_facts(const SysReader& reader, CheckFacts& facts, std::int64_t wall_clock);
 
 // Of the text of /dev/kmsg. Messages that programs have written there are left out.
 KernelLog parse_kernel_log(std::string_view text);

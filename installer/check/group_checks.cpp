@@ -1,6 +1,7 @@
 // What is around the card: companions, twins, IOMMU group, virtual functions.
 #include "check_families.hpp"
 #include "opinions.hpp"
+#include "paths.hpp"
 
 #include <algorithm>
 
@@ -65,8 +66,9 @@ Finding companions_of(const CheckFacts& facts, const CardFacts& one)
         left.push_back(address);
         names += (names.empty() ? "" : ", ") + named(facts.topology.at(address));
     }
-    if (left.empty()) return about_card(one, Verdict::ok, "all of the card is passed");
-    return about_card(one, Verdict::warning, names + " is on the card and not passed to the guest",
+    if (left.empty()) return about_card(one, Verdict::ok, "'hostpci' lines name every function of the card");
+    return about_card(one, Verdict::warning,
+                      names + " is on the card, and no 'hostpci' line of VM " + vm_of(one) + " names it",
                       pass_them(facts, one, left));
 }
 
@@ -78,7 +80,9 @@ Finding twins_of(const CheckFacts& facts, const CardFacts& one)
             return about_card(
                 one, Verdict::note, named(facts.gpu(other)) + " has the same ids and stays with the host",
                 {"use no 'ids=': 'pve-gpu-install --vm " + vm_of(one) + "' binds by address", true});
-    return about_card(one, Verdict::ok, "no GPU with the same ids stays with the host");
+    return about_card(one, Verdict::ok,
+                      "/sys/bus/pci/devices has no other GPU " + device_id(gpu) +
+                          " that stays with the host");
 }
 
 std::string use_of(const CheckFacts& facts, const PciAddress& address)
@@ -100,7 +104,7 @@ Finding neighbours_of(const CheckFacts& facts, const CardFacts& one)
         held = held || !use.empty();
         strangers += (strangers.empty() ? "" : "; ") + named(*function) + ", " + kind_of(*function) + use;
     }
-    const auto group = "IOMMU group " + std::to_string(*facts.gpu(one).iommu_group);
+    const auto group = paths::iommu_group_members(*facts.gpu(one).iommu_group);
     if (strangers.empty()) return about_card(one, Verdict::ok, group + " has nothing of the host");
     return about_card(one, held ? Verdict::error : Verdict::warning, group + " also has " + strangers,
                       {"put the card into another slot, or turn on 'ACS' in the firmware's setup; "
@@ -146,11 +150,11 @@ Findings card_sriov(const CheckFacts& facts)
         const auto existing = facts.gpu(one).virtual_functions;
         if (!one.passed()) continue;
         if (existing == 0)
-            findings.push_back(about_card(one, Verdict::ok, "it has no virtual functions"));
+            findings.push_back(about_card(one, Verdict::ok, file_of(one.gpu, "virtfn*") + " is absent"));
         else
             findings.push_back(about_card(one, Verdict::error,
-                                          "it is passed whole and has " + std::to_string(existing) +
-                                              " virtual functions (its virtfn* links)",
+                                          file_of(one.gpu, "virtfn*") + ": it is passed whole and has " +
+                                              counted(existing, "virtual function"),
                                           {"pass a virtual function instead; or give them up: echo 0 > " +
                                            file_of(one.gpu, "sriov_numvfs")}));
     }

@@ -31,24 +31,14 @@ std::vector<PassedDevice> devices_of(const CheckFacts& facts, const SurveyedGues
     }
 }
 
-std::string conf_of(const SurveyedGuest& guest)
-{
-    return paths::vm_config(guest.vmid);
-}
-
-std::string command(const SurveyedGuest& guest, const std::string& rest)
-{
-    return "qm set " + std::to_string(guest.vmid) + " " + rest;
-}
-
 Findings warnings_of(const SurveyedGuest& guest)
 {
     Findings findings;
     for (const auto& [line, text] : guest.config.warnings) {
         const bool lost = text.find("without the device") != std::string::npos;
-        findings.push_back(about_guest(guest.vmid, lost ? Verdict::error : Verdict::note,
+        findings.push_back(about_guest(guest, lost ? Verdict::error : Verdict::note,
                                        conf_of(guest) + ":" + std::to_string(line) + ": " + text,
-                                       {"correct it: " + command(guest, "--hostpciN ADDRESS") +
+                                       {"correct it: " + set_command(guest, "--hostpciN ADDRESS") +
                                         ", with lower-case hexadecimal digits"}));
     }
     return findings;
@@ -80,15 +70,16 @@ Finding mapping_of(const CheckFacts& facts, const SurveyedGuest& guest, const Pa
     for (const auto& one : device.alternatives) {
         if (!one.mapped) continue;
         if (const auto reason = mismatch_of(facts, *one.mapped); !reason.empty())
-            return about_guest(guest.vmid, Verdict::error,
-                               device.key + ", mapping " + quote(*device.mapping) + " (" +
-                                   std::string(paths::pve_pci_mappings) + ":" +
+            return about_guest(guest, Verdict::error,
+                               conf_of(guest) + ": " + device.key + ", mapping " + quote(*device.mapping) +
+                                   " (" + std::string(paths::pve_pci_mappings) + ":" +
                                    std::to_string(one.mapped->line) + "): " + reason,
                                {"Datacenter > Resource Mappings > " + *device.mapping +
                                 ": choose the device anew on this node"});
     }
-    return about_guest(guest.vmid, Verdict::ok,
-                       device.key + ", mapping " + quote(*device.mapping) + ", matches");
+    return about_guest(guest, Verdict::ok,
+                       conf_of(guest) + ": " + device.key + ", mapping " + quote(*device.mapping) + " (" +
+                           std::string(paths::pve_pci_mappings) + "), matches");
 }
 
 Findings missing_of(const SurveyedGuest& guest, const PassedDevice& device)
@@ -96,11 +87,12 @@ Findings missing_of(const SurveyedGuest& guest, const PassedDevice& device)
     Findings findings;
     for (const auto& one : device.alternatives)
         for (const auto& selector : one.missing)
-            findings.push_back(about_guest(guest.vmid, Verdict::error,
-                                           device.key + " names " + quote(selector.text) +
+            findings.push_back(about_guest(guest, Verdict::error,
+                                           conf_of(guest) + ": " + device.key + " names " +
+                                               quote(selector.text) +
                                                ", and /sys/bus/pci/devices has nothing that begins so",
                                            {"lspci -D: if the card has another address now, " +
-                                            command(guest, "--" + device.key + " ADDRESS") +
+                                            set_command(guest, "--" + device.key + " ADDRESS") +
                                             "; if it is gone, switch the host's power off and on"}));
     return findings;
 }
@@ -116,14 +108,14 @@ Finding sharing(const CheckFacts& facts, const CardFacts& one)
     std::vector<std::string> names;
     names.reserve(one.vmids.size());
     for (const auto vmid : one.vmids) names.push_back("VM " + std::to_string(vmid));
+    const auto evidence = "'hostpci' lines of " + join(names, ", ") + " name " + quote(to_string(one.gpu));
     const auto at_boot = std::count_if(one.vmids.begin(), one.vmids.end(),
                                        [&](unsigned vmid) { return starts_at_boot(facts, vmid); });
     if (at_boot > 1)
         return about_card(one, Verdict::warning,
-                          join(names, ", ") +
-                              " are passed it, and more than one of them starts with the host",
+                          evidence + ", and more than one of them starts with the host",
                           {"qm set " + std::to_string(one.vmids.back()) + " --onboot 0"});
-    return about_card(one, Verdict::note, join(names, ", ") + " are passed it: one of them can run at a time",
+    return about_card(one, Verdict::note, evidence + ": one of them can run at a time",
                       {"stop one before the other starts; a backup in 'stop' mode starts a guest too"});
 }
 
@@ -135,18 +127,21 @@ bool has_raw_device(const SurveyedGuest& guest)
 
 Finding migration_of(const CheckFacts& facts, const SurveyedGuest& guest)
 {
-    const Fix map{"Datacenter > Resource Mappings > Add, then: " + command(guest, "--hostpciN mapping=NAME")};
+    const Fix map{"Datacenter > Resource Mappings > Add, then: " +
+                  set_command(guest, "--hostpciN mapping=NAME")};
     if (!has_raw_device(guest))
-        return about_guest(guest.vmid, Verdict::ok, "its devices are resource mappings");
+        return about_guest(guest, Verdict::ok, conf_of(guest) + " names resource mappings only");
     if (guest.ha)
-        return about_guest(
-            guest.vmid, Verdict::warning,
-            std::string(paths::pve_ha_resources) + " has it, and a 'hostpci' line names an address",
-            {map.text +
-             "; or take it out of high availability: ha-manager remove vm:" + std::to_string(guest.vmid)});
+        return about_guest(guest, Verdict::warning,
+                           std::string(paths::pve_ha_resources) + " has it, and a 'hostpci' line in " +
+                               conf_of(guest) + " names an address",
+                           {map.text + "; or take it out of high availability: ha-manager remove vm:" +
+                            std::to_string(guest.vmid)});
     if (facts.host.cluster.clustered)
-        return about_guest(guest.vmid, Verdict::note, "a 'hostpci' line names an address of this node", map);
-    return about_guest(guest.vmid, Verdict::ok, "there is no other node that it could go to");
+        return about_guest(guest, Verdict::note,
+                           "a 'hostpci' line in " + conf_of(guest) + " names an address of this node", map);
+    return about_guest(guest, Verdict::ok,
+                       std::string(paths::pve_members) + " has no other node that it could go to");
 }
 
 bool shared_storage(const CheckFacts& facts, const std::string& volume)
@@ -161,34 +156,33 @@ Finding hookscript_here(const SurveyedGuest& guest, const HookscriptFacts& hook)
 {
     constexpr mode_t executable = 0111;
     const auto& volume = guest.config.hookscript;
-    const Fix again{"pve-gpu-install --vm " + std::to_string(guest.vmid) + "; or: qm set " +
-                        std::to_string(guest.vmid) + " --delete hookscript",
+    const Fix again{install_command(guest) + "; or: " + set_command(guest, "--delete hookscript"),
                     guest.attached};
     if (!hook.path)
-        return about_guest(guest.vmid, Verdict::error,
+        return about_guest(guest, Verdict::error,
                            "the storage of the hookscript " + quote(volume) + " is not in " +
                                std::string(paths::pve_storages),
                            again);
-    if (!hook.file) return about_guest(guest.vmid, Verdict::error, quote(*hook.path) + " is absent", again);
+    if (!hook.file) return about_guest(guest, Verdict::error, quote(*hook.path) + " is absent", again);
     if (!hook.file->regular || (hook.file->mode & executable) == 0)
-        return about_guest(guest.vmid, Verdict::error, quote(*hook.path) + " is not executable",
+        return about_guest(guest, Verdict::error, quote(*hook.path) + " is not executable",
                            {"chmod 755 " + *hook.path});
-    return about_guest(guest.vmid, Verdict::ok, quote(*hook.path) + " is there and executable");
+    return about_guest(guest, Verdict::ok, quote(*hook.path) + " is there and executable");
 }
 
 } // namespace
 
-Findings guest_config_lines(const CheckFacts& facts)
+Findings guest_config(const CheckFacts& facts)
 {
     Findings findings;
     for (const auto* guest : guests_with_devices(facts)) {
         auto wrong = warnings_of(*guest);
         if (!guest->problem.empty())
-            wrong.push_back(
-                about_guest(guest->vmid, Verdict::error, guest->problem, {"correct " + conf_of(*guest)}));
+            wrong.push_back(about_guest(*guest, Verdict::error, conf_of(*guest) + ": " + guest->problem,
+                                        {"correct " + conf_of(*guest)}));
         if (wrong.empty())
             wrong.push_back(
-                about_guest(guest->vmid, Verdict::ok, conf_of(*guest) + " has no line that Proxmox drops"));
+                about_guest(*guest, Verdict::ok, conf_of(*guest) + " has no line that Proxmox drops"));
         findings.insert(findings.end(), wrong.begin(), wrong.end());
     }
     return findings;
@@ -203,7 +197,9 @@ Findings guest_device_present(const CheckFacts& facts)
         for (const auto& device : devices)
             for (auto& finding : missing_of(*guest, device)) wrong.push_back(std::move(finding));
         if (wrong.empty() && !devices.empty())
-            wrong.push_back(about_guest(guest->vmid, Verdict::ok, "every device that it names is there"));
+            wrong.push_back(
+                about_guest(*guest, Verdict::ok,
+                            "/sys/bus/pci/devices has every device that " + conf_of(*guest) + " names"));
         findings.insert(findings.end(), wrong.begin(), wrong.end());
     }
     return findings;
@@ -225,13 +221,14 @@ Findings guest_mdev(const CheckFacts& facts)
         for (const auto& device : devices_of(facts, *guest)) {
             if (!device.mdev) continue;
             const auto functions = device.taken().functions.size();
-            const auto evidence = device.key + " has 'mdev' and " + std::to_string(functions) + " functions";
+            const auto evidence =
+                conf_of(*guest) + ": " + device.key + " has 'mdev' and " + counted(functions, "function");
             findings.push_back(
                 functions > 1
-                    ? about_guest(guest->vmid, Verdict::error, evidence,
-                                  {"name one function: " + command(*guest, "--" + device.key + " ") +
+                    ? about_guest(*guest, Verdict::error, evidence,
+                                  {"name one function: " + set_command(*guest, "--" + device.key + " ") +
                                    to_string(device.taken().functions.front()) + ",mdev=" + *device.mdev})
-                    : about_guest(guest->vmid, Verdict::ok, evidence));
+                    : about_guest(*guest, Verdict::ok, evidence));
         }
     return findings;
 }
@@ -241,7 +238,9 @@ Findings guest_shared_card(const CheckFacts& facts)
     Findings findings;
     for (const auto& one : facts.cards) {
         if (one.vmids.size() > 1) findings.push_back(sharing(facts, one));
-        if (one.vmids.size() == 1) findings.push_back(about_card(one, Verdict::ok, "one guest is passed it"));
+        if (one.vmids.size() == 1)
+            findings.push_back(
+                about_card(one, Verdict::ok, "the 'hostpci' lines of VM " + vm_of(one) + " alone name it"));
     }
     return findings;
 }
@@ -261,10 +260,10 @@ Findings guest_hookscript(const CheckFacts& facts)
         if (guest == nullptr) continue;
         findings.push_back(hookscript_here(*guest, hook));
         if (facts.host.cluster.clustered && !shared_storage(facts, guest->config.hookscript))
-            findings.push_back(about_guest(vmid, Verdict::unknown,
+            findings.push_back(about_guest(*guest, Verdict::unknown,
                                            "whether the other nodes have " + quote(guest->config.hookscript) +
                                                " cannot be seen from here",
-                                           {"pve-gpu-install --vm " + std::to_string(vmid) +
+                                           {install_command(*guest) +
                                             " on every node that it can go to; look with: ssh "
                                             "NODE ls -lL " +
                                             hook.path.value_or("PATH")}));
@@ -276,14 +275,17 @@ Findings guest_last_run(const CheckFacts& facts)
 {
     Findings findings;
     for (const auto& [vmid, run] : facts.last_runs) {
+        const auto* guest = facts.survey.find(vmid);
+        if (guest == nullptr) continue;
         const auto report = paths::report(vmid, "pre-start");
         const bool bad = run.outcome == "failed" || run.outcome == "refused";
         if (bad)
             findings.push_back(about_guest(
-                vmid, Verdict::error, report + ": " + printable(run.outcome) + ", " + printable(run.error),
-                {"do what it says, then: qm start " + std::to_string(vmid)}));
+                *guest, Verdict::error, report + ": " + printable(run.outcome) + ", " + printable(run.error),
+                {"do what it says, then: " + std::string(guest->container ? "pct" : "qm") + " start " +
+                 std::to_string(vmid)}));
         else
-            findings.push_back(about_guest(vmid, Verdict::ok, report + ": " + printable(run.outcome)));
+            findings.push_back(about_guest(*guest, Verdict::ok, report + ": " + printable(run.outcome)));
     }
     return findings;
 }

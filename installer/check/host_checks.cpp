@@ -6,22 +6,6 @@
 namespace pvegpu {
 namespace {
 
-// What an administrator edits, and what then brings it to the boot loader.
-std::string where_the_command_line_is(const CheckFacts& facts)
-{
-    switch (facts.host.loader) {
-    case BootLoader::proxmox_systemd:
-        return "/etc/kernel/cmdline, then: proxmox-boot-tool refresh";
-    case BootLoader::proxmox_grub:
-    case BootLoader::proxmox_undecided:
-    case BootLoader::grub:
-        return "/etc/default/grub, then: update-grub";
-    case BootLoader::unknown:
-        break;
-    }
-    return "the boot loader's configuration";
-}
-
 Verdict verdict_of(TokenRemark::Harm harm)
 {
     switch (harm) {
@@ -48,7 +32,7 @@ bool before_6_8_without_word(const CheckFacts& facts)
 
 } // namespace
 
-Findings cluster_file_system(const CheckFacts& facts)
+Findings pve_cluster_fs(const CheckFacts& facts)
 {
     if (facts.pve_problem.empty()) return {about_host(Verdict::ok, "/etc/pve answers")};
     return {about_host(Verdict::error, facts.pve_problem, {"systemctl status pve-cluster corosync"})};
@@ -66,20 +50,21 @@ Findings iommu_enabled(const CheckFacts& facts)
                    {std::string("turn on ") + firmware_switch(facts.host.cpu) + " in the firmware's setup"})};
 }
 
-Findings interrupt_remapping(const CheckFacts& facts)
+Findings iommu_interrupt_remapping(const CheckFacts& facts)
 {
-    if (!facts.interrupts_remapped)
-        return {about_host(Verdict::unknown, "/proc/interrupts names no interrupt controller that we know",
+    const std::string chips = "/sys/kernel/irq/*/chip_name";
+    const auto remaps = facts.host.interrupt_remapping;
+    if (!remaps)
+        return {about_host(Verdict::unknown, chips + " names no interrupt controller that we know",
                            {"journalctl -k | grep -i remapping"})};
-    if (*facts.interrupts_remapped)
-        return {about_host(Verdict::ok, "/proc/interrupts has remapped ('IR-') interrupts")};
-    return {about_host(Verdict::error, "/proc/interrupts has no remapped ('IR-') interrupts",
+    if (*remaps) return {about_host(Verdict::ok, chips + " has remapped ('IR-') interrupts")};
+    return {about_host(Verdict::error, chips + " has no remapped ('IR-') interrupts",
                        {std::string("turn on ") + firmware_switch(facts.host.cpu) +
                         " and 'x2APIC' in the firmware's setup, remove 'intremap=off' from the kernel's "
                         "command line, update the firmware"})};
 }
 
-Findings unsafe_interrupts_allowed(const CheckFacts& facts)
+Findings iommu_unsafe_interrupts(const CheckFacts& facts)
 {
     const auto path = std::string(paths::unsafe_interrupts);
     if (!facts.unsafe_interrupts) return {}; // the module is not loaded: nobody is allowed anything
@@ -111,7 +96,7 @@ Findings command_line_harmful(const CheckFacts& facts)
         findings.push_back(
             about_host(verdict_of(remark.harm),
                        "/proc/cmdline has " + quote(remark.token) + ": it " + std::string(remark.text),
-                       {"edit " + where_the_command_line_is(facts) + ", and reboot"}));
+                       {"take it out of " + where_the_command_line_is(facts) + "; reboot"}));
     if (findings.empty())
         findings.push_back(about_host(Verdict::ok, "/proc/cmdline has nothing useless or harmful"));
     return findings;
@@ -124,10 +109,13 @@ Findings kernel_lockdown(const CheckFacts& facts)
     for (const auto& one : facts.cards)
         if (const auto* port = one.card.port ? facts.topology.find(*one.card.port) : nullptr)
             without = without || (one.passed() && !port->has_reset_subordinate);
-    const std::string state = std::string("Secure Boot is ") + (facts.host.secure_boot ? "on" : "off") +
-                              ", " + std::string(paths::kernel_lockdown) + " says " +
-                              (facts.host.lockdown ? "locked down" : "not locked down");
-    if (!facts.host.lockdown) return {about_host(Verdict::ok, state)};
+    const auto state = std::string(paths::kernel_lockdown) + " says " +
+                       (facts.host.lockdown == true ? "locked down" : "not locked down") +
+                       (facts.host.secure_boot ? ", Secure Boot is on" : "");
+    if (!facts.host.lockdown)
+        return {about_host(Verdict::unknown, std::string(paths::kernel_lockdown) + " cannot be read",
+                           {"mount -t securityfs none /sys/kernel/security; mokutil --sb-state"})};
+    if (!*facts.host.lockdown) return {about_host(Verdict::ok, state)};
     if (!without)
         return {about_host(Verdict::note,
                            state + ": modules that are not signed (vendor-reset, nvidia) do not load",
@@ -144,12 +132,12 @@ Findings kernel_stuck(const CheckFacts& facts)
     for (const auto& writer : facts.writers)
         findings.push_back(about_host(
             writer.stuck ? Verdict::error : Verdict::note,
-            quote(writer.program) + " (pid " + std::to_string(writer.pid) + ") is in " + quote(writer.where) +
-                " of the kernel's PCI code",
+            "/proc/" + std::to_string(writer.pid) + "/stack: " + quote(writer.program) + " (pid " +
+                std::to_string(writer.pid) + ") is in " + quote(writer.where) + " of the kernel's PCI code",
             {writer.stuck ? "shut down the VM that has the device; if that does not free it, reboot the host"
                           : "wait, and look again"}));
     if (findings.empty())
-        findings.push_back(about_host(Verdict::ok, "no task is inside the kernel's PCI code"));
+        findings.push_back(about_host(Verdict::ok, "/proc/*/stack: no task is inside the kernel's PCI code"));
     return findings;
 }
 

@@ -1,7 +1,8 @@
 #include "known_messages.hpp"
 
-#include "module_aliases.hpp"
 #include "text.hpp"
+
+#include <algorithm>
 
 namespace pvegpu {
 namespace {
@@ -112,15 +113,29 @@ const std::vector<KnownMessage> table{
      "Datacenter > Resource Mappings > edit the mapping and choose the device anew; see 'guest.mapping'"},
     {"log.q35", "q35 machine model is not enabled", error, certain, "'pcie=1' needs the machine type q35",
      "qm set N --machine q35"},
+    {"log.ct-device", "device /dev/* does not exist", error, certain,
+     "a container's devN line names a device that the host does not have at this moment; Proxmox looks "
+     "before any hook "
+     "can make it",
+     "'pve-gpu-install check --ct N' says why ('ct.nodes'); 'pve-gpu-hook --nodes' makes what can be made"},
     {"log.reset-method", "unsupported reset method", warning, certain,
      "the reset method is not one that this device has: for 'device_specific' the module vendor-reset is "
      "missing or does not know the card",
      "load the module that knows the card (see 'reset.module'), or take the line out of the udev rule"},
 };
 
-bool is_like(const KnownMessage& message, const std::string& lowered)
+// The pattern's parts one behind the other, wherever they stand. A log has thousands of lines.
+bool is_like(const KnownMessage& message, std::string_view lowered)
 {
-    return matches_pattern("*" + std::string(message.pattern) + "*", lowered);
+    auto pattern = message.pattern;
+    while (true) {
+        const auto part = pattern.substr(0, std::min(pattern.find('*'), pattern.size()));
+        const auto at = lowered.find(part);
+        if (at == std::string_view::npos) return false;
+        if (part.size() == pattern.size()) return true;
+        lowered.remove_prefix(at + part.size());
+        pattern.remove_prefix(part.size() + 1);
+    }
 }
 
 std::string explanation(std::string_view line, const KnownMessage& message)

@@ -47,7 +47,7 @@ std::string remedy_for(const KnownMessage& message, const std::vector<unsigned>&
     std::string text(message.remedy);
     if (address) put_in(text, "ADDRESS", to_string(*address));
     if (guests.empty()) return text;
-    for (const auto* command : {"--vm ", "qm set ", "--dry-run "})
+    for (const auto* command : {"--vm ", "--ct ", "qm set ", "--dry-run "})
         put_in(text, std::string(command) + "N", command + number_of(guests));
     return text;
 }
@@ -55,9 +55,9 @@ std::string remedy_for(const KnownMessage& message, const std::vector<unsigned>&
 Finding of_message(const CheckFacts& facts, const KnownMessage& message, const std::string& subject,
                    const Seen& seen)
 {
-    Finding finding{subject, message.verdict, shortened(seen.last), "", false, {}, {}, {}};
+    Finding finding{subject, message.verdict, "/dev/kmsg: " + shortened(seen.last), "", false, {}, {}, {}};
     if (seen.times > 1) finding.evidence += ", " + std::to_string(seen.times) + " times";
-    finding.evidence += "; " + std::string(message.cause) + " (" + to_string(message.certainty) + ")";
+    finding.evidence += " (the cause is " + to_string(message.certainty) + ")";
     const auto address = parse_pci_address(subject);
     if (const auto* card = address ? facts.card_with(*address) : nullptr) finding.guests = card->vmids;
     finding.remedy = remedy_for(message, finding.guests, address);

@@ -16,14 +16,6 @@ std::string bar_of(unsigned index)
     return "BAR " + std::to_string(index);
 }
 
-const Bar* largest_memory_bar(const Function& function)
-{
-    const Bar* largest = nullptr;
-    for (const auto& bar : function.bars)
-        if (!bar.io && bar.assigned && (largest == nullptr || bar.size > largest->size)) largest = &bar;
-    return largest;
-}
-
 // Those that the card shows in its configuration space and the kernel has found no room for.
 std::string bars_without_room(const Function& function)
 {
@@ -56,10 +48,6 @@ Finding resizable_of(const CheckFacts& facts, const CardFacts& one, unsigned ind
                       {"turn 'Above 4G Decoding' and 'Resizable BAR' on in the firmware's setup"});
 }
 
-// OVMF's window for 64-bit BARs is 32 GiB unless it may trust the guest's number of address bits, which it
-// does not at QEMU's default of 40 (edk2's PlatformInitLib; the same in qemu-server's CPUConfig.pm).
-constexpr std::uint64_t window_of_ovmf = 32ULL << 30U;
-
 bool addresses_enough(const SurveyedGuest& guest)
 {
     const auto cpu = guest.config.setting("cpu");
@@ -70,7 +58,7 @@ bool addresses_enough(const SurveyedGuest& guest)
 
 Finding large_of(const CheckFacts& facts, const CardFacts& one, std::uint64_t size)
 {
-    const auto evidence = "its largest BAR has " + bytes_in_words(size);
+    const auto evidence = file_of(one.gpu, "resource") + ": the largest BAR has " + bytes_in_words(size);
     for (const auto vmid : one.vmids) {
         const auto* guest = facts.survey.find(vmid);
         if (guest == nullptr) continue;
@@ -135,7 +123,8 @@ Findings bars_resizable(const CheckFacts& facts)
         const auto& state = facts.state(one.gpu);
         if (state.asleep)
             findings.push_back(about_card(one, Verdict::unknown,
-                                          "it sleeps, and asking for its sizes would wake it",
+                                          "it sleeps, and reading " + file_of(one.gpu, "resource*_resize") +
+                                              " would wake it",
                                           {"look while the guest runs"}));
         for (const auto& [index, largest] : state.largest_bar)
             findings.push_back(resizable_of(facts, one, index, largest));
@@ -143,7 +132,7 @@ Findings bars_resizable(const CheckFacts& facts)
     return findings;
 }
 
-Findings large_memory(const CheckFacts& facts)
+Findings bars_large_memory(const CheckFacts& facts)
 {
     Findings findings;
     for (const auto& one : facts.cards) {

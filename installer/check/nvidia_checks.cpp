@@ -23,10 +23,37 @@ std::size_t count_switches(const CheckFacts& facts)
     }));
 }
 
+bool is_large(const CheckFacts& facts, const CardFacts& one)
+{
+    const auto* bar = largest_memory_bar(facts.gpu(one));
+    return one.passed() && is_nvidia(facts, one) && bar != nullptr && bar->size >= window_of_ovmf;
+}
+
+// What is certain of every such card; what is not, NVIDIA's own lists say.
+Finding large_of(const CheckFacts& facts, const CardFacts& one, std::size_t count)
+{
+    const auto& bar = *largest_memory_bar(facts.gpu(one));
+    const auto size = bytes_in_words(bar.size);
+    const std::string nvlink =
+        count > 1 ? "; for NVLink between several pass whole groups of them: nvidia-smi topo -m in the guest "
+                    "shows what is connected"
+                  : "";
+    return about_card(one, Verdict::note,
+                      file_of(one.gpu, "resource") + ": BAR " + std::to_string(bar.index) + " has " + size +
+                          "; " + counted(count, "GPU") + " of this kind " + (count == 1 ? "is" : "are") +
+                          " passed",
+                      {"give it a window of " + size +
+                       " at least: 'Above 4G Decoding' in the firmware's setup, OVMF and 'cpu: host' for the "
+                       "guest" +
+                       nvlink +
+                       "; before you plan with vGPU or MIG, look the model up in NVIDIA's lists of GPUs that "
+                       "its vGPU software and MIG support: not every model of this size is in them"});
+}
+
 } // namespace
 
 // Proxmox compares a mapping's 'mdev' with what the device offers at that moment (Mapping/PCI.pm).
-Findings vgpu_host_driver(const CheckFacts& facts)
+Findings nvidia_vgpu_host_driver(const CheckFacts& facts)
 {
     Findings findings;
     for (const auto& one : facts.cards) {
@@ -42,20 +69,21 @@ Findings vgpu_host_driver(const CheckFacts& facts)
                 {"pve-gpu-install --vm " + vm_of(one) + ", then reboot: vfio-pci has the card first", true}));
         else
             findings.push_back(about_card(one, Verdict::ok,
-                                          std::string("NVIDIA's vGPU host driver is ") +
+                                          file_of(one.gpu, "mdev_supported_types") +
+                                              " is absent, and NVIDIA's vGPU host driver is " +
                                               (loaded ? "loaded, but has not this card" : "not loaded")));
     }
     return findings;
 }
 
-Findings mig_mode(const CheckFacts& facts)
+Findings nvidia_mig(const CheckFacts& facts)
 {
     Findings findings;
     for (const auto& one : facts.cards) {
         const auto instances = facts.mig_instances.find(one.gpu);
         if (instances == facts.mig_instances.end()) continue; // NVIDIA's driver does not have it
-        const auto evidence = "/proc/driver/nvidia/capabilities has " + std::to_string(instances->second) +
-                              " GPU instances of it";
+        const auto evidence =
+            "/proc/driver/nvidia/capabilities has " + counted(instances->second, "GPU instance") + " of it";
         if (instances->second == 0 || !one.passed())
             findings.push_back(about_card(one, Verdict::ok, evidence));
         else
@@ -67,7 +95,18 @@ Findings mig_mode(const CheckFacts& facts)
     return findings;
 }
 
-Findings nvlink_topology(const CheckFacts& facts)
+Findings nvidia_large_memory(const CheckFacts& facts)
+{
+    const auto& cards = facts.cards;
+    const auto count = static_cast<std::size_t>(
+        std::count_if(cards.begin(), cards.end(), [&](const auto& one) { return is_large(facts, one); }));
+    Findings findings;
+    for (const auto& one : cards)
+        if (is_large(facts, one)) findings.push_back(large_of(facts, one, count));
+    return findings;
+}
+
+Findings nvidia_nvlink(const CheckFacts& facts)
 {
     const auto switches = count_switches(facts);
     std::vector<unsigned> vmids;
@@ -76,7 +115,8 @@ Findings nvlink_topology(const CheckFacts& facts)
     if (switches == 0 || vmids.empty()) return {};
     return {
         about("host", vmids, Verdict::note,
-              "the host has " + std::to_string(switches) + " NVSwitches (10de, class 0x0680)",
+              "/sys/bus/pci/devices has " + std::to_string(switches) + " NVSwitch" +
+                  (switches == 1 ? "" : "es") + " (10de, class 0x0680)",
               {"pass GPUs in the partitions that NVIDIA's Fabric Manager knows (fmpm -l), with the manager "
                "running on the host or in a service VM; other sets run without NVLink"})};
 }

@@ -1,9 +1,54 @@
 #include "opinions.hpp"
 
+#include "paths.hpp"
+
 #include <algorithm>
 #include <array>
 
 namespace pvegpu {
+
+std::string name_of(const SurveyedGuest& guest)
+{
+    return (guest.container ? "CT " : "VM ") + std::to_string(guest.vmid);
+}
+
+std::string conf_of(const SurveyedGuest& guest)
+{
+    return guest.container ? paths::ct_config(guest.vmid) : paths::vm_config(guest.vmid);
+}
+
+std::string set_command(const SurveyedGuest& guest, const std::string& rest)
+{
+    return (guest.container ? "pct set " : "qm set ") + std::to_string(guest.vmid) + " " + rest;
+}
+
+std::string install_command(const SurveyedGuest& guest)
+{
+    return (guest.container ? "pve-gpu-install --ct " : "pve-gpu-install --vm ") + std::to_string(guest.vmid);
+}
+
+const Bar* largest_memory_bar(const Function& function)
+{
+    const Bar* largest = nullptr;
+    for (const auto& bar : function.bars)
+        if (!bar.io && bar.assigned && (largest == nullptr || bar.size > largest->size)) largest = &bar;
+    return largest;
+}
+
+std::string where_the_command_line_is(const CheckFacts& facts)
+{
+    switch (facts.host.loader) {
+    case BootLoader::proxmox_systemd:
+        return "/etc/kernel/cmdline, then: proxmox-boot-tool refresh";
+    case BootLoader::proxmox_grub:
+    case BootLoader::proxmox_undecided:
+    case BootLoader::grub:
+        return "/etc/default/grub, then: update-grub";
+    case BootLoader::unknown:
+        break;
+    }
+    return "the boot loader's configuration";
+}
 
 std::string bytes_in_words(std::uint64_t bytes)
 {

@@ -38,11 +38,21 @@ inline Finding about_card(const CardFacts& card, Verdict verdict, std::string ev
     return about(to_string(card.gpu), card.vmids, verdict, std::move(evidence), fix);
 }
 
-inline Finding about_guest(unsigned vmid, Verdict verdict, std::string evidence,
+// "VM 101", "CT 901"
+std::string name_of(const SurveyedGuest& guest);
+std::string conf_of(const SurveyedGuest& guest); // "/etc/pve/qemu-server/101.conf"
+
+inline Finding about_guest(const SurveyedGuest& guest, Verdict verdict, std::string evidence,
                            const Fix& fix = nothing_to_do)
 {
-    return about("VM " + std::to_string(vmid), {vmid}, verdict, std::move(evidence), fix);
+    return about(name_of(guest), {guest.vmid}, verdict, std::move(evidence), fix);
 }
+
+// "qm set 101 REST", "pct set 901 REST"
+std::string set_command(const SurveyedGuest& guest, const std::string& rest);
+
+// "pve-gpu-install --vm 101", "pve-gpu-install --ct 901"
+std::string install_command(const SurveyedGuest& guest);
 
 // "/sys/bus/pci/devices/0000:03:00.0/NAME"
 inline std::string file_of(const PciAddress& address, std::string_view attribute)
@@ -73,6 +83,21 @@ inline std::string named(const Function& function)
 {
     return quote(to_string(function.address)) + " (" + device_id(function) + ")";
 }
+
+const Bar* largest_memory_bar(const Function& function); // that has an address; nullptr if there is none
+
+// OVMF's window for 64-bit BARs is 32 GiB unless it may trust the guest's number of address bits, which it
+// does not at QEMU's default of 40 (edk2's PlatformInitLib; the same in qemu-server's CPUConfig.pm).
+inline constexpr std::uint64_t window_of_ovmf = 32ULL << 30U;
+
+// "1 function", "2 functions"
+inline std::string counted(std::size_t number, const std::string& one)
+{
+    return std::to_string(number) + " " + one + (number == 1 ? "" : "s");
+}
+
+// What an administrator edits, and what then brings it to the boot loader.
+std::string where_the_command_line_is(const CheckFacts& facts);
 
 std::string bytes_in_words(std::uint64_t bytes); // "256 MiB"
 

@@ -26,13 +26,21 @@ bool reads_the_device(std::string_view attribute)
     return by_name || (attribute.starts_with("resource") && attribute.ends_with("_resize"));
 }
 
+// What is known of that, or what `look` answers; one that throws is asked again.
+template <typename Known, typename Look>
+typename Known::mapped_type once(Known& known, const typename Known::key_type& key, Look look)
+{
+    const auto found = known.find(key);
+    return found != known.end() ? found->second : known.emplace(key, look()).first->second;
+}
+
 } // namespace
 
 // A device's own D3hot does not matter: its configuration space answers there, and nobody resumes it.
 bool QuietReader::sleeps(const PciAddress& address, bool itself) const
 {
     const auto word = [&](std::string_view file) {
-        return trim(inner_.read(paths::function(address, file)).value_or(""));
+        return trim(read(paths::function(address, file)).value_or(""));
     };
     const auto state = word("power_state");
     if (state == "D3cold") return true;
@@ -45,7 +53,7 @@ bool QuietReader::asleep(const PciAddress& address) const
 {
     if (const auto known = asleep_.find(address); known != asleep_.end()) return known->second;
     bool found = sleeps(address, true);
-    const auto way_down = inner_.read_link(paths::function(address)).value_or("");
+    const auto way_down = read_link(paths::function(address)).value_or("");
     for (const auto part : split(way_down, '/'))
         if (const auto bridge = parse_pci_address(part); bridge && *bridge != address)
             found = found || sleeps(*bridge, false);
@@ -54,38 +62,42 @@ bool QuietReader::asleep(const PciAddress& address) const
 
 bool QuietReader::would_wake(const std::string& path) const
 {
-    const auto start = std::string(paths::pci_functions) + '/';
-    if (!path.starts_with(start)) return false;
-    const auto parts = split_once(std::string_view(path).substr(start.size()), '/');
-    const auto address = parts ? parse_pci_address(parts->first) : std::nullopt;
-    return address && reads_the_device(parts->second) && asleep(*address);
+    const auto slash = path.rfind('/');
+    if (!path.starts_with(paths::sys) || slash == std::string::npos) return false;
+    const auto directory = std::string_view(path).substr(0, slash);
+    const auto address = parse_pci_address(directory.substr(directory.rfind('/') + 1));
+    return address && reads_the_device(std::string_view(path).substr(slash + 1)) && asleep(*address);
 }
 
 std::optional<std::string> QuietReader::read(const std::string& path) const
 {
-    if (would_wake(path)) return std::nullopt;
-    return inner_.read(path);
+    return once(texts_, path, [&]() -> std::optional<std::string> {
+        if (would_wake(path)) return std::nullopt;
+        return inner_.read(path);
+    });
 }
 
 Outcome QuietReader::read_within(const std::string& path, std::size_t bytes, Milliseconds timeout) const
 {
-    if (would_wake(path)) return {Outcome::Kind::refused, EHOSTDOWN, "", 0, ""};
-    return inner_.read_within(path, bytes, timeout);
+    return once(slow_, std::pair(path, bytes), [&]() -> Outcome {
+        if (would_wake(path)) return {Outcome::Kind::refused, EHOSTDOWN, "", 0, ""};
+        return inner_.read_within(path, bytes, timeout);
+    });
 }
 
 std::optional<std::string> QuietReader::read_link(const std::string& path) const
 {
-    return inner_.read_link(path);
+    return once(links_, path, [&] { return inner_.read_link(path); });
 }
 
 std::vector<std::string> QuietReader::list(const std::string& path) const
 {
-    return inner_.list(path);
+    return once(lists_, path, [&] { return inner_.list(path); });
 }
 
 std::vector<std::string> QuietReader::list_directories(const std::string& path) const
 {
-    return inner_.list_directories(path);
+    return once(directories_, path, [&] { return inner_.list_directories(path); });
 }
 
 bool QuietReader::exists(const std::string& path) const

@@ -3,12 +3,16 @@
 // (pci_config_pm_runtime_get in drivers/pci/pci.c; from Linux 6.18 on for the link's files and a bridge's bus
 // numbers too). Such a file is absent here while the device is in D3cold or a bridge above it sleeps. What
 // falls asleep between the look and the read is woken: sysfs offers no way to do both at once.
+//
+// What was read once is remembered: several parts of a check ask for the same files, and all of them shall
+// see one state of the host. So it serves one look and not for waiting.
 #pragma once
 
 #include "pci_address.hpp"
 #include "system.hpp"
 
 #include <map>
+#include <utility>
 
 namespace pvegpu {
 
@@ -35,11 +39,14 @@ public:
     Outcome try_claim_within(const std::string& path, Milliseconds timeout) const override;
 
 private:
-    bool would_wake(const std::string& path) const;
+    bool would_wake(const std::string& path) const; // whichever way it leads to the function's directory
     bool sleeps(const PciAddress& address, bool itself) const;
 
     const SysReader& inner_;
-    mutable std::map<PciAddress, bool> asleep_; // asked once for each, so that a run sees one state
+    mutable std::map<PciAddress, bool> asleep_;
+    mutable std::map<std::string, std::optional<std::string>> texts_, links_;
+    mutable std::map<std::string, std::vector<std::string>> lists_, directories_;
+    mutable std::map<std::pair<std::string, std::size_t>, Outcome> slow_; // by path and most bytes
 };
 
 } // namespace pvegpu

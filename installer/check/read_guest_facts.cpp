@@ -53,8 +53,7 @@ void read_guest_facts(const SysReader& reader, CheckFacts& facts)
     facts.survey = survey_host(reader, every_vm(reader, facts.host.cluster.node));
     facts.mappings = parse_pci_mappings(read_pve_file(reader, paths::pve_pci_mappings).value_or(""));
     for (const auto& guest : facts.survey.guests) {
-        if (guest.container) continue;
-        if (is_running(reader, guest.vmid)) facts.running_vms.insert(guest.vmid);
+        if (!guest.container && is_running(reader, guest.vmid)) facts.running_vms.insert(guest.vmid);
         read_hookscript(reader, guest, facts);
         read_last_run(reader, guest.vmid, facts);
     }

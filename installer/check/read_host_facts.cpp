@@ -16,17 +16,6 @@ constexpr Milliseconds log_within{500};
 constexpr Milliseconds driver_answers_within{1'000};
 constexpr std::size_t bytes_of_information = 4096;
 
-// The chips of remapped interrupts are named "IR-PCI-MSI", "IR-IO-APIC" by both IOMMU drivers
-// (drivers/iommu/intel/irq_remapping.c, drivers/iommu/amd/iommu.c, arch/x86/kernel/apic).
-std::optional<bool> interrupts_remapped(const SysReader& reader)
-{
-    const auto text = reader.read(std::string(paths::interrupt_counts)).value_or("");
-    if (text.find("IR-PCI-MSI") != std::string::npos || text.find("IR-IO-APIC") != std::string::npos)
-        return true;
-    if (text.find("PCI-MSI") != std::string::npos || text.find("IO-APIC") != std::string::npos) return false;
-    return std::nullopt;
-}
-
 std::optional<bool> unsafe_interrupts(const SysReader& reader)
 {
     const auto text = reader.read(std::string(paths::unsafe_interrupts));
@@ -141,7 +130,6 @@ std::set<unsigned> parse_cpu_list(std::string_view text)
 
 void read_host_facts(const SysReader& reader, CheckFacts& facts)
 {
-    facts.interrupts_remapped = interrupts_remapped(reader);
     facts.unsafe_interrupts = unsafe_interrupts(reader);
     facts.modprobe = read_modprobe(reader);
     read_module_lists(reader, facts);

@@ -1,10 +1,12 @@
 #include "report_html.hpp"
 
+#include "opinions.hpp"
 #include "report_style.hpp"
 #include "show_checks.hpp"
 #include "text.hpp"
 #include "version.hpp"
 
+#include <algorithm>
 #include <array>
 
 namespace pvegpu {
@@ -78,9 +80,13 @@ std::string guests_of(const CheckFacts& facts, bool full)
 {
     std::string text;
     for (const auto& guest : facts.survey.guests) {
-        if (guest.passed.empty()) continue;
-        text += (text.empty() ? "" : ", ") + std::string("VM ") + std::to_string(guest.vmid);
-        if (const auto name = guest.config.setting("name"); full && !name.empty()) text += " " + name;
+        const bool has_nodes = std::any_of(facts.containers.begin(), facts.containers.end(),
+                                           [&](const auto& one) { return one.vmid == guest.vmid; });
+        if (guest.passed.empty() && !has_nodes) continue;
+        text += (text.empty() ? "" : ", ") + name_of(guest);
+        if (const auto name = guest.config.setting(guest.container ? "hostname" : "name");
+            full && !name.empty())
+            text += " " + name;
     }
     return text.empty() ? "none has a device" : text;
 }
