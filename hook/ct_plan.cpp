@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <set>
+#include <sys/stat.h>
 
 namespace pvegpu {
 namespace {
@@ -269,6 +270,26 @@ std::vector<std::string> stale_number_warnings(const LxcConfig& config, const st
     return warnings;
 }
 
+std::vector<std::string> foreign_node_warnings(const LxcConfig& config, const std::vector<NodeFacts>& nodes)
+{
+    std::vector<std::string> warnings;
+    for (const auto& facts : nodes) {
+        if (facts.wanted.by_proxmox || !facts.present || !facts.rights) continue;
+        const auto& [wanted, number, present, rights] = facts;
+        const auto may = [&](mode_t bits) { return (rights->mode & bits) == bits; };
+        if (may(S_IROTH | S_IWOTH) || (may(S_IRUSR | S_IWUSR) && config.has_user(rights->owner)) ||
+            (may(S_IRGRP | S_IWGRP) && config.has_group(rights->group)))
+            continue;
+        warnings.push_back(
+            named(wanted) +
+            " belongs to nobody in the unprivileged container, and the host lets only its "
+            "owner and group open it: nothing in the container can; write 'devN: " +
+            (wanted.node.is_directory() ? wanted.node.path + "/...' for each node" : wanted.node.path + "'") +
+            " instead, which belongs to the container's root");
+    }
+    return warnings;
+}
+
 Plan make_container_plan(const Request& request, const LxcConfig& config, const NodeSituation& situation,
                          const Settings& settings)
 {
@@ -281,6 +302,8 @@ Plan make_container_plan(const Request& request, const LxcConfig& config, const 
     warn_of_wrong_lines(config, plan);
     ContainerPlanner(plan, situation).plan_nodes();
     for (auto& warning : stale_number_warnings(config, situation.nodes, situation.majors))
+        plan.warnings.push_back(std::move(warning));
+    for (auto& warning : foreign_node_warnings(config, situation.nodes))
         plan.warnings.push_back(std::move(warning));
     return plan;
 }
