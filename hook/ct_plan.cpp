@@ -244,6 +244,13 @@ std::string orphans(const LxcConfig& config, const KernelDevices& majors)
     return text;
 }
 
+bool may_open(const LxcConfig& config, const FileFacts& rights)
+{
+    const auto may = [&](mode_t bits) { return (rights.mode & bits) == bits; };
+    return may(S_IROTH | S_IWOTH) || (may(S_IRUSR | S_IWUSR) && config.has_user(rights.owner)) ||
+           (may(S_IRGRP | S_IWGRP) && config.has_group(rights.group));
+}
+
 } // namespace
 
 std::vector<std::string> stale_number_warnings(const LxcConfig& config, const std::vector<NodeFacts>& nodes,
@@ -274,18 +281,14 @@ std::vector<std::string> foreign_node_warnings(const LxcConfig& config, const st
 {
     std::vector<std::string> warnings;
     for (const auto& facts : nodes) {
-        if (facts.wanted.by_proxmox || !facts.present || !facts.rights) continue;
-        const auto& [wanted, number, present, rights] = facts;
-        const auto may = [&](mode_t bits) { return (rights->mode & bits) == bits; };
-        if (may(S_IROTH | S_IWOTH) || (may(S_IRUSR | S_IWUSR) && config.has_user(rights->owner)) ||
-            (may(S_IRGRP | S_IWGRP) && config.has_group(rights->group)))
+        const auto& node = facts.wanted.node;
+        if (facts.wanted.by_proxmox || !facts.present || !facts.rights || may_open(config, *facts.rights))
             continue;
-        warnings.push_back(
-            named(wanted) +
-            " belongs to nobody in the unprivileged container, and the host lets only its "
-            "owner and group open it: nothing in the container can; write 'devN: " +
-            (wanted.node.is_directory() ? wanted.node.path + "/...' for each node" : wanted.node.path + "'") +
-            " instead, which belongs to the container's root");
+        warnings.push_back(named(facts.wanted) +
+                           " belongs to nobody in the unprivileged container, and the host lets only its "
+                           "owner and group open it: nothing in the container can; write 'devN: " +
+                           node.path + (node.is_directory() ? "/...' for each node" : "'") +
+                           " instead, which belongs to the container's root");
     }
     return warnings;
 }
