@@ -19,8 +19,8 @@ public:
     LinuxSystem(std::string program, const std::string& root);
     ~LinuxSystem() override;
 
-    // From here on messages go to syslog too, and name this guest there.
-    void log_for_guest(unsigned vmid) { guest_ = "VM " + std::to_string(vmid) + ": "; }
+    // From here on messages go to syslog too, and name this guest there: "VM 101", "CT 901".
+    void log_for_guest(const std::string& name) { guest_ = name + ": "; }
 
     // Throws Error for a file of our own in a directory that others than root can write to, as replace_file
     // and lock do.

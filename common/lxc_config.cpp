@@ -127,6 +127,13 @@ bool is_true(std::string_view value)
     return parse_boolean(value).value_or(value != "0");
 }
 
+// Of a container that is unprivileged and says no more (parse_id_maps in LXC.pm).
+std::vector<LxcIdMap> default_id_maps()
+{
+    constexpr unsigned first = 100'000, count = 65'536;
+    return {{false, 0, first, count}, {true, 0, first, count}};
+}
+
 class LxcConfigParser {
 public:
     LxcConfig parse(std::string_view text)
@@ -142,6 +149,7 @@ public:
             std::stable_sort(list->begin(), list->end(), [](const LxcDevice& one, const LxcDevice& other) {
                 return number_of(one) < number_of(other);
             });
+        if (unprivileged_ && config_.id_maps.empty()) config_.id_maps = default_id_maps();
         return std::move(config_);
     }
 
@@ -182,6 +190,7 @@ private:
     {
         if (is_device_key(setting.key)) return read_device(setting);
         if (section_ != Section::live) return;
+        if (setting.key == "unprivileged") unprivileged_ = is_true(setting.value);
         if (setting.key == "template") config_.is_template = is_true(setting.value);
         if (setting.key == "hookscript") config_.hookscript = setting.value;
     }
@@ -201,6 +210,7 @@ private:
         if (section_ != Section::live) return;
         if (line.key == "lxc.mount.entry") return read_mount(line.value);
         if (line.key == "lxc.cgroup2.devices.allow") return read_allow(line.value);
+        if (line.key == "lxc.idmap") return read_id_map(line.value);
         if (line.key == "lxc.cgroup.devices.allow")
             warn("'lxc.cgroup.devices.allow' allows nothing on a host with cgroup2; write "
                  "'lxc.cgroup2.devices.allow', or 'devN' instead");
@@ -214,6 +224,16 @@ private:
         target.remove_prefix(count_front(target, [](char c) { return c == '/'; }));
         config_.mounts.push_back({std::string(words[0]), std::string(target),
                                   words.size() > 3 && has_option(words[3], "optional"), number_});
+    }
+
+    // "u 0 100000 65536"
+    void read_id_map(std::string_view value)
+    {
+        const auto words = words_of(value);
+        if (words.size() != 4 || (words[0] != "u" && words[0] != "g")) return;
+        const auto inside = parse_decimal(words[1]), host = parse_decimal(words[2]),
+                   count = parse_decimal(words[3]);
+        if (inside && host && count) config_.id_maps.push_back({words[0] == "g", *inside, *host, *count});
     }
 
     void read_allow(std::string_view value)
@@ -237,6 +257,7 @@ private:
     void warn(std::string text) { config_.warnings.push_back({number_, std::move(text)}); }
 
     LxcConfig config_;
+    bool unprivileged_ = false;
     Section section_ = Section::live;
     unsigned number_ = 0;
 };
@@ -248,6 +269,13 @@ bool LxcAllow::covers_character(unsigned wanted_major, unsigned wanted_minor) co
     if (everything) return true;
     return !block && major.value_or(wanted_major) == wanted_major &&
            minor.value_or(wanted_minor) == wanted_minor;
+}
+
+bool LxcConfig::has_id(bool group, unsigned host_id) const
+{
+    return id_maps.empty() || std::any_of(id_maps.begin(), id_maps.end(), [&](const LxcIdMap& map) {
+               return map.groups == group && host_id >= map.host && host_id - map.host < map.count;
+           });
 }
 
 std::vector<LxcDevice> LxcConfig::devices_at_next_start() const

@@ -41,18 +41,32 @@ struct LxcAllow {
     bool covers_character(unsigned wanted_major, unsigned wanted_minor) const;
 };
 
+// An lxc.idmap: `count` ids from `inside` on are those from `host` on.
+struct LxcIdMap {
+    bool groups = false; // of users otherwise
+    unsigned inside = 0, host = 0, count = 0;
+};
+
 struct LxcConfig {
     std::vector<LxcDevice> devices; // each key once, in the order of N
     std::vector<LxcMount> mounts;
     std::vector<LxcAllow> allowed;
     std::vector<LxcDevice> pending;   // devN that become valid at the next start
     std::vector<std::string> deleted; // keys that go away at the next start
+    std::vector<LxcIdMap> id_maps;    // empty: the container's ids are the host's
     bool is_template = false;
     std::string hookscript; // the volume id as written; empty if there is none
     std::vector<ConfigWarning> warnings;
 
     // Proxmox applies what is pending before it looks at any device (vm_start in LXC.pm).
     std::vector<LxcDevice> devices_at_next_start() const;
+
+    // Whether somebody in the container has that id of the host.
+    bool has_user(unsigned host_id) const { return has_id(false, host_id); }
+    bool has_group(unsigned host_id) const { return has_id(true, host_id); }
+
+private:
+    bool has_id(bool group, unsigned host_id) const;
 };
 
 // The live section and what is pending; snapshots are left out. Never fails.

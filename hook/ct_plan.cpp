@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <set>
+#include <sys/stat.h>
 
 namespace pvegpu {
 namespace {
@@ -243,6 +244,13 @@ std::string orphans(const LxcConfig& config, const KernelDevices& majors)
     return text;
 }
 
+bool may_open(const LxcConfig& config, const FileFacts& rights)
+{
+    const auto may = [&](mode_t bits) { return (rights.mode & bits) == bits; };
+    return may(S_IROTH | S_IWOTH) || (may(S_IRUSR | S_IWUSR) && config.has_user(rights.owner)) ||
+           (may(S_IRGRP | S_IWGRP) && config.has_group(rights.group));
+}
+
 } // namespace
 
 std::vector<StaleNumber> stale_numbers(const LxcConfig& config, const std::vector<NodeFacts>& nodes,
@@ -279,6 +287,22 @@ std::vector<std::string> stale_number_warnings(const LxcConfig& config, const st
     return warnings;
 }
 
+std::vector<std::string> foreign_node_warnings(const LxcConfig& config, const std::vector<NodeFacts>& nodes)
+{
+    std::vector<std::string> warnings;
+    for (const auto& facts : nodes) {
+        const auto& node = facts.wanted.node;
+        if (facts.wanted.by_proxmox || !facts.present || !facts.rights || may_open(config, *facts.rights))
+            continue;
+        warnings.push_back(named(facts.wanted) +
+                           " belongs to nobody in the unprivileged container, and the host lets only its "
+                           "owner and group open it: nothing in the container can; write 'devN: " +
+                           node.path + (node.is_directory() ? "/...' for each node" : "'") +
+                           " instead, which belongs to the container's root");
+    }
+    return warnings;
+}
+
 Plan make_container_plan(const Request& request, const LxcConfig& config, const NodeSituation& situation,
                          const Settings& settings)
 {
@@ -291,6 +315,8 @@ Plan make_container_plan(const Request& request, const LxcConfig& config, const 
     warn_of_wrong_lines(config, plan);
     ContainerPlanner(plan, situation).plan_nodes();
     for (auto& warning : stale_number_warnings(config, situation.nodes, situation.majors))
+        plan.warnings.push_back(std::move(warning));
+    for (auto& warning : foreign_node_warnings(config, situation.nodes))
         plan.warnings.push_back(std::move(warning));
     return plan;
 }

@@ -26,4 +26,9 @@ std::vector<StaleNumber> stale_numbers(const LxcConfig& config, const std::vecto
 std::vector<std::string> stale_number_warnings(const LxcConfig& config, const std::vector<NodeFacts>& nodes,
                                                const KernelDevices& majors);
 
+// Nodes that are mounted into an unprivileged container and that nobody in it may open: their owner and group
+// on the host are nobody there. A devN is given to the container's own users (create_passthrough_device_node
+// in pve-container's LXC.pm).
+std::vector<std::string> foreign_node_warnings(const LxcConfig& config, const std::vector<NodeFacts>& nodes);
+
 } // namespace pvegpu

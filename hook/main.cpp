@@ -7,6 +7,7 @@
 #include "parse_options.hpp"
 #include "phases.hpp"
 #include "recover_gpu.hpp"
+#include "situation.hpp"
 #include "text.hpp"
 #include "version.hpp"
 
@@ -158,7 +159,7 @@ int recover(LinuxSystem& system, const Command& command)
 int act(const Command& command)
 {
     LinuxSystem system("pve-gpu-hook", command.root);
-    if (!command.dry_run) system.log_for_guest(command.request.vmid);
+    if (!command.dry_run) system.log_for_guest(name_for_log(system, command.request));
     try {
         return command.dry_run ? dry_run(system, command) : recover(system, command);
     } catch (const std::exception& error) {

@@ -65,6 +65,15 @@ bool gpu_is_behind(const GpuNode& node, const std::vector<HostGpu>& gpus)
                                  [&](const HostGpu& gpu) { return gpu.nvidia == node.number; });
 }
 
+std::optional<FileFacts> rights_of(const SysReader& reader, const GpuNode& node)
+{
+    if (!node.is_directory()) return reader.file_facts(node.path);
+    for (const auto& name : reader.list(node.path))
+        if (const auto path = paths::join(node.path, name); parse_gpu_node(path))
+            return reader.file_facts(path);
+    return std::nullopt;
+}
+
 bool is_loaded(const SysReader& reader, const std::string& module)
 {
     return reader.exists(paths::join(paths::modules, module));
@@ -100,7 +109,8 @@ std::vector<NodeFacts> read_nodes(const SysReader& reader, const std::vector<Wan
     nodes.reserve(wanted.size());
     for (const auto& one : wanted)
         nodes.push_back({one, reader.device_number(one.node.path),
-                         node_is_there(reader, one.node) && gpu_is_behind(one.node, gpus)});
+                         node_is_there(reader, one.node) && gpu_is_behind(one.node, gpus),
+                         rights_of(reader, one.node)});
     return nodes;
 }
 

@@ -17,6 +17,7 @@ struct NodeFacts {
     WantedNode wanted;
     std::optional<DeviceNumber> number; // that the path has now
     bool present = false;               // and a driver stands behind it
+    std::optional<FileFacts> rights;    // whose it is on the host; of a directory those of its first GPU node
 };
 
 struct HostGpu {

@@ -25,12 +25,22 @@ void check_node_name(const std::string& node)
         throw Error(Reason::invalid_config, "PVE_MIGRATED_FROM is not the name of a node: " + quote(node));
 }
 
+struct GuestFiles {
+    std::string vm, ct;
+};
+
+GuestFiles files_of(const Request& request)
+{
+    const auto& [vmid, phase, node] = request;
+    if (node.empty()) return {paths::vm_config(vmid), paths::ct_config(vmid)};
+    check_node_name(node);
+    return {paths::vm_config_on(node, vmid), paths::ct_config_on(node, vmid)};
+}
+
 std::string read_guest(const SysReader& reader, Situation& situation)
 {
-    const auto& [vmid, phase, node] = situation.request;
-    if (!node.empty()) check_node_name(node);
-    const auto vm = node.empty() ? paths::vm_config(vmid) : paths::vm_config_on(node, vmid);
-    const auto ct = node.empty() ? paths::ct_config(vmid) : paths::ct_config_on(node, vmid);
+    const auto vmid = situation.request.vmid;
+    const auto [vm, ct] = files_of(situation.request);
     if (auto text = read_pve_file(reader, vm)) return std::move(*text);
     situation.guest = GuestKind::container;
     if (auto text = read_pve_file(reader, ct)) return std::move(*text);
@@ -273,6 +283,21 @@ Situation read_situation_of(const SysReader& reader, const Request& request,
     read_surroundings(reader, situation, nobody, wall_clock);
     situation.writers = find_pci_writers(reader);
     return situation;
+}
+
+std::string name_for_log(const SysReader& reader, const Request& request)
+{
+    // A word in the journal is worth no more; the run itself waits longer, and says what is wrong.
+    constexpr Milliseconds answers_within{2'000};
+    const auto number = std::to_string(request.vmid);
+    try {
+        const auto [vm, ct] = files_of(request);
+        const auto outcome = reader.read_within(vm, 1, answers_within);
+        if (outcome.done()) return "VM " + number;
+        if (outcome.refused() && reader.read_within(ct, 1, answers_within).done()) return "CT " + number;
+    } catch (const Error&) { // the run itself says so
+    }
+    return "guest " + number;
 }
 
 } // namespace pvegpu

@@ -53,4 +53,8 @@ bool may_have_a_gpu(const SysReader& reader, Situation& situation);
 Situation read_situation_of(const SysReader& reader, const Request& request,
                             const std::vector<PciAddress>& functions, std::int64_t wall_clock);
 
+// What its lines in the journal begin with: "VM 101", "CT 901"; "guest 901" of one that is not here, or while
+// Proxmox's files do not answer.
+std::string name_for_log(const SysReader& reader, const Request& request);
+
 } // namespace pvegpu

@@ -70,7 +70,7 @@ private:
     {
         switch (change.kind) {
         case Change::Kind::file:
-            check_unchanged(change, system_.read(change.path));
+            check_unchanged(change, text_of(change));
             return put_file(change, change.after);
         case Change::Kind::link:
             check_unchanged(change, system_.read_link(change.path));
@@ -79,6 +79,11 @@ private:
             run(change.argv, change.hint);
             return check_hookscript(change);
         }
+    }
+
+    std::optional<std::string> text_of(const Change& change) const
+    {
+        return change.of_a_guest ? read_pve_file(system_, change.path) : system_.read(change.path);
     }
 
     std::string hookscript_of(const HookscriptChange& guest) const

@@ -12,11 +12,14 @@
 namespace pvegpu {
 namespace {
 
-void need(const Survey& survey, std::string_view program)
+const Storage& storage_for_hooks(const Survey& survey)
 {
-    if (!survey.programs.contains(std::string(program)))
-        throw Error(Reason::not_found, "is not there, and it is needed; install its package",
-                    std::string(program));
+    const auto* found = choose_storage(survey.storages, survey.host.cluster.node);
+    if (found == nullptr)
+        throw Error(Reason::failed,
+                    "no storage of this node has a directory for snippets; add one of the type "
+                    "'dir' below Datacenter, Storage");
+    return *found;
 }
 
 void link_snippet(const Survey& survey, const std::string& path, InstallPlan& plan)
@@ -34,48 +37,65 @@ void link_snippet(const Survey& survey, const std::string& path, InstallPlan& pl
                                            "a hookscript has to be a snippet of a storage"));
 }
 
-void remember_old_hook(const Survey& survey, unsigned vmid, const std::string& volume, InstallPlan& plan)
+std::string chained_text(const std::string& volume, const std::string& path)
 {
+    return nlohmann::ordered_json{{"volume", volume}, {"path", path}}.dump() + "\n";
+}
+
+void remember_old_hook(const Survey& survey, const SurveyedGuest& guest, InstallPlan& plan)
+{
+    const auto& volume = guest.config.hookscript;
     const auto path = snippet_path(survey.storages, volume);
     if (!path)
-        throw Error(Reason::failed, "container " + std::to_string(vmid) + " has the hookscript " +
-                                        quote(volume) +
-                                        ", whose file cannot be found; remove it with 'pct set " +
-                                        std::to_string(vmid) + " --delete hookscript' first");
-    const auto file = paths::chained_hook(vmid);
-    const auto text = nlohmann::ordered_json{{"volume", volume}, {"path", *path}}.dump() + "\n";
-    auto change = file_change(file, survey.file(file), text,
+        throw Error(Reason::failed, name_of(guest) + " has the hookscript " + quote(volume) +
+                                        ", whose file cannot be found; remove it with '" +
+                                        (guest.container ? "pct" : "qm") + " set " +
+                                        std::to_string(guest.vmid) + " --delete hookscript' first");
+    const auto file = paths::chained_hook(guest.vmid);
+    auto change = file_change(file, survey.file(file), chained_text(volume, *path),
                               "a guest has one hookscript only: ours runs " + quote(volume) + " too");
     change.for_root_only = true;
     plan.changes.push_back(std::move(change));
 }
 
+// A guest whose hookscript is gone cannot start.
+void mend_snippet(const Survey& survey, const SurveyedGuest& guest, InstallPlan& plan)
+{
+    const auto path = snippet_path(survey.storages, guest.config.hookscript);
+    if (path && path->ends_with('/' + std::string(paths::hook_snippet)) && !guest.snippet_unseen)
+        link_snippet(survey, *path, plan);
+}
+
 } // namespace
 
-void attach_container(const Survey& survey, const SurveyedGuest& guest, InstallPlan& plan)
+void link_hook(const Survey& survey, InstallPlan& plan)
 {
-    need(survey, programs::pct);
-    if (guest.attached) return;
-    need(survey, paths::hook_program);
-    const auto* place = choose_storage(survey.storages, survey.host.cluster.node);
-    if (place == nullptr)
-        throw Error(Reason::failed, "no storage of this node has a directory for snippets; add one of the "
-                                    "type 'dir' below Datacenter, Storage");
-    link_snippet(survey, paths::join(place->snippets, paths::hook_snippet), plan);
-    const auto& old = guest.lxc.hookscript;
-    if (!old.empty()) remember_old_hook(survey, guest.vmid, old, plan);
-    const auto volume = place->id + ":snippets/" + std::string(paths::hook_snippet);
-    const std::string pct(programs::pct);
-    const auto vmid = std::to_string(guest.vmid);
-    Change change;
-    change.kind = Change::Kind::program;
-    change.argv = {pct, "set", vmid, "--hookscript", volume};
-    change.undo = old.empty() ? std::vector<std::string>{pct, "set", vmid, "--delete", "hookscript"}
-                              : std::vector<std::string>{pct, "set", vmid, "--hookscript", old};
-    change.reason = "Proxmox runs the hook before container " + vmid + " starts";
-    change.hint = "see 'systemctl status pve-cluster' and whether the container is locked";
-    plan.changes.push_back(std::move(change));
+    link_snippet(survey, paths::join(storage_for_hooks(survey).snippets, paths::hook_snippet), plan);
+}
+
+void attach_guest(const Survey& survey, const SurveyedGuest& guest, InstallPlan& plan)
+{
+    if (guest.attached) return mend_snippet(survey, guest, plan);
+    link_hook(survey, plan);
+    const auto& old = guest.config.hookscript;
+    if (!old.empty()) remember_old_hook(survey, guest, plan);
+    const auto volume = storage_for_hooks(survey).id + ":snippets/" + std::string(paths::hook_snippet);
+    plan.changes.push_back(hookscript_change({guest.vmid, guest.container, old, volume},
+                                             "Proxmox runs the hook before " + name_of(guest) + " starts"));
     plan.attachments.push_back({guest.vmid, volume, old});
+}
+
+void check_programs(const Survey& survey, const InstallPlan& plan)
+{
+    const auto need = [&](const std::string& program) {
+        if (!survey.programs.contains(program))
+            throw Error(Reason::not_found, "is not there, and it is needed; install its package", program);
+    };
+    if (!plan.attachments.empty()) need(std::string(paths::hook_program));
+    for (const auto& change : plan.changes) {
+        if (change.kind == Change::Kind::program) need(change.argv.front());
+        if (change.kind == Change::Kind::link && change.after) need(*change.after);
+    }
 }
 
 } // namespace pvegpu

@@ -2,6 +2,7 @@
 #include "command_install_ct.hpp"
 
 #include "ct_conflicts.hpp"
+#include "ct_hard_coded.hpp"
 #include "ct_install_plan.hpp"
 #include "error.hpp"
 #include "paths.hpp"
@@ -68,9 +69,27 @@ void enable_boot_unit(const SysReader& reader, InstallPlan& plan)
                              "Proxmox looks at a container's 'devN'; install the package");
 }
 
+bool may_replace(Session& session, const ContainerSurvey& container)
+{
+    const auto& options = session.options;
+    if (options.replace_hard_coded) return true;
+    if (options.yes || options.json || options.dry_run || !session.console.can_ask()) return false;
+    const auto lines = hard_coded_lines(container).lines;
+    return !lines.empty() && session.console.ask("Replace " + describe(lines) + " of container " +
+                                                 std::to_string(container.vmid) + " by devN entries?");
+}
+
+void plan_container_of(Session& session, const Survey& survey, unsigned vmid, const Manifest& manifest,
+                       InstallPlan& plan)
+{
+    const auto container = survey_container(session.system, vmid, session.system.wall_clock());
+    const ContainerWishes wishes{session.options.gpus, may_replace(session, container)};
+    add_container_changes(survey, container, wishes, manifest, plan);
+}
+
 } // namespace
 
-void plan_containers(const Session& session, const Manifest& manifest, InstallPlan& plan)
+void plan_containers(Session& session, const Manifest& manifest, InstallPlan& plan)
 {
     const auto survey = survey_host(session.system, session.options.vms);
     std::vector<CardNodes> cards;
@@ -83,8 +102,7 @@ void plan_containers(const Session& session, const Manifest& manifest, InstallPl
         throw Error(Reason::failed,
                     "the cluster has no quorum, so Proxmox can change no guest; see 'pvecm status'");
     for (const auto vmid : session.options.containers)
-        add_container_changes(survey, survey_container(session.system, vmid, session.system.wall_clock()),
-                              session.options.gpus, manifest, plan);
+        plan_container_of(session, survey, vmid, manifest, plan);
     if (!session.options.containers.empty()) enable_boot_unit(session.system, plan);
 }
 

@@ -34,6 +34,7 @@ struct Options {
     bool full = false;
     bool list = false;
     std::vector<std::string> gpus = {}; // of the containers: "0,1", "0000:01:00.0"
+    bool replace_hard_coded = false;    // the containers' lines with device numbers, by devN
 };
 
 struct Session {

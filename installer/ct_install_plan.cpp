@@ -1,7 +1,9 @@
 #include "ct_install_plan.hpp"
 
 #include "attach.hpp"
+#include "ct_hard_coded.hpp"
 #include "error.hpp"
+#include "install_remarks.hpp"
 #include "paths.hpp"
 #include "programs.hpp"
 #include "text.hpp"
@@ -73,49 +75,71 @@ struct NewDevice {
     std::string path, value;
 };
 
-// Who may use a node in the container. NVIDIA's own nodes are everybody's on the host too
-// (NV_DEVICE_FILE_MODE of nvidia-modprobe), and render nodes are by default (systemd's
-// 50-udev-default.rules); the group that a distribution gives them has another number in every container.
-// Cards are for the group video, which is 44 wherever base-passwd makes it.
-std::vector<NewDevice> devices_of(const HostGpu& gpu, const std::set<std::string>& host_nodes)
+// Who may use a node in the container. Without a word Proxmox makes it 0660 and root's
+// (create_passthrough_device_node in pve-container's LXC.pm), so a service with a user of its own could not
+// open it. NVIDIA's own nodes are everybody's on the host too (NV_DEVICE_FILE_MODE of nvidia-modprobe), and
+// render nodes and kfd are by default (systemd's 50-udev-default.rules); the group that a distribution gives
+// them has another number in every container. Cards are for the group video, which is 44 wherever
+// base-passwd makes it.
+NewDevice device_for(const std::string& path)
 {
-    std::vector<NewDevice> devices;
-    const auto everybody = [&](const std::string& path) { devices.push_back({path, path + ",mode=0666"}); };
-    if (gpu.nvidia) {
-        for (const auto& path : {"/dev/nvidia" + std::to_string(*gpu.nvidia), std::string("/dev/nvidiactl"),
-                                 std::string("/dev/nvidia-uvm"), std::string("/dev/nvidia-uvm-tools")})
-            everybody(path);
-        if (host_nodes.contains("/dev/nvidia-modeset")) everybody("/dev/nvidia-modeset");
-        return devices;
-    }
-    for (const auto number : gpu.renders) everybody("/dev/dri/renderD" + std::to_string(number));
-    for (const auto number : gpu.cards) {
-        const auto path = "/dev/dri/card" + std::to_string(number);
-        devices.push_back({path, path + ",gid=44"});
-    }
-    if (gpu.is_amd() && host_nodes.contains("/dev/kfd")) everybody("/dev/kfd");
-    return devices;
+    const auto node = parse_gpu_node(path);
+    const bool card = node && (node->kind == NodeKind::dri_card || path.ends_with("-card"));
+    return {path, path + (card ? ",gid=44" : ",mode=0666")};
+}
+
+std::vector<std::string> dri_paths_of(const HostGpu& gpu)
+{
+    std::vector<std::string> paths;
+    for (const auto number : gpu.renders) paths.push_back("/dev/dri/renderD" + std::to_string(number));
+    for (const auto number : gpu.cards) paths.push_back("/dev/dri/card" + std::to_string(number));
+    return paths;
+}
+
+std::vector<std::string> nvidia_paths_of(const HostGpu& gpu, const ContainerSurvey& host)
+{
+    std::vector<std::string> paths{"/dev/nvidia" + std::to_string(*gpu.nvidia), "/dev/nvidiactl",
+                                   "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools"};
+    if (host.host_nodes.contains("/dev/nvidia-modeset")) paths.emplace_back("/dev/nvidia-modeset");
+    if (const auto mig = host.mig.find(gpu.address); mig != host.mig.end())
+        for (const auto& instance : mig->second)
+            paths.push_back("/dev/nvidia-caps/nvidia-cap" + std::to_string(instance.number));
+    return paths;
+}
+
+std::vector<std::string> paths_of(const HostGpu& gpu, const ContainerSurvey& host)
+{
+    if (gpu.nvidia) return nvidia_paths_of(gpu, host);
+    auto paths = dri_paths_of(gpu);
+    if (gpu.is_amd() && host.host_nodes.contains("/dev/kfd")) paths.emplace_back("/dev/kfd");
+    return paths;
 }
 
 class ContainerPlanner {
 public:
     ContainerPlanner(const Survey& survey, const ContainerSurvey& container, const Manifest& manifest,
                      InstallPlan& plan)
-        : survey_(survey), container_(container), manifest_(manifest), plan_(plan), guest_(guest())
+        : survey_(survey), container_(container), manifest_(manifest), plan_(plan), guest_(guest()),
+          wanted_(container.wanted), hard_coded_(hard_coded_lines(container))
     {
     }
 
-    void add(const std::vector<std::string>& words)
+    void add(const ContainerWishes& wishes)
     {
-        if (!words.empty() || container_.wanted.empty())
-            for (const auto* gpu : choose_gpus(container_.gpus, words)) add_gpu(*gpu);
+        const bool replaces = wishes.replace_hard_coded && !hard_coded_.lines.empty();
+        if (replaces) cut_hard_coded_lines();
+        if (!wishes.gpus.empty() || container_.wanted.empty())
+            for (const auto* gpu : choose_gpus(container_.gpus, wishes.gpus)) add_gpu(*gpu);
+        if (replaces) name_what_was_mounted(wishes.gpus.empty());
         make_missing_nodes();
         set_devices();
         const auto before = plan_.attachments.size();
-        attach_container(survey_, guest_, plan_);
+        attach_guest(survey_, guest_, plan_);
+        if (plan_.attachments.size() > before) warn_of_cluster();
         remember_devices(plan_.attachments.size() > before);
-        note_hard_coded_lines();
+        note_hard_coded_lines(replaces);
         warn_of_restart();
+        check_programs(survey_, plan_);
     }
 
 private:
@@ -133,13 +157,38 @@ private:
 
     void add_gpu(const HostGpu& gpu)
     {
-        for (auto& device : devices_of(gpu, container_.host_nodes))
-            if (!is_named(device.path)) new_.push_back(std::move(device));
+        for (const auto& path : paths_of(gpu, container_)) name_node(path);
         for (const auto& other : survey_.guests)
             if (std::find(other.passed.begin(), other.passed.end(), gpu.address) != other.passed.end())
                 plan_.warnings.push_back("VM " + std::to_string(other.vmid) + " is given '" +
                                          to_string(gpu.address) + "' too (" + other.keys.at(gpu.address) +
                                          "); only one of the two can run at a time");
+    }
+
+    void name_node(const std::string& path)
+    {
+        if (!is_named(path)) new_.push_back(device_for(path));
+    }
+
+    void cut_hard_coded_lines()
+    {
+        auto cut = without_lines(container_.text, hard_coded_.lines);
+        const auto config = parse_lxc_config(cut.text);
+        wanted_ = wanted_nodes(config, config.devices_at_next_start());
+        auto change = file_change(paths::ct_config(container_.vmid), container_.text, std::move(cut.text),
+                                  "devN entries, which follow the numbers, take the place of these lines");
+        change.of_a_guest = true;
+        plan_.changes.push_back(std::move(change));
+        cut_ = std::move(cut.lines);
+    }
+
+    // It keeps every node that it had, and of a whole directory the GPUs' that were asked for.
+    void name_what_was_mounted(bool every_gpu)
+    {
+        for (const auto& path : hard_coded_.paths) name_node(path);
+        if (!hard_coded_.directory || !every_gpu) return;
+        for (const auto& gpu : container_.gpus)
+            for (const auto& path : dri_paths_of(gpu)) name_node(path);
     }
 
     // By devN, or mounted: a second entry for one path keeps the container from starting, because Proxmox
@@ -150,7 +199,7 @@ private:
             return wanted.in_guest == path ||
                    (wanted.node.is_directory() && path.starts_with(wanted.in_guest + "/"));
         };
-        return std::any_of(container_.wanted.begin(), container_.wanted.end(), has_it) ||
+        return std::any_of(wanted_.begin(), wanted_.end(), has_it) ||
                std::any_of(new_.begin(), new_.end(), [&](const NewDevice& one) { return one.path == path; });
     }
 
@@ -165,18 +214,27 @@ private:
                             "'" + device.path +
                                 "' is not there, and 'nvidia-modprobe', which makes it, is "
                                 "not installed; install it, or run 'nvidia-smi' once");
-            Change change;
-            change.kind = Change::Kind::program;
-            change.argv = {std::string(paths::nvidia_modprobe_program)};
-            if (node->kind == NodeKind::nvidia_uvm || node->kind == NodeKind::nvidia_uvm_tools)
-                change.argv.insert(change.argv.end(), {"-u", "-c", "0"});
-            else
-                change.argv.insert(change.argv.end(), {"-c", std::to_string(node->number.value_or(255))});
-            change.reason = "'" + device.path + "' has to be there before a container can be given it";
-            const bool planned = std::any_of(plan_.changes.begin(), plan_.changes.end(),
-                                             [&](const Change& other) { return other.argv == change.argv; });
-            if (!planned) plan_.changes.push_back(std::move(change));
+            make_node(*node);
         }
+    }
+
+    std::string capability_file(const GpuNode& node) const
+    {
+        for (const auto& [gpu, capabilities] : container_.mig)
+            for (const auto& one : capabilities)
+                if (node.kind == NodeKind::nvidia_cap && node.number == one.number) return one.file;
+        return "";
+    }
+
+    void make_node(const GpuNode& node)
+    {
+        Change change;
+        change.kind = Change::Kind::program;
+        change.argv = nvidia_modprobe_arguments(node, capability_file(node));
+        change.reason = "'" + node.path + "' has to be there before a container can be given it";
+        const bool planned = std::any_of(plan_.changes.begin(), plan_.changes.end(),
+                                         [&](const Change& other) { return other.argv == change.argv; });
+        if (!planned && !change.argv.empty()) plan_.changes.push_back(std::move(change));
     }
 
     bool key_is_used(const std::string& key) const
@@ -216,11 +274,18 @@ private:
         plan_.changes.push_back(std::move(change));
     }
 
-    // What was added by us at any time, so that `detach` can take it back.
+    // An attached container needs the hook wherever it goes.
+    void warn_of_cluster()
+    {
+        if (auto warning = cluster_warning(survey_, plan_.attachments.back()))
+            plan_.warnings.push_back(std::move(*warning));
+    }
+
+    // What was added and taken by us at any time, so that `detach` can take it back.
     void remember_devices(bool just_attached)
     {
         const auto* known = manifest_.attachment(container_.vmid);
-        if (added_.empty() && !just_attached) return;
+        if (added_.empty() && cut_.empty() && !just_attached) return;
         Attachment attachment;
         if (just_attached) {
             attachment = plan_.attachments.back();
@@ -228,41 +293,29 @@ private:
         } else if (known != nullptr) {
             attachment = *known;
         } else {
-            attachment = {container_.vmid, guest_.lxc.hookscript, "", {}}; // attached by hand
+            attachment = {container_.vmid, guest_.lxc.hookscript, ""}; // attached by hand
         }
         if (known != nullptr) attachment.devices = known->devices;
+        if (known != nullptr) attachment.lines = known->lines;
         attachment.devices.insert(attachment.devices.end(), added_.begin(), added_.end());
+        attachment.lines.insert(attachment.lines.end(), cut_.begin(), cut_.end());
         plan_.attachments.push_back(std::move(attachment));
     }
 
-    bool is_a_gpus(const LxcAllow& allow) const
+    void note_hard_coded_lines(bool replaced)
     {
-        if (allow.everything || allow.block || !allow.major) return false;
-        const auto driver = container_.majors.name_of(*allow.major);
-        constexpr unsigned nvidia = 195, drm = 226; // Linux's Documentation/admin-guide/devices.txt
-        return *allow.major == nvidia || *allow.major == drm || driver.starts_with("nvidia") ||
-               driver == "kfd" || driver.empty();
-    }
-
-    // pct has no word for lxc.* lines: 'delete' takes options of its schema only (API2/LXC/Config.pm).
-    void note_hard_coded_lines()
-    {
-        std::vector<std::string> lines;
-        for (const auto& mount : container_.config.mounts)
-            if (parse_gpu_node(mount.source))
-                lines.push_back("line " + std::to_string(mount.line) + " (lxc.mount.entry of " +
-                                quote(mount.source) + ")");
-        if (lines.empty()) return;
-        for (const auto& allow : container_.config.allowed)
-            if (is_a_gpus(allow))
-                lines.push_back("line " + std::to_string(allow.line) + " (lxc.cgroup2.devices.allow of " +
-                                quote(allow.text) + ")");
-        plan_.notes.push_back(
-            name(container_.vmid) +
-            " mounts GPU nodes with numbers that can change at a boot, and 'pct' cannot remove "
-            "such lines; to have Proxmox follow the numbers remove " +
-            join(lines, ", ") + " of '" + paths::ct_config(container_.vmid) +
-            "' and run this again with '--gpu'");
+        const auto& [lines, left, paths, directory] = hard_coded_;
+        const auto file = quote(paths::ct_config(container_.vmid));
+        if (!replaced && !lines.empty())
+            plan_.notes.push_back(name(container_.vmid) +
+                                  " mounts GPU nodes with numbers that can change at a boot: " +
+                                  describe(lines) + " of " + file +
+                                  "; '--replace-hard-coded' replaces them by devN entries, which follow "
+                                  "the numbers");
+        if (!left.empty())
+            plan_.notes.push_back(name(container_.vmid) + ": " + describe(left) + " of " + file +
+                                  " cannot be replaced by devN entries, which need a node of the host and "
+                                  "keep its path");
     }
 
     void warn_of_restart()
@@ -284,8 +337,10 @@ private:
     const Manifest& manifest_;
     InstallPlan& plan_;
     const SurveyedGuest& guest_;
+    std::vector<WantedNode> wanted_; // without what is replaced
+    HardCoded hard_coded_;
     std::vector<NewDevice> new_;
-    std::vector<std::string> added_;
+    std::vector<std::string> added_, cut_;
     unsigned next_ = 0;
 };
 
@@ -315,9 +370,9 @@ std::vector<const HostGpu*> choose_gpus(const std::vector<HostGpu>& gpus,
 }
 
 void add_container_changes(const Survey& survey, const ContainerSurvey& container,
-                           const std::vector<std::string>& words, const Manifest& manifest, InstallPlan& plan)
+                           const ContainerWishes& wishes, const Manifest& manifest, InstallPlan& plan)
 {
-    ContainerPlanner(survey, container, manifest, plan).add(words);
+    ContainerPlanner(survey, container, manifest, plan).add(wishes);
 }
 
 std::optional<WantedNode> wanted_node_of(const SurveyedGuest& container, const CardNodes& card)

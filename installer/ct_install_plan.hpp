@@ -16,12 +16,16 @@ namespace pvegpu {
 std::vector<const HostGpu*> choose_gpus(const std::vector<HostGpu>& gpus,
                                         const std::vector<std::string>& words);
 
-// Appends to the plan: devN for nodes that the container does not name yet, the hookscript; as notes the
-// lines that only a person can remove, and why it has to be restarted. A container that names GPU nodes keeps
-// them as they are unless `words` ask for more. Throws Error.
+struct ContainerWishes {
+    std::vector<std::string> gpus = {}; // words of --gpu
+    bool replace_hard_coded = false;    // the administrator has agreed to it
+};
+
+// Appends to the plan: devN for nodes that the container does not name yet, in place of its hard-coded lines
+// if that is wished, the hookscript; as notes the hard-coded lines that stay, and why it has to be restarted.
+// A container that names GPU nodes keeps them unless more are wished for. Throws Error.
 void add_container_changes(const Survey& survey, const ContainerSurvey& container,
-                           const std::vector<std::string>& words, const Manifest& manifest,
-                           InstallPlan& plan);
+                           const ContainerWishes& wishes, const Manifest& manifest, InstallPlan& plan);
 
 // VMs and containers of this node that name one card. `nodes`: of a function, below /dev.
 struct CardNodes {

@@ -4,8 +4,10 @@
 #include "ct_inside.hpp"
 #include "lxc_config.hpp"
 #include "node_facts.hpp"
+#include "nvidia_nodes.hpp"
 #include "survey.hpp"
 
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -14,13 +16,16 @@ namespace pvegpu {
 
 struct ContainerSurvey {
     unsigned vmid = 0;
+    std::string text; // of its configuration file
     LxcConfig config;
     std::vector<WantedNode> wanted; // at its next start
     bool running = false;
     Inside inside; // of one that runs
     std::vector<HostGpu> gpus;
-    std::set<std::string>
-        host_nodes; // of those that a GPU has besides its own: "/dev/nvidia-uvm", "/dev/kfd"
+    // That are there, of those that it wants and of those that a GPU has besides its own: "/dev/nvidia-uvm",
+    // "/dev/kfd", "/dev/nvidia-caps/nvidia-cap3".
+    std::set<std::string> host_nodes;
+    std::map<PciAddress, std::vector<NvidiaCapability>> mig; // of divided GPUs
     KernelDevices majors;
     bool nvidia_modprobe = false;
 };

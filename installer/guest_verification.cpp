@@ -7,6 +7,7 @@
 #include "programs.hpp"
 #include "pve_files.hpp"
 #include "read_topology.hpp"
+#include "reservations.hpp"
 #include "text.hpp"
 
 #include <algorithm>
@@ -180,24 +181,34 @@ bool vm_runs(const SysReader& reader, unsigned vmid)
 // /proc/bus/pci/devices: "0100\t10de2204\t...\tnvidia"; the driver is the last word of the line
 // (show_device in the kernel's drivers/pci/proc.c).
 struct SeenFunction {
-    std::string driver;
+    std::string id, driver; // "10de2204"
 };
-std::optional<SeenFunction> find_in_guest(const std::string& devices, std::string_view id)
+std::vector<SeenFunction> functions_in_guest(const std::string& devices)
 {
+    std::vector<SeenFunction> seen;
     for (LineReader lines(devices); lines.next();) {
         const auto words = split(lines.line(), '\t');
-        if (words.size() < 3 || words[1] != id) continue;
+        if (words.size() < 3) continue;
         const auto last = trim(words.back());
         const bool number = consists_of(last, is_hex); // no driver
-        return SeenFunction{number ? "" : std::string(last)};
+        seen.push_back({std::string(words[1]), number ? "" : std::string(last)});
     }
-    return std::nullopt;
+    return seen;
 }
 
-void add_vm_gpu(GuestVerification& guest, const std::string& devices, const Function& gpu)
+// Two cards of one kind are two in the guest: what is found is taken out.
+std::optional<SeenFunction> take_from_guest(std::vector<SeenFunction>& seen, std::string_view id)
 {
-    const auto id = to_hex(gpu.vendor, 4) + to_hex(gpu.device, 4);
-    const auto seen = find_in_guest(devices, id);
+    const auto found = std::find_if(seen.begin(), seen.end(), [&](const auto& one) { return one.id == id; });
+    if (found == seen.end()) return std::nullopt;
+    auto function = std::move(*found);
+    seen.erase(found);
+    return function;
+}
+
+void add_vm_gpu(GuestVerification& guest, std::vector<SeenFunction>& devices, const Function& gpu)
+{
+    const auto seen = take_from_guest(devices, to_hex(gpu.vendor, 4) + to_hex(gpu.device, 4));
     const auto what = "'" + to_string(gpu.address) + "' (" + device_id(gpu) + ")";
     guest.checks.push_back({"gpu.visible", seen ? GuestVerdict::ok : GuestVerdict::error,
                             what + (seen ? " is on the guest's PCI bus" : " is not on the guest's PCI bus"),
@@ -209,6 +220,21 @@ void add_vm_gpu(GuestVerification& guest, const std::string& devices, const Func
          seen->driver.empty() ? "install the GPU's driver in the guest" : ""});
 }
 
+// Of a mapping's alternatives the VM has what Proxmox has reserved for it; where nothing is known of
+// reservations it may be any.
+std::vector<PciAddress> given_to(const SysReader& reader, const SurveyedGuest& guest)
+{
+    const auto reservations = read_reservations(reader);
+    const auto is_reserved = [&](const PciAddress& address) {
+        return std::any_of(reservations.begin(), reservations.end(), [&](const Reservation& one) {
+            return one.vmid == guest.vmid && reserves(one, address);
+        });
+    };
+    std::vector<PciAddress> given;
+    std::copy_if(guest.passed.begin(), guest.passed.end(), std::back_inserter(given), is_reserved);
+    return given.empty() ? guest.passed : given;
+}
+
 std::vector<Function> gpus_of_vm(const SysReader& reader, unsigned vmid)
 {
     std::vector<Function> gpus;
@@ -217,7 +243,7 @@ std::vector<Function> gpus_of_vm(const SysReader& reader, unsigned vmid)
     if (guest == nullptr || guest->container)
         throw Error(Reason::not_found, "there is no VM " + std::to_string(vmid) +
                                            " on this node; 'qm list' shows those that are");
-    for (const auto& address : guest->passed)
+    for (const auto& address : given_to(reader, *guest))
         if (auto function = read_function(reader, address); function && is_gpu(*function))
             gpus.push_back(std::move(*function));
     return gpus;
@@ -274,8 +300,9 @@ GuestVerification verify_vm(System& system, unsigned vmid)
         return guest;
     }
     Vendors vendors;
+    auto seen = functions_in_guest(devices.text);
     for (const auto& gpu : gpus) {
-        add_vm_gpu(guest, devices.text, gpu);
+        add_vm_gpu(guest, seen, gpu);
         (gpu.vendor == 0x10de ? vendors.nvidia : gpu.vendor == 0x1002 ? vendors.amd : vendors.others) = true;
     }
     if (gpus.empty())

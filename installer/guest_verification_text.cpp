@@ -10,6 +10,15 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+// What qm prints after its warnings, which come in the same stream: "timeout reached, returning pid", a line
+// of the configuration that it cannot read.
+Json document_in(const std::string& text)
+{
+    const auto start = text.starts_with('{') ? 0 : text.find("\n{");
+    if (start == std::string::npos) return nullptr;
+    return Json::parse(text.substr(start), nullptr, false);
+}
+
 bool says_not_there(const std::string& text)
 {
     return text.find("No such file or directory") != std::string::npos ||
@@ -55,18 +64,20 @@ GuestAnswer parse_attach_answer(const Outcome& outcome)
     return {GuestAnswer::Kind::failed, outcome.text};
 }
 
-// {"exitcode": 0, "exited": 1, "out-data": "..."}; without "exited" the program runs on. The agent itself
-// tells of a program that is not there (guest-exec in QEMU's qga/commands.c), and qm prints that.
+// {"exitcode": 0, "exited": 1, "out-data": "..."}, the data decoded (qemu_exec_status in qemu-server's
+// Agent.pm); without "exited" the program runs on, with "signal" and no "exitcode" it was killed. The agent
+// itself tells of a program that is not there (guest-exec in QEMU's qga/commands.c), and qm prints that.
 GuestAnswer parse_agent_answer(const Outcome& outcome)
 {
     if (outcome.still_running()) return {GuestAnswer::Kind::no_answer, outcome.text};
-    const auto json = Json::parse(outcome.text, nullptr, false);
+    const auto json = document_in(outcome.text);
     if (!json.is_object())
         return {says_not_there(outcome.text) ? GuestAnswer::Kind::not_installed
                                              : GuestAnswer::Kind::no_answer,
                 outcome.text};
     const auto text = word(json, "out-data") + word(json, "err-data");
     const auto code = json.find("exitcode");
+    if (code == json.end() && json.contains("signal")) return {GuestAnswer::Kind::failed, text};
     if (code == json.end() || !code->is_number_integer()) return {GuestAnswer::Kind::no_answer, text};
     return {code->get<int>() == 0 ? GuestAnswer::Kind::done : GuestAnswer::Kind::failed, text};
 }

@@ -1,15 +1,14 @@
 #include "install_plan.hpp"
 
+#include "attach.hpp"
 #include "error.hpp"
 #include "host_files.hpp"
 #include "install_remarks.hpp"
 #include "paths.hpp"
 #include "programs.hpp"
-#include "stub.hpp"
 #include "text.hpp"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 namespace pvegpu {
 namespace {
@@ -54,11 +53,6 @@ const SurveyedGuest& attachable(const Survey& survey, unsigned vmid)
     return *guest;
 }
 
-std::string chained_text(const std::string& volume, const std::string& path)
-{
-    return nlohmann::ordered_json{{"volume", volume}, {"path", path}}.dump() + "\n";
-}
-
 class Planner {
 public:
     Planner(const Survey& survey, const InstallRequest& request) : survey_(survey), request_(request) {}
@@ -70,19 +64,14 @@ public:
                         "the cluster has no quorum, so Proxmox can change no guest; see 'pvecm status'");
         std::vector<const SurveyedGuest*> guests;
         for (const auto vmid : request_.vms) guests.push_back(&attachable(survey_, vmid));
-        for (const auto* guest : guests) {
-            if (request_.host_only) continue;
-            if (guest->attached)
-                mend_snippet(*guest);
-            else
-                attach(*guest);
-        }
+        for (const auto* guest : guests)
+            if (!request_.host_only) attach_guest(survey_, *guest, plan_);
         if (request_.host_only && survey_.host.cluster.clustered) // a guest can come from another node
-            link_snippet(paths::join(storage().snippets, paths::hook_snippet));
+            link_hook(survey_, plan_);
         change_host_files();
         for (auto& program : build_programs(survey_.host, plan_.changes))
             plan_.changes.push_back(std::move(program));
-        check_programs();
+        check_programs(survey_, plan_);
         plan_.notes = install_notes(survey_, request_);
         plan_.warnings = install_warnings(survey_, request_, plan_);
         plan_.reboot_reasons = reboot_reasons(survey_);
@@ -90,69 +79,6 @@ public:
     }
 
 private:
-    const Storage& storage() const
-    {
-        const auto* found = choose_storage(survey_.storages, survey_.host.cluster.node);
-        if (found == nullptr)
-            throw Error(Reason::failed,
-                        "no storage of this node has a directory for snippets; add one of the type "
-                        "'dir' below Datacenter, Storage");
-        return *found;
-    }
-
-    void attach(const SurveyedGuest& guest)
-    {
-        const auto& place = storage();
-        link_snippet(paths::join(place.snippets, paths::hook_snippet));
-        const auto& old = guest.config.hookscript;
-        if (!old.empty()) remember_old_hook(guest);
-        const auto volume = place.id + ":snippets/" + std::string(paths::hook_snippet);
-        plan_.changes.push_back(
-            hookscript_change({guest.vmid, guest.container, old, volume},
-                              "Proxmox runs the hook before " + vm(guest.vmid) + " starts"));
-        plan_.attachments.push_back({guest.vmid, volume, old});
-    }
-
-    // A guest whose hookscript is gone cannot start.
-    void mend_snippet(const SurveyedGuest& guest)
-    {
-        const auto path = snippet_path(survey_.storages, guest.config.hookscript);
-        if (path && path->ends_with('/' + std::string(paths::hook_snippet)) && !guest.snippet_unseen)
-            link_snippet(*path);
-    }
-
-    void link_snippet(const std::string& path)
-    {
-        const auto link = survey_.links.find(path);
-        if (link != survey_.links.end() && link->second == paths::hook_program) return;
-        if (survey_.file(path) == stub_text())
-            return; // of a removed package; it runs the hook that is there again
-        if (link != survey_.links.end() || survey_.file(path))
-            throw Error(Reason::failed, "is there already and is not ours; move it away", path);
-        const bool planned = std::any_of(plan_.changes.begin(), plan_.changes.end(),
-                                         [&](const Change& change) { return change.path == path; });
-        if (planned) return;
-        plan_.changes.push_back(link_change(path, std::nullopt, std::string(paths::hook_program),
-                                            "a hookscript has to be a snippet of a storage"));
-    }
-
-    void remember_old_hook(const SurveyedGuest& guest)
-    {
-        const auto& volume = guest.config.hookscript;
-        const auto path = snippet_path(survey_.storages, volume);
-        if (!path)
-            throw Error(Reason::failed, vm(guest.vmid) + " has the hookscript " + quote(volume) +
-                                            ", whose file cannot be found; remove it with 'qm set " +
-                                            std::to_string(guest.vmid) + " --delete hookscript' first");
-        const auto file = paths::chained_hook(guest.vmid);
-        auto change = file_change(file, survey_.file(file), chained_text(volume, *path),
-                                  "a guest has one hookscript only: ours runs " + quote(volume) + " too");
-        change.for_root_only = true;
-        plan_.changes.push_back(std::move(change));
-    }
-
-    // --- the host ---
-
     void change_file(std::string_view path, const std::string& text, const std::string& reason)
     {
         const auto before = survey_.file(path);
@@ -207,20 +133,6 @@ private:
                 std::string(paths::kernel_cmdline_file));
         if (const auto missing = missing_tokens(needed, given); !missing.empty())
             change_file(paths::kernel_cmdline_file, append_tokens(text, missing), reason_for(missing));
-    }
-
-    void check_programs() const
-    {
-        const auto need = [&](const std::string& program) {
-            if (!survey_.programs.contains(program))
-                throw Error(Reason::not_found, "is not there, and it is needed; install its package",
-                            program);
-        };
-        if (!plan_.attachments.empty()) need(std::string(paths::hook_program));
-        for (const auto& change : plan_.changes) {
-            if (change.kind == Change::Kind::program) need(change.argv.front());
-            if (change.kind == Change::Kind::link) need(*change.after);
-        }
     }
 
     const Survey& survey_;

@@ -21,6 +21,7 @@ struct Attachment {
     std::string volume;                    // ours: "local:snippets/pve-gpu-hook"
     std::string old_volume;                // empty if it had none
     std::vector<std::string> devices = {}; // that a container was given: "dev0=/dev/nvidia0,mode=0666"
+    std::vector<std::string> lines = {};   // that were taken out of its configuration for them
 
     bool operator==(const Attachment&) const = default;
 };

@@ -1,5 +1,6 @@
 #include "install_remarks.hpp"
 
+#include "attach.hpp"
 #include "device_table.hpp"
 #include "host_files.hpp"
 #include "paths.hpp"
@@ -69,24 +70,6 @@ std::string where_ha_moves(const SurveyedGuest& guest, const std::string& this_n
     return nodes.empty() ? "" : ", and high availability may move it to '" + join(nodes, "' or '") + "'";
 }
 
-// ProxMenux had to withdraw its hook because of this. What other nodes have in a directory of their own
-// cannot be seen from here; on a shared storage the link is there for all of them, but not the program that
-// it leads to.
-void warn_of_cluster(const Survey& survey, const InstallPlan& plan, std::vector<std::string>& warnings)
-{
-    if (!survey.host.cluster.clustered) return;
-    for (const auto& [vmid, volume, old, devices] : plan.attachments) {
-        const auto* guest = survey.find(vmid);
-        const auto* storage = storage_of(survey.storages, volume);
-        const bool shared = storage != nullptr && storage->shared;
-        warnings.push_back(
-            "VM " + std::to_string(vmid) + " cannot start on a node without " +
-            (shared ? "'" + std::string(paths::hook_program) + "'" : quote(volume)) +
-            (guest == nullptr ? "" : where_ha_moves(*guest, survey.host.cluster.node)) +
-            "; install the package on every node that it can go to and run 'pve-gpu-install --host' there");
-    }
-}
-
 void warn_of_blacklist(const Survey& survey, std::vector<std::string>& warnings)
 {
     for (const auto& module : gpu_modules(survey.functions))
@@ -133,7 +116,8 @@ std::vector<std::string> install_warnings(const Survey& survey, const InstallReq
     warn_of_command_line(survey, warnings);
     warn_of_iommu(survey, warnings);
     warn_of_halves(survey, warnings);
-    warn_of_cluster(survey, plan, warnings);
+    for (const auto& attachment : plan.attachments)
+        if (auto warning = cluster_warning(survey, attachment)) warnings.push_back(std::move(*warning));
     if (request.blacklist) warn_of_blacklist(survey, warnings);
     return warnings;
 }
@@ -152,6 +136,22 @@ std::vector<std::string> reboot_reasons(const Survey& survey)
             reasons.push_back("the host's driver " + quote(function.facts.driver) + " has " +
                               name(function.facts) + "; after a reboot vfio-pci comes first");
     return reasons;
+}
+
+// ProxMenux had to withdraw its hook because of this. What other nodes have in a directory of their own
+// cannot be seen from here; on a shared storage the link is there for all of them, but not the program that
+// it leads to.
+std::optional<std::string> cluster_warning(const Survey& survey, const Attachment& attachment)
+{
+    if (!survey.host.cluster.clustered) return std::nullopt;
+    const auto* guest = survey.find(attachment.vmid);
+    const auto* storage = storage_of(survey.storages, attachment.volume);
+    const bool shared = storage != nullptr && storage->shared;
+    return (guest == nullptr ? "guest " + std::to_string(attachment.vmid) : name_of(*guest)) +
+           " cannot start on a node without " +
+           (shared ? "'" + std::string(paths::hook_program) + "'" : quote(attachment.volume)) +
+           (guest == nullptr ? "" : where_ha_moves(*guest, survey.host.cluster.node)) +
+           "; install the package on every node that it can go to and run 'pve-gpu-install --host' there";
 }
 
 } // namespace pvegpu

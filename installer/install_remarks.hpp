@@ -3,6 +3,7 @@
 
 #include "install_plan.hpp"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,5 +12,8 @@ namespace pvegpu {
 std::vector<std::string> install_notes(const Survey& survey, const InstallRequest& request);
 std::vector<std::string> install_warnings(const Survey& survey, const InstallRequest& request,
                                           const InstallPlan& plan);
+
+// Of a guest that is attached in a cluster: where it can no longer start. Nothing on a single host.
+std::optional<std::string> cluster_warning(const Survey& survey, const Attachment& attachment);
 
 } // namespace pvegpu

@@ -36,7 +36,7 @@ constexpr std::array commands{
             "prepare the host and attach the hook to these guests"},
     Command{"status", status, "", "cards, guests, the hook's last runs"},
     Command{"try", try_recovery, "--vm N", "recover the VM's GPU twice, with the VM stopped"},
-    Command{"detach", detach, "--vm N [--ct N ...]", "give these guests back the hookscript that they had"},
+    Command{"detach", detach, "--vm N [--ct N ...]", "give these guests back what they had"},
     Command{"uninstall", uninstall, "", "undo everything that 'install' has done on this host"},
     Command{"capture", capture, "", "print this host as a test fixture, without secrets"},
     Command{"check", check, "[--vm N ...] [--ct N ...]", "what is wrong with this host, and how to mend it"},
@@ -57,11 +57,12 @@ struct OptionHelp {
 constexpr std::array option_helps{
     OptionHelp{"--vm N", "the VM, 100 to 999999999; may be repeated"},
     OptionHelp{"--ct N", "a container; may be repeated"},
-    OptionHelp{"--gpu LIST", "the containers' GPUs: 0,1 as nvidia-smi numbers them, or 0000:01:00.0"},
+    OptionHelp{"--gpu LIST", "the containers' GPUs: 0,1 as in /dev/nvidiaN, or 0000:01:00.0"},
+    OptionHelp{"--replace-hard-coded", "containers: devN in place of lxc.mount.entry and device numbers"},
     OptionHelp{"--host", "prepare the host only, attach nothing"},
     OptionHelp{"--blacklist", "also blacklist the native drivers of the VMs' GPUs"},
     OptionHelp{"--dry-run", "show what would be changed, and stop"},
-    OptionHelp{"--yes", "do not ask"},
+    OptionHelp{"--yes", "do not ask; hard-coded lines stay without '--replace-hard-coded'"},
     OptionHelp{"--reboot", "reboot if it is needed"},
     OptionHelp{"--html FILE",
                "check: also write a report to attach to a forum post; with '--root' below DIR"},
@@ -161,8 +162,8 @@ options::variables_map parse(int argc, const char* const* argv)
 {
     options::options_description known;
     auto add = known.add_options();
-    for (const auto* flag :
-         {"help", "version", "host", "blacklist", "dry-run", "yes", "reboot", "json", "full", "list"})
+    for (const auto* flag : {"help", "version", "host", "blacklist", "dry-run", "yes", "reboot", "json",
+                             "full", "list", "replace-hard-coded"})
         add(flag, "");
     for (const auto* text : {"html", "explain"}) add(text, options::value<std::string>());
     add("vm", options::value<std::vector<std::string>>());
@@ -208,13 +209,20 @@ std::string report_path(const options::variables_map& values)
 Options options_of(const options::variables_map& values)
 {
     const auto has = [&](const char* name) { return values.count(name) != 0; };
-    return {vmids(values, "vm"),   vmids(values, "ct"),
-            has("host"),           has("blacklist"),
-            has("dry-run"),        has("yes"),
-            has("reboot"),         has("json"),
-            report_path(values),   text_of(values, "explain"),
-            has("full"),           has("list"),
-            strings(values, "gpu")};
+    return {vmids(values, "vm"),
+            vmids(values, "ct"),
+            has("host"),
+            has("blacklist"),
+            has("dry-run"),
+            has("yes"),
+            has("reboot"),
+            has("json"),
+            report_path(values),
+            text_of(values, "explain"),
+            has("full"),
+            has("list"),
+            strings(values, "gpu"),
+            has("replace-hard-coded")};
 }
 
 const Command& command_of(const options::variables_map& values)

@@ -64,8 +64,10 @@ Attachment read_attachment(const Json& json)
     Attachment guest{json.at("vmid").get<unsigned>(),
                      json.at("volume").get<std::string>(),
                      text_or_nothing(json.at("old_volume")).value_or(""),
+                     {},
                      {}};
     if (json.contains("devices")) guest.devices = json.at("devices").get<std::vector<std::string>>();
+    if (json.contains("lines")) guest.lines = json.at("lines").get<std::vector<std::string>>();
     return guest;
 }
 
@@ -82,10 +84,11 @@ std::string print(const Manifest& manifest)
 {
     Json json{{"schema", "pve-gpu-hook/manifest/1"}, {"changes", Json::array()}, {"guests", Json::array()}};
     for (const auto& entry : manifest.entries) json["changes"].push_back(entry_json(entry));
-    for (const auto& [vmid, volume, old, devices] : manifest.attachments) {
+    for (const auto& [vmid, volume, old, devices, lines] : manifest.attachments) {
         Json guest{
             {"vmid", vmid}, {"volume", volume}, {"old_volume", old.empty() ? Json(nullptr) : Json(old)}};
         if (!devices.empty()) guest["devices"] = devices;
+        if (!lines.empty()) guest["lines"] = lines;
         json["guests"].push_back(std::move(guest));
     }
     json["directories"] = manifest.directories;
@@ -175,7 +178,7 @@ Manifest with_changes(Manifest manifest, const std::vector<Change>& changes,
                       const std::vector<Attachment>& attachments)
 {
     for (const auto& change : changes)
-        if (change.kind != Change::Kind::program) note_change(manifest, change);
+        if (change.kind != Change::Kind::program && !change.of_a_guest) note_change(manifest, change);
     for (const auto& guest : attachments) {
         std::erase_if(manifest.attachments, [&](const auto& known) { return known.vmid == guest.vmid; });
         manifest.attachments.push_back(guest);

@@ -15,7 +15,13 @@ inline constexpr std::string_view update_grub = "/usr/sbin/update-grub";
 inline constexpr std::string_view proxmox_boot_tool = "/usr/sbin/proxmox-boot-tool";
 inline constexpr std::string_view systemctl = "/usr/bin/systemctl";
 
-inline constexpr std::array all{paths::hook_program, qm,       pct, update_initramfs, update_grub,
-                                proxmox_boot_tool,   systemctl};
+inline constexpr std::array all{paths::hook_program,
+                                paths::nvidia_modprobe_program,
+                                qm,
+                                pct,
+                                update_initramfs,
+                                update_grub,
+                                proxmox_boot_tool,
+                                systemctl};
 
 } // namespace pvegpu::programs

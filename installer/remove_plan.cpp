@@ -1,6 +1,8 @@
 #include "remove_plan.hpp"
 
+#include "attach.hpp"
 #include "chained_hook.hpp"
+#include "ct_hard_coded.hpp"
 #include "error.hpp"
 #include "paths.hpp"
 #include "programs.hpp"
@@ -21,9 +23,10 @@ public:
     void detach(unsigned vmid)
     {
         const auto* guest = survey_.find(vmid);
+        if (guest != nullptr) give_lines_back(*guest); // before 'pct' writes the same file
         if (guest == nullptr || !guest->attached) {
             if (guest != nullptr && manifest_.attachment(vmid) != nullptr)
-                plan_.warnings.push_back("VM " + std::to_string(vmid) + " has another hookscript by now (" +
+                plan_.warnings.push_back(name_of(*guest) + " has another hookscript by now (" +
                                          quote(guest->config.hookscript) + "), which is left as it is");
         } else {
             plan_.changes.push_back(give_back(*guest));
@@ -56,6 +59,17 @@ private:
         return hookscript_change({guest.vmid, guest.container, guest.config.hookscript, old},
                                  old.empty() ? "the guest had no hookscript before"
                                              : "the guest had this hookscript before");
+    }
+
+    void give_lines_back(const SurveyedGuest& guest)
+    {
+        const auto* known = manifest_.attachment(guest.vmid);
+        if (known == nullptr || known->lines.empty() || !guest.container) return;
+        auto change =
+            file_change(paths::ct_config(guest.vmid), guest.text, with_lines(guest.text, known->lines),
+                        "the container had these lines before it was given devN entries");
+        change.of_a_guest = true;
+        if (change.before != change.after) plan_.changes.push_back(std::move(change));
     }
 
     // Those devN of a container that are still as we wrote them.

@@ -75,6 +75,7 @@ private:
         guest.container = entry.container;
         guest.config = parse_guest_config(*text);
         if (guest.container) guest.lxc = parse_lxc_config(*text);
+        if (guest.container) guest.text = *text;
         guest.attached = is_our_volume(survey_.storages, guest.config.hookscript, reader_);
         const auto* storage = storage_of(survey_.storages, guest.config.hookscript);
         guest.snippet_unseen = storage != nullptr && storage->shared;
@@ -224,6 +225,11 @@ private:
 };
 
 } // namespace
+
+std::string name_of(const SurveyedGuest& guest)
+{
+    return (guest.container ? "container " : "VM ") + std::to_string(guest.vmid);
+}
 
 bool SurveyedFunction::on_card_of(unsigned vmid) const
 {

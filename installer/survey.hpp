@@ -47,7 +47,8 @@ struct SurveyedGuest {
     unsigned vmid = 0;
     bool container = false;
     GuestConfig config;
-    LxcConfig lxc = {};                     // of a container
+    LxcConfig lxc = {};                     // of a container,
+    std::string text;                       // and its configuration as it is written
     std::vector<PciAddress> passed;         // by its hostpci lines, whole, every alternative of a mapping
     std::map<PciAddress, std::string> keys; // of those: "hostpci0"
     std::string problem;                    // why its hostpci lines cannot be read
@@ -68,6 +69,9 @@ struct SurveyedFunction {
 
     bool on_card_of(unsigned vmid) const;
 };
+
+// "VM 101", "container 901"
+std::string name_of(const SurveyedGuest& guest);
 
 struct Survey {
     HostFacts host;

@@ -5,7 +5,7 @@
 namespace pvegpu::testing {
 namespace {
 
-const std::string ct = "CT 901";
+const std::string ct = "container 901";
 constexpr pid_t init = 5001;
 
 const std::string with_devices = "hostname: plex\n"

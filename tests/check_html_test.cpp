@@ -123,9 +123,9 @@ TEST_CASE("the report counts containers with a GPU's node among the guests, by n
     add_container(machine, 901, "hostname: Payroll-CT\ndev0: /dev/nvidia0\n");
     add_container(machine, 902, "hostname: other\n");
     const auto report = report_of(machine, false);
-    CHECK(has(report, "VM 101, CT 901</dd>"));
+    CHECK(has(report, "VM 101, container 901</dd>"));
     CHECK_FALSE(has(lower(report), "payroll"));
-    CHECK(has(report_of(machine, true), "CT 901 Payroll-CT"));
+    CHECK(has(report_of(machine, true), "container 901 Payroll-CT"));
 }
 
 TEST_CASE("the report is written for others to read, and not by a dry run", "[check]")

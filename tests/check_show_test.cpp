@@ -224,7 +224,7 @@ TEST_CASE("check can be narrowed to a container, and says so where a number is o
     CHECK(ct.text.find("ct.nodes") != std::string::npos);
     CHECK(ct.text.find("VM 101") == std::string::npos);
     CHECK(check_with(machine, vm, {.vms = {101}}) == exit_done);
-    CHECK(vm.text.find("CT 901") == std::string::npos);
+    CHECK(vm.text.find("container 901") == std::string::npos);
     CHECK_THROWS_AS(check_with(machine, not_a_vm, {.vms = {901}}), Error);
     CHECK_THROWS_AS(check_with(machine, not_a_ct, {.containers = {101}}), Error);
 }

@@ -80,7 +80,9 @@ TEST_CASE("the plan of a container is the contract's JSON, and a dry run changes
     CHECK(machine.effects().empty());
 }
 
-TEST_CASE("a node that appears late is waited for, no longer than it takes", "[ct]")
+TEST_CASE(
+    "seed 004: a container that starts before the host has its nodes waits for them, no longer than it takes",
+    "[ct][seeds]")
 {
     FakeSystem machine;
     add_nvidia_host(machine, {.nvidia_modprobe = false});
@@ -160,6 +162,32 @@ TEST_CASE("a hard-coded number that the host has no more is a warning that says 
                        "container may not open it: no 'lxc.cgroup2.devices.allow' covers it; no driver has "
                        "the number of 'c 508:* rwm' (line 2); write 'devN: /dev/nvidia-uvm'"));
     CHECK_FALSE(machine.said("'/dev/nvidia0' (lxc.mount.entry) has the number"));
+}
+
+TEST_CASE("a node that nobody in an unprivileged container may open is told of, and how to give it one",
+          "[ct]")
+{
+    const std::string mount = "lxc.cgroup2.devices.allow: c 226:* rwm\n"
+                              "lxc.mount.entry: /dev/dri/card0 dev/dri/card0 none bind,create=file\n";
+    const auto warns = [](const std::string& lines, mode_t mode) {
+        FakeSystem machine;
+        add_arc(machine);
+        machine.add_node("0000:03:00.0", "drm/card0", "/dev/dri/card0", {226, 0});
+        machine.set_rights("/dev/dri/card0", 0, mode);
+        add_container(machine, vmid, lines);
+        CHECK(pre_start(machine).exit_status() == 0);
+        return machine.said("belongs to nobody in the unprivileged container");
+    };
+    CHECK(warns("unprivileged: 1\n" + mount, 0660));
+    CHECK(warns("lxc.idmap: u 0 100000 65536\nlxc.idmap = g 0 100000 65536\n" + mount, 0660));
+    CHECK(warns("unprivileged: 1\nlxc.mount.entry: /dev/dri dev/dri none bind,create=dir\n", 0660));
+    CHECK_FALSE(warns("unprivileged: 1\n" + mount, 0666));
+    CHECK_FALSE(warns(mount, 0660));
+    CHECK_FALSE(warns("unprivileged: 0\n" + mount, 0660));
+    CHECK_FALSE(warns("unprivileged: 1\ndev0: /dev/dri/card0\n", 0660));
+    // Its group is mapped onto one of the container's, as administrators do it by hand.
+    CHECK_FALSE(warns("lxc.idmap: u 0 100000 65536\nlxc.idmap: g 0 0 1\n" + mount, 0660));
+    CHECK(warns("lxc.idmap: u 0 100000 65536\nlxc.idmap: g 0 0 1\n" + mount, 0600));
 }
 
 TEST_CASE("a devN node follows its number, so no number in the configuration is stale", "[ct]")

@@ -2,6 +2,7 @@
 // host.
 #include "catch.hpp"
 #include "commands.hpp"
+#include "ct_hard_coded.hpp"
 #include "ct_hosts.hpp"
 #include "ct_install_plan.hpp"
 #include "install_hosts.hpp"
@@ -25,6 +26,7 @@ constexpr pid_t init = 5001;
 class QuietConsole : public Console {
 public:
     bool answer = false;
+    std::string refused = "\n"; // the question with this in it is answered with no
     std::string printed;
     std::vector<std::string> questions;
 
@@ -34,7 +36,7 @@ public:
     bool ask(std::string_view question) override
     {
         questions.emplace_back(question);
-        return answer;
+        return answer && question.find(refused) == std::string_view::npos;
     }
     bool colours() const override { return false; }
 };
@@ -74,7 +76,7 @@ struct Host {
 struct Case {
     std::string name, shows;
     std::function<void(FakeSystem&)> build;
-    std::vector<std::string> gpus = {};
+    ContainerWishes wishes = {};
 };
 
 void add_ct_host(FakeSystem& machine, const NvidiaOptions& options = {.loaded = true})
@@ -82,6 +84,31 @@ void add_ct_host(FakeSystem& machine, const NvidiaOptions& options = {.loaded = 
     add_nvidia_host(machine, options);
     add_host(machine);
     add_pct(machine);
+}
+
+void add_attached_container(FakeSystem& machine)
+{
+    add_container(machine, vmid, "hookscript: local:snippets/pve-gpu-hook\ndev0: /dev/nvidia0\n");
+    machine.tree().set_link("/var/lib/vz/snippets/pve-gpu-hook", "/usr/sbin/pve-gpu-hook");
+}
+
+void add_second_nvidia_gpu(FakeSystem& machine)
+{
+    machine.add_bridge("", "0000:00:04.0", {.secondary_bus = 0x0a});
+    machine.add_function("0000:00:04.0", "0000:0a:00.0",
+                         {.vendor = 0x10de, .device = 0x2204, .class_code = 0x030000, .driver = "nvidia"});
+    machine.file("/proc/driver/nvidia/gpus/0000:0a:00.0/information", "Device Minor: \t 1\n");
+    machine.tree().set_device("/dev/nvidia1", {195, 1});
+}
+
+// With the second numbers of its kind: the firmware's framebuffer had the first at boot.
+void add_intel_gpu(FakeSystem& machine)
+{
+    add_arc(machine);
+    add_host(machine);
+    add_pct(machine);
+    machine.add_node("0000:03:00.0", "drm/card2", "/dev/dri/card2", {226, 2});
+    machine.add_node("0000:03:00.0", "drm/renderD129", "/dev/dri/renderD129", {226, 129});
 }
 
 void add_amd_gpu(FakeSystem& machine)
@@ -101,7 +128,7 @@ std::string plan_text(const Case& one)
     one.build(machine);
     try {
         InstallPlan plan;
-        add_container_changes(survey_host(machine, {}), survey_container(machine, vmid, 0), one.gpus, {},
+        add_container_changes(survey_host(machine, {}), survey_container(machine, vmid, 0), one.wishes, {},
                               plan);
         return print_plan(plan);
     } catch (const Error& error) {
@@ -130,7 +157,78 @@ const std::vector<Case> cases{
          add_amd_gpu(machine);
          add_container(machine, vmid, "hostname: jelly\n");
      },
-     {"0000:06:00.0,0000:09:00.0"}},
+     {{"0000:06:00.0,0000:09:00.0"}}},
+    {"ct_nvidia_by_numbers",
+     "Two of three GPUs, by the numbers of /dev/nvidiaN; what they share is given once.",
+     [](FakeSystem& machine) {
+         add_ct_host(machine);
+         add_second_nvidia_gpu(machine);
+         add_amd_gpu(machine);
+         add_container(machine, vmid, "hostname: jelly\n");
+     },
+     {{"0,1"}}},
+    {"ct_nvidia_by_address",
+     "The second GPU by its address: its number is the driver's, not its place; its modeset node is there.",
+     [](FakeSystem& machine) {
+         add_ct_host(machine);
+         add_second_nvidia_gpu(machine);
+         machine.tree().set_device("/dev/nvidia-modeset", {195, 254});
+         add_container(machine, vmid, "hostname: jelly\n");
+     },
+     {{"0000:0a:00.0"}}},
+    {"ct_nvidia_mig",
+     "A divided GPU: its instances' capabilities, not those to divide it; one node is not there yet.",
+     [](FakeSystem& machine) {
+         add_ct_host(machine);
+         const std::string mig = "/proc/driver/nvidia/capabilities/gpu0/mig/";
+         machine.file(mig + "gi1/access", "DeviceFileMinor: 12\nDeviceFileMode: 292\n");
+         machine.file(mig + "gi1/ci0/access", "DeviceFileMinor: 13\nDeviceFileMode: 292\n");
+         machine.file("/proc/driver/nvidia/capabilities/mig/monitor", "DeviceFileMinor: 2\n");
+         machine.tree().set_device("/dev/nvidia-caps/nvidia-cap1", {235, 1});
+         machine.tree().set_device("/dev/nvidia-caps/nvidia-cap2", {235, 2});
+         machine.tree().set_device("/dev/nvidia-caps/nvidia-cap12", {235, 12});
+         add_container(machine, vmid, "hostname: jelly\n");
+     },
+     {{"0"}}},
+    {"ct_intel_by_address",
+     "An Intel GPU by its address: what stands below its own 'drm' in sysfs, not the other's numbers.",
+     [](FakeSystem& machine) {
+         add_intel_gpu(machine);
+         add_amd_gpu(machine);
+         add_container(machine, vmid, "hostname: jelly\n");
+     },
+     {{"0000:03:00.0"}}},
+    {"ct_intel_by_number",
+     "On a host without NVIDIA's driver a number is the place among the GPUs that have nodes.",
+     [](FakeSystem& machine) {
+         add_intel_gpu(machine);
+         add_amd_gpu(machine);
+         add_container(machine, vmid, "hostname: jelly\n");
+     },
+     {{"0"}}},
+    {"ct_amd_by_number",
+     "The second of them is AMD's: with /dev/kfd, which a host has once.",
+     [](FakeSystem& machine) {
+         add_intel_gpu(machine);
+         add_amd_gpu(machine);
+         add_container(machine, vmid, "hostname: jelly\n");
+     },
+     {{"1"}}},
+    {"ct_amd_by_address",
+     "The same by its address.",
+     [](FakeSystem& machine) {
+         add_intel_gpu(machine);
+         add_amd_gpu(machine);
+         add_container(machine, vmid, "hostname: jelly\n");
+     },
+     {{"0000:09:00.0"}}},
+    {"ct_no_such_number",
+     "A number that no GPU has.",
+     [](FakeSystem& machine) {
+         add_ct_host(machine);
+         add_container(machine, vmid, "hostname: jelly\n");
+     },
+     {{"0,7"}}},
     {"ct_which_gpu", "Several GPUs and no word which: the choice is told, nothing is guessed.",
      [](FakeSystem& machine) {
          add_ct_host(machine);
@@ -138,18 +236,58 @@ const std::vector<Case> cases{
          add_container(machine, vmid, "hostname: jelly\n");
      }},
     {"ct_hard_coded",
-     "Old lines with hard-coded numbers: pct cannot remove them, so they are named; nothing is "
-     "written a second time.",
+     "Old lines with hard-coded numbers, and no word of consent: they are named; nothing is written a "
+     "second time.",
      [](FakeSystem& machine) {
          add_ct_host(machine);
          add_container(machine, vmid, std::string("hostname: old\n") + mounted_nvidia);
      },
-     {"0"}},
+     {{"0"}}},
+    {"ct_hard_coded_replaced",
+     "The same with consent: the lines go, devN entries come, what is about other devices stays.",
+     [](FakeSystem& machine) {
+         add_ct_host(machine);
+         add_container(machine, vmid,
+                       "hostname: old\nlxc.cgroup2.devices.allow: c 10:200 rwm\n" +
+                           std::string(mounted_nvidia) +
+                           "lxc.cgroup2.devices.allow: c 509:* rwm\n"
+                           "lxc.cgroup2.devices.allow: c 188:* rwm\n"
+                           "lxc.mount.entry: /dev/net/tun dev/net/tun none bind,create=file\n"
+                           "\n[before]\nhostname: old\n" +
+                           mounted_nvidia);
+     },
+     {{}, true}},
+    {"ct_hard_coded_directory",
+     "The whole of /dev/dri was mounted: it gets the nodes of every GPU, and the GPU's number is not allowed "
+     "twice.",
+     [](FakeSystem& machine) {
+         add_intel_gpu(machine);
+         add_amd_gpu(machine);
+         add_container(machine, vmid,
+                       "lxc.cgroup2.devices.allow: c 226:* rwm\n"
+                       "lxc.mount.entry: /dev/dri dev/dri none bind,optional,create=dir\n");
+     },
+     {{}, true}},
+    {"ct_hard_coded_left",
+     "A node with another path in the container stays mounted, and so do the numbers.",
+     [](FakeSystem& machine) {
+         add_ct_host(machine);
+         add_container(machine, vmid,
+                       "lxc.cgroup2.devices.allow: c 195:* rwm\n"
+                       "lxc.mount.entry: /dev/nvidia0 dev/gpu none bind,create=file\n"
+                       "lxc.mount.entry: /dev/nvidiactl dev/nvidiactl none bind,create=file\n");
+     },
+     {{}, true}},
+    {"ct_hookscript_is_gone", "Attached, and the link to the hook is gone: no start would succeed.",
+     [](FakeSystem& machine) {
+         add_ct_host(machine);
+         add_container(machine, vmid, "hookscript: local:snippets/pve-gpu-hook\ndev0: /dev/nvidia0\n");
+     }},
     {"ct_running_without_its_nodes",
      "Seed 003: the configuration names the nodes, the running container has none.",
      [](FakeSystem& machine) {
          add_ct_host(machine);
-         add_container(machine, vmid, "hookscript: local:snippets/pve-gpu-hook\ndev0: /dev/nvidia0\n");
+         add_attached_container(machine);
          start_container(machine, vmid, init);
      }},
     {"ct_vm_has_the_gpu",
@@ -161,7 +299,7 @@ const std::vector<Case> cases{
          machine.open_vfio("0000:06:00.0", 4711, "kvm", 101);
          add_container(machine, vmid, "hostname: jelly\n");
      },
-     {"0000:06:00.0"}},
+     {{"0000:06:00.0"}}},
     {"ct_vm_names_the_gpu", "A VM names the same card: both can be configured, one at a time can run.",
      [](FakeSystem& machine) {
          add_ct_host(machine);
@@ -180,7 +318,7 @@ const std::vector<Case> cases{
          add_ct_host(machine, {});
          add_container(machine, vmid, "hostname: jelly\n");
      },
-     {"0000:06:00.0"}},
+     {{"0000:06:00.0"}}},
     {"ct_no_such_container", "A container that is not here.",
      [](FakeSystem& machine) { add_ct_host(machine); }},
     {"ct_template", "A template is never started.",
@@ -256,7 +394,8 @@ TEST_CASE("nobody's container is restarted unasked", "[install][ct]")
     REQUIRE(host.console.questions.size() == 2);
     CHECK(host.console.questions.back() == "Restart container 901 now?");
     CHECK(host.ran("reboot 901") == 1);
-    Host other("hookscript: local:snippets/pve-gpu-hook\ndev0: /dev/nvidia0\n", false);
+    Host other("", false);
+    add_attached_container(other.machine);
     start_container(other.machine, vmid, init);
     CHECK(other.run(install, {.containers = {vmid}}) == exit_done);
     CHECK(other.ran("reboot 901") == 0);
@@ -311,9 +450,71 @@ TEST_CASE("a directory that is mounted has its nodes already", "[install][ct]")
     add_amd_gpu(machine);
     add_container(machine, vmid, "lxc.mount.entry: /dev/dri dev/dri none bind,optional,create=dir\n");
     InstallPlan plan;
-    add_container_changes(survey_host(machine, {}), survey_container(machine, vmid, 0), {"0"}, {}, plan);
+    add_container_changes(survey_host(machine, {}), survey_container(machine, vmid, 0), {{"0"}}, {}, plan);
     CHECK(plan.changes.front().argv ==
           std::vector<std::string>{"/usr/sbin/pct", "set", "901", "--dev0", "/dev/kfd,mode=0666"});
+}
+
+TEST_CASE("hard-coded lines are replaced only if somebody says so, and '--yes' alone does not say it",
+          "[install][ct]")
+{
+    const std::string lines = std::string("hostname: old\n") + mounted_nvidia;
+    const auto has_lines = [](Host& host) {
+        return host.config().find("lxc.mount.entry: /dev/nvidia0 ") != std::string::npos &&
+               host.config().find("lxc.cgroup2.devices.allow: c 508:* rwm") != std::string::npos;
+    };
+    Host unattended(lines);
+    CHECK(unattended.install_it() == exit_done);
+    CHECK(has_lines(unattended));
+    CHECK(unattended.machine.said("'--replace-hard-coded' replaces them by devN entries"));
+    Host refusing(lines);
+    refusing.console.answer = true;
+    refusing.console.refused = "Replace line 2 (lxc.cgroup2.devices.allow of 'c 195:* rwm'), line 3";
+    CHECK(refusing.run(install, {.containers = {vmid}}) == exit_done);
+    CHECK(has_lines(refusing));
+    CHECK(refusing.console.questions.size() == 2);
+    Host agreeing(lines);
+    agreeing.console.answer = true;
+    CHECK(agreeing.run(install, {.containers = {vmid}}) == exit_done);
+    CHECK(agreeing.config().find("lxc.") == std::string::npos);
+    CHECK(agreeing.config().find("dev2: /dev/nvidia-uvm,mode=0666") != std::string::npos);
+}
+
+TEST_CASE("replaced lines come back when the container is detached, and nothing is replaced twice",
+          "[install][ct]")
+{
+    const std::string before = std::string("hostname: old\n") + mounted_nvidia;
+    Host host(before);
+    const Options wish{.containers = {vmid}, .yes = true, .replace_hard_coded = true};
+    CHECK(host.run(install, wish) == exit_done);
+    const auto config = host.config();
+    CHECK(config.find("lxc.") == std::string::npos);
+    CHECK(host.run(install, wish) == exit_done);
+    CHECK(host.config() == config);
+    CHECK(host.console.printed.ends_with("Nothing to change.\n"));
+    CHECK(read_manifest(host.machine).find("/etc/pve/lxc/901.conf") == nullptr); // pct writes it too
+    CHECK(host.run(detach, {.containers = {vmid}, .yes = true}) == exit_done);
+    CHECK(host.config() + "\n" == before);
+}
+
+TEST_CASE("a pct that fails after lines were cut puts them back", "[install][ct]")
+{
+    const std::string before = std::string("hostname: old\n") + mounted_nvidia;
+    Host host(before);
+    host.machine.answer_run("/usr/sbin/pct set 901 --hookscript local:snippets/pve-gpu-hook", 255,
+                            "locked\n");
+    CHECK_THROWS_AS(host.run(install, {.containers = {vmid}, .yes = true, .replace_hard_coded = true}),
+                    Error);
+    CHECK(host.config() + "\n" == before);
+    CHECK(read_manifest(host.machine).empty());
+}
+
+TEST_CASE("lines are put back before snapshots and what is pending", "[install][ct]")
+{
+    const std::string text = "hostname: a\nlxc.x: 1\n\n[pve:pending]\nmemory: 512\n\n[old]\nlxc.y: 2\n";
+    CHECK(with_lines(text, {"lxc.y: 2", "lxc.x: 1"}) ==
+          "hostname: a\nlxc.x: 1\nlxc.y: 2\n\n[pve:pending]\nmemory: 512\n\n[old]\nlxc.y: 2\n");
+    CHECK(with_lines("hostname: a", {"lxc.x: 1"}) == "hostname: a\nlxc.x: 1\n");
 }
 
 TEST_CASE("a failed pct leaves nothing half done", "[install][ct]")

@@ -115,6 +115,32 @@ TEST_CASE("a VM's GPU is looked for on its own PCI bus, with the driver that it 
     CHECK_THROWS_AS(verify_vm(machine, 102), Error);
 }
 
+TEST_CASE("two cards of one kind are two in the VM; one that is missing is not taken for the other",
+          "[verify]")
+{
+    FakeSystem machine;
+    add_arc(machine, {.driver = "vfio-pci"});
+    machine.add_bridge("", "0000:00:03.0", {.secondary_bus = 0x09});
+    machine.add_function("0000:00:03.0", "0000:09:00.0",
+                         {.vendor = 0x8086, .device = 0x56a6, .class_code = 0x030000, .driver = "vfio-pci"});
+    add_host(machine);
+    add_vm(machine, 101, "hostpci0: 0000:03:00.0\nhostpci1: 0000:09:00.0\n");
+    machine.add_process(4711, "kvm");
+    machine.file("/run/qemu-server/101.pid", "4711\n");
+    machine.answer_run("/usr/sbin/qm guest exec 101 --timeout 25 -- cat /proc/bus/pci/devices", 0,
+                       R"({"exitcode": 0, "exited": 1, "out-data": "0100\t808656a6\t10\ti915\n"})");
+    const auto guest = verify_vm(machine, 101);
+    CHECK_FALSE(guest.good());
+    CHECK(std::count_if(guest.checks.begin(), guest.checks.end(), [](const GuestCheck& one) {
+              return one.name == "gpu.visible" && one.verdict == GuestVerdict::error;
+          }) == 1);
+    // Alternatives of a mapping: it has the one that is reserved for it, and the other is not missing.
+    machine.file("/run/qemu-server/pci-id-reservations", "0000:09:00.0 101 pid:4711\n");
+    const auto one = verify_vm(machine, 101);
+    CHECK(one.good());
+    CHECK(check(one, "gpu.visible").evidence == "'0000:09:00.0' (8086:56a6) is on the guest's PCI bus");
+}
+
 TEST_CASE("what guests answer is told apart: done, failed, not installed, no answer", "[verify]")
 {
     using Kind = GuestAnswer::Kind;
@@ -126,6 +152,13 @@ TEST_CASE("what guests answer is told apart: done, failed, not installed, no ans
     CHECK(parse_agent_answer(ended(0, R"({"exitcode":3,"exited":1,"err-data":"b"})")).kind == Kind::failed);
     CHECK(parse_agent_answer(ended(0, R"({"pid":77})")).kind == Kind::no_answer);
     CHECK(parse_agent_answer(ended(0, R"({"exitcode":"no","out-data":7})")).kind == Kind::no_answer);
+    // As qm prints it: pretty, behind what it warns of.
+    CHECK(parse_agent_answer(ended(0, "vm 101 - unable to parse config: bogus\n{\n   \"exitcode\" : 0,\n   "
+                                      "\"exited\" : 1,\n   \"out-data\" : \"a\"\n}\n"))
+              .text == "a");
+    CHECK(parse_agent_answer(ended(0, "timeout reached, returning pid\n{\n   \"pid\" : 77\n}\n")).kind ==
+          Kind::no_answer);
+    CHECK(parse_agent_answer(ended(0, R"({"exited":1,"signal":9})")).kind == Kind::failed);
     CHECK(parse_agent_answer(ended(255,
                                    "Agent error: Failed to execute child process \xe2\x80\x9cvainfo\xe2\x80"
                                    "\x9d (No such file or directory)\n"))

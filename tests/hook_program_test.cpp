@@ -1,15 +1,19 @@
 // The built program, called as Proxmox calls it and as it must not be called.
 #include "catch.hpp"
+#include "descriptors.hpp"
 #include "real_process.hpp"
 #include "text.hpp"
 
 #include <algorithm>
+#include <array>
 #include <boost/filesystem.hpp>
 #include <cerrno>
 #include <fcntl.h>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 using namespace pvegpu;
@@ -118,6 +122,55 @@ bool contains(const std::string& text, const std::string& part)
 }
 
 } // namespace
+
+namespace {
+
+// Syslog's socket of a tree of files.
+struct SyslogSocket {
+    explicit SyslogSocket(const std::string& path)
+    {
+        sockaddr_un address{};
+        address.sun_family = AF_UNIX;
+        path.copy(address.sun_path, sizeof address.sun_path - 1);
+        fs::create_directories(fs::path(path).parent_path());
+        if (bind(file.number(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+            FAIL("no socket " << path);
+    }
+    // What has come so far, a line each.
+    std::string lines() const
+    {
+        std::string text;
+        std::array<char, 4096> buffer{};
+        for (ssize_t count = 0;
+             (count = recv(file.number(), buffer.data(), buffer.size(), MSG_DONTWAIT)) > 0;)
+            text += std::string(buffer.data(), static_cast<std::size_t>(count)) + "\n";
+        return text;
+    }
+    Descriptor file{socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
+};
+
+} // namespace
+
+TEST_CASE("in the journal a container is a CT, a VM a VM, and one that is not here a guest")
+{
+    const Host host;
+    const SyslogSocket journal(host("/dev/log"));
+    host.file("/etc/pve/lxc/901.conf", "dev0: /dev/nvidia0\n");
+    host.file("/etc/pve/nodes/pve2/lxc/902.conf", "dev0: /dev/nvidia0\n");
+    host.file("/etc/pve/qemu-server/102.conf", "hostpci0: mapping=none\n");
+    host.hook({"901", "pre-start"});
+    const auto container = journal.lines();
+    CHECK(contains(container, ": CT 901: '/dev/nvidia0' (dev0) is not there"));
+    CHECK_FALSE(contains(container, "VM 901"));
+    host.hook({"902", "pre-start"}, {"PVE_MIGRATED_FROM=pve2"});
+    CHECK(contains(journal.lines(), ": CT 902: "));
+    host.hook({"102", "pre-start"});
+    CHECK(contains(journal.lines(), ": VM 102: "));
+    host.hook({"999", "pre-start"});
+    CHECK(contains(journal.lines(), ": guest 999: there is no guest 999 on this node"));
+    host.hook({"901", "pre-start", "--dry-run"});
+    CHECK(journal.lines().empty());
+}
 
 TEST_CASE("the hook prints its help and its version on standard output")
 {

@@ -1,5 +1,6 @@
 // The built installer: below a root of files, with and without a terminal.
 #include "catch.hpp"
+#include "ct_hosts.hpp"
 #include "descriptors.hpp"
 #include "install_hosts.hpp"
 #include "real_process.hpp"
@@ -7,6 +8,7 @@
 #include <array>
 #include <cstdlib>
 #include <fcntl.h>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -59,12 +61,13 @@ void put(const TempDirectory& root, const std::string& path, const FakeNode& nod
 
 // The fake machine's files below a directory.
 struct Tree : TempDirectory {
-    Tree()
+    explicit Tree(const std::function<void(FakeSystem&)>& more = {})
     {
         FakeSystem machine("6.8.12-4-pve");
         add_arc(machine);
         add_host(machine);
         add_vm(machine, 101, "hostpci0: 0000:03:00.0,pcie=1\nhostpci1: 0000:04:00.0,pcie=1\n");
+        if (more) more(machine);
         for (const auto& [path, node] : machine.tree().nodes())
             if (!path.empty() && node.kind != FakeNode::Kind::directory) put(*this, path, node);
         file("/sys/class/iommu/dmar0/uevent", "");
@@ -114,6 +117,40 @@ struct TerminalSession {
 };
 
 } // namespace
+
+TEST_CASE("a terminal is asked whether hard-coded lines may go; '--yes' is no answer to that",
+          "[install][ct]")
+{
+    const auto add = [](FakeSystem& machine) {
+        add_container(machine, 901, std::string("hostname: old\n") + mounted_nvidia);
+        machine.file("/usr/bin/nvidia-modprobe", "");
+        machine.file("/usr/sbin/pct", "");
+    };
+    const auto has_lines = [](const Tree& tree) {
+        return tree.text("/etc/pve/lxc/901.conf").find("lxc.mount.entry: /dev/nvidia0 ") != std::string::npos;
+    };
+    const Tree tree(add);
+    const auto words = [&](std::vector<std::string> more) {
+        more.insert(more.begin(), {"--ct", "901", "--root", tree()});
+        return more;
+    };
+    const auto [refused, screen] = TerminalSession().run(words({}), "n\nn\n");
+    CHECK(refused == 1);
+    CHECK(screen.find("Replace line 2 (lxc.cgroup2.devices.allow of 'c 195:* rwm')") != std::string::npos);
+    CHECK(screen.find("-lxc.mount.entry") == std::string::npos);
+    CHECK(has_lines(tree));
+    CHECK(run(words({"--yes"})).status == 0);
+    CHECK(has_lines(tree));
+    const Tree other(add);
+    const auto [done, seen] = TerminalSession().run({"--ct", "901", "--root", other()}, "y\ny\n");
+    CHECK(done == 0);
+    CHECK(seen.find("-lxc.mount.entry: /dev/nvidia0 dev/nvidia0 none") != std::string::npos);
+    CHECK(seen.find("--dev0 /dev/nvidia0,mode=0666") != std::string::npos);
+    CHECK(other.text("/etc/pve/lxc/901.conf") == "hostname: old\n");
+    const Tree third(add);
+    CHECK(third.installer({"--ct", "901", "--yes", "--replace-hard-coded"}).status == 0);
+    CHECK_FALSE(has_lines(third));
+}
 
 TEST_CASE("the installer prepares a tree of files, lists its programs, and finds nothing to write again",
           "[install]")

@@ -220,7 +220,7 @@ TEST_CASE("syslog gets the guest and the severity, and is not waited for")
     TestProcess process([&] {
         dup2(open("/dev/null", O_WRONLY), STDERR_FILENO);
         LinuxSystem system("test", root());
-        system.log_for_guest(101);
+        system.log_for_guest("VM 101");
         for (int i = 0; i < 1000; ++i) system.say(Severity::warning, "hot"); // more than the socket takes
         return 0;
     });

@@ -7,11 +7,6 @@
 
 namespace pvegpu {
 
-std::string name_of(const SurveyedGuest& guest)
-{
-    return (guest.container ? "CT " : "VM ") + std::to_string(guest.vmid);
-}
-
 std::string conf_of(const SurveyedGuest& guest)
 {
     return guest.container ? paths::ct_config(guest.vmid) : paths::vm_config(guest.vmid);

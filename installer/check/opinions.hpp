@@ -38,8 +38,6 @@ inline Finding about_card(const CardFacts& card, Verdict verdict, std::string ev
     return about(to_string(card.gpu), card.vmids, verdict, std::move(evidence), fix);
 }
 
-// "VM 101", "CT 901"
-std::string name_of(const SurveyedGuest& guest);
 std::string conf_of(const SurveyedGuest& guest); // "/etc/pve/qemu-server/101.conf"
 
 inline Finding about_guest(const SurveyedGuest& guest, Verdict verdict, std::string evidence,

@@ -10,6 +10,7 @@ make_initramfs() {
     local kernel=$1 programs=$2 hook=$3 output=$4 tree
     shift 4
     tree=$(mktemp -d "$output.XXXXXX")
+    chmod 0755 "$tree" # it becomes the machine's /, and not only root walks through it
     mkdir -p "$tree"/{bin,sbin,dev,proc,sys,run,tmp,etc,root,usr/bin,usr/sbin,lab/{modules,scenarios}}
     cp "$(command -v busybox)" "$tree/bin/busybox"
     ln -s busybox "$tree/bin/sh"

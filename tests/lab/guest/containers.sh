@@ -17,11 +17,35 @@ ct_conf() { cat >"/etc/pve/lxc/$1.conf"; }
 
 ct_running() { grep -qs 'populated 1' "/sys/fs/cgroup/lxc/$1/cgroup.events" && grep -qs ready "$lab_run/ct.$1"; }
 
+# What Proxmox's own hooks make of a container's devN lines (lxc-pve-prestart-hook, lxc-pve-autodev-hook): nodes of the
+# container's root on a file system of their own, and files in its /dev over which they are mounted.
+make_passthrough() {
+    local vmid=$1 owner=$2 directory=/var/lib/lxc/$1/passthrough path major minor
+    mkdir -p "$directory"
+    mount -t tmpfs -o size=8k none "$directory"
+    echo '#!/bin/sh' >"/var/lib/lxc/$vmid/autodev"
+    sed -n 's/^dev[0-9]*: *\([^,]*\).*/\1/p' "/etc/pve/lxc/$vmid.conf" | while read -r path; do
+        major=$((0x$(stat -L -c %t "$path"))) minor=$((0x$(stat -L -c %T "$path")))
+        mkdir -p "$directory${path%/*}"
+        mknod -m 0660 "$directory$path" c "$major" "$minor"
+        chown "$owner:$owner" "$directory$path"
+        echo "lxc.cgroup2.devices.allow = c $major:$minor rw"
+        {
+            echo "mkdir -p \"\$LXC_ROOTFS_MOUNT${path%/*}\" || exit 1"
+            echo ": >\"\$LXC_ROOTFS_MOUNT$path\" || exit 1"
+            echo "mount --bind $directory$path \"\$LXC_ROOTFS_MOUNT$path\" || exit 1"
+        } >>"/var/lib/lxc/$vmid/autodev"
+    done
+    chmod +x "/var/lib/lxc/$vmid/autodev"
+    echo "lxc.hook.autodev = /var/lib/lxc/$vmid/autodev"
+}
+
 # start_ct VMID   the lxc.* lines of its configuration, with the control groups that Proxmox names (update_lxc_config); what
 # is read from standard input comes on top. Its first process says "ready" when it has its /dev.
 start_ct() {
-    local vmid=$1 root=/var/lib/lxc/$1/rootfs
+    local vmid=$1 root=/var/lib/lxc/$1/rootfs owner=0 net=none
     local each
+    ! grep -q '^unprivileged: 1' "/etc/pve/lxc/$vmid.conf" || owner=100000 net=empty # a sysfs shows a network of the same owner
     for each in bin dev proc sys run tmp usr/lib; do mkdir -p "$root/$each"; done
     cp /bin/busybox "$root/bin/busybox"
     ln -sf busybox "$root/bin/sh"
@@ -31,6 +55,7 @@ echo ready
 exec /bin/busybox sleep 100000
 INIT
     chmod +x "$root/init"
+    chown -R "$owner:$owner" "$root"
     {
         cat <<CONFIG
 lxc.rootfs.path = dir:$root
@@ -46,9 +71,12 @@ lxc.mount.auto = proc:mixed sys:mixed
 lxc.apparmor.profile = unconfined
 lxc.console.path = none
 lxc.tty.max = 0
-lxc.net.0.type = none
+lxc.net.0.type = $net
 lxc.init.cmd = /init
 CONFIG
+        # Proxmox's own map of such a container, unless its configuration has another.
+        [ "$owner" = 0 ] || printf 'lxc.idmap = u 0 100000 65536\nlxc.idmap = g 0 100000 65536\n'
+        ! grep -q '^dev[0-9]' "/etc/pve/lxc/$vmid.conf" || make_passthrough "$vmid" "$owner"
         sed -n 's/^\(lxc\.[a-z0-9.]*\) *[:=] */\1 = /p' "/etc/pve/lxc/$vmid.conf"
         cat
     } >"/var/lib/lxc/$vmid/config"

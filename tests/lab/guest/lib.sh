@@ -302,18 +302,20 @@ lying_writes() {
     done
 }
 
-# slow_writes SECONDS PATH   the open for writing waits, interruptibly, for the reader, which comes after that time and then
-# passes on what was written to the real file.
+# slow_writes SECONDS PATH TEXT   the open for writing waits, interruptibly, that time; then the real file gets TEXT, and only
+# when that had its effect does the writer go on: a reset that ran beside the removal of what it resets is a kernel's own crash.
 slow_writes() {
     local fifo=$lab_run/slow$(echo "$2" | tr / _)
     mkfifo "$fifo"
     mount --bind "$fifo" "$2"
     (
+        wait_until 60 somebody_waits_for_a_reader
         sleep "$1"
-        cat "$fifo" >"$lab_run/slow.text"
-        cat "$lab_run/slow.text" >"/lab$2"
+        echo "$3" >"/lab$2"
+        cat "$fifo" >/dev/null
     ) &
 }
+somebody_waits_for_a_reader() { grep -qs fifo_open /proc/[0-9]*/stack; }
 
 # --- QEMU's monitor: the host side of the machine ----------------------------------------------------------------------
 # The second serial port is QEMU's own QMP monitor (see tests/lab/boot.bash).

@@ -6,7 +6,7 @@ expect_present 0000:03:00.0
 remove 0000:03:00.0
 expect_absent 0000:03:00.0
 
-slow_writes 2 /sys/class/pci_bus/0000:03/rescan
+slow_writes 2 /sys/class/pci_bus/0000:03/rescan 1
 before=$(uptime_ms)
 echo 1 >/sys/class/pci_bus/0000:03/rescan
 [ $(($(uptime_ms) - before)) -ge 1500 ] || fail "the write was not slow"
