@@ -7,6 +7,7 @@
 #include "error.hpp"
 #include "paths.hpp"
 #include "programs.hpp"
+#include "shared_cards.hpp"
 #include "text.hpp"
 
 namespace pvegpu {

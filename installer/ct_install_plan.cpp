@@ -1,6 +1,8 @@
 #include "ct_install_plan.hpp"
 
 #include "attach.hpp"
+#include "choose_gpus.hpp"
+#include "ct_devices.hpp"
 #include "ct_hard_coded.hpp"
 #include "error.hpp"
 #include "install_remarks.hpp"
@@ -12,108 +14,6 @@
 
 namespace pvegpu {
 namespace {
-
-std::string name(unsigned vmid)
-{
-    return "container " + std::to_string(vmid);
-}
-
-bool has_nodes(const HostGpu& gpu)
-{
-    return gpu.nvidia || !gpu.renders.empty() || !gpu.cards.empty();
-}
-
-std::string choice_of(const std::vector<HostGpu>& gpus)
-{
-    std::vector<std::string> names;
-    names.reserve(gpus.size());
-    for (const auto& gpu : gpus)
-        names.push_back("'" + to_string(gpu.address) + "' (" +
-                        (has_nodes(gpu)       ? "driver " + quote(gpu.driver)
-                         : gpu.driver.empty() ? std::string("no driver, so no device nodes")
-                                              : "driver " + quote(gpu.driver) + ", no device nodes") +
-                        ")");
-    return names.empty() ? "this host has no GPU" : "this host has " + join(names, ", ");
-}
-
-// Numbers as nvidia-smi has them, where there is such a driver.
-const HostGpu* by_number(const std::vector<HostGpu>& gpus, unsigned number)
-{
-    const bool nvidia = std::any_of(gpus.begin(), gpus.end(), [](const auto& gpu) { return gpu.nvidia; });
-    unsigned place = 0;
-    for (const auto& gpu : gpus) {
-        if (nvidia && gpu.nvidia == number) return &gpu;
-        if (!nvidia && has_nodes(gpu) && place++ == number) return &gpu;
-    }
-    return nullptr;
-}
-
-const HostGpu& by_word(const std::vector<HostGpu>& gpus, std::string_view word)
-{
-    const HostGpu* found = nullptr;
-    if (const auto number = parse_decimal(word)) found = by_number(gpus, *number);
-    if (const auto address = parse_pci_address(word))
-        for (const auto& gpu : gpus)
-            if (gpu.address == *address) found = &gpu;
-    if (found == nullptr)
-        throw Error(Reason::not_found, "there is no GPU " + quote(word) + "; " + choice_of(gpus));
-    if (!found->holders.empty())
-        throw Error(Reason::in_use,
-                    "'" + to_string(found->address) + "' is in use by " + describe(found->holders.front()) +
-                        "; a container and a VM cannot have one GPU at a time, stop it first");
-    if (!has_nodes(*found))
-        throw Error(Reason::invalid_config,
-                    "'" + to_string(found->address) +
-                        "' has no device nodes on the host, because its driver "
-                        "is " +
-                        (found->driver.empty() ? "not loaded" : quote(found->driver)) +
-                        "; a container needs the host's driver");
-    return *found;
-}
-
-struct NewDevice {
-    std::string path, value;
-};
-
-// Who may use a node in the container. Without a word Proxmox makes it 0660 and root's
-// (create_passthrough_device_node in pve-container's LXC.pm), so a service with a user of its own could not
-// open it. NVIDIA's own nodes are everybody's on the host too (NV_DEVICE_FILE_MODE of nvidia-modprobe), and
-// render nodes and kfd are by default (systemd's 50-udev-default.rules); the group that a distribution gives
-// them has another number in every container. Cards are for the group video, which is 44 wherever
-// base-passwd makes it.
-NewDevice device_for(const std::string& path)
-{
-    const auto node = parse_gpu_node(path);
-    const bool card = node && (node->kind == NodeKind::dri_card || path.ends_with("-card"));
-    return {path, path + (card ? ",gid=44" : ",mode=0666")};
-}
-
-std::vector<std::string> dri_paths_of(const HostGpu& gpu)
-{
-    std::vector<std::string> paths;
-    for (const auto number : gpu.renders) paths.push_back("/dev/dri/renderD" + std::to_string(number));
-    for (const auto number : gpu.cards) paths.push_back("/dev/dri/card" + std::to_string(number));
-    return paths;
-}
-
-std::vector<std::string> nvidia_paths_of(const HostGpu& gpu, const ContainerSurvey& host)
-{
-    std::vector<std::string> paths{"/dev/nvidia" + std::to_string(*gpu.nvidia), "/dev/nvidiactl",
-                                   "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools"};
-    if (host.host_nodes.contains("/dev/nvidia-modeset")) paths.emplace_back("/dev/nvidia-modeset");
-    if (const auto mig = host.mig.find(gpu.address); mig != host.mig.end())
-        for (const auto& instance : mig->second)
-            paths.push_back("/dev/nvidia-caps/nvidia-cap" + std::to_string(instance.number));
-    return paths;
-}
-
-std::vector<std::string> paths_of(const HostGpu& gpu, const ContainerSurvey& host)
-{
-    if (gpu.nvidia) return nvidia_paths_of(gpu, host);
-    auto paths = dri_paths_of(gpu);
-    if (gpu.is_amd() && host.host_nodes.contains("/dev/kfd")) paths.emplace_back("/dev/kfd");
-    return paths;
-}
 
 class ContainerPlanner {
 public:
@@ -147,17 +47,17 @@ private:
     {
         const auto* found = survey_.find(container_.vmid);
         if (found == nullptr || !found->container)
-            throw Error(Reason::not_found, "there is no " + name(container_.vmid) + " on the node '" +
-                                               survey_.host.cluster.node +
+            throw Error(Reason::not_found, "there is no container " + std::to_string(container_.vmid) +
+                                               " on the node '" + survey_.host.cluster.node +
                                                "'; 'pct list' shows those that are");
         if (container_.config.is_template)
-            throw Error(Reason::invalid_config, name(container_.vmid) + " is a template");
+            throw Error(Reason::invalid_config, name_of(*found) + " is a template");
         return *found;
     }
 
     void add_gpu(const HostGpu& gpu)
     {
-        for (const auto& path : paths_of(gpu, container_)) name_node(path);
+        for (const auto& path : node_paths_of(gpu, container_)) name_node(path);
         for (const auto& other : survey_.guests)
             if (std::find(other.passed.begin(), other.passed.end(), gpu.address) != other.passed.end())
                 plan_.warnings.push_back("VM " + std::to_string(other.vmid) + " is given '" +
@@ -267,9 +167,8 @@ private:
             added_.push_back(key + "=" + device.value);
         }
         change.undo = {pct, "set", vmid, "--delete", join(keys, ",")};
-        change.reason = name(container_.vmid) +
-                        " is given the device nodes of the GPU; Proxmox follows their "
-                        "numbers";
+        change.reason = name_of(guest_) + " is given the device nodes of the GPU; Proxmox follows their "
+                                          "numbers";
         change.hint = "see whether the container is locked; only root@pam may set 'devN'";
         plan_.changes.push_back(std::move(change));
     }
@@ -307,13 +206,13 @@ private:
         const auto& [lines, left, paths, directory] = hard_coded_;
         const auto file = quote(paths::ct_config(container_.vmid));
         if (!replaced && !lines.empty())
-            plan_.notes.push_back(name(container_.vmid) +
+            plan_.notes.push_back(name_of(guest_) +
                                   " mounts GPU nodes with numbers that can change at a boot: " +
                                   describe(lines) + " of " + file +
                                   "; '--replace-hard-coded' replaces them by devN entries, which follow "
                                   "the numbers");
         if (!left.empty())
-            plan_.notes.push_back(name(container_.vmid) + ": " + describe(left) + " of " + file +
+            plan_.notes.push_back(name_of(guest_) + ": " + describe(left) + " of " + file +
                                   " cannot be replaced by devN entries, which need a node of the host and "
                                   "keep its path");
     }
@@ -322,14 +221,13 @@ private:
     {
         const auto reasons = restart_reasons(container_.inside);
         if (!reasons.empty())
-            plan_.warnings.push_back(name(container_.vmid) +
+            plan_.warnings.push_back(name_of(guest_) +
                                      " has to be restarted, because its configuration "
                                      "names what it does not have: " +
                                      join(reasons, ", "));
         else if (container_.running && !container_.inside.seen)
-            plan_.warnings.push_back(name(container_.vmid) +
-                                     " runs and could not be looked into; whether it has "
-                                     "to be restarted is not known");
+            plan_.warnings.push_back(name_of(guest_) + " runs and could not be looked into; whether it has "
+                                                       "to be restarted is not known");
     }
 
     const Survey& survey_;
@@ -344,58 +242,12 @@ private:
     unsigned next_ = 0;
 };
 
-// A directory that is given has what lies in it.
-bool gives(const GpuNode& node, const std::string& path)
-{
-    return node.path == path || (node.is_directory() && path.starts_with(node.path + '/'));
-}
-
 } // namespace
-
-std::vector<const HostGpu*> choose_gpus(const std::vector<HostGpu>& gpus,
-                                        const std::vector<std::string>& words)
-{
-    std::vector<const HostGpu*> chosen;
-    for (const auto& list : words)
-        for (const auto word : split(list, ','))
-            if (const auto* gpu = &by_word(gpus, word);
-                std::find(chosen.begin(), chosen.end(), gpu) == chosen.end())
-                chosen.push_back(gpu);
-    if (!words.empty()) return chosen;
-    for (const auto& gpu : gpus)
-        if (has_nodes(gpu)) chosen.push_back(&gpu);
-    if (chosen.size() != 1)
-        throw Error(Reason::not_found, "which GPU? name it with '--gpu'; " + choice_of(gpus));
-    return chosen;
-}
 
 void add_container_changes(const Survey& survey, const ContainerSurvey& container,
                            const ContainerWishes& wishes, const Manifest& manifest, InstallPlan& plan)
 {
     ContainerPlanner(survey, container, manifest, plan).add(wishes);
-}
-
-std::optional<WantedNode> wanted_node_of(const SurveyedGuest& container, const CardNodes& card)
-{
-    for (auto& one : wanted_nodes(container.lxc, container.lxc.devices_at_next_start()))
-        if (one.node.address == card.function ||
-            std::any_of(card.paths.begin(), card.paths.end(),
-                        [&](const auto& path) { return gives(one.node, path); }))
-            return std::move(one);
-    return std::nullopt;
-}
-
-std::vector<std::string> shared_card_warnings(const Survey& survey, const std::vector<CardNodes>& cards)
-{
-    std::vector<std::string> warnings;
-    for (const auto& guest : survey.guests)
-        for (const auto& card : cards)
-            if (guest.container && wanted_node_of(guest, card)) {
-                warnings.push_back(name(guest.vmid) + " is given device nodes of '" +
-                                   to_string(card.function) + "' too; it loses them while the VM runs");
-                break;
-            }
-    return warnings;
 }
 
 } // namespace pvegpu

@@ -1,6 +1,7 @@
 // Containers: the device nodes that they name, on this host and in them.
 #include "check_families.hpp"
 #include "ct_plan.hpp"
+#include "ct_survey.hpp"
 #include "opinions.hpp"
 #include "paths.hpp"
 

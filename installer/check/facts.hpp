@@ -2,13 +2,13 @@
 #pragma once
 
 #include "ct_inside.hpp"
-#include "ct_install_plan.hpp"
 #include "holders.hpp"
 #include "known_messages.hpp"
 #include "modprobe_config.hpp"
 #include "node_facts.hpp"
 #include "pci_mapping.hpp"
 #include "pci_writers.hpp"
+#include "shared_cards.hpp"
 #include "status.hpp"
 #include "survey.hpp"
 
