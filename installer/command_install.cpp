@@ -82,8 +82,6 @@ bool carry_out(Session& session, const std::string& shown, const std::vector<Cha
 int install(Session& session)
 {
     const auto& options = session.options;
-    if (options.vms.empty() && options.containers.empty() && !options.host)
-        throw Error(Reason::not_found, "which VM? 'pve-gpu-install --vm 101' attaches the hook to VM 101");
     take_install_lock(session.system);
     const bool only_containers = options.vms.empty() && !options.host; // they need nothing of vfio
     auto plan = only_containers ? InstallPlan() : plan_installation(session);

@@ -38,9 +38,6 @@ int detach(Session& session)
 {
     auto guests = session.options.vms;
     guests.insert(guests.end(), session.options.containers.begin(), session.options.containers.end());
-    if (guests.empty())
-        throw Error(Reason::not_found,
-                    "which VM? 'pve-gpu-install detach --vm 101' detaches the hook from VM 101");
     take_install_lock(session.system);
     const auto manifest = read_manifest(session.system);
     const auto plan = make_detach_plan(survey_host(session.system, {}), manifest, guests);

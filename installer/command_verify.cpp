@@ -9,9 +9,6 @@ namespace pvegpu {
 int verify(Session& session)
 {
     const auto& options = session.options;
-    if (options.vms.empty() && options.containers.empty())
-        throw Error(Reason::not_found,
-                    "which guest? 'pve-gpu-install verify --ct 901' looks into container 901");
     std::vector<GuestVerification> guests;
     for (const auto vmid : options.vms) guests.push_back(verify_vm(session.system, vmid));
     for (const auto vmid : options.containers) guests.push_back(verify_container(session.system, vmid));

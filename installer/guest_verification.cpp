@@ -172,12 +172,6 @@ GuestCheck not_running(const std::string& tool, unsigned vmid)
             "start it: '" + tool + " start " + std::to_string(vmid) + "'"};
 }
 
-bool vm_runs(const SysReader& reader, unsigned vmid)
-{
-    const auto pid = parse_decimal(trim(reader.read(paths::pve_pid_file(vmid)).value_or("")));
-    return pid && reader.exists(paths::process(static_cast<pid_t>(*pid)));
-}
-
 // /proc/bus/pci/devices: "0100\t10de2204\t...\tnvidia"; the driver is the last word of the line
 // (show_device in the kernel's drivers/pci/proc.c).
 struct SeenFunction {

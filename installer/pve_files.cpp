@@ -91,6 +91,12 @@ std::vector<GuestEntry> list_guests(const SysReader& reader, const std::string& 
     return guests;
 }
 
+bool vm_runs(const SysReader& reader, unsigned vmid)
+{
+    const auto pid = parse_decimal(trim(reader.read(paths::pve_pid_file(vmid)).value_or("")));
+    return pid && reader.exists(paths::process(static_cast<pid_t>(*pid)));
+}
+
 std::string package_version(std::string_view dpkg_status, std::string_view package)
 {
     bool in_it = false, installed = false;

@@ -22,6 +22,8 @@ struct GuestEntry {
 };
 std::vector<GuestEntry> list_guests(const SysReader& reader, const std::string& node); // this node's, sorted
 
+bool vm_runs(const SysReader& reader, unsigned vmid); // by the pid file that Proxmox keeps of its QEMU
+
 // The version of an installed package, of the text of /var/lib/dpkg/status; empty if it is not installed.
 std::string package_version(std::string_view dpkg_status, std::string_view package);
 

@@ -467,10 +467,3 @@ TEST_CASE("a reboot is asked for only when it is needed and wanted", "[install]"
     CHECK(host.run(install, {.vms = {101}, .yes = true, .reboot = true}) == exit_reboot);
     CHECK(host.machine.effects().back() == "run /usr/bin/systemctl reboot");
 }
-
-TEST_CASE("a command without the guest that it needs says so", "[install]")
-{
-    Host host;
-    CHECK(host.failure_of(install, {}).find("--vm 101") != std::string::npos);
-    CHECK(host.failure_of(detach, {}).find("--vm 101") != std::string::npos);
-}

@@ -180,6 +180,26 @@ TEST_CASE("the installer prepares a tree of files, lists its programs, and finds
     CHECK_FALSE(path_exists(tree("/var/lib/pve-gpu-hook")));
 }
 
+TEST_CASE("a command refuses an option that it would not heed", "[install]")
+{
+    const Tree tree;
+    for (const auto& words : std::vector<std::vector<std::string>>{{"uninstall", "--vm", "101", "--yes"},
+                                                                   {"detach", "--vm", "101", "--host"},
+                                                                   {"detach", "--vm", "101", "--reboot"},
+                                                                   {"status", "--vm", "101"},
+                                                                   {"capture", "--full"},
+                                                                   {"try", "--vm", "101", "--ct", "901"},
+                                                                   {"verify", "--vm", "101", "--html", "x"},
+                                                                   {"--vm", "101", "--gpu", "0"}}) {
+        INFO(words.front());
+        const auto ended = tree.installer(words);
+        CHECK(ended.status == 2);
+        CHECK(ended.out.empty());
+    }
+    CHECK(tree.installer({"uninstall", "--vm", "101"}).err ==
+          "pve-gpu-install: 'uninstall' takes no '--vm'; see '--help'\n");
+}
+
 TEST_CASE("the installer names what is wrong and exits with 2 for usage, with 1 for the rest", "[install]")
 {
     const Tree tree;
@@ -189,6 +209,12 @@ TEST_CASE("the installer names what is wrong and exits with 2 for usage, with 1 
     CHECK(run({"nonsense"}).status == 2);
     CHECK(run({"status", "install"}).status == 2);
     CHECK(run({"status", "--root", ""}).status == 2);
+    for (const auto& without_guest :
+         std::vector<std::vector<std::string>>{{"--yes"}, {"try"}, {"detach", "--yes"}, {"verify"}}) {
+        const auto ended = tree.installer(without_guest);
+        CHECK(ended.status == 2);
+        CHECK(ended.err.find("which ") != std::string::npos);
+    }
     CHECK(run({"--help"}).status == 0);
     CHECK(run({"help"}).out.find("uninstall") != std::string::npos);
     CHECK(run({"--version"}).out.starts_with("pve-gpu-install "));
