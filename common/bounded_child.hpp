@@ -25,6 +25,7 @@ public:
         write,
         claim,
         pulse_bridge_control,
+        clear_bridge_control,
         list_inside, // `text`: the directory and the prefix, a line each
         guard,
         forget_guarded

@@ -106,25 +106,44 @@ int claim(const std::string& path)
 
 // The bit is cleared here, in the process that set it, so that no death of the parent can leave the bus in
 // reset. PCI-to-PCI Bridge Architecture Specification 3.2.5.18: Bridge Control is at 0x3e, bit 6.
-int pulse_bridge_control(const std::string& path, std::uint64_t hold_milliseconds)
+constexpr off_t bridge_control = 0x3e;
+constexpr unsigned char secondary_bus_reset = 0x40;
+
+using BridgeControl = std::array<unsigned char, 2>;
+
+int read_bridge_control(const Descriptor& config, BridgeControl& value)
 {
-    constexpr off_t bridge_control = 0x3e;
-    constexpr unsigned char secondary_bus_reset = 0x40;
-    const auto config = open_file(path, O_RDWR);
     if (config.failed()) return errno;
-    std::array<unsigned char, 2> value{};
     if (const int error =
             error_of(pread(config.number(), value.data(), value.size(), bridge_control), value.size()))
         return error;
-    if (value[0] == 0xff && value[1] == 0xff) return ENODEV; // it does not answer; nothing of this is its own
-    value[0] = static_cast<unsigned char>(value[0] & ~secondary_bus_reset);
-    const std::array<unsigned char, 2> set{static_cast<unsigned char>(value[0] | secondary_bus_reset),
-                                           value[1]};
-    if (const int error =
-            error_of(pwrite(config.number(), set.data(), set.size(), bridge_control), set.size()))
-        return error;
-    poll(nullptr, 0, static_cast<int>(hold_milliseconds));
+    return value[0] == 0xff && value[1] == 0xff ? ENODEV
+                                                : 0; // it does not answer; nothing of this is its own
+}
+
+int write_bridge_control(const Descriptor& config, BridgeControl value, bool in_reset)
+{
+    value[0] = static_cast<unsigned char>(in_reset ? value[0] | secondary_bus_reset
+                                                   : value[0] & ~secondary_bus_reset);
     return error_of(pwrite(config.number(), value.data(), value.size(), bridge_control), value.size());
+}
+
+int pulse_bridge_control(const std::string& path, std::uint64_t hold_milliseconds)
+{
+    const auto config = open_file(path, O_RDWR);
+    BridgeControl value{};
+    if (const int error = read_bridge_control(config, value)) return error;
+    if (const int error = write_bridge_control(config, value, true)) return error;
+    poll(nullptr, 0, static_cast<int>(hold_milliseconds));
+    return write_bridge_control(config, value, false);
+}
+
+int clear_bridge_control(const std::string& path)
+{
+    const auto config = open_file(path, O_RDWR);
+    BridgeControl value{};
+    if (const int error = read_bridge_control(config, value)) return error;
+    return (value[0] & secondary_bus_reset) == 0 ? 0 : write_bridge_control(config, value, false);
 }
 
 int perform(const TaskMessage& message, std::string& text)
@@ -138,6 +157,8 @@ int perform(const TaskMessage& message, std::string& text)
         return claim(message.path);
     case BoundedChild::Task::pulse_bridge_control:
         return pulse_bridge_control(message.path, message.number);
+    case BoundedChild::Task::clear_bridge_control:
+        return clear_bridge_control(message.path);
     case BoundedChild::Task::list_inside: {
         const auto end_of_directory = message.text.find('\n');
         return list_inside(message.path, message.text.substr(0, end_of_directory),

@@ -102,8 +102,12 @@ private:
 
     void add_usb_device(const std::string& name, const std::string& path)
     {
-        const auto product = reader_.read(path + "/product").value_or("");
-        files_.usb_devices.emplace_back(trim(name + ' ' + product));
+        // The kernel takes the device's lock for it (usb_string_attr in drivers/usb/core/sysfs.c), which a
+        // reset or a probe may have: then its name is enough.
+        constexpr std::size_t longest = 128; // characters; USB 2.0 9.6.7 allows 126
+        constexpr Milliseconds answers_within{500};
+        const auto product = reader_.read_within(path + "/product", longest, answers_within);
+        files_.usb_devices.emplace_back(trim(name + ' ' + product.text));
     }
 
     // The disk of an NVMe drive that could have several controllers belongs to the subsystem, which lies

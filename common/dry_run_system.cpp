@@ -21,6 +21,11 @@ Outcome DryRunSystem::pulse_secondary_bus_reset(const std::string& path, Millise
     return note("reset the bus below " + path);
 }
 
+Outcome DryRunSystem::clear_secondary_bus_reset(const std::string& path, Milliseconds /*timeout*/)
+{
+    return note("end the reset of the bus below " + path);
+}
+
 void DryRunSystem::guard_write(const std::string& path, std::string_view text)
 {
     note("guard " + quote(text) + " in " + path);

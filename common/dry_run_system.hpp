@@ -17,6 +17,7 @@ public:
     Outcome write(const std::string& path, std::string_view text, Milliseconds timeout) override;
     Outcome pulse_secondary_bus_reset(const std::string& path, Milliseconds hold,
                                       Milliseconds timeout) override;
+    Outcome clear_secondary_bus_reset(const std::string& path, Milliseconds timeout) override;
     void guard_write(const std::string& path, std::string_view text) override;
     void forget_guarded_writes() override {}
     void replace_file(const std::string& path, std::string_view text) override;

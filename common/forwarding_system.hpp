@@ -55,6 +55,10 @@ public:
     {
         return inner_.pulse_secondary_bus_reset(path, hold, timeout);
     }
+    Outcome clear_secondary_bus_reset(const std::string& path, Milliseconds timeout) override
+    {
+        return inner_.clear_secondary_bus_reset(path, timeout);
+    }
     void guard_write(const std::string& path, std::string_view text) override
     {
         inner_.guard_write(path, text);

@@ -15,7 +15,7 @@ namespace {
 
 std::string describe_process(const Holder& holder)
 {
-    if (!holder.pid) return "a process that cannot be seen: its vfio device is open";
+    if (!holder.pid) return "somebody who cannot be seen: its vfio device is open";
     const auto process = "pid " + std::to_string(*holder.pid) + ", " + printable(holder.program);
     if (holder.vmid) return "VM " + std::to_string(*holder.vmid) + " (" + process + ')';
     const auto opened = holder.detail.empty() ? "" : ", which has " + quote(holder.detail) + " open";
@@ -123,8 +123,16 @@ private:
             const auto& functions = claim.functions;
             const bool ours = std::find(functions.begin(), functions.end(), address) != functions.end();
             if (claim.vmid != own_vmid_ && ours && !is_reserved(address, claim.vmid))
-                add(Holder::Kind::claim, address, "").vmid = claim.vmid;
+                add_claim(address, claim);
         }
+    }
+
+    void add_claim(const PciAddress& address, const Claim& claim)
+    {
+        auto& holder = add(Holder::Kind::claim, address, "");
+        holder.vmid = claim.vmid;
+        holder.pid = claim.parent.pid;
+        holder.program = program_of(reader_, claim.parent.pid);
     }
 
     const SysReader& reader_;
@@ -149,7 +157,8 @@ std::string describe(const Holder& holder)
     case Holder::Kind::reservation:
         return vm(holder) + ", for which Proxmox has reserved it";
     case Holder::Kind::claim:
-        return vm(holder) + ", which is being started";
+        return vm(holder) + ", which pid " + std::to_string(holder.pid.value_or(0)) + " (" +
+               printable(holder.program) + ") is starting";
     case Holder::Kind::mount:
         return holder.detail;
     case Holder::Kind::network:

@@ -88,6 +88,12 @@ template <typename Wanted> std::vector<std::string> names_in(const std::string& 
     return names;
 }
 
+// Of these nothing is left undone in the kernel when they are given up.
+bool looks_only(BoundedChild::Task task)
+{
+    return task == BoundedChild::Task::read || task == BoundedChild::Task::list_inside;
+}
+
 } // namespace
 
 LinuxSystem::LinuxSystem(std::string program, const std::string& root)
@@ -179,11 +185,14 @@ Outcome LinuxSystem::in_child(BoundedChild::Task task, const std::string& path, 
     if (outcome.child == 0) return outcome;
     child_.reset(); // stuck or dead: the next operation gets a new one
     if (outcome.refused())
-        throw Error(Reason::failed, "the child process that was at work here was killed", root_.follow(path));
+        throw Error(Reason::failed,
+                    "the child process that was at work here was killed; start the guest again",
+                    root_.follow(path));
     if (stopped())
-        throw Error(Reason::interrupted,
+        throw Error(looks_only(task) ? Reason::interrupted : Reason::stuck_write,
                     "the task was stopped while the kernel had not come back from this (pid " +
-                        std::to_string(outcome.child) + ", in: " + outcome.child_stack + ")",
+                        std::to_string(outcome.child) + ", in: " + outcome.child_stack +
+                        "); start the guest again when that process has ended",
                     root_.follow(path));
     return outcome;
 }
@@ -236,6 +245,11 @@ Outcome LinuxSystem::pulse_secondary_bus_reset(const std::string& config_path, M
 {
     return in_child(BoundedChild::Task::pulse_bridge_control, config_path, "",
                     static_cast<std::uint64_t>(hold.count()), timeout);
+}
+
+Outcome LinuxSystem::clear_secondary_bus_reset(const std::string& config_path, Milliseconds timeout)
+{
+    return in_child(BoundedChild::Task::clear_bridge_control, config_path, "", 0, timeout);
 }
 
 void LinuxSystem::guard_write(const std::string& path, std::string_view text)
@@ -334,7 +348,7 @@ bool LinuxSystem::stopped() const
 
 void LinuxSystem::check_signals() const
 {
-    if (stopped()) throw Error(Reason::interrupted, "the task was stopped");
+    if (stopped()) throw Error(Reason::interrupted, "the task was stopped; start the guest again");
 }
 
 bool LinuxSystem::wait_until(const std::function<bool()>& fact, Milliseconds timeout)
@@ -365,7 +379,7 @@ pid_t LinuxSystem::own_pid() const
 
 pid_t LinuxSystem::parent_pid() const
 {
-    return getppid();
+    return parent_;
 }
 
 void LinuxSystem::say(Severity severity, std::string_view line)

@@ -41,6 +41,7 @@ public:
     Outcome write(const std::string& path, std::string_view text, Milliseconds timeout) override;
     Outcome pulse_secondary_bus_reset(const std::string& config_path, Milliseconds hold,
                                       Milliseconds timeout) override;
+    Outcome clear_secondary_bus_reset(const std::string& config_path, Milliseconds timeout) override;
     void guard_write(const std::string& path, std::string_view text) override;
     void forget_guarded_writes() override;
     void replace_file(const std::string& path, std::string_view text) override;
@@ -67,6 +68,7 @@ private:
     RootDirectory root_;
     std::string guest_;
     int signals_ = -1;
+    pid_t parent_ = getppid();
     mutable bool interrupted_ = false; // told once; undoing afterwards must not be interrupted again
     mutable std::unique_ptr<BoundedChild> child_;
     std::unique_ptr<BoundedChild> guardian_;

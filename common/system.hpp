@@ -119,6 +119,9 @@ public:
     virtual Outcome pulse_secondary_bus_reset(const std::string& config_path, Milliseconds hold,
                                               Milliseconds timeout) = 0;
 
+    // Clears that bit where it is set; what is below the bridge is not reset by this.
+    virtual Outcome clear_secondary_bus_reset(const std::string& config_path, Milliseconds timeout) = 0;
+
     // A guardian child writes `text` to `path` if this process ends before `forget_guarded_writes`.
     virtual void guard_write(const std::string& path, std::string_view text) = 0;
     virtual void forget_guarded_writes() = 0;
@@ -149,7 +152,7 @@ public:
     virtual TimePoint now() const = 0;           // monotonic
     virtual std::int64_t wall_clock() const = 0; // seconds since 1970
     virtual pid_t own_pid() const = 0;
-    virtual pid_t parent_pid() const = 0;
+    virtual pid_t parent_pid() const = 0; // as it was when this process began
 
     // One line for the administrator: standard error (Proxmox's task log) and syslog.
     virtual void say(Severity severity, std::string_view line) = 0;

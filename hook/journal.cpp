@@ -15,13 +15,10 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// Proxmox sends SIGKILL 5 s after SIGTERM, and there may be several things to undo.
+// Proxmox sends SIGKILL 5 s after SIGTERM, and there may be several things to undo. What takes longer is left
+// to the next start, which has more time.
 constexpr Milliseconds setting_within{1'000};
-constexpr Milliseconds pci_within{3'000};
-
-// A dead child may have left the bit set; setting it once more for the 2 ms of the standard and clearing it
-// is the same operation as the reset itself.
-constexpr Milliseconds shortest_reset{2};
+constexpr Milliseconds pci_within_at_the_end{3'000};
 
 struct KindName {
     Undo::Kind kind;
@@ -49,13 +46,13 @@ std::optional<Undo> undo_from(const Json& entry)
     return std::nullopt;
 }
 
-Outcome undo_one(System& system, const Undo& undo)
+Outcome undo_one(System& system, const Undo& undo, Milliseconds pci_within)
 {
     switch (undo.kind) {
     case Undo::Kind::pci:
         return system.write(undo.path, undo.text, pci_within);
-    case Undo::Kind::bridge_control:
-        return system.pulse_secondary_bus_reset(undo.path, shortest_reset, setting_within);
+    case Undo::Kind::bridge_control: // by now the card may be somebody's: no second pulse
+        return system.clear_secondary_bus_reset(undo.path, setting_within);
     case Undo::Kind::setting:
         break;
     }
@@ -64,38 +61,46 @@ Outcome undo_one(System& system, const Undo& undo)
 
 // Newest first. Gives back what could not be undone. A refusal is an answer too: what the setting belonged to
 // is gone. After one that does not come back the others of its kind would only wait behind it.
-std::vector<Undo> undo_of_kind(System& system, const std::vector<Undo>& entries, bool settings)
+std::vector<Undo> undo_of_kind(System& system, const std::vector<Undo>& entries, Undo::Kind kind,
+                               Milliseconds pci_within = pci_within_at_the_end)
 {
     const std::vector<Undo> newest_first(entries.rbegin(), entries.rend());
     std::vector<Undo> left;
     for (const auto& undo : newest_first) {
-        if ((undo.kind == Undo::Kind::setting) != settings) continue;
-        if (!left.empty() || undo_one(system, undo).still_running()) left.insert(left.begin(), undo);
+        if (undo.kind != kind) continue;
+        if (!left.empty() || undo_one(system, undo, pci_within).still_running())
+            left.insert(left.begin(), undo);
     }
     return left;
 }
 
 // Settings first: they are quick, concern the whole host, and Proxmox may kill us before the rest is done.
-std::vector<Undo> undo_entries(System& system, const std::vector<Undo>& entries, bool pci_core_stuck)
+std::vector<Undo> undo_entries(System& system, const std::vector<Undo>& entries, bool pci_core_stuck,
+                               Milliseconds pci_within)
 {
-    auto left = undo_of_kind(system, entries, true);
+    auto left = undo_of_kind(system, entries, Undo::Kind::setting);
+    for (auto& undo : undo_of_kind(system, entries, Undo::Kind::bridge_control))
+        left.push_back(std::move(undo));
     if (pci_core_stuck)
         std::copy_if(entries.begin(), entries.end(), std::back_inserter(left),
-                     [](const Undo& undo) { return undo.kind != Undo::Kind::setting; });
+                     [](const Undo& undo) { return undo.kind == Undo::Kind::pci; });
     else
-        for (auto& undo : undo_of_kind(system, entries, false)) left.push_back(std::move(undo));
+        for (auto& undo : undo_of_kind(system, entries, Undo::Kind::pci, pci_within))
+            left.push_back(std::move(undo));
     return left;
 }
 
-void repair(System& system, unsigned vmid, bool pci_core_stuck)
+void repair(System& system, unsigned vmid, bool pci_core_stuck, Milliseconds pci_within)
 {
     const auto text = system.read(paths::journal(vmid)).value_or("");
-    const auto left = undo_entries(system, parse_journal(text), pci_core_stuck);
+    const auto left = undo_entries(system, parse_journal(text), pci_core_stuck, pci_within);
     if (!left.empty()) {
         system.replace_file(paths::journal(vmid), print_journal(vmid, left));
         if (pci_core_stuck) return;
         throw Error(Reason::stuck_write,
-                    "what an interrupted run left cannot be undone; the host has to be rebooted",
+                    "what an interrupted run left could not be undone within " +
+                        std::to_string(pci_within.count() / 1000) +
+                        " s; start the guest again; if it says so then too, the host has to be rebooted",
                     left.back().path);
     }
     system.remove_file(paths::journal(vmid));
@@ -171,19 +176,30 @@ void Journal::undo_all(bool pci_core_stuck)
     }
 }
 
+void Journal::undo_settings()
+{
+    const auto stays = [](const Undo& undo) { return undo.path.starts_with(paths::virtual_consoles); };
+    std::vector<Undo> consoles;
+    std::copy_if(entries_.begin(), entries_.end(), std::back_inserter(consoles), stays);
+    std::erase_if(entries_, stays);
+    undo_all(true);
+    entries_.insert(entries_.end(), consoles.begin(), consoles.end());
+    save();
+}
+
 void Journal::undo(bool pci_core_stuck)
 {
-    entries_ = undo_entries(system_, entries_, pci_core_stuck);
+    entries_ = undo_entries(system_, entries_, pci_core_stuck, pci_within_at_the_end);
     system_.forget_guarded_writes(); // they are among the settings
     save();
 }
 
-void repair_interrupted_runs(System& system, bool pci_core_stuck)
+void repair_interrupted_runs(System& system, bool pci_core_stuck, Milliseconds pci_within)
 {
     for (const auto& name : system.list(std::string(paths::journals))) {
         const auto parts = split_once(name, '.');
         const auto vmid = parts && parts->second == "json" ? parse_decimal(parts->first) : std::nullopt;
-        if (vmid) repair(system, *vmid, pci_core_stuck);
+        if (vmid) repair(system, *vmid, pci_core_stuck, pci_within);
     }
 }
 

@@ -42,10 +42,11 @@ public:
     // All went well: what is still noted has served its purpose.
     void close();
 
-    // Settings only, newest first: before a card is tried another way.
-    void undo_settings() { undo_all(true); }
+    // Settings only, newest first: before a card is tried another way. A console that was taken off the card
+    // stays off it until the guest has stopped.
+    void undo_settings();
 
-    // Newest first, each within a few seconds. With `pci_core_stuck` only settings; the rest stays written
+    // Newest first, each within a few seconds. With `pci_core_stuck` no rescan and no bind; they stay written
     // down. Never throws.
     void undo_all(bool pci_core_stuck);
 
@@ -59,8 +60,8 @@ private:
 };
 
 // Undoes what the journals of ended runs hold. Call it with the host lock held: no run is then alive. With
-// `pci_core_stuck` only settings; the rest stays written down, else what cannot be undone is
-// Error(stuck_write).
-void repair_interrupted_runs(System& system, bool pci_core_stuck);
+// `pci_core_stuck` no rescan and no bind; they stay written down. Else what cannot be undone is
+// Error(stuck_write) after `pci_within`: a rescan probes the drivers of all that it finds.
+void repair_interrupted_runs(System& system, bool pci_core_stuck, Milliseconds pci_within);
 
 } // namespace pvegpu

@@ -6,9 +6,11 @@
 #include "node_state.hpp"
 #include "paths.hpp"
 #include "power.hpp"
+#include "read_pve_file.hpp"
 #include "read_topology.hpp"
 #include "recover_gpu.hpp"
 #include "return_to_host.hpp"
+#include "situation.hpp"
 
 #include <algorithm>
 
@@ -27,24 +29,34 @@ std::vector<Holder> current_holders(const System& system, const GuestState& stat
     return find_holders(system, pointers, nobody, system.wall_clock());
 }
 
-// A guest without notes is a container if it has a container's configuration.
+// Only a VM with a GPU has notes. Throws Error(not_found) for a guest that has none and is not there.
+void note_kind(const System& system, Report& report, bool has_notes)
+{
+    report.plan.guest =
+        has_notes ? GuestKind::vm : kind_of_guest(system, report.plan.request, pve_answers_within);
+}
+
+void warn(System& system, Report& report, std::string text)
+{
+    system.say(Severity::warning, text);
+    report.plan.warnings.push_back(std::move(text));
+}
+
 void look_at_container(System& system, Report& report)
 {
-    constexpr std::size_t pve_file_bytes = 1U << 20U; // the largest that pmxcfs keeps
-    constexpr Milliseconds pve_answers_within{10'000};
     const unsigned vmid = report.plan.request.vmid;
     const auto text = system.read_within(paths::ct_config(vmid), pve_file_bytes, pve_answers_within);
     if (!text.done()) return;
-    report.plan.guest = GuestKind::container;
     const auto wanted = wanted_nodes(parse_lxc_config(text.text));
     if (wanted.empty()) return;
     const auto inside = look_inside(system, vmid, wanted);
-    report.plan.warnings = inside_warnings(inside, nvidia_module_version(system));
+    for (auto& warning : inside_warnings(inside, nvidia_module_version(system)))
+        warn(system, report, std::move(warning));
     if (!inside.seen)
-        report.plan.warnings.emplace_back(
-            "the container could not be looked into, so nobody knows whether it has its device nodes; see "
-            "'pve-gpu-install verify --ct " +
-            std::to_string(vmid) + "'");
+        warn(system, report,
+             "the container could not be looked into, so nobody knows whether it has its device nodes; see "
+             "'pve-gpu-install verify --ct " +
+                 std::to_string(vmid) + "'");
 }
 
 // Looks, and changes nothing but our own notes.
@@ -53,14 +65,16 @@ void post_start(System& system, Report& report)
     const unsigned vmid = report.plan.request.vmid;
     auto state = read_guest_state(system, vmid);
     system.remove_file(paths::claim(vmid));
-    if (!state) return look_at_container(system, report);
+    note_kind(system, report, state.has_value());
+    if (report.plan.guest == GuestKind::container) look_at_container(system, report);
+    if (!state) return;
     const auto holders = current_holders(system, *state);
     const auto opened = std::find_if(holders.begin(), holders.end(),
                                      [](const Holder& holder) { return holder.kind == Holder::Kind::vfio; });
     if (opened == holders.end()) {
-        report.plan.warnings.emplace_back(
-            "the guest has started, and nothing has opened the GPU that was prepared for it; if it uses a "
-            "mapping, Proxmox has taken another of its devices");
+        warn(system, report,
+             "the guest has started, and nothing has opened the GPU that was prepared for it; if it uses a "
+             "mapping, Proxmox has taken another of its devices");
         return;
     }
     state->holder = opened->pid;
@@ -72,8 +86,10 @@ void post_start(System& system, Report& report)
 void pre_stop(System& system, Report& report)
 {
     const auto state = read_guest_state(system, report.plan.request.vmid);
+    note_kind(system, report, state.has_value());
     if (!state) return;
-    for (const auto& setting : state->power) keep_awake(system, setting.path);
+    constexpr Milliseconds within{5'000}; // the guest has it open, so there is nothing to wake
+    for (const auto& setting : state->power) keep_awake(system, setting.path, within);
 }
 
 // systemd's own word; a host without systemd is not shutting down as far as anybody can tell.
@@ -87,10 +103,11 @@ void post_stop(System& system, Report& report)
 {
     const unsigned vmid = report.plan.request.vmid;
     const auto state = read_guest_state(system, vmid);
-    if (!state || host_is_shutting_down(system)) return;
+    note_kind(system, report, state.has_value());
+    if (!state) return;
+    if (host_is_shutting_down(system)) return;
     if (const auto holders = current_holders(system, *state); !holders.empty()) {
-        report.plan.warnings.push_back("the GPU stays as it is: " + describe(holders.front()) +
-                                       " has it by now");
+        warn(system, report, "the GPU stays as it is: " + describe(holders.front()) + " has it by now");
         return;
     }
     return_to_host(system, *state, report);
@@ -121,7 +138,6 @@ void ours(System& system, Report& report)
         break;
     }
     report.outcome = report.plan.warnings.empty() ? RunOutcome::nothing_to_do : RunOutcome::warned;
-    for (const auto& warning : report.plan.warnings) system.say(Severity::warning, warning);
 }
 
 template <typename Part> bool succeeds(System& system, Report& report, Part part)

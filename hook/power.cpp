@@ -9,15 +9,14 @@
 namespace pvegpu {
 namespace {
 
-// A sleeping device is woken by the write, which takes a second at the most; a dead one may take a minute,
-// and is found out by the verification.
-constexpr Milliseconds power_within{5'000};
+// Letting it sleep again takes no longer than its driver needs to suspend it.
+constexpr Milliseconds sleeps_within{5'000};
 
-void write_power(System& system, const std::string& path, const std::string& text)
+void write_power(System& system, const std::string& path, const std::string& text, Milliseconds within)
 {
     const auto now = system.read(path);
     if (!now || std::string_view(*now).starts_with(text)) return;
-    const auto outcome = system.write(path, text, power_within);
+    const auto outcome = system.write(path, text, within);
     if (outcome.still_running()) throw_stuck(outcome, path);
 }
 
@@ -31,9 +30,9 @@ bool needed_by_another(const std::vector<GuestState>& others, const std::string&
 
 } // namespace
 
-void keep_awake(System& system, const std::string& path)
+void keep_awake(System& system, const std::string& path, Milliseconds within)
 {
-    write_power(system, path, path.ends_with("d3cold_allowed") ? "0" : "on");
+    write_power(system, path, path.ends_with("d3cold_allowed") ? "0" : "on", within);
 }
 
 void restore_power(System& system, const GuestState& state)
@@ -41,7 +40,8 @@ void restore_power(System& system, const GuestState& state)
     auto others = read_guest_states(system);
     std::erase_if(others, [&](const GuestState& other) { return other.vmid == state.vmid; });
     for (const auto& setting : state.power)
-        if (!needed_by_another(others, setting.path)) write_power(system, setting.path, setting.text);
+        if (!needed_by_another(others, setting.path))
+            write_power(system, setting.path, setting.text, sleeps_within);
 }
 
 } // namespace pvegpu

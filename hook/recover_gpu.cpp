@@ -50,13 +50,16 @@ void refuse_if_planned(const Plan& plan)
 // Between our exit and the moment when QEMU opens the device nobody else holds it.
 void claim_cards(System& system, const Plan& plan)
 {
+    const pid_t parent = system.parent_pid();
+    const auto started = start_time(system, parent);
+    if (parent == 1 || started == 0) return; // the task is gone already, and nobody would end the claim
     Claim claim;
     claim.vmid = plan.request.vmid;
     for (const auto& card : plan.cards)
         for (const auto& function : card.functions)
             if (function.to_vfio) claim.functions.push_back(function.address());
     if (claim.functions.empty()) return;
-    claim.parent = {system.parent_pid(), start_time(system, system.parent_pid())};
+    claim.parent = {parent, started};
     system.replace_file(paths::claim(claim.vmid), print_claim(claim));
 }
 
@@ -73,6 +76,23 @@ void keep_console_for_the_stop(System& system, const Journal& journal, GuestStat
     system.replace_file(paths::guest_state(state.vmid), print_guest_state(state));
 }
 
+// After a failure, whose own message must not be lost.
+void let_sleep_again(System& system, const GuestState& state)
+{
+    try {
+        restore_power(system, state);
+    } catch (const std::exception& error) {
+        system.say(Severity::warning, std::string("the card and its ports are kept awake: ") + error.what());
+    }
+}
+
+void note_what_is_given_back(System& system, const Plan& plan)
+{
+    const auto state = note_guest_state(system, plan);
+    if (!state.functions.empty())
+        system.replace_file(paths::guest_state(state.vmid), print_guest_state(state));
+}
+
 void recover_cards(System& system, Report& report, const Deadline& deadline)
 {
     const unsigned vmid = report.plan.request.vmid;
@@ -87,7 +107,7 @@ void recover_cards(System& system, Report& report, const Deadline& deadline)
         journal.close();
     } catch (const std::exception& error) {
         journal.undo_all(reason_of(error) == Reason::stuck_write);
-        if (reason_of(error) != Reason::stuck_write) restore_power(system, state);
+        if (reason_of(error) != Reason::stuck_write) let_sleep_again(system, state);
         throw;
     }
 }
@@ -148,7 +168,10 @@ void run_story(System& system, const SettingsFile& settings, Report& report)
     say_warnings(system, report.plan);
     report.plan.warnings.insert(report.plan.warnings.begin(), said.begin(), said.end());
     refuse_if_planned(report.plan);
-    if (!report.plan.nothing_to_do()) recover_cards(system, report, deadline);
+    if (report.plan.nothing_to_do())
+        note_what_is_given_back(system, report.plan);
+    else
+        recover_cards(system, report, deadline);
     claim_cards(system, report.plan);
 }
 
@@ -183,7 +206,11 @@ std::string summary(const Report& report)
 {
     if (report.plan.guest == GuestKind::container)
         return "prepared the container's device nodes in " + std::to_string(report.elapsed.count()) + " ms";
-    std::string text = "recovered the GPU in " + std::to_string(report.elapsed.count()) + " ms:";
+    const bool reset = std::any_of(report.steps.begin(), report.steps.end(), [](const StepReport& one) {
+        return one.step.op == Op::reset && one.result == StepResult::done;
+    });
+    std::string text = (reset ? "recovered the GPU in " : "found the GPU again, but did not reset it, in ") +
+                       std::to_string(report.elapsed.count()) + " ms:";
     for (const auto& card : report.plan.cards)
         for (const auto& function : card.functions)
             if (!card.steps.empty() && function.role == Role::gpu)
@@ -196,7 +223,7 @@ std::string summary(const Report& report)
 void take_host_lock(System& system, const Settings& settings)
 {
     if (!system.lock(std::string(paths::lock), settings.timeouts.lock))
-        throw Error(Reason::timed_out, "the recovery of another guest's GPU has not ended within " +
+        throw Error(Reason::timed_out, "another recovery has not ended within " +
                                            std::to_string(settings.timeouts.lock.count() / 1000) +
                                            " s ('timeouts': 'lock'); start the guest again when it has");
 }
@@ -205,8 +232,9 @@ void repair_before_planning(System& system, const Settings& settings)
 {
     if (system.list(std::string(paths::journals)).empty()) return;
     constexpr bool pci_core_stuck = true;
-    repair_interrupted_runs(system, pci_core_stuck);
-    if (wait_for_busy_writers(system, settings)) repair_interrupted_runs(system, !pci_core_stuck);
+    const auto within = settings.timeouts.rescan;
+    repair_interrupted_runs(system, pci_core_stuck, within);
+    if (wait_for_busy_writers(system, settings)) repair_interrupted_runs(system, !pci_core_stuck, within);
 }
 
 SettingsFile read_settings(const SysReader& reader)

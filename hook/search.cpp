@@ -4,6 +4,7 @@
 #include "paths.hpp"
 #include "power.hpp"
 #include "read_topology.hpp"
+#include "text.hpp"
 
 #include <algorithm>
 #include <iterator>
@@ -11,15 +12,46 @@
 namespace pvegpu {
 namespace {
 
+constexpr Milliseconds setting_within{5'000};
+
 std::string bridge_of(const PciBus& bus, std::string_view attribute)
 {
     return paths::join(paths::bus(bus) + "/device", attribute);
 }
 
-void rescan_awake(const Run& run, const PciBus& bus, const Settings& settings)
+// A port that sleeps finds nothing. What is found is noted with the port as it was, so it is put back.
+class AwakeBridge {
+public:
+    AwakeBridge(const Run& run, const PciBus& bus, const Settings& settings) : run_(run)
+    {
+        for (const auto* const file : {"power/control", "d3cold_allowed"})
+            keep(bridge_of(bus, file), settings);
+    }
+
+    void let_sleep_again()
+    {
+        for (const auto& undo : changed_) {
+            write_checked(run_, undo.path, undo.text, setting_within, 0);
+            run_.journal.settled(undo);
+        }
+    }
+
+private:
+    void keep(const std::string& path, const Settings& settings)
+    {
+        const auto text = run_.system.read(path);
+        if (!text) return;
+        changed_.push_back({Undo::Kind::setting, path, std::string(trim(*text))});
+        run_.journal.note(changed_.back());
+        keep_awake(run_.system, path, run_.deadline.at_most(run_.system, settings.timeouts.reset));
+    }
+
+    const Run& run_;
+    std::vector<Undo> changed_;
+};
+
+void rescan(const Run& run, const PciBus& bus, const Settings& settings)
 {
-    keep_awake(run.system, bridge_of(bus, "d3cold_allowed"));
-    keep_awake(run.system, bridge_of(bus, "power/control"));
     write_checked(run, paths::bus_rescan(bus), "1", settings.timeouts.rescan, settings.retries);
 }
 
@@ -36,16 +68,23 @@ bool appears_on(const Run& run, const PciBus& bus, Milliseconds within)
                                  run.deadline.at_most(run.system, within));
 }
 
-void search_bus(const Run& run, const PciBus& bus, const Settings& settings)
+void rescan_until_found(const Run& run, const PciBus& bus, const Settings& settings)
 {
-    run.warn("looking for a missing device on bus '" + to_string(bus) + "'");
-    rescan_awake(run, bus, settings);
+    rescan(run, bus, settings);
     if (appears_on(run, bus, settings.timeouts.reappear)) return;
     const auto reset = bridge_of(bus, "reset_subordinate");
     if (!run.system.exists(reset)) return;
     write_checked(run, reset, "1", settings.timeouts.reset, settings.retries);
-    rescan_awake(run, bus, settings);
+    rescan(run, bus, settings);
     appears_on(run, bus, settings.timeouts.reappear);
+}
+
+void search_bus(const Run& run, const PciBus& bus, const Settings& settings)
+{
+    run.warn("looking for a missing device on bus '" + to_string(bus) + "'");
+    AwakeBridge bridge(run, bus, settings);
+    rescan_until_found(run, bus, settings);
+    bridge.let_sleep_again();
 }
 
 bool is_the_guests(const Plan& plan, const PciAddress& address)

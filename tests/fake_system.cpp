@@ -237,6 +237,15 @@ Outcome FakeSystem::pulse_secondary_bus_reset(const std::string& path, Milliseco
     return as_outcome(kernel_.pulse_secondary_bus_reset(*real));
 }
 
+// The bit of a fake bridge is never set but during a pulse.
+Outcome FakeSystem::clear_secondary_bus_reset(const std::string& path, Milliseconds timeout)
+{
+    writes_.push_back(path + " = end of a secondary bus reset");
+    record(writes_.back());
+    if (const auto outcome = injected(path, timeout)) return *outcome;
+    return tree_.resolve(path) ? Outcome{} : refusal(ENOENT);
+}
+
 void FakeSystem::guard_write(const std::string& path, std::string_view text)
 {
     guards_.push_back(path + " = " + without_line_end(text));

@@ -207,6 +207,18 @@ TEST_CASE("a reset bit that was left set is cleared")
     CHECK(real.root.text("/config") == config_space());
 }
 
+TEST_CASE("clearing the reset bit writes only where it is set")
+{
+    RealSystem real;
+    real.root.file("/config", config_space_in_reset());
+    CHECK(real.system.clear_secondary_bus_reset("/config", soon).done());
+    CHECK(real.root.text("/config") == config_space());
+    CHECK(real.system.clear_secondary_bus_reset("/config", soon).done());
+    CHECK(real.root.text("/config") == config_space());
+    real.root.file("/dead", std::string(256, '\xff'));
+    CHECK(real.system.clear_secondary_bus_reset("/dead", soon).error_number == ENODEV);
+}
+
 TEST_CASE("the reset bit is cleared although we are killed while it is held")
 {
     TempDirectory root;
