@@ -81,9 +81,12 @@ ChosenReset choose_reset(const CardPlan& card, const Situation& situation)
     if (wish != ResetWith::bridge_control && port.has_reset_subordinate)
         return {CardReset::reset_subordinate, ""};
     if (wish == ResetWith::reset_subordinate)
-        return {CardReset::none, "the settings ask for reset_subordinate, which this kernel does not have"};
+        return {CardReset::none, "the settings ask for 'reset_subordinate', which this kernel does not have; "
+                                 "set 'reset_with' to 'best'"};
     if (!situation.config_space_writable)
-        return {CardReset::none, "the kernel is locked down (Secure Boot) and older than 6.13"};
+        return {CardReset::none, "the kernel is locked down (Secure Boot) and has no 'reset_subordinate'; "
+                                 "install a newer kernel, or "
+                                 "turn Secure Boot off"};
     if (!bus_reset_is_known_good(card))
         return {CardReset::none,
                 "the kernel lists no bus reset for it, and the device table does not know it"};

@@ -43,8 +43,12 @@ std::string directory_of_others(const SysReader& reader, const std::string& path
 // It runs as root, so nobody else may be able to say what it does.
 std::string why_not(const SysReader& reader, const std::string& path)
 {
+    // Bounded, so that a storage that does not answer is met here; what is asked next is known by then.
+    constexpr Milliseconds storage_answers_within{10'000};
+    if (reader.read_within(path, 1, storage_answers_within).still_running())
+        return "its storage does not answer; 'pvesm status' shows which";
     const auto facts = reader.file_facts(path);
-    if (!facts || !facts->regular) return "it is not there";
+    if (!facts || !facts->regular) return "it is not there; bring it back";
     if (is_this_program(reader, *facts)) return "it is this program itself";
     if (!only_root_can_change(*facts))
         return "others than root can change it; 'chown root:root' and 'chmod 755' mend that";
@@ -58,6 +62,16 @@ std::string why_not(const SysReader& reader, const std::string& path)
 [[noreturn]] void fail(const ChainedHook& hook, const std::string& why)
 {
     throw Error(Reason::failed, "the guest's other hookscript '" + hook.volume + "' " + why, hook.path);
+}
+
+// Proxmox tells a hookscript at an incoming migration where the guest comes from; programs are run with an
+// environment of our own otherwise.
+std::vector<std::string> command_line(const ChainedHook& hook, const Request& request)
+{
+    std::vector<std::string> words{hook.path, std::to_string(request.vmid), to_string(request.phase)};
+    if (!request.migrated_from.empty())
+        words.insert(words.begin(), {"/usr/bin/env", "PVE_MIGRATED_FROM=" + request.migrated_from});
+    return words;
 }
 
 void say_output(System& system, const ChainedHook& hook, const std::string& output)
@@ -87,10 +101,15 @@ void run_chained_hook(System& system, const Request& request, const Settings& se
     const auto text = system.read(file);
     if (!text) return;
     const auto hook = parse_chained_hook(*text);
-    if (!hook) throw Error(Reason::failed, "does not name the guest's other hookscript", file);
-    if (const auto why = why_not(system, hook->path); !why.empty()) fail(*hook, "is not run: " + why);
-    const auto outcome = system.run({hook->path, std::to_string(request.vmid), to_string(request.phase)},
-                                    settings.timeouts.chained);
+    if (!hook)
+        throw Error(
+            Reason::failed,
+            "does not name the guest's other hookscript; 'pve-gpu-install detach' and install it again, or "
+            "remove this file to go without it",
+            file);
+    if (const auto why = why_not(system, hook->path); !why.empty())
+        fail(*hook, "is not run: " + why + "; to go without it remove " + quote(file));
+    const auto outcome = system.run(command_line(*hook, request), settings.timeouts.chained);
     say_output(system, *hook, outcome.text);
     if (outcome.still_running())
         fail(*hook, "did not end within " + std::to_string(settings.timeouts.chained.count() / 1000) +

@@ -47,7 +47,9 @@ void take_consoles_off(const Run& run)
         const auto directory = paths::join(paths::virtual_consoles, name);
         const auto what = run.system.read(directory + "/name").value_or("");
         const bool on_screen = what.find("frame buffer") != std::string::npos;
-        if (!on_screen || !run.system.read(directory + "/bind").value_or("").starts_with('1')) continue;
+        // Bounded: the kernel takes the console's lock to answer (show_bind in drivers/tty/vt/vt.c).
+        const auto bound = run.system.read_within(directory + "/bind", 1, console_within);
+        if (!on_screen || bound.text != "1") continue;
         run.journal.note({Undo::Kind::setting, directory + "/bind", "1"});
         write_checked(run, directory + "/bind", "0", console_within, 0);
     }

@@ -169,12 +169,24 @@ std::vector<GuestState> read_guest_states(const SysReader& reader)
     return states;
 }
 
+namespace {
+
+// A card that is left alone at the start is still given back where that is wished.
+bool is_ours_to_give_back(const CardPlan& card, const PlannedFunction& function)
+{
+    if (!card.steps.empty()) return function.cycled;
+    return function.to_vfio && card.card.port && card.settings.strategy != Strategy::off &&
+           card.settings.after_stop == AfterStop::native;
+}
+
+} // namespace
+
 GuestState note_guest_state(const SysReader& reader, const Plan& plan)
 {
     Notes notes(reader, plan.request.vmid);
     for (const auto& card : plan.cards)
         for (const auto& function : card.functions)
-            if (!card.steps.empty() && function.cycled) notes.add(function);
+            if (is_ours_to_give_back(card, function)) notes.add(function);
     return notes.take();
 }
 

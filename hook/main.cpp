@@ -6,6 +6,7 @@
 #include "linux_system.hpp"
 #include "parse_options.hpp"
 #include "phases.hpp"
+#include "read_pve_file.hpp"
 #include "recover_gpu.hpp"
 #include "situation.hpp"
 #include "text.hpp"
@@ -43,7 +44,8 @@ constexpr const char* help_text =
     "  --help      print this\n"
     "  --version   print the version\n"
     "\n"
-    "Exit status: 0 done or nothing to do, 1 the start must not go on, 2 wrong usage.\n";
+    "Exit status: 0 done or nothing to do, 1 the start must not go on or the phase\n"
+    "failed, 2 wrong usage.\n";
 
 struct Command {
     Request request;
@@ -71,7 +73,9 @@ std::optional<unsigned> parse_vmid(std::string_view text)
 [[noreturn]] void exit_with_usage(const std::string& problem)
 {
     std::fprintf(stderr,
-                 "pve-gpu-hook: %s\nusage: pve-gpu-hook [--dry-run] [--json] [--root DIR] VMID PHASE\n",
+                 "pve-gpu-hook: %s\n"
+                 "usage: pve-gpu-hook [--dry-run] [--json] [--root DIR] VMID PHASE\n"
+                 "       pve-gpu-hook [--root DIR] --nodes\n",
                  printable(problem).c_str());
     std::exit(exit_usage); // NOLINT(concurrency-mt-unsafe): there is one thread
 }
@@ -109,20 +113,6 @@ Command command_from(const options::variables_map& values)
             root_of(values)};
 }
 
-void print_plan(const Plan& plan, bool json)
-{
-    if (json) {
-        std::fputs(plan_json(plan).c_str(), stdout);
-        return;
-    }
-    for (const auto& bus : plan.search) std::printf("rescan %s\n", to_string(bus).c_str());
-    for (const auto& step : plan.node_steps)
-        std::printf("%s %s\n", to_string(step.op).c_str(), step.target().c_str());
-    for (const auto& card : plan.cards)
-        for (const auto& step : card.steps)
-            std::printf("%s %s\n", to_string(step.op).c_str(), step.target().c_str());
-}
-
 // What cannot be planned is a plan that is refused: --json prints a document in any case.
 Plan plan_or_refusal(LinuxSystem& system, const Command& command)
 {
@@ -131,10 +121,12 @@ Plan plan_or_refusal(LinuxSystem& system, const Command& command)
             return plan_recovery(system, command.request, read_settings(system), system.wall_clock());
         Plan plan; // the other phases go by what the start has noted, and only put things back
         plan.request = command.request;
+        plan.guest = kind_of_guest(system, command.request, pve_answers_within);
         return plan;
     } catch (const Error& error) {
         Plan plan;
         plan.request = command.request;
+        plan.guest = GuestKind::unknown;
         plan.refused = Refusal{error.reason(), error.what()};
         return plan;
     }
@@ -145,7 +137,7 @@ int dry_run(LinuxSystem& system, const Command& command)
     const auto plan = plan_or_refusal(system, command);
     for (const auto& warning : plan.warnings) system.say(Severity::warning, warning);
     if (plan.refused) system.say(Severity::error, plan.refused->detail);
-    print_plan(plan, command.json);
+    std::fputs((command.json ? plan_json(plan) : plan_text(plan)).c_str(), stdout);
     return plan.refused ? 1 : 0;
 }
 

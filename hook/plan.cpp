@@ -60,8 +60,8 @@ const PlannedFunction& gpu_of(const CardPlan& card)
 
 bool looks_dead(const CardPlan& card)
 {
-    const auto& config = gpu_of(card).facts.config;
-    return config && config->health != Health::alive;
+    const auto& config = gpu_of(card).facts.config; // nothing where it did not let itself be read in time
+    return !config || config->health != Health::alive;
 }
 
 // "auto": a working Function-Level Reset makes all of this needless, as long as the card answers.
@@ -127,8 +127,9 @@ void refuse_stuck_writer(const Situation& situation, Plan& plan)
             refuse(plan, Reason::stuck_writer,
                    "pid " + std::to_string(writer.pid) + " (" + writer.program +
                        ") is stuck in the kernel's '" + writer.where +
-                       "' waiting for a VM to release its device; stop that VM, else the host has to be "
-                       "rebooted");
+                       "' waiting for a VM to release its device; stop the VM that uses it ('pve-gpu-install "
+                       "status' "
+                       "shows who has what), else the host has to be rebooted");
 }
 
 void refuse_mismatched_mapping(const Situation& situation, Plan& plan)
@@ -274,6 +275,7 @@ Plan make_plan(const Situation& situation, const SettingsFile& settings)
 {
     Plan plan;
     plan.request = situation.request;
+    plan.guest = situation.guest;
     plan.guest = situation.guest;
     plan.warnings = situation.warnings;
     plan.devices = situation.devices;

@@ -70,7 +70,7 @@ struct Refusal {
 
 struct Plan {
     Request request;
-    GuestKind guest = GuestKind::vm;
+    GuestKind guest = GuestKind::unknown;
     std::optional<Refusal> refused;
     std::vector<std::string> warnings;
     std::vector<PassedDevice> devices;

@@ -1,5 +1,6 @@
 #include "recover_card.hpp"
 
+#include "console.hpp"
 #include "native_drivers.hpp"
 #include "paths.hpp"
 #include "read_topology.hpp"
@@ -104,6 +105,7 @@ private:
         try {
             const auto outcome = perform(step);
             if (outcome.skipped) entry.result = StepResult::skipped;
+            if (outcome.refused) entry.result = StepResult::refused;
             entry.detail = outcome.detail;
         } catch (const Error& error) {
             const bool late = error.reason() == Reason::stuck_write || error.reason() == Reason::timed_out;
@@ -152,14 +154,29 @@ bool answers(const SysReader& reader, const CardPlan& card)
     });
 }
 
+// What to do is said at the end, when it is known.
+std::string without_remedy(const Error& error)
+{
+    const std::string text = error.what();
+    return text.substr(0, text.find("; "));
+}
+
 [[noreturn]] void give_up(const Run& run, const CardPlan& card, const Error& error)
 {
     if (answers(run.system, card)) throw Error(error);
-    throw Error(Reason::needs_power_cycle,
-                "the card below '" + to_string(*card.card.port) +
-                    "' does not answer after a reset and being found again; it needs a "
-                    "power cycle: shut the host down, switch it off, and on again (" +
-                    error.what() + ")");
+    throw Error(
+        Reason::needs_power_cycle,
+        "the card below '" + to_string(*card.card.port) +
+            "' answers nothing, whatever was tried; it needs a power cycle: shut the host down, switch "
+            "it off, and on again (" +
+            without_remedy(error) + ")");
+}
+
+// A GPU without a driver is not unbound, and the console may write to it as the firmware has left it.
+void release_firmware_console(const Run& run, const CardPlan& card)
+{
+    for (const auto& function : card.functions)
+        if (function.cycled && function.facts.driver.empty()) release_console(run, function.facts);
 }
 
 } // namespace
@@ -167,13 +184,14 @@ bool answers(const SysReader& reader, const CardPlan& card)
 void recover_card(const Run& run, const Plan& plan, const CardPlan& card, std::vector<StepReport>& reports)
 {
     require_vfio(run, card.settings.timeouts.bind);
+    release_firmware_console(run, card);
     try {
         run_rung(run, plan, card, card.steps, reports);
         return;
     } catch (const Error& error) {
         if (error.reason() != Reason::failed) throw;
         if (card.second_rung.empty()) give_up(run, card, error);
-        run.warn(std::string(error.what()) + "; trying once more with the whole card removed");
+        run.warn(without_remedy(error) + "; trying once more with the whole card removed");
         run.journal.undo_settings();
     }
     try {

@@ -13,10 +13,13 @@ std::string remedy(const Holder& holder)
     case Holder::Kind::usb:
         return "unplug it, or pass the controller to the guest too";
     case Holder::Kind::claim:
-        return "wait until that VM has started";
+        return "wait until that VM has started, or end that process";
+    case Holder::Kind::reservation: // from its start on, and as long as it runs
+        return "wait if it is starting, else stop it first";
     case Holder::Kind::vfio:
+        if (!holder.pid) return "stop the VM that had it last, else the host has to be rebooted";
+        break;
     case Holder::Kind::process:
-    case Holder::Kind::reservation:
         break;
     }
     return "stop it first";

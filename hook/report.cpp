@@ -23,6 +23,19 @@ template <typename Value> Json or_null(const std::optional<Value>& value)
     return value ? Json(*value) : Json(nullptr);
 }
 
+Json guest_json(GuestKind kind)
+{
+    switch (kind) {
+    case GuestKind::vm:
+        return "vm";
+    case GuestKind::container:
+        return "ct";
+    case GuestKind::unknown:
+        break;
+    }
+    return nullptr;
+}
+
 std::string hex_class(std::uint32_t class_code)
 {
     std::array<char, 16> text{};
@@ -86,11 +99,11 @@ Json head(const Plan& plan, std::string_view schema)
 {
     Json json{{"schema", schema},
               {"vmid", plan.request.vmid},
-              {"guest", plan.guest == GuestKind::vm ? "vm" : "ct"},
+              {"guest", guest_json(plan.guest)},
               {"phase", to_string(plan.request.phase)},
               {"refused", refused_json(plan.refused)},
               {"warnings", plan.warnings}};
-    auto& devices = json[plan.guest == GuestKind::vm ? "hostpci" : "nodes"] = Json::array();
+    auto& devices = json[plan.guest == GuestKind::container ? "nodes" : "hostpci"] = Json::array();
     for (const auto& device : plan.devices) devices.push_back(hostpci_json(device));
     for (const auto& node : plan.nodes) devices.push_back(node_json(node));
     auto& cards = json["cards"] = Json::array();
@@ -154,6 +167,31 @@ std::string plan_json(const Plan& plan)
     for (const auto& card : plan.cards)
         for (const auto& step : card.steps) steps.push_back(step_json(step));
     return print(json);
+}
+
+std::string why_nothing(const Plan& plan)
+{
+    if (plan.request.phase != Phase::pre_start)
+        return to_string(plan.request.phase) + " goes by what the start has noted";
+    if (plan.guest == GuestKind::container)
+        return plan.nodes.empty() ? "its configuration names no device node of a GPU"
+                                  : "its device nodes are there";
+    if (plan.settings.strategy == Strategy::off) return "its 'strategy' is 'off'";
+    if (plan.cards.empty()) return "its hostpci lines name no GPU that is passed whole";
+    for (const auto& card : plan.cards)
+        if (!card.card.port) return "its GPU is left to Proxmox: " + card.card.left_alone_because;
+    return "its GPU has a working reset of its own ('strategy': 'auto')";
+}
+
+std::string plan_text(const Plan& plan)
+{
+    if (plan.nothing_to_do() && plan.node_steps.empty()) return "nothing to do: " + why_nothing(plan) + "\n";
+    std::string text;
+    for (const auto& bus : plan.search) text += "rescan " + to_string(bus) + "\n";
+    const auto add = [&](const Step& step) { text += to_string(step.op) + " " + step.target() + "\n"; };
+    std::for_each(plan.node_steps.begin(), plan.node_steps.end(), add);
+    for (const auto& card : plan.cards) std::for_each(card.steps.begin(), card.steps.end(), add);
+    return text;
 }
 
 std::string report_json(const Report& report)

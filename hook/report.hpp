@@ -36,6 +36,8 @@ struct Report {
 };
 
 std::string plan_json(const Plan& plan);
+std::string plan_text(const Plan& plan);   // a line for each step, or why there is none
+std::string why_nothing(const Plan& plan); // "its hostpci lines name no GPU that is passed whole"
 std::string report_json(const Report& report);
 
 // "2026-11-21T03:04:05Z"

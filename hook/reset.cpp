@@ -60,7 +60,7 @@ StepOutcome refused(const Run& run, const Step& step, const Outcome& outcome)
 {
     const auto reason = Error(Reason::failed, "the kernel refuses to reset it", "", outcome.error_number);
     run.warn("'" + step.target() + "': " + reason.what() + "; it is only removed and found again");
-    return {false, reason.what()};
+    return {.refused = true, .detail = reason.what()};
 }
 
 StepOutcome pulse(const Run& run, const CardPlan& card, const Step& step)
@@ -77,7 +77,7 @@ StepOutcome pulse(const Run& run, const CardPlan& card, const Step& step)
     run.journal.settled(undo);
     if (before.reported && before.up) wait_for_link(run, card, step);
     let_pass(run, after_link_up);
-    return {false, "by the secondary bus reset bit"};
+    return {.detail = "by the secondary bus reset bit"};
 }
 
 StepOutcome by_file(const Run& run, const CardPlan& card, const Step& step, std::string_view file)
@@ -85,7 +85,7 @@ StepOutcome by_file(const Run& run, const CardPlan& card, const Step& step, std:
     const auto outcome = write_checked(run, paths::function(step.function, file), "1",
                                        card.settings.timeouts.reset, card.settings.retries);
     if (outcome.refused()) return refused(run, step, outcome);
-    return {false, "by '" + std::string(file) + "'"};
+    return {.detail = "by '" + std::string(file) + "'"};
 }
 
 void quiet_hotplug(const Run& run, const PciAddress& port)

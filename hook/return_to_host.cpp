@@ -57,6 +57,9 @@ void give_to(const Run& run, const CardPlan& card, const PlannedFunction& functi
 // the guest's has its driver already, but must let go of it for the reset.
 void return_card(const Run& run, const CardPlan& card, const GuestState& state)
 {
+    const bool left_alone = card.steps.empty(); // "auto", and its own reset is good: Proxmox has done it
+    for (const auto& function : card.functions)
+        if (left_alone && function.to_vfio) unbind(run, card, function.address());
     for (const auto& step : card.steps) {
         if (step.op == Op::wake) wake(run, card, step.function);
         if (step.op == Op::unbind) unbind(run, card, step.function);
@@ -67,7 +70,7 @@ void return_card(const Run& run, const CardPlan& card, const GuestState& state)
         }
     }
     for (const auto& function : card.functions) {
-        if (!function.cycled) continue;
+        if (!function.cycled || (left_alone && !function.to_vfio)) continue;
         const auto driver =
             function.to_vfio ? native_driver_of(state, function.address()) : function.facts.driver;
         give_to(run, card, function, driver.empty() && function.to_vfio ? "vfio-pci" : driver);
@@ -103,6 +106,7 @@ void return_to_host(System& system, const GuestState& state, Report& report)
     const auto functions = present_functions(system, state);
     const auto situation = read_situation_of(system, report.plan.request, functions, system.wall_clock());
     report.plan = make_plan(situation, settings);
+    report.plan.warnings.clear(); // they are about a start
     if (report.plan.refused) throw Error(report.plan.refused->reason, report.plan.refused->detail);
     if (std::any_of(report.plan.cards.begin(), report.plan.cards.end(), wants_native)) {
         take_host_lock(system, report.plan.settings);

@@ -37,15 +37,20 @@ GuestFiles files_of(const Request& request)
     return {paths::vm_config_on(node, vmid), paths::ct_config_on(node, vmid)};
 }
 
+Error no_such_guest(const Request& request)
+{
+    const auto [vm, ct] = files_of(request);
+    return {Reason::not_found, "there is no guest " + std::to_string(request.vmid) +
+                                   " on this node; looked for '" + vm + "' and '" + ct + "'"};
+}
+
 std::string read_guest(const SysReader& reader, Situation& situation)
 {
-    const auto vmid = situation.request.vmid;
     const auto [vm, ct] = files_of(situation.request);
     if (auto text = read_pve_file(reader, vm)) return std::move(*text);
     situation.guest = GuestKind::container;
     if (auto text = read_pve_file(reader, ct)) return std::move(*text);
-    throw Error(Reason::not_found, "there is no guest " + std::to_string(vmid) +
-                                       " on this node; looked for '" + vm + "' and '" + ct + "'");
+    throw no_such_guest(situation.request);
 }
 
 // As Proxmox's nodename(): the host name up to the first dot.
@@ -285,16 +290,27 @@ Situation read_situation_of(const SysReader& reader, const Request& request,
     return situation;
 }
 
+GuestKind kind_of_guest(const SysReader& reader, const Request& request, Milliseconds answers_within)
+{
+    const auto [vm, ct] = files_of(request);
+    const auto as_vm = reader.read_within(vm, 1, answers_within);
+    if (as_vm.done()) return GuestKind::vm;
+    if (as_vm.still_running()) return GuestKind::unknown;
+    const auto as_ct = reader.read_within(ct, 1, answers_within);
+    if (as_ct.done()) return GuestKind::container;
+    if (as_vm.error_number != ENOENT || as_ct.error_number != ENOENT) return GuestKind::unknown;
+    throw no_such_guest(request);
+}
+
 std::string name_for_log(const SysReader& reader, const Request& request)
 {
     // A word in the journal is worth no more; the run itself waits longer, and says what is wrong.
     constexpr Milliseconds answers_within{2'000};
     const auto number = std::to_string(request.vmid);
     try {
-        const auto [vm, ct] = files_of(request);
-        const auto outcome = reader.read_within(vm, 1, answers_within);
-        if (outcome.done()) return "VM " + number;
-        if (outcome.refused() && reader.read_within(ct, 1, answers_within).done()) return "CT " + number;
+        const auto kind = kind_of_guest(reader, request, answers_within);
+        if (kind == GuestKind::vm) return "VM " + number;
+        if (kind == GuestKind::container) return "CT " + number;
     } catch (const Error&) { // the run itself says so
     }
     return "guest " + number;

@@ -11,6 +11,7 @@
 #include <bit>
 #include <cerrno>
 #include <iterator>
+#include <optional>
 
 namespace pvegpu {
 namespace {
@@ -108,6 +109,34 @@ void put_bar_sizes_back(const Run& run, const PciAddress& address, const std::ve
     }
 }
 
+// The first who counts.
+std::optional<Holder> holder_of(const Run& run, const CardPlan& card, const PciAddress& address)
+{
+    const auto function = read_function(run.system, address);
+    if (!function) return std::nullopt;
+    const auto* planned = card.find(address);
+    const bool named = planned != nullptr && !planned->hostpci.empty();
+    for (const auto& holder : find_holders(run.system, {&*function}, run.vmid, run.system.wall_clock()))
+        if (holder.kind != Holder::Kind::usb || !named) return holder;
+    return std::nullopt;
+}
+
+// A native driver that won our own rescan is met by udev's programs and by monitors (alsactl, nvidia-smi):
+// they look at the new device and let go of it. Throws Error(in_use) if one stays.
+void wait_for_passers_by(const Run& run, const CardPlan& card, const PciAddress& address)
+{
+    constexpr Milliseconds between_looks{200}; // each reads all of /proc
+    const auto patience = run.deadline.at_most(run.system, card.settings.timeouts.busy);
+    const auto end = run.system.now() + patience;
+    for (;;) {
+        const auto holder = holder_of(run, card, address);
+        if (!holder) return;
+        if (holder->kind != Holder::Kind::process || run.system.now() >= end)
+            throw Error(Reason::in_use, in_use_message(*holder));
+        let_pass(run, between_looks);
+    }
+}
+
 // driver_override rather than new_id: it names this one function, not every card of its kind.
 void bind_now(const Run& run, const CardPlan& card, const PciAddress& address)
 {
@@ -126,12 +155,8 @@ void bind_now(const Run& run, const CardPlan& card, const PciAddress& address)
 
 void check_not_held(const Run& run, const CardPlan& card, const PciAddress& address)
 {
-    const auto function = read_function(run.system, address);
-    if (!function) return;
-    const auto* planned = card.find(address);
-    const bool named = planned != nullptr && !planned->hostpci.empty();
-    for (const auto& holder : find_holders(run.system, {&*function}, run.vmid, run.system.wall_clock()))
-        if (holder.kind != Holder::Kind::usb || !named) throw Error(Reason::in_use, in_use_message(holder));
+    if (const auto holder = holder_of(run, card, address))
+        throw Error(Reason::in_use, in_use_message(*holder));
 }
 
 StepOutcome wake(const Run& run, const CardPlan& card, const PciAddress& address)
@@ -141,24 +166,25 @@ StepOutcome wake(const Run& run, const CardPlan& card, const PciAddress& address
     for (const auto& each : awake)
         // The first keeps it awake, so that the second, which the kernel wakes it for, does not do so again.
         for (const auto* const file : {"power/control", "d3cold_allowed"})
-            keep_awake(run.system, paths::function(each, file));
+            keep_awake(run.system, paths::function(each, file),
+                       run.deadline.at_most(run.system, card.settings.timeouts.reset));
     return {};
 }
 
 StepOutcome unbind(const Run& run, const CardPlan& card, const PciAddress& address)
 {
     const auto driver = bound_driver(run.system, address);
-    if (driver.empty()) return {true, "no driver is bound"};
+    if (driver.empty()) return {.skipped = true, .detail = "no driver is bound"};
     check_not_held(run, card, address);
     release_console(run, card.find(address)->facts);
     run.journal.note(bind_back(driver, address));
     unbind_now(run, card, address, driver);
-    return {false, "from '" + driver + "'"};
+    return {.detail = "from '" + driver + "'"};
 }
 
 StepOutcome remove(const Run& run, const CardPlan& card, const PciAddress& address)
 {
-    if (!is_present(run.system, address)) return {true, "is not there"};
+    if (!is_present(run.system, address)) return {.skipped = true, .detail = "is not there"};
     for (const auto& function : card.functions)
         if (goes_with(function, address) && !bound_driver(run.system, function.address()).empty())
             check_not_held(run, card, function.address());
@@ -200,7 +226,7 @@ StepOutcome bind(const Run& run, const CardPlan& card, const PciAddress& address
     const bool wrong = !driver.empty() && driver != vfio_pci;
     const auto shrunken = shrunken_bars(run.system, planned);
     if (wrong || (!driver.empty() && !shrunken.empty())) {
-        check_not_held(run, card, address);
+        wait_for_passers_by(run, card, address);
         unbind_now(run, card, address, driver);
     }
     if (wrong) {

@@ -13,7 +13,8 @@ namespace pvegpu {
 
 struct StepOutcome {
     bool skipped = false; // there was nothing to do
-    std::string detail;
+    bool refused = false; // by the kernel, and the run goes on without it
+    std::string detail = {};
 };
 
 // Keeps a function and every bridge above it from sleeping: a card in D3cold may not wake again, and a port

@@ -135,3 +135,20 @@ TEST_CASE("a note that names no plain absolute path names no hook", "[chained]")
                                    R"({"volume":"a","path":"/x/../y"})", R"({"volume":1,"path":"/x"})"})
         CHECK_FALSE(parse_chained_hook(text));
 }
+
+TEST_CASE("another hook learns where a migrated guest comes from", "[chained]")
+{
+    Host host;
+    host.file("/etc/pve/nodes/pve2/qemu-server/101.conf", "hostpci0: 03:00\nhostpci1: 04:00\n");
+    host.answer_run("/usr/bin/env PVE_MIGRATED_FROM=pve2 " + script + " 101 pre-start", 0, "");
+    CHECK(run_phase(host, {101, Phase::pre_start, "pve2"}).exit_status() == 0);
+}
+
+TEST_CASE("another hook on a storage that does not answer ends the phase within seconds", "[chained]")
+{
+    Host host;
+    host.hang_read(script);
+    CHECK(run_phase(host, {101, Phase::pre_start, ""}).exit_status() == 1);
+    CHECK(host.said("its storage does not answer"));
+    CHECK(host.elapsed() < std::chrono::seconds(15));
+}

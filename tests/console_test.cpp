@@ -6,6 +6,7 @@
 #include "phases.hpp"
 
 #include <algorithm>
+#include <cerrno>
 
 using namespace pvegpu;
 using namespace pvegpu::testing;
@@ -16,9 +17,9 @@ const std::string gpu = "0000:03:00.0";
 const std::string console = "/sys/class/vtconsole/vtcon1/bind";
 
 struct Host : FakeSystem {
-    Host() : FakeSystem("7.0.2-1-pve")
+    explicit Host(const ArcOptions& options = {}) : FakeSystem("7.0.2-1-pve")
     {
-        add_arc(*this);
+        add_arc(*this, options);
         add_guest(*this, 101, "hostpci0: 03:00\nhostpci1: 04:00\n");
         add_process(parent_pid(), "task UPID:pve1:");
         file("/sys/class/vtconsole/vtcon0/name", "(S) dummy device\n");
@@ -97,4 +98,41 @@ TEST_CASE("the console comes back when the start fails", "[console]")
     host.hang_write("/sys/bus/pci/drivers/i915/unbind");
     CHECK(run_phase(host, {101, Phase::pre_start, ""}).exit_status() == 1);
     CHECK(host.text(console) == "1");
+}
+
+TEST_CASE("the firmware's framebuffer is let go of also where no driver is bound to the boot GPU",
+          "[console][not-shown-on-a-kernel]")
+{
+    Host host({.driver = ""});
+    host.file("/sys/bus/pci/devices/0000:03:00.0/boot_vga", "1\n");
+    host.screen_on("fb0", "../../devices/platform/simple-framebuffer.0/graphics/fb0");
+    host.file("/sys/bus/platform/devices/simple-framebuffer.0/driver/unbind", "");
+    run_phase(host, {101, Phase::pre_start, ""});
+    const auto at = [&](const std::string& write) {
+        return std::find(host.writes().begin(), host.writes().end(), write) - host.writes().begin();
+    };
+    CHECK(host.text(console) == "0");
+    CHECK(at("/sys/bus/platform/devices/simple-framebuffer.0/driver/unbind = simple-framebuffer.0") <
+          at("/sys/bus/pci/devices/0000:00:1c.0/reset_subordinate = 1"));
+}
+
+TEST_CASE("the console comes back at the stop also after a second rung", "[console]")
+{
+    Host host;
+    host.screen_on("fb0", on_the_gpu);
+    host.refuse_write("/sys/class/pci_bus/0000:03/rescan", ENODEV, 1); // the first rung's
+    host.file("/etc/pve-gpu-hook/settings.json", R"({"retries": 0, "after_stop": "native"})");
+    CHECK(run_phase(host, {101, Phase::pre_start, ""}).exit_status() == 0);
+    CHECK(host.text(console) == "0");
+    run_phase(host, {101, Phase::post_stop, ""});
+    CHECK(host.text(console) == "1");
+}
+
+TEST_CASE("a console whose lock somebody keeps does not hang the start", "[console]")
+{
+    Host host;
+    host.screen_on("fb0", on_the_gpu);
+    host.hang_read(console);
+    CHECK(run_phase(host, {101, Phase::pre_start, ""}).exit_status() == 0);
+    CHECK(host.elapsed() < std::chrono::seconds(10));
 }

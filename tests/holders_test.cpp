@@ -142,7 +142,7 @@ TEST_CASE("enable >= 1 on a vfio driver's function is a holder though no process
         CHECK(machine.holders({gpu}).empty());
         machine.open_vfio(gpu, 4711);
         machine.end_process(4711);
-        CHECK(machine.described({gpu}) == Texts{"a process that cannot be seen: its vfio device is open"});
+        CHECK(machine.described({gpu}) == Texts{"somebody who cannot be seen: its vfio device is open"});
     }
     Host native;
     CHECK(native.text(paths::function(address_of(gpu), "enable")) == "1");
@@ -275,7 +275,7 @@ TEST_CASE("reservations and claims of other guests count, our own do not")
     machine.file(paths::claim(own_vmid), print_claim({own_vmid, task, {address_of(gpu)}}));
     SECTION("a claim")
     {
-        CHECK(machine.described({gpu}) == Texts{"VM 103, which is being started"});
+        CHECK(machine.described({gpu}) == Texts{"VM 103, which pid 4711 (task UPID) is starting"});
         machine.end_process(task.pid);
         CHECK(machine.holders({gpu}).empty());
     }
@@ -283,9 +283,9 @@ TEST_CASE("reservations and claims of other guests count, our own do not")
     {
         reserve(gpu + " 103 time:1700000015\n");
         CHECK(machine.described({gpu}) == Texts{"VM 103, for which Proxmox has reserved it"});
-        CHECK(machine.described({audio}) == Texts{"VM 103, which is being started"});
+        CHECK(machine.described({audio}) == Texts{"VM 103, which pid 4711 (task UPID) is starting"});
         machine.advance(std::chrono::seconds(16));
-        CHECK(machine.described({gpu}) == Texts{"VM 103, which is being started"});
+        CHECK(machine.described({gpu}) == Texts{"VM 103, which pid 4711 (task UPID) is starting"});
     }
     SECTION("our own reservation")
     {

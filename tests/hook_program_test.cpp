@@ -108,22 +108,18 @@ bool has_control_characters(const std::string& text)
     return std::any_of(text.begin(), text.end(), [](char c) { return c != '\n' && (c < ' ' || c > '~'); });
 }
 
-bool is_usage_error(const Ended& ended)
-{
-    const auto lines = split(ended.err, '\n');
-    return ended.status == 2 && ended.out.empty() && lines.size() == 3 &&
-           lines[0].starts_with("pve-gpu-hook: ") && lines[1].starts_with("usage: pve-gpu-hook ") &&
-           !has_control_characters(ended.err);
-}
-
 bool contains(const std::string& text, const std::string& part)
 {
     return text.find(part) != std::string::npos;
 }
 
-} // namespace
-
-namespace {
+bool is_usage_error(const Ended& ended)
+{
+    const auto lines = split(ended.err, '\n');
+    return ended.status == 2 && ended.out.empty() && lines.size() == 4 &&
+           lines[0].starts_with("pve-gpu-hook: ") && lines[1].starts_with("usage: pve-gpu-hook ") &&
+           contains(std::string(lines[2]), "--nodes") && !has_control_characters(ended.err);
+}
 
 // Syslog's socket of a tree of files.
 struct SyslogSocket {

@@ -251,3 +251,52 @@ TEST_CASE("a note of the start cannot name a file outside /sys", "[phases]")
     state.power = {{"/etc/passwd", "x"}, {"/sys/../etc/passwd", "x"}};
     CHECK(parse_guest_state(print_guest_state(state))->power.empty());
 }
+
+TEST_CASE("at the stop only what concerns it is said, and once", "[phases]")
+{
+    Host host;
+    host.settings(R"({"strategy": "remove-rescan", "after_stop": "native"})");
+    host.phase(Phase::pre_start);
+    host.ignore_write("/sys/bus/pci/drivers_probe");
+    const auto before = host.said().size();
+    host.phase(Phase::post_stop);
+    std::vector<std::string> said(host.said().begin() + static_cast<std::ptrdiff_t>(before),
+                                  host.said().end());
+    for (const auto& line : said) {
+        CHECK(line.find("only removed and found again") == std::string::npos);
+        CHECK(std::count(said.begin(), said.end(), line) == 1);
+    }
+    CHECK_FALSE(said.empty());
+}
+
+TEST_CASE("with after_stop native a card that was left alone at the start goes back too", "[phases]")
+{
+    Host host;
+    host.settings(R"({"strategy": "auto", "after_stop": "native"})");
+    for (const auto& address : {gpu, audio})
+        host.file("/sys/bus/pci/devices/" + address + "/reset_method", "flr bus\n");
+    REQUIRE(host.phase(Phase::pre_start).outcome == RunOutcome::nothing_to_do);
+    for (const auto* const driver : {"i915", "snd_hda_intel"}) // as Proxmox does, when our part is over
+        host.write("/sys/bus/pci/drivers/" + std::string(driver) + "/unbind",
+                   std::string(driver) == "i915" ? gpu : audio, second);
+    for (const auto& address : {gpu, audio}) {
+        host.write("/sys/bus/pci/devices/" + address + "/driver_override", "vfio-pci", second);
+        host.write("/sys/bus/pci/drivers/vfio-pci/bind", address, second);
+    }
+    REQUIRE(host.driver_of(gpu) == "vfio-pci");
+    host.phase(Phase::post_stop);
+    CHECK(host.driver_of(gpu) == "i915");
+    CHECK(host.driver_of(audio) == "snd_hda_intel");
+    CHECK_FALSE(host.has_state());
+}
+
+TEST_CASE("no phase succeeds for a guest that does not exist, and what is not known is null", "[phases]")
+{
+    Host host;
+    for (const auto phase : {Phase::pre_start, Phase::post_start, Phase::pre_stop, Phase::post_stop}) {
+        const auto report = host.phase(phase, 999);
+        CHECK(report.exit_status() == 1);
+        CHECK(report_json(report).find("\"guest\": null") != std::string::npos);
+        CHECK(host.said("there is no guest 999 on this node"));
+    }
+}

@@ -196,6 +196,9 @@ TEST_CASE("a reset that the kernel refuses is said, and the card is found again 
     CHECK(report.outcome == RunOutcome::warned);
     CHECK(host.both_on_vfio());
     CHECK(host.said("refuses to reset"));
+    CHECK(host.said("found the GPU again, but did not reset it, in "));
+    for (const auto& step : report.steps)
+        CHECK((step.result == StepResult::refused) == (step.step.op == Op::reset));
 }
 
 TEST_CASE("a bus lock that is taken for a moment is waited for", "[story]")
@@ -557,6 +560,25 @@ TEST_CASE("the claim keeps another VM off the card until its start has ended", "
     FakeSystem& machine = host;
     const auto second = run_phase(machine, {102, Phase::pre_start, ""});
     CHECK(second.outcome != RunOutcome::refused); // one task starts one guest at a time
+}
+
+TEST_CASE("a start whose task has gone claims nothing: nobody would end the claim", "[story]")
+{
+    ArcHost host;
+    host.slow_write(reset_file, Milliseconds(500));
+    host.at(Milliseconds(300), [&] { host.end_process(host.parent_pid()); });
+    CHECK(host.start().exit_status() == 0);
+    CHECK_FALSE(host.exists("/run/pve-gpu-hook/claims/101.json"));
+}
+
+TEST_CASE("\"auto\" takes a card that does not let itself be read for a dead one", "[story]")
+{
+    ArcHost host;
+    host.file("/etc/pve-gpu-hook/settings.json", R"({"strategy": "auto"})");
+    host.file(attribute(gpu, "reset_method"), "flr bus\n");
+    host.hang_read(attribute(gpu, "config"));
+    const auto report = host.start();
+    CHECK_FALSE(report.steps.empty());
 }
 
 TEST_CASE("a foreign member of the IOMMU group after the rescan stops the start",
