@@ -108,18 +108,20 @@ std::vector<const Function*> watched(const Topology& topology, const std::vector
     return result;
 }
 
-bool is_held(const std::vector<Holder>& holders, const std::set<PciAddress>& functions)
+// What makes Proxmox pass an alternative over (reserve_pci_usage in qemu-server's PCI.pm): another VM's
+// reservation of one of its own functions, whoever else has it open. Our claims are reservations to be.
+bool is_spoken_for(const std::vector<Holder>& holders, const std::vector<PciAddress>& functions)
 {
-    return std::any_of(holders.begin(), holders.end(),
-                       [&](const Holder& holder) { return functions.contains(holder.function); });
+    return std::any_of(holders.begin(), holders.end(), [&](const Holder& holder) {
+        return (holder.kind == Holder::Kind::reservation || holder.kind == Holder::Kind::claim) &&
+               std::find(functions.begin(), functions.end(), holder.function) != functions.end();
+    });
 }
 
 void choose(Situation& situation)
 {
-    const auto& topology = situation.topology;
-    const auto& holders = situation.holders;
     choose_alternatives(situation.devices, [&](const std::vector<PciAddress>& functions) {
-        return !is_held(holders, taken_by(functions, topology));
+        return !is_spoken_for(situation.holders, functions);
     });
 }
 

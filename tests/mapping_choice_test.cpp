@@ -1,0 +1,117 @@
+// Which of a mapping's cards Proxmox takes, where we have to have recovered that very one:
+// choose_hostpci_devices and reserve_pci_usage in qemu-server's PCI.pm.
+#include "catch.hpp"
+#include "claims.hpp"
+#include "machines.hpp"
+#include "paths.hpp"
+#include "recover_gpu.hpp"
+
+using namespace pvegpu;
+using namespace pvegpu::testing;
+
+namespace {
+
+const std::string mapped = "hostpci0: mapping=gpu\n";
+const std::string first = "0000:06:00.0";
+const std::string second = "0000:07:00.0";
+
+// The mapping 'gpu' has two cards, 06:00 and 07:00.
+struct MappedHost : FakeSystem {
+    explicit MappedHost(const std::string& driver_of_first = "nouveau")
+    {
+        add_two_mapped_slots(*this, driver_of_first);
+    }
+
+    Plan plan(const std::string& guest)
+    {
+        add_guest(*this, 101, guest);
+        return plan_recovery(*this, {101, Phase::pre_start, ""}, SettingsFile::parse("{}", "settings.json"),
+                             wall_clock());
+    }
+    // The cards that would be cycled; or why none will be.
+    std::string outcome(const std::string& guest)
+    {
+        const auto plan = this->plan(guest);
+        if (plan.refused) return to_string(plan.refused->reason) + ": " + plan.refused->detail;
+        std::string cycled;
+        for (const auto& card : plan.cards)
+            if (!card.steps.empty())
+                cycled += (cycled.empty() ? "" : " ") + to_string(card.functions.front().address());
+        return cycled;
+    }
+    void reserve(const std::string& text) { file(std::string(paths::pve_reservations), text); }
+    void claim(unsigned vmid, const std::string& address)
+    {
+        const ClaimParent task{4711, 77};
+        add_process(task.pid, "task UPID", {}, 1, task.start_time);
+        file(paths::claim(vmid), print_claim({vmid, task, {*parse_pci_address(address)}}));
+    }
+};
+
+bool says(const std::string& text, const std::string& part)
+{
+    return text.find(part) != std::string::npos;
+}
+
+} // namespace
+
+TEST_CASE("a mapped card that a program of the host uses is taken by Proxmox, so the start is refused",
+          "[plan][mapping]")
+{
+    MappedHost host;
+    host.add_node(first, "drm/card0", "/dev/dri/card0", {226, 0});
+    host.add_process(812, "plex", {{9, {"/dev/dri/card0", DeviceNumber{226, 0}}}});
+    const auto outcome = host.outcome(mapped);
+    CHECK(says(outcome, "in-use: "));
+    CHECK(says(outcome, "plex"));
+}
+
+TEST_CASE("a mapped card that is open without a reservation of Proxmox's is no free one either",
+          "[plan][mapping]")
+{
+    MappedHost host("vfio-pci");
+    host.open_vfio(first, 4711, "qemu-system-x86");
+    CHECK(says(host.outcome(mapped), "in-use: "));
+}
+
+TEST_CASE("a mapped card that Proxmox has reserved for another VM is passed over, until that has ended",
+          "[plan][mapping]")
+{
+    MappedHost host;
+    host.reserve(first + " 102 time:1700000015\n");
+    CHECK(host.outcome(mapped) == second);
+    host.advance(std::chrono::seconds(16));
+    CHECK(host.outcome(mapped) == first);
+    host.reserve(first + " 101 time:1900000000\n"); // its own
+    CHECK(host.outcome(mapped) == first);
+}
+
+TEST_CASE("a mapped card that this hook prepared for another VM is passed over", "[plan][mapping]")
+{
+    MappedHost host;
+    host.claim(102, first);
+    CHECK(host.outcome(mapped) == second);
+}
+
+TEST_CASE("where every card of a mapping is spoken for, somebody who has one is named", "[plan][mapping]")
+{
+    MappedHost host;
+    host.reserve(second + " 103 time:1900000000\n");
+    host.claim(102, first);
+    const auto outcome = host.outcome(mapped);
+    CHECK(says(outcome, "in-use: "));
+    CHECK(says(outcome, "VM 102"));
+}
+
+TEST_CASE("a reservation of another function of the group does not make Proxmox pass a mapped card over",
+          "[plan][mapping]")
+{
+    MappedHost host;
+    add_guest(host, 101, "");
+    host.set_group(14, {first, "0000:06:00.1"});
+    host.file("/etc/pve/mapping/pci.cfg",
+              "gpu\n\tmap id=10de:2204,subsystem-id=1af4:1100,node=pve1,path=0000:06:00.0,iommugroup=14\n"
+              "\tmap id=10de:2204,subsystem-id=1af4:1100,node=pve1,path=0000:07:00.0,iommugroup=15\n");
+    host.reserve("0000:06:00.1 102 time:1900000000\n");
+    CHECK(says(host.outcome(mapped), "in-use: "));
+}
