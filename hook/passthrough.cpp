@@ -60,6 +60,20 @@ bool none_in(const std::vector<PciAddress>& functions, const std::set<PciAddress
                         [&](const PciAddress& address) { return used.contains(address); });
 }
 
+// Nothing free: the first that this guest has not taken itself.
+std::size_t first_free(const std::vector<Alternative>& alternatives, const std::set<PciAddress>& used,
+                       const std::function<bool(const std::vector<PciAddress>&)>& is_free)
+{
+    std::optional<std::size_t> unused;
+    for (std::size_t i = 0; i < alternatives.size(); ++i) {
+        const auto& functions = alternatives[i].functions;
+        if (functions.empty() || !none_in(functions, used)) continue;
+        if (is_free(functions)) return i;
+        if (!unused) unused = i;
+    }
+    return unused.value_or(0);
+}
+
 } // namespace
 
 std::vector<PassedDevice> resolve_hostpci(const GuestConfig& config, const PciMappings& mappings,
@@ -74,20 +88,9 @@ void choose_alternatives(std::vector<PassedDevice>& devices,
                          const std::function<bool(const std::vector<PciAddress>&)>& is_free)
 {
     std::set<PciAddress> used;
-    const auto use = [&used](const Alternative& taken) {
-        used.insert(taken.functions.begin(), taken.functions.end());
-    };
-    for (const auto& device : devices)
-        if (device.alternatives.size() == 1) use(device.taken());
     for (auto& device : devices) {
-        if (device.alternatives.size() == 1) continue;
-        const auto found =
-            std::find_if(device.alternatives.begin(), device.alternatives.end(), [&](const auto& one) {
-                return !one.functions.empty() && none_in(one.functions, used) && is_free(one.functions);
-            });
-        if (found != device.alternatives.end())
-            device.chosen = static_cast<std::size_t>(found - device.alternatives.begin());
-        use(device.taken());
+        device.chosen = first_free(device.alternatives, used, is_free);
+        used.insert(device.taken().functions.begin(), device.taken().functions.end());
     }
 }
 

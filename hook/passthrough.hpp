@@ -37,9 +37,9 @@ struct PassedDevice {
 std::vector<PassedDevice> resolve_hostpci(const GuestConfig& config, const PciMappings& mappings,
                                           const std::string& node, const std::vector<PciAddress>& all);
 
-// Chooses as choose_hostpci_devices in qemu-server's PCI.pm: single entries are taken as they are; of several
-// the first one whose functions are free and not taken by another hostpciN of this guest. Nothing free: the
-// first, whose holder will be named.
+// Chooses as choose_hostpci_devices in qemu-server's PCI.pm, in the order of N: the first alternative whose
+// functions are free and not taken by an earlier hostpciN of this guest. Nothing free: the first that is not
+// taken by one, so that its holder will be named.
 void choose_alternatives(std::vector<PassedDevice>& devices,
                          const std::function<bool(const std::vector<PciAddress>&)>& is_free);
 

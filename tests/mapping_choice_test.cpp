@@ -115,3 +115,36 @@ TEST_CASE("a reservation of another function of the group does not make Proxmox 
     host.reserve("0000:06:00.1 102 time:1900000000\n");
     CHECK(says(host.outcome(mapped), "in-use: "));
 }
+
+TEST_CASE("a mapping before a plain line takes its first card, and Proxmox then refuses the line",
+          "[plan][mapping]")
+{
+    MappedHost host;
+    const auto outcome = host.outcome(mapped + "hostpci1: 06:00\n");
+    CHECK(says(outcome, "invalid-config: "));
+    CHECK(says(outcome, "'hostpci0' and by 'hostpci1'"));
+}
+
+TEST_CASE("a mapping behind a plain line passes over the card of that line", "[plan][mapping]")
+{
+    MappedHost host;
+    CHECK(host.outcome("hostpci0: 06:00\nhostpci1: mapping=gpu\n") == first + " " + second);
+}
+
+TEST_CASE("two lines with one mapping take its cards in the order of their numbers", "[plan][mapping]")
+{
+    MappedHost host;
+    CHECK(host.outcome("hostpci1: mapping=gpu\nhostpci0: mapping=gpu\n") == first + " " + second);
+    CHECK(host.plan(mapped + "hostpci1: mapping=gpu\n").devices.at(0).taken().functions.front() ==
+          *parse_pci_address(first));
+}
+
+TEST_CASE("a guest whose second card runs elsewhere is told of that VM, not of its own first line",
+          "[plan][mapping]")
+{
+    MappedHost host;
+    host.reserve(second + " 102 time:1900000000\n");
+    const auto outcome = host.outcome(mapped + "hostpci1: mapping=gpu\n");
+    CHECK(says(outcome, "in-use: "));
+    CHECK(says(outcome, "VM 102"));
+}
