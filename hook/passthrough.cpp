@@ -89,6 +89,7 @@ void choose_alternatives(std::vector<PassedDevice>& devices,
 {
     std::set<PciAddress> used;
     for (auto& device : devices) {
+        if (!device.reserved()) continue;
         device.chosen = first_free(device.alternatives, used, is_free);
         used.insert(device.taken().functions.begin(), device.taken().functions.end());
     }

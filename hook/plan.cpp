@@ -139,11 +139,12 @@ void refuse_mismatched_mapping(const Situation& situation, Plan& plan)
                         "Resource Mappings");
 }
 
-// As parse_hostpci_devices in qemu-server's PCI.pm.
+// As choose_hostpci_devices in qemu-server's PCI.pm.
 void refuse_double_device(const Situation& situation, Plan& plan)
 {
     std::map<PciAddress, std::string> seen;
-    for (const auto& device : situation.devices)
+    for (const auto& device : situation.devices) {
+        if (!device.reserved()) continue;
         for (const auto& address : device.taken().functions) {
             const auto [first, added] = seen.emplace(address, device.key);
             if (!added)
@@ -151,6 +152,7 @@ void refuse_double_device(const Situation& situation, Plan& plan)
                        "'" + to_string(address) + "' is named by '" + first->second + "' and by '" +
                            device.key + "'; Proxmox will not start the guest until one of them is taken out");
         }
+    }
 }
 
 void refuse_unknown_device(const Situation& situation, Plan& plan)

@@ -214,12 +214,33 @@ void read_surroundings(const SysReader& reader, Situation& situation, unsigned o
     situation.config_space_writable = !locked_down(reader);
 }
 
+// As lspci of pve-common's SysFSTools.pm: since kernel 6.8 NVIDIA's driver makes vGPUs in files of its own.
+bool makes_nvidia_vgpus(const SysReader& reader, const PciAddress& function)
+{
+    return !reader.exists(paths::function(function, "mdev_supported_types")) &&
+           reader.exists(paths::function(function, "nvidia"));
+}
+
+// parse_hostpci in qemu-server's PCI.pm: one alternative of that kind makes it of that kind.
+bool is_nvidia_vgpu(const SysReader& reader, const PassedDevice& device)
+{
+    constexpr std::string_view prefix = "nvidia-";
+    const auto type = std::string_view(*device.mdev);
+    if (!type.starts_with(prefix) || type.size() == prefix.size() ||
+        !consists_of(type.substr(prefix.size()), is_digit))
+        return false;
+    return std::any_of(device.alternatives.begin(), device.alternatives.end(), [&](const Alternative& one) {
+        return one.functions.size() == 1 && makes_nvidia_vgpus(reader, one.functions.front());
+    });
+}
+
 // The guest's lines and what they name; true if there are any that matter.
 bool read_named_devices(const SysReader& reader, Situation& situation, const std::vector<PciAddress>& all)
 {
     const auto mappings = read_mappings(reader, situation.config);
     collect_warnings(mappings.warnings, std::string(paths::pve_pci_mappings), situation.warnings);
     situation.devices = resolve_hostpci(situation.config, mappings, node_name(reader), all);
+    for (auto& device : situation.devices) device.nvidia_vgpu = device.mdev && is_nvidia_vgpu(reader, device);
     return !situation.devices.empty();
 }
 

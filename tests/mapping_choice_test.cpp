@@ -148,3 +148,30 @@ TEST_CASE("a guest whose second card runs elsewhere is told of that VM, not of i
     CHECK(says(outcome, "in-use: "));
     CHECK(says(outcome, "VM 102"));
 }
+
+TEST_CASE("two mediated devices of one card are no device that is named twice", "[plan][mapping]")
+{
+    MappedHost host;
+    CHECK(host.outcome("hostpci0: 06:00\nhostpci1: 07:00.0,mdev=i915-GVTg_V5_4\n"
+                       "hostpci2: 07:00.0,mdev=i915-GVTg_V5_8\n") == first);
+    CHECK(host.outcome("hostpci0: 07:00.0,mdev=i915-GVTg_V5_4\nhostpci1: mapping=gpu\n"
+                       "hostpci2: 07:00.1,mdev=x\nhostpci3: mapping=gpu\n") == first + " " + second);
+}
+
+TEST_CASE("a device that keeps its driver, or whose vGPU is NVIDIA's of sysfs, is named once",
+          "[plan][mapping]")
+{
+    MappedHost host;
+    const std::string card = "hostpci0: 06:00\n";
+    const std::string vgpus = card + "hostpci1: 07:00.0,mdev=nvidia-63\nhostpci2: 07:00.0,mdev=nvidia-63\n";
+    CHECK(says(host.outcome(card + "hostpci1: 07:00,driver=keep\nhostpci2: 07:00,driver=keep\n"),
+               "invalid-config: '" + second + "' is named by 'hostpci1' and by 'hostpci2'"));
+    CHECK(host.outcome(vgpus) == first); // mdev's own way
+    host.file(paths::function(*parse_pci_address(second), "nvidia/current_vgpu_type"), "0\n");
+    CHECK(says(host.outcome(vgpus),
+               "invalid-config: '" + second + "' is named by 'hostpci1' and by 'hostpci2'"));
+    CHECK(host.outcome("hostpci0: 06:00\nhostpci1: 07:00.0,mdev=i915-GVTg_V5_4\n"
+                       "hostpci2: 07:00.0,mdev=i915-GVTg_V5_8\n") == first);
+    host.file(paths::function(*parse_pci_address(second), "mdev_supported_types/nvidia-63/name"), "x\n");
+    CHECK(host.outcome(vgpus) == first);
+}
