@@ -20,6 +20,26 @@ Alternative match(const std::vector<HostSelector>& selectors, const std::vector<
     return alternative;
 }
 
+bool match_some(const HostSelector& selector, const std::vector<PciAddress>& functions)
+{
+    return std::any_of(functions.begin(), functions.end(),
+                       [&](const PciAddress& address) { return selector.matches(to_string(address)); });
+}
+
+// Of a path that names a whole slot Proxmox wants function 0 in any case (assert_valid in pve-guest-common's
+// Mapping/PCI.pm).
+Alternative match_mapped(const MappedDevice& device, const std::vector<PciAddress>& all)
+{
+    auto alternative = match(device.paths, all);
+    for (const auto& path : device.paths) {
+        const HostSelector first{path.text + ".0"};
+        if (path.text.find('.') == std::string::npos && match_some(path, all) && !match_some(first, all))
+            alternative.missing.push_back(first);
+    }
+    alternative.mapped = device;
+    return alternative;
+}
+
 [[noreturn]] void refuse(Reason reason, const HostPci& line, const std::string& text)
 {
     throw Error(reason, "'" + line.key() + "' " + text);
@@ -34,10 +54,8 @@ std::vector<Alternative> mapped_alternatives(const HostPci& line, const PciMappi
                "names the mapping '" + *line.mapping +
                    "', which does not exist; see Datacenter > Resource Mappings");
     std::vector<Alternative> alternatives;
-    for (const auto& device : devices_on_node(*mapping, node)) {
-        alternatives.push_back(match(device.paths, all));
-        alternatives.back().mapped = device;
-    }
+    for (const auto& device : devices_on_node(*mapping, node))
+        alternatives.push_back(match_mapped(device, all));
     if (alternatives.empty())
         refuse(Reason::not_found, line,
                "names the mapping '" + *line.mapping + "', which has no device on node '" + node + "'");

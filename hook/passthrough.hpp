@@ -14,7 +14,7 @@ namespace pvegpu {
 
 struct Alternative {
     std::vector<PciAddress> functions; // in the order in which Proxmox passes them
-    std::vector<HostSelector> missing; // what no function of the host matches
+    std::vector<HostSelector> missing; // what Proxmox asks for and no function of the host matches
     std::optional<MappedDevice> mapped;
 };
 

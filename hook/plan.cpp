@@ -155,15 +155,24 @@ void refuse_double_device(const Situation& situation, Plan& plan)
     }
 }
 
+std::string names_unknown(const PassedDevice& device, const HostSelector& selector)
+{
+    if (!device.mapping)
+        return "'" + device.key + "' names '" + selector.text +
+               "', and there is no such PCI device on this host";
+    return "the mapping '" + *device.mapping + "' of '" + device.key + "' lists '" + selector.text +
+           "', which is not on the PCI bus, and Proxmox starts no guest with this mapping; switch the host "
+           "off "
+           "and on, or correct it under Datacenter > Resource Mappings";
+}
+
 void refuse_unknown_device(const Situation& situation, Plan& plan)
 {
     if (!situation.search.empty()) return;
     for (const auto& device : situation.devices)
         for (const auto& selector : device.taken().missing)
             if (device.passed_whole() && !situation.cards.empty())
-                refuse(plan, Reason::not_found,
-                       "'" + device.key + "' names '" + selector.text +
-                           "', and there is no such PCI device on this host");
+                refuse(plan, Reason::not_found, names_unknown(device, selector));
 }
 
 void warn_of_idle_neighbours(const Situation& situation, Plan& plan)

@@ -234,13 +234,26 @@ bool is_nvidia_vgpu(const SysReader& reader, const PassedDevice& device)
     });
 }
 
+// Proxmox looks at every alternative of a mapping before it chooses one (parse_hostpci in qemu-server's
+// PCI.pm), and starts no guest while one is not there: what one lacks, all of them lack.
+void share_what_is_missing(PassedDevice& device)
+{
+    std::vector<HostSelector> missing;
+    for (const auto& one : device.alternatives)
+        missing.insert(missing.end(), one.missing.begin(), one.missing.end());
+    for (auto& one : device.alternatives) one.missing = missing;
+}
+
 // The guest's lines and what they name; true if there are any that matter.
 bool read_named_devices(const SysReader& reader, Situation& situation, const std::vector<PciAddress>& all)
 {
     const auto mappings = read_mappings(reader, situation.config);
     collect_warnings(mappings.warnings, std::string(paths::pve_pci_mappings), situation.warnings);
     situation.devices = resolve_hostpci(situation.config, mappings, node_name(reader), all);
-    for (auto& device : situation.devices) device.nvidia_vgpu = device.mdev && is_nvidia_vgpu(reader, device);
+    for (auto& device : situation.devices) {
+        device.nvidia_vgpu = device.mdev && is_nvidia_vgpu(reader, device);
+        share_what_is_missing(device);
+    }
     return !situation.devices.empty();
 }
 

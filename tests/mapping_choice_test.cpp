@@ -175,3 +175,56 @@ TEST_CASE("a device that keeps its driver, or whose vGPU is NVIDIA's of sysfs, i
     host.file(paths::function(*parse_pci_address(second), "mdev_supported_types/nvidia-63/name"), "x\n");
     CHECK(host.outcome(vgpus) == first);
 }
+
+TEST_CASE("a mapping whose first card fell off the bus is looked for: Proxmox starts no guest without it",
+          "[plan][mapping]")
+{
+    for (const auto& lost : {first, second}) {
+        MappedHost host;
+        host.falls_off_the_bus(lost);
+        host.falls_off_the_bus(lost.substr(0, lost.size() - 1) + "1");
+        add_guest(host, 101, mapped);
+        const auto report = recover_gpu(host, {101, Phase::pre_start, ""});
+        CHECK(report.exit_status() == 0);
+        CHECK(host.said("looking for a missing device"));
+        CHECK(host.driver_of(first) == "vfio-pci");
+        CHECK(host.driver_of(second) == "nouveau");
+    }
+}
+
+TEST_CASE("a mapping whose first card is gone for good is refused, and the mapping is named",
+          "[plan][mapping]")
+{
+    MappedHost host;
+    host.falls_off_the_bus(first);
+    host.falls_off_the_bus("0000:06:00.1");
+    host.function(first).never_comes_back();
+    host.function("0000:06:00.1").never_comes_back();
+    add_guest(host, 101, mapped);
+    const auto report = recover_gpu(host, {101, Phase::pre_start, ""});
+    REQUIRE(report.plan.refused);
+    CHECK(report.plan.refused->reason == Reason::not_found);
+    CHECK(says(report.error, "'0000:06:00' (hostpci0)"));
+    CHECK(host.resets(second) == 0);
+}
+
+TEST_CASE("a mapping that lists a device which the host never had is refused", "[plan][mapping]")
+{
+    MappedHost host;
+    host.file("/etc/pve/mapping/pci.cfg",
+              host.text("/etc/pve/mapping/pci.cfg") + "\n\tmap id=10de:2204,node=pve1,path=0000:99:00\n");
+    const auto outcome = host.outcome(mapped);
+    CHECK(says(outcome, "not-found: "));
+    CHECK(says(outcome, "mapping 'gpu'"));
+    CHECK(says(outcome, "'0000:99:00'"));
+}
+
+TEST_CASE("a mapping of a whole slot needs its function 0, whatever else is there", "[plan][mapping]")
+{
+    MappedHost host;
+    host.falls_off_the_bus(second);
+    const auto outcome = host.outcome(mapped);
+    CHECK(says(outcome, "not-found: "));
+    CHECK(says(outcome, "'0000:07:00.0'"));
+    CHECK(host.outcome("hostpci0: 06:00\nhostpci1: 07:00\n") == first); // a plain line passes what is there
+}

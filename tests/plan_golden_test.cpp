@@ -306,6 +306,14 @@ const std::vector<Case> cases{
          machine.add_node("0000:06:00.0", "drm/renderD128", "/dev/dri/renderD128", {226, 128});
          machine.add_process(812, "plex", {{9, {"/dev/dri/renderD128", DeviceNumber{226, 128}}}});
      }},
+    {"mapping_first_fallen_off",
+     "A mapping with two alternatives, the first is not on the bus: Proxmox starts nothing without it.",
+     "hostpci0: mapping=gpu,pcie=1\n",
+     [](FakeSystem& machine) {
+         add_two_mapped_slots(machine);
+         machine.falls_off_the_bus("0000:06:00.0");
+         machine.falls_off_the_bus("0000:06:00.1");
+     }},
     {"mapping_mismatch", "The mapping says another id than the hardware has: Proxmox will not start it.",
      "hostpci0: mapping=gpu\n",
      [](FakeSystem& machine) {
