@@ -159,7 +159,7 @@ std::string names_unknown(const PassedDevice& device, const HostSelector& select
 {
     if (!device.mapping)
         return "'" + device.key + "' names '" + selector.text +
-               "', and there is no such PCI device on this host";
+               "', which is not on the PCI bus; switch the host off and on, or correct the line";
     return "the mapping '" + *device.mapping + "' of '" + device.key + "' lists '" + selector.text +
            "', which is not on the PCI bus, and Proxmox starts no guest with this mapping; switch the host "
            "off "
@@ -173,6 +173,14 @@ void refuse_unknown_device(const Situation& situation, Plan& plan)
         for (const auto& selector : device.taken().missing)
             if (device.passed_whole() && !situation.cards.empty())
                 refuse(plan, Reason::not_found, names_unknown(device, selector));
+}
+
+// Not a refusal where nothing is done: it need not be a GPU, and Proxmox itself then fails the start.
+void warn_of_unknown_device(const Situation& situation, Plan& plan)
+{
+    for (const auto& device : situation.devices)
+        for (const auto& selector : device.taken().missing)
+            if (device.passed_whole()) plan.warnings.push_back(names_unknown(device, selector));
 }
 
 void warn_of_idle_neighbours(const Situation& situation, Plan& plan)
@@ -293,7 +301,10 @@ Plan make_plan(const Situation& situation, const SettingsFile& settings)
     if (plan.settings.strategy == Strategy::off) plan.search.clear();
     for (const auto& card : situation.cards) plan_card(situation, card, settings, plan);
     plan_steps(situation, plan);
-    if (!cycles_something(plan) && plan.search.empty()) return plan;
+    if (!cycles_something(plan) && plan.search.empty()) {
+        warn_of_unknown_device(situation, plan);
+        return plan;
+    }
     plan.others_at_work =
         !situation.writers.empty() && std::none_of(situation.writers.begin(), situation.writers.end(),
                                                    [](const PciWriter& writer) { return writer.stuck; });
