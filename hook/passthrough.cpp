@@ -20,6 +20,26 @@ Alternative match(const std::vector<HostSelector>& selectors, const std::vector<
     return alternative;
 }
 
+bool match_some(const HostSelector& selector, const std::vector<PciAddress>& functions)
+{
+    return std::any_of(functions.begin(), functions.end(),
+                       [&](const PciAddress& address) { return selector.matches(to_string(address)); });
+}
+
+// Of a path that names a whole slot Proxmox wants function 0 in any case (assert_valid in pve-guest-common's
+// Mapping/PCI.pm).
+Alternative match_mapped(const MappedDevice& device, const std::vector<PciAddress>& all)
+{
+    auto alternative = match(device.paths, all);
+    for (const auto& path : device.paths) {
+        const HostSelector first{path.text + ".0"};
+        if (path.text.find('.') == std::string::npos && match_some(path, all) && !match_some(first, all))
+            alternative.missing.push_back(first);
+    }
+    alternative.mapped = device;
+    return alternative;
+}
+
 [[noreturn]] void refuse(Reason reason, const HostPci& line, const std::string& text)
 {
     throw Error(reason, "'" + line.key() + "' " + text);
@@ -34,10 +54,8 @@ std::vector<Alternative> mapped_alternatives(const HostPci& line, const PciMappi
                "names the mapping '" + *line.mapping +
                    "', which does not exist; see Datacenter > Resource Mappings");
     std::vector<Alternative> alternatives;
-    for (const auto& device : devices_on_node(*mapping, node)) {
-        alternatives.push_back(match(device.paths, all));
-        alternatives.back().mapped = device;
-    }
+    for (const auto& device : devices_on_node(*mapping, node))
+        alternatives.push_back(match_mapped(device, all));
     if (alternatives.empty())
         refuse(Reason::not_found, line,
                "names the mapping '" + *line.mapping + "', which has no device on node '" + node + "'");
@@ -60,6 +78,20 @@ bool none_in(const std::vector<PciAddress>& functions, const std::set<PciAddress
                         [&](const PciAddress& address) { return used.contains(address); });
 }
 
+// Nothing free: the first that this guest has not taken itself.
+std::size_t first_free(const std::vector<Alternative>& alternatives, const std::set<PciAddress>& used,
+                       const std::function<bool(const std::vector<PciAddress>&)>& is_free)
+{
+    std::optional<std::size_t> unused;
+    for (std::size_t i = 0; i < alternatives.size(); ++i) {
+        const auto& functions = alternatives[i].functions;
+        if (functions.empty() || !none_in(functions, used)) continue;
+        if (is_free(functions)) return i;
+        if (!unused) unused = i;
+    }
+    return unused.value_or(0);
+}
+
 } // namespace
 
 std::vector<PassedDevice> resolve_hostpci(const GuestConfig& config, const PciMappings& mappings,
@@ -74,20 +106,10 @@ void choose_alternatives(std::vector<PassedDevice>& devices,
                          const std::function<bool(const std::vector<PciAddress>&)>& is_free)
 {
     std::set<PciAddress> used;
-    const auto use = [&used](const Alternative& taken) {
-        used.insert(taken.functions.begin(), taken.functions.end());
-    };
-    for (const auto& device : devices)
-        if (device.alternatives.size() == 1) use(device.taken());
     for (auto& device : devices) {
-        if (device.alternatives.size() == 1) continue;
-        const auto found =
-            std::find_if(device.alternatives.begin(), device.alternatives.end(), [&](const auto& one) {
-                return !one.functions.empty() && none_in(one.functions, used) && is_free(one.functions);
-            });
-        if (found != device.alternatives.end())
-            device.chosen = static_cast<std::size_t>(found - device.alternatives.begin());
-        use(device.taken());
+        if (!device.reserved()) continue;
+        device.chosen = first_free(device.alternatives, used, is_free);
+        used.insert(device.taken().functions.begin(), device.taken().functions.end());
     }
 }
 

@@ -14,7 +14,7 @@ namespace pvegpu {
 
 struct Alternative {
     std::vector<PciAddress> functions; // in the order in which Proxmox passes them
-    std::vector<HostSelector> missing; // what no function of the host matches
+    std::vector<HostSelector> missing; // what Proxmox asks for and no function of the host matches
     std::optional<MappedDevice> mapped;
 };
 
@@ -25,9 +25,13 @@ struct PassedDevice {
     bool keep_driver = false;
     std::vector<Alternative> alternatives; // one, but for a mapping with several entries of this node
     std::size_t chosen = 0;
+    bool nvidia_vgpu = false; // by NVIDIA's own files in sysfs: the function is one vGPU, and has no mdev
 
     // Proxmox binds it to vfio-pci and gives it to the guest whole.
     bool passed_whole() const { return !mdev && !keep_driver; }
+    // Proxmox chooses and reserves it for one hostpciN alone (choose_hostpci_devices in qemu-server's
+    // PCI.pm); mediated devices share theirs.
+    bool reserved() const { return !mdev || nvidia_vgpu; }
     const Alternative& taken() const { return alternatives.at(chosen); }
 };
 
@@ -37,9 +41,9 @@ struct PassedDevice {
 std::vector<PassedDevice> resolve_hostpci(const GuestConfig& config, const PciMappings& mappings,
                                           const std::string& node, const std::vector<PciAddress>& all);
 
-// Chooses as choose_hostpci_devices in qemu-server's PCI.pm: single entries are taken as they are; of several
-// the first one whose functions are free and not taken by another hostpciN of this guest. Nothing free: the
-// first, whose holder will be named.
+// Chooses as choose_hostpci_devices in qemu-server's PCI.pm, in the order of N: the first alternative whose
+// functions are free and not taken by an earlier hostpciN of this guest. Nothing free: the first that is not
+// taken by one, so that its holder will be named. Leaves the lines of mediated devices alone.
 void choose_alternatives(std::vector<PassedDevice>& devices,
                          const std::function<bool(const std::vector<PciAddress>&)>& is_free);
 

@@ -140,11 +140,12 @@ void refuse_mismatched_mapping(const Situation& situation, Plan& plan)
                         "Resource Mappings");
 }
 
-// As parse_hostpci_devices in qemu-server's PCI.pm.
+// As choose_hostpci_devices in qemu-server's PCI.pm.
 void refuse_double_device(const Situation& situation, Plan& plan)
 {
     std::map<PciAddress, std::string> seen;
-    for (const auto& device : situation.devices)
+    for (const auto& device : situation.devices) {
+        if (!device.reserved()) continue;
         for (const auto& address : device.taken().functions) {
             const auto [first, added] = seen.emplace(address, device.key);
             if (!added)
@@ -152,6 +153,18 @@ void refuse_double_device(const Situation& situation, Plan& plan)
                        "'" + to_string(address) + "' is named by '" + first->second + "' and by '" +
                            device.key + "'; Proxmox will not start the guest until one of them is taken out");
         }
+    }
+}
+
+std::string names_unknown(const PassedDevice& device, const HostSelector& selector)
+{
+    if (!device.mapping)
+        return "'" + device.key + "' names '" + selector.text +
+               "', which is not on the PCI bus; switch the host off and on, or correct the line";
+    return "the mapping '" + *device.mapping + "' of '" + device.key + "' lists '" + selector.text +
+           "', which is not on the PCI bus, and Proxmox starts no guest with this mapping; switch the host "
+           "off "
+           "and on, or correct it under Datacenter > Resource Mappings";
 }
 
 void refuse_unknown_device(const Situation& situation, Plan& plan)
@@ -160,9 +173,15 @@ void refuse_unknown_device(const Situation& situation, Plan& plan)
     for (const auto& device : situation.devices)
         for (const auto& selector : device.taken().missing)
             if (device.passed_whole() && !situation.cards.empty())
-                refuse(plan, Reason::not_found,
-                       "'" + device.key + "' names '" + selector.text +
-                           "', and there is no such PCI device on this host");
+                refuse(plan, Reason::not_found, names_unknown(device, selector));
+}
+
+// Not a refusal where nothing is done: it need not be a GPU, and Proxmox itself then fails the start.
+void warn_of_unknown_device(const Situation& situation, Plan& plan)
+{
+    for (const auto& device : situation.devices)
+        for (const auto& selector : device.taken().missing)
+            if (device.passed_whole()) plan.warnings.push_back(names_unknown(device, selector));
 }
 
 void warn_of_idle_neighbours(const Situation& situation, Plan& plan)
@@ -284,7 +303,10 @@ Plan make_plan(const Situation& situation, const SettingsFile& settings)
     if (plan.settings.strategy == Strategy::off) plan.search.clear();
     for (const auto& card : situation.cards) plan_card(situation, card, settings, plan);
     plan_steps(situation, plan);
-    if (!cycles_something(plan) && plan.search.empty()) return plan;
+    if (!cycles_something(plan) && plan.search.empty()) {
+        warn_of_unknown_device(situation, plan);
+        return plan;
+    }
     plan.others_at_work =
         !situation.writers.empty() && std::none_of(situation.writers.begin(), situation.writers.end(),
                                                    [](const PciWriter& writer) { return writer.stuck; });

@@ -113,18 +113,20 @@ std::vector<const Function*> watched(const Topology& topology, const std::vector
     return result;
 }
 
-bool is_held(const std::vector<Holder>& holders, const std::set<PciAddress>& functions)
+// What makes Proxmox pass an alternative over (reserve_pci_usage in qemu-server's PCI.pm): another VM's
+// reservation of one of its own functions, whoever else has it open. Our claims are reservations to be.
+bool is_spoken_for(const std::vector<Holder>& holders, const std::vector<PciAddress>& functions)
 {
-    return std::any_of(holders.begin(), holders.end(),
-                       [&](const Holder& holder) { return functions.contains(holder.function); });
+    return std::any_of(holders.begin(), holders.end(), [&](const Holder& holder) {
+        return (holder.kind == Holder::Kind::reservation || holder.kind == Holder::Kind::claim) &&
+               std::find(functions.begin(), functions.end(), holder.function) != functions.end();
+    });
 }
 
 void choose(Situation& situation)
 {
-    const auto& topology = situation.topology;
-    const auto& holders = situation.holders;
     choose_alternatives(situation.devices, [&](const std::vector<PciAddress>& functions) {
-        return !is_held(holders, taken_by(functions, topology));
+        return !is_spoken_for(situation.holders, functions);
     });
 }
 
@@ -217,12 +219,46 @@ void read_surroundings(const SysReader& reader, Situation& situation, unsigned o
     situation.config_space_writable = !locked_down(reader);
 }
 
+// As lspci of pve-common's SysFSTools.pm: since kernel 6.8 NVIDIA's driver makes vGPUs in files of its own.
+bool makes_nvidia_vgpus(const SysReader& reader, const PciAddress& function)
+{
+    return !reader.exists(paths::function(function, "mdev_supported_types")) &&
+           reader.exists(paths::function(function, "nvidia"));
+}
+
+// parse_hostpci in qemu-server's PCI.pm: one alternative of that kind makes it of that kind.
+bool is_nvidia_vgpu(const SysReader& reader, const PassedDevice& device)
+{
+    constexpr std::string_view prefix = "nvidia-";
+    const auto type = std::string_view(*device.mdev);
+    if (!type.starts_with(prefix) || type.size() == prefix.size() ||
+        !consists_of(type.substr(prefix.size()), is_digit))
+        return false;
+    return std::any_of(device.alternatives.begin(), device.alternatives.end(), [&](const Alternative& one) {
+        return one.functions.size() == 1 && makes_nvidia_vgpus(reader, one.functions.front());
+    });
+}
+
+// Proxmox looks at every alternative of a mapping before it chooses one (parse_hostpci in qemu-server's
+// PCI.pm), and starts no guest while one is not there: what one lacks, all of them lack.
+void share_what_is_missing(PassedDevice& device)
+{
+    std::vector<HostSelector> missing;
+    for (const auto& one : device.alternatives)
+        missing.insert(missing.end(), one.missing.begin(), one.missing.end());
+    for (auto& one : device.alternatives) one.missing = missing;
+}
+
 // The guest's lines and what they name; true if there are any that matter.
 bool read_named_devices(const SysReader& reader, Situation& situation, const std::vector<PciAddress>& all)
 {
     const auto mappings = read_mappings(reader, situation.config);
     collect_warnings(mappings.warnings, std::string(paths::pve_pci_mappings), situation.warnings);
     situation.devices = resolve_hostpci(situation.config, mappings, node_name(reader), all);
+    for (auto& device : situation.devices) {
+        device.nvidia_vgpu = device.mdev && is_nvidia_vgpu(reader, device);
+        share_what_is_missing(device);
+    }
     return !situation.devices.empty();
 }
 

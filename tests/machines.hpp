@@ -75,6 +75,17 @@ inline void add_slot(FakeSystem& machine, const SlotOptions& options = {})
     machine.add_function(options.port, slot + "1", audio);
 }
 
+// Two such cards, 06:00 and 07:00, as the alternatives of the mapping 'gpu' on node pve1.
+inline void add_two_mapped_slots(FakeSystem& machine, const std::string& driver_of_first = "nouveau")
+{
+    add_slot(machine, {.driver = driver_of_first, .group = 14});
+    add_slot(machine, {.port = "0000:00:02.0", .bus = 0x07, .group = 15});
+    const std::string device = "\tmap id=10de:2204,subsystem-id=1af4:1100,";
+    machine.file("/etc/pve/mapping/pci.cfg", "gpu\n" + device + "node=pve1,path=0000:06:00,iommugroup=14\n" +
+                                                 device + "node=pve1,path=0000:07:00,iommugroup=15\n" +
+                                                 device + "node=pve2,path=0000:01:00,iommugroup=9\n");
+}
+
 inline void add_guest(FakeSystem& machine, unsigned vmid, const std::string& lines)
 {
     machine.file("/etc/pve/qemu-server/" + std::to_string(vmid) + ".conf", lines);

@@ -186,25 +186,17 @@ void mount_disk(FakeSystem& machine)
     machine.file("/proc/self/mountinfo", "25 1 259:0 / /srv rw,relatime shared:1 - ext4 /dev/nvme0n1 rw\n");
 }
 
-void add_mapped(FakeSystem& machine, const std::string& driver_of_first)
-{
-    add_slot(machine, {.driver = driver_of_first, .group = 14});
-    add_slot(machine, {.port = "0000:00:02.0", .bus = 0x07, .group = 15});
-    const std::string device = "\tmap id=10de:2204,subsystem-id=1af4:1100,";
-    machine.file("/etc/pve/mapping/pci.cfg", "gpu\n" + device + "node=pve1,path=0000:06:00,iommugroup=14\n" +
-                                                 device + "node=pve1,path=0000:07:00,iommugroup=15\n" +
-                                                 device + "node=pve2,path=0000:01:00,iommugroup=9\n");
-}
-
 void build_two_mapped(FakeSystem& machine)
 {
-    add_mapped(machine, "nouveau");
+    add_two_mapped_slots(machine);
 }
 
 void build_mapped_first_held(FakeSystem& machine)
 {
-    add_mapped(machine, "vfio-pci");
+    add_two_mapped_slots(machine, "vfio-pci");
     machine.open_vfio("0000:06:00.0", 4711, "kvm", 102);
+    machine.file("/run/qemu-server/pci-id-reservations",
+                 "0000:06:00.0 102 pid:4711\n0000:06:00.1 102 pid:4711\n");
 }
 
 const std::string arc_guest = "hostpci0: 0000:03:00.0,pcie=1\nhostpci1: 0000:04:00.0,pcie=1\n";
@@ -304,8 +296,24 @@ const std::vector<Case> cases{
      }},
     {"mapping", "A mapping with two alternatives, both free: the first.", "hostpci0: mapping=gpu,pcie=1\n",
      build_two_mapped},
-    {"mapping_first_held", "A mapping with two alternatives, the first held: the second.",
+    {"mapping_first_held", "A mapping with two alternatives, the first runs in another VM: the second.",
      "hostpci0: mapping=gpu,pcie=1\n", build_mapped_first_held},
+    {"mapping_first_used_by_the_host",
+     "A mapping with two alternatives, the host uses the first: Proxmox would take that one all the same.",
+     "hostpci0: mapping=gpu,pcie=1\n",
+     [](FakeSystem& machine) {
+         add_two_mapped_slots(machine);
+         machine.add_node("0000:06:00.0", "drm/renderD128", "/dev/dri/renderD128", {226, 128});
+         machine.add_process(812, "plex", {{9, {"/dev/dri/renderD128", DeviceNumber{226, 128}}}});
+     }},
+    {"mapping_first_fallen_off",
+     "A mapping with two alternatives, the first is not on the bus: Proxmox starts nothing without it.",
+     "hostpci0: mapping=gpu,pcie=1\n",
+     [](FakeSystem& machine) {
+         add_two_mapped_slots(machine);
+         machine.falls_off_the_bus("0000:06:00.0");
+         machine.falls_off_the_bus("0000:06:00.1");
+     }},
     {"mapping_mismatch", "The mapping says another id than the hardware has: Proxmox will not start it.",
      "hostpci0: mapping=gpu\n",
      [](FakeSystem& machine) {

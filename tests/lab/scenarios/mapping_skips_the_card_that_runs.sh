@@ -9,6 +9,8 @@ echo "hostpci0: mapping=gpu" | conf 102
 dirty_card 0000:05:00.0 0000:0a:00.0
 to_vfio 0000:03:00.0
 hold_vfio 0000:03:00.0
+holder_pid 0000:03:00.0 >/run/qemu-server/101.pid
+reserve 0000:03:00.0 101 "pid:$(holder_pid 0000:03:00.0)"
 remember 0000:03:00.0
 hook 102 pre-start
 expect_exit 0
