@@ -1,0 +1,117 @@
+#include "node_prospects.hpp"
+
+#include <algorithm>
+#include <set>
+
+namespace pvegpu {
+namespace {
+
+constexpr unsigned first_render = 128; // DRM_MINOR_RENDER in the kernel's drm_drv.c
+
+bool is_dri(NodeKind kind)
+{
+    return kind == NodeKind::dri || kind == NodeKind::dri_card || kind == NodeKind::dri_render ||
+           kind == NodeKind::dri_by_path;
+}
+
+// The GPU could have a node of that kind, whoever has it now.
+bool could_have(const HostGpu& gpu, const GpuNode& node)
+{
+    if (node.address) return gpu.address == *node.address;
+    if (node.is_nvidia()) return gpu.is_nvidia();
+    return is_dri(node.kind) || gpu.is_amd();
+}
+
+// A driver of the host has it that makes such nodes.
+bool serves(const HostGpu& gpu, const GpuNode& node)
+{
+    if (node.is_nvidia()) return gpu.driver == "nvidia";
+    return !gpu.driver.empty() && !gpu.on_vfio;
+}
+
+// The number of the GPU among its kind; nothing for nodes that a host has once.
+std::optional<unsigned> rank_of(const GpuNode& node)
+{
+    if (node.kind == NodeKind::nvidia_gpu || node.kind == NodeKind::dri_card) return node.number;
+    if (node.kind != NodeKind::dri_render || *node.number < first_render) return std::nullopt;
+    return *node.number - first_render;
+}
+
+std::vector<unsigned> ranks_of(const HostGpu& gpu, const GpuNode& node)
+{
+    if (node.kind == NodeKind::dri_card) return gpu.cards;
+    std::vector<unsigned> ranks;
+    if (node.kind == NodeKind::nvidia_gpu && gpu.nvidia) ranks.push_back(*gpu.nvidia);
+    for (const auto render : gpu.renders)
+        if (node.kind == NodeKind::dri_render) ranks.push_back(render - first_render);
+    return ranks;
+}
+
+// Drivers give each new GPU the lowest number that is free (nv_linux_add_device_locked of NVIDIA's driver,
+// drm_minor_alloc of the kernel's).
+bool can_come(const GpuNode& node, const std::vector<const HostGpu*>& candidates)
+{
+    std::set<unsigned> used;
+    std::size_t without_number = 0; // but with a driver, or one to be had
+    bool served = false;
+    for (const auto* gpu : candidates) {
+        const auto ranks = ranks_of(*gpu, node);
+        used.insert(ranks.begin(), ranks.end());
+        const bool has_driver = serves(*gpu, node);
+        served = served || has_driver;
+        if (can_be_bound(*gpu) || (has_driver && ranks.empty())) ++without_number;
+    }
+    const auto rank = rank_of(node);
+    if (!rank) return served || without_number > 0;
+    if (used.contains(*rank)) return true;
+    std::size_t free_below = 0;
+    for (unsigned number = 0; number < *rank; ++number) free_below += used.contains(number) ? 0 : 1;
+    return free_below < without_number;
+}
+
+// A number that the host could not have even with every GPU is a wrong number, not a VM's fault. A card's
+// number may be one higher: the firmware's framebuffer had the first at boot.
+bool is_too_high(const GpuNode& node, std::size_t gpus)
+{
+    const auto rank = rank_of(node);
+    return rank && *rank >= gpus + (node.kind == NodeKind::dri_card ? 1 : 0);
+}
+
+} // namespace
+
+bool is_a_vms(const HostGpu& gpu)
+{
+    return !gpu.holders.empty();
+}
+
+bool can_be_bound(const HostGpu& gpu)
+{
+    return gpu.driver.empty() && !is_a_vms(gpu);
+}
+
+const HostGpu* NodeProspect::vms_gpu() const
+{
+    const auto found =
+        std::find_if(candidates.begin(), candidates.end(), [](const HostGpu* gpu) { return is_a_vms(*gpu); });
+    return found == candidates.end() ? nullptr : *found;
+}
+
+NodeProspect prospect_of(const GpuNode& node, const std::vector<HostGpu>& gpus)
+{
+    NodeProspect result;
+    for (const auto& gpu : gpus)
+        if (could_have(gpu, node)) result.candidates.push_back(&gpu);
+    const auto& candidates = result.candidates;
+    const auto on_vfio = [](const HostGpu* gpu) { return gpu->on_vfio; };
+    if (can_come(node, candidates))
+        result.prospect = Prospect::can_come;
+    else if (is_too_high(node, candidates.size()))
+        result.prospect = Prospect::never;
+    else if (result.vms_gpu() != nullptr)
+        result.prospect = Prospect::taken_by_a_vm;
+    else if (std::any_of(candidates.begin(), candidates.end(), on_vfio))
+        result.prospect = Prospect::on_vfio;
+    return result;
+}
+
+} // namespace pvegpu
