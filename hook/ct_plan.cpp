@@ -22,6 +22,32 @@ Step step(Op op, std::string name)
     return result;
 }
 
+constexpr auto take_the_line_out = "take the line out of the container";
+
+// "the GPU '0000:03:00.0' is in use by VM 101 (pid 4711, kvm)"
+std::string in_use(const HostGpu& gpu, const std::string& is)
+{
+    return "the GPU '" + to_string(gpu.address) + "'" + is + " in use by " + describe(gpu.holders.front());
+}
+
+// Numbers change from boot to boot: the GPU that the container means may have another one now.
+std::string instead_of(NodeKind kind, const std::vector<const HostGpu*>& candidates)
+{
+    std::vector<std::string> there;
+    for (const auto* gpu : candidates)
+        for (const auto& path : nodes_of_kind(kind, *gpu)) there.push_back(quote(path));
+    if (there.empty()) return std::string("stop it first, or ") + take_the_line_out;
+    return "write a node that is there (" + join(there, ", ") + ") instead, or stop that first";
+}
+
+// LXC leaves out a mount that is optional. Whose /dev/dri/cardN was is never certain: firmware framebuffers
+// and USB displays have such nodes too. Nor is NVSwitch a GPU.
+bool cannot_start_without(const WantedNode& wanted)
+{
+    return !wanted.optional && wanted.node.kind != NodeKind::dri_card &&
+           wanted.node.kind != NodeKind::nvidia_other;
+}
+
 bool can_be_created(NodeKind kind)
 {
     return kind == NodeKind::nvidia_gpu || kind == NodeKind::nvidia_control ||
@@ -48,31 +74,31 @@ private:
     {
         const auto node = prospect_of(wanted.node, situation_.gpus);
         switch (node.prospect) {
-        case Prospect::taken_by_a_vm:
-            return refuse(wanted, *node.vms_gpu());
+        case Prospect::taken_by_vms:
+            return refuse_or_warn(wanted, *node.vms_gpu());
+        case Prospect::perhaps_of_a_vm:
+            return warn(wanted, "; it may be a node of " + in_use(*node.vms_gpu(), ", which is") + "; " +
+                                    instead_of(wanted.node.kind, node.candidates));
         case Prospect::on_vfio:
-            plan_.warnings.push_back(
-                named(wanted) + " is not there: the GPU is on vfio-pci, where no container can use it; give "
-                                "it back to the host's driver, or let it be at boot");
-            return;
+            return warn(wanted, ": the GPU is on vfio-pci, where no container can use it; give it back to "
+                                "the host's driver, or let it be at boot");
         case Prospect::never:
-            plan_.warnings.push_back(named(wanted) + " is not there, and no GPU of this host can have it; "
-                                                     "correct the line");
-            return;
+            return warn(wanted, ", and no GPU of this host can have it; correct the line");
         case Prospect::can_come:
             return bring(wanted.node, node.candidates);
         }
     }
 
-    void refuse(const WantedNode& wanted, const HostGpu& gpu)
+    void warn(const WantedNode& wanted, const std::string& why)
     {
-        const auto text = named(wanted) + " cannot be there: the GPU '" + to_string(gpu.address) +
-                          "' is in use by " + describe(gpu.holders.front()) +
-                          "; stop it first, or take the line out of the container";
-        if (plan_.request.vmid == all_containers)
-            plan_.warnings.push_back(text);
-        else if (!plan_.refused)
-            plan_.refused = Refusal{Reason::in_use, text};
+        plan_.warnings.push_back(named(wanted) + " is not there" + why);
+    }
+
+    void refuse_or_warn(const WantedNode& wanted, const HostGpu& gpu)
+    {
+        const auto why = ": " + in_use(gpu, " is") + "; stop it first, or " + take_the_line_out;
+        if (plan_.request.vmid == all_containers || !cannot_start_without(wanted)) return warn(wanted, why);
+        if (!plan_.refused) plan_.refused = Refusal{Reason::in_use, named(wanted) + " cannot be there" + why};
     }
 
     void bring(const GpuNode& node, const std::vector<const HostGpu*>& candidates)

@@ -96,6 +96,18 @@ const HostGpu* NodeProspect::vms_gpu() const
     return found == candidates.end() ? nullptr : *found;
 }
 
+std::vector<std::string> nodes_of_kind(NodeKind kind, const HostGpu& gpu)
+{
+    std::vector<std::string> nodes;
+    if (kind == NodeKind::nvidia_gpu && gpu.nvidia)
+        nodes.push_back("/dev/nvidia" + std::to_string(*gpu.nvidia));
+    if (kind == NodeKind::dri_card)
+        for (const auto number : gpu.cards) nodes.push_back("/dev/dri/card" + std::to_string(number));
+    if (kind == NodeKind::dri_render)
+        for (const auto number : gpu.renders) nodes.push_back("/dev/dri/renderD" + std::to_string(number));
+    return nodes;
+}
+
 NodeProspect prospect_of(const GpuNode& node, const std::vector<HostGpu>& gpus)
 {
     NodeProspect result;
@@ -103,12 +115,15 @@ NodeProspect prospect_of(const GpuNode& node, const std::vector<HostGpu>& gpus)
         if (could_have(gpu, node)) result.candidates.push_back(&gpu);
     const auto& candidates = result.candidates;
     const auto on_vfio = [](const HostGpu* gpu) { return gpu->on_vfio; };
+    const auto a_vms = [](const HostGpu* gpu) { return is_a_vms(*gpu); };
     if (can_come(node, candidates))
         result.prospect = Prospect::can_come;
     else if (is_too_high(node, candidates.size()))
         result.prospect = Prospect::never;
+    else if (!candidates.empty() && std::all_of(candidates.begin(), candidates.end(), a_vms))
+        result.prospect = Prospect::taken_by_vms;
     else if (result.vms_gpu() != nullptr)
-        result.prospect = Prospect::taken_by_a_vm;
+        result.prospect = Prospect::perhaps_of_a_vm;
     else if (std::any_of(candidates.begin(), candidates.end(), on_vfio))
         result.prospect = Prospect::on_vfio;
     return result;

@@ -7,17 +7,26 @@
 
 namespace pvegpu {
 
-enum class Prospect { can_come, taken_by_a_vm, on_vfio, never };
+enum class Prospect {
+    can_come,
+    taken_by_vms,    // each GPU that could have it
+    perhaps_of_a_vm, // one has a GPU that could have it; so could another that no VM has
+    on_vfio,
+    never
+};
 
 struct NodeProspect {
     Prospect prospect = Prospect::never;
     std::vector<const HostGpu*> candidates; // that could have such a node, whoever has them now
 
-    const HostGpu* vms_gpu() const; // nullptr if no VM has one
+    const HostGpu* vms_gpu() const; // the first that a VM has; nullptr if none has one
 };
 
 // The GPUs outlive the answer.
 NodeProspect prospect_of(const GpuNode& node, const std::vector<HostGpu>& gpus);
+
+// Nodes of that kind that the GPU has now: "/dev/dri/card1", "/dev/nvidia0".
+std::vector<std::string> nodes_of_kind(NodeKind kind, const HostGpu& gpu);
 
 // A VM has it, or is about to.
 bool is_a_vms(const HostGpu& gpu);

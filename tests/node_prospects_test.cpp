@@ -29,6 +29,32 @@ bool ran(const FakeSystem& machine, const std::string& command)
     return std::find(effects.begin(), effects.end(), "run " + command) != effects.end();
 }
 
+// An Arc card that VM 101 has.
+void add_vms_arc(FakeSystem& machine)
+{
+    add_arc(machine, {.driver = "vfio-pci"});
+    machine.open_vfio("0000:03:00.0", 4711, "kvm", 101);
+}
+
+// The host's own GPU: 'amdgpu' has it, with these nodes ("card1", "renderD128").
+void add_hosts_gpu(FakeSystem& machine, const std::vector<std::string>& nodes,
+                   const std::string& driver = "amdgpu")
+{
+    machine.add_driver("amdgpu", {"1002:73df"});
+    machine.add_bridge("", "0000:00:03.0", {.secondary_bus = 0x09});
+    machine.add_function("0000:00:03.0", "0000:09:00.0",
+                         {.vendor = 0x1002, .device = 0x73df, .class_code = 0x030000, .driver = driver});
+    for (unsigned minor = 0; minor < nodes.size(); ++minor)
+        machine.add_node("0000:09:00.0", "drm/" + nodes[minor], "/dev/dri/" + nodes[minor], {226, minor});
+}
+
+std::string mount(const std::string& path, const std::string& options = "bind")
+{
+    return "lxc.cgroup2.devices.allow: c 226:* rwm\nlxc.cgroup2.devices.allow: c 195:* rwm\n"
+           "lxc.mount.entry: " +
+           path + " " + path.substr(1) + " none " + options + "\n";
+}
+
 } // namespace
 
 TEST_CASE("a container whose GPU a VM has on vfio-pci right now is refused, and the VM is named", "[ct]")
@@ -38,7 +64,7 @@ TEST_CASE("a container whose GPU a VM has on vfio-pci right now is refused, and 
     machine.write("/sys/bus/pci/devices/0000:06:00.0/driver_override", "vfio-pci", Milliseconds(1));
     machine.write("/sys/bus/pci/drivers/vfio-pci/bind", "0000:06:00.0", Milliseconds(1));
     machine.open_vfio("0000:06:00.0", 4711, "kvm", 101);
-    add_container(machine, vmid, mounted_nvidia);
+    add_container(machine, vmid, mount("/dev/nvidia0") + mount("/dev/nvidiactl"));
     const auto report = pre_start(machine);
     CHECK(report.exit_status() == 1);
     CHECK(report.outcome == RunOutcome::refused);
@@ -65,8 +91,7 @@ TEST_CASE("an idle GPU on vfio-pci is told of; the start is neither refused nor 
 TEST_CASE("a number that the host cannot have is a wrong line, whoever has the GPU", "[ct]")
 {
     FakeSystem machine;
-    add_arc(machine, {.driver = "vfio-pci"});
-    machine.open_vfio("0000:03:00.0", 4711, "kvm", 101);
+    add_vms_arc(machine);
     add_container(machine, vmid,
                   "lxc.mount.entry: /dev/dri/renderD140 dev/dri/renderD140 none bind\n"
                   "lxc.mount.entry: /dev/nvidia0 dev/nvidia0 none bind\n");
@@ -81,12 +106,8 @@ TEST_CASE("the second GPU's node is not a VM's that has the first, while the dri
           "[ct]")
 {
     FakeSystem machine;
-    add_arc(machine, {.driver = "vfio-pci"});
-    machine.open_vfio("0000:03:00.0", 4711, "kvm", 101);
-    machine.add_driver("amdgpu", {"1002:73df"});
-    machine.add_bridge("", "0000:00:03.0", {.secondary_bus = 0x09});
-    machine.add_function("0000:00:03.0", "0000:09:00.0",
-                         {.vendor = 0x1002, .device = 0x73df, .class_code = 0x030000, .driver = "amdgpu"});
+    add_vms_arc(machine);
+    add_hosts_gpu(machine, {});
     machine.at(Milliseconds(500), [&] {
         machine.add_node("0000:09:00.0", "drm/renderD128", "/dev/dri/renderD128", {226, 128});
     });
@@ -103,4 +124,92 @@ TEST_CASE("an unbound GPU's driver is found by its modalias, as udev finds it", 
     machine.file("/sys/bus/pci/devices/0000:03:00.0/modalias", "pci:v00008086d000056A6bc03\n");
     add_container(machine, vmid, "lxc.mount.entry: /dev/dri/card0 dev/dri/card0 none bind\n");
     CHECK(steps_of(pre_start(machine)).front() == "load pci:v00008086d000056A6bc03");
+}
+
+TEST_CASE("a card's number that has changed since the boot is no VM's fault: the container starts", "[ct]")
+{
+    FakeSystem machine;
+    add_vms_arc(machine);
+    add_hosts_gpu(machine, {"card1", "renderD128"}); // the firmware's framebuffer was card0
+    for (const auto* options : {"bind,optional,create=file", "bind,create=file"}) {
+        add_container(machine, vmid, mount("/dev/dri/card0", options) + mount("/dev/dri/renderD128"));
+        const auto report = pre_start(machine);
+        CHECK(report.exit_status() == 0);
+        CHECK(report.outcome == RunOutcome::warned);
+    }
+    CHECK(machine.said("'/dev/dri/card0' (lxc.mount.entry) is not there; it may be a node of the GPU "
+                       "'0000:03:00.0', which is in use by VM 101 (pid 4711, kvm); write a node that is "
+                       "there ('/dev/dri/card1') instead, or stop that first"));
+    CHECK(machine.elapsed() < Milliseconds(100));
+}
+
+TEST_CASE("another GPU's render number, or NVIDIA's, is told of and left to LXC while the host has a GPU too",
+          "[ct]")
+{
+    FakeSystem machine;
+    add_vms_arc(machine);
+    add_hosts_gpu(machine, {"card1", "renderD128"});
+    add_container(machine, vmid, mount("/dev/dri/renderD129"));
+    CHECK(pre_start(machine).exit_status() == 0);
+    CHECK(machine.said("write a node that is there ('/dev/dri/renderD128') instead"));
+
+    FakeSystem nvidia;
+    add_nvidia_host(nvidia, {.loaded = true});
+    nvidia.add_bridge("", "0000:00:03.0", {.secondary_bus = 0x09});
+    nvidia.add_function("0000:00:03.0", "0000:09:00.0",
+                        {.vendor = 0x10de, .device = 0x2204, .class_code = 0x030000, .driver = "vfio-pci"});
+    nvidia.open_vfio("0000:09:00.0", 4711, "kvm", 101);
+    add_container(nvidia, vmid, mount("/dev/nvidia1"));
+    CHECK(pre_start(nvidia).exit_status() == 0);
+    CHECK(nvidia.said("write a node that is there ('/dev/nvidia0') instead"));
+}
+
+TEST_CASE("what is optional never stops a container, though a VM has the only GPU; LXC leaves it out", "[ct]")
+{
+    for (const std::string path :
+         {"/dev/dri/renderD128", "/dev/dri", "/dev/dri/card0", "/dev/dri/by-path/pci-0000:03:00.0-render"}) {
+        FakeSystem machine;
+        add_vms_arc(machine);
+        add_container(machine, vmid, mount(path, "rw,bind,optional"));
+        CHECK(pre_start(machine).exit_status() == 0);
+        CHECK(
+            machine.said("'" + path + "' (lxc.mount.entry) is not there: the GPU '0000:03:00.0' is in use " +
+                         "by VM 101 (pid 4711, kvm); stop it first, or take the line out of the container"));
+    }
+}
+
+TEST_CASE("only what cannot be right is refused: the one GPU is a VM's, or the address names it", "[ct]")
+{
+    const auto refuses = [](const std::string& path, bool with_own_gpu) {
+        FakeSystem machine;
+        add_vms_arc(machine);
+        if (with_own_gpu) add_hosts_gpu(machine, {"card1", "renderD128"});
+        add_container(machine, vmid, mount(path));
+        const auto report = pre_start(machine);
+        CHECK(report.exit_status() == (report.plan.refused ? 1 : 0));
+        if (!report.plan.refused) return false;
+        CHECK(machine.said("'" + path + "' (lxc.mount.entry) cannot be there: the GPU '0000:03:00.0'"));
+        return true;
+    };
+    CHECK(refuses("/dev/dri/renderD128", false));
+    CHECK(refuses("/dev/dri", false));
+    CHECK(refuses("/dev/dri/by-path/pci-0000:03:00.0-render", false));
+    CHECK(refuses("/dev/dri/by-path/pci-0000:03:00.0-card", true));
+    // A card's node can be a firmware framebuffer's or a USB display's: LXC finds out.
+    CHECK_FALSE(refuses("/dev/dri/card0", false));
+    CHECK_FALSE(refuses("/dev/dri/renderD129", true));
+    CHECK_FALSE(refuses("/dev/dri/card0", true));
+}
+
+TEST_CASE("an idle GPU on vfio-pci could be the one that is meant: that a VM has another refuses nothing",
+          "[ct]")
+{
+    FakeSystem machine;
+    add_vms_arc(machine);
+    add_hosts_gpu(machine, {}, "vfio-pci");
+    add_container(machine, vmid, mount("/dev/dri/renderD128"));
+    CHECK(pre_start(machine).exit_status() == 0);
+    CHECK(machine.said("'/dev/dri/renderD128' (lxc.mount.entry) is not there; it may be a node of the GPU "
+                       "'0000:03:00.0', which is in use by VM 101 (pid 4711, kvm); stop it first, or take "
+                       "the line out of the container"));
 }
