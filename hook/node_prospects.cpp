@@ -64,8 +64,8 @@ bool can_come(const GpuNode& node, const std::vector<const HostGpu*>& candidates
     const auto rank = rank_of(node);
     if (!rank) return served || without_number > 0;
     if (used.contains(*rank)) return true;
-    std::size_t free_below = 0;
-    for (unsigned number = 0; number < *rank; ++number) free_below += used.contains(number) ? 0 : 1;
+    const auto used_below = std::distance(used.begin(), used.lower_bound(*rank));
+    const auto free_below = *rank - static_cast<std::size_t>(used_below);
     return free_below < without_number;
 }
 

@@ -1,6 +1,7 @@
 // What becomes of a container's node that is missing: who could bring it, and who has taken it.
 #include "catch.hpp"
 #include "ct_hosts.hpp"
+#include "node_prospects.hpp"
 #include "phases.hpp"
 #include "recover_gpu.hpp"
 
@@ -212,4 +213,20 @@ TEST_CASE("an idle GPU on vfio-pci could be the one that is meant: that a VM has
     CHECK(machine.said("'/dev/dri/renderD128' (lxc.mount.entry) is not there; it may be a node of the GPU "
                        "'0000:03:00.0', which is in use by VM 101 (pid 4711, kvm); stop it first, or take "
                        "the line out of the container"));
+}
+
+TEST_CASE("a number of billions in a container's line costs no time", "[ct]")
+{
+    std::vector<HostGpu> gpus(2);
+    gpus[0].id = "10de:2204";
+    gpus[0].driver = "nvidia";
+    gpus[0].nvidia = 0;
+    for (const auto* path :
+         {"/dev/nvidia4294967295", "/dev/dri/renderD4294967295", "/dev/dri/card4294967295"}) {
+        const auto node = parse_gpu_node(path);
+        REQUIRE(node);
+        const auto begin = std::chrono::steady_clock::now();
+        CHECK(prospect_of(*node, gpus).prospect == Prospect::never);
+        CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(1));
+    }
 }
