@@ -85,7 +85,7 @@ private:
         case Prospect::never:
             return warn(wanted, ", and no GPU of this host can have it; correct the line");
         case Prospect::can_come:
-            return bring(wanted.node, node.candidates);
+            return bring(wanted.node, node);
         }
     }
 
@@ -101,7 +101,7 @@ private:
         if (!plan_.refused) plan_.refused = Refusal{Reason::in_use, named(wanted) + " cannot be there" + why};
     }
 
-    void bring(const GpuNode& node, const std::vector<const HostGpu*>& candidates)
+    void bring(const GpuNode& node, const NodeProspect& from)
     {
         if (node.is_nvidia()) {
             load("nvidia");
@@ -111,7 +111,8 @@ private:
             if (situation_.nvidia_modprobe && can_be_created(node.kind))
                 creates_.push_back(step(Op::create, node.path));
         } else {
-            for (const auto* gpu : candidates)
+            if (from.needs_nvidia_drm()) load("nvidia-drm");
+            for (const auto* gpu : from.candidates)
                 if (can_be_bound(*gpu) && !gpu->modalias.empty()) load(gpu->modalias);
         }
         waits_.push_back(step(Op::wait, node.path));

@@ -14,9 +14,25 @@ bool is_dri(NodeKind kind)
            kind == NodeKind::dri_by_path;
 }
 
+bool is_render(const GpuNode& node)
+{
+    return node.kind == NodeKind::dri_render ||
+           (node.kind == NodeKind::dri_by_path && node.path.ends_with("-render"));
+}
+
+// The displays of servers' management controllers have no render node (no DRIVER_RENDER in the kernel's ast
+// and mgag200). Of others it is known once the driver has them: the render node comes before the card's
+// (drm_dev_register).
+bool renders(const HostGpu& gpu)
+{
+    const bool of_a_server = gpu.id.starts_with("1a03:") || gpu.id.starts_with("102b:"); // ASPEED, Matrox
+    return !of_a_server && (gpu.cards.empty() || !gpu.renders.empty());
+}
+
 // The GPU could have a node of that kind, whoever has it now.
 bool could_have(const HostGpu& gpu, const GpuNode& node)
 {
+    if (is_render(node) && !renders(gpu)) return false;
     if (node.address) return gpu.address == *node.address;
     if (node.is_nvidia()) return gpu.is_nvidia();
     return is_dri(node.kind) || gpu.is_amd();
@@ -87,6 +103,18 @@ bool is_a_vms(const HostGpu& gpu)
 bool can_be_bound(const HostGpu& gpu)
 {
     return gpu.driver.empty() && !is_a_vms(gpu);
+}
+
+bool NodeProspect::needs_nvidia_drm() const
+{
+    bool needed = false;
+    for (const auto* gpu : candidates) {
+        const bool without_nodes = gpu->cards.empty() && gpu->renders.empty();
+        const bool nvidias = gpu->driver == "nvidia";
+        if (without_nodes && !nvidias && !is_a_vms(*gpu) && !gpu->on_vfio) return false;
+        needed = needed || (without_nodes && nvidias);
+    }
+    return needed;
 }
 
 const HostGpu* NodeProspect::vms_gpu() const

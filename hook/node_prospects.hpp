@@ -20,6 +20,10 @@ struct NodeProspect {
     std::vector<const HostGpu*> candidates; // that could have such a node, whoever has them now
 
     const HostGpu* vms_gpu() const; // the first that a VM has; nullptr if none has one
+
+    // Of a node below /dev/dri: nobody else has one to come, and NVIDIA's driver, which has its GPU, leaves
+    // such nodes to a module of its own.
+    bool needs_nvidia_drm() const;
 };
 
 // The GPUs outlive the answer.

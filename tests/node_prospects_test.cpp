@@ -230,3 +230,76 @@ TEST_CASE("a number of billions in a container's line costs no time", "[ct]")
         CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(1));
     }
 }
+
+TEST_CASE("a render node of NVIDIA's driver is brought by nvidia-drm", "[ct]")
+{
+    FakeSystem machine;
+    add_nvidia_host(machine, {.loaded = true});
+    machine.add_program("/sbin/modprobe", [&machine](const auto& arguments) -> Outcome {
+        if (arguments.at(2) == "nvidia-drm") {
+            machine.tree().add_directory("/sys/module/nvidia_drm");
+            machine.add_node("0000:06:00.0", "drm/renderD128", "/dev/dri/renderD128", {226, 128});
+        }
+        return {};
+    });
+    add_container(machine, vmid, mount("/dev/dri/renderD128"));
+    const auto report = pre_start(machine);
+    CHECK(steps_of(report) == std::vector<std::string>{"load nvidia-drm", "wait /dev/dri/renderD128"});
+    CHECK(report.outcome == RunOutcome::recovered);
+    CHECK(machine.elapsed() < Milliseconds(100));
+    // Another of its nodes that is missing: the module is there, so nothing is loaded again.
+    add_container(machine, vmid, mount("/dev/dri/card0"));
+    CHECK(steps_of(pre_start(machine)) == std::vector<std::string>{"wait /dev/dri/card0"});
+}
+
+TEST_CASE("nvidia-drm is not loaded for a node that another driver is about to make", "[ct]")
+{
+    FakeSystem machine;
+    add_nvidia_host(machine, {.loaded = true});
+    add_hosts_gpu(machine, {}); // its driver is still at it
+    add_container(machine, vmid, mount("/dev/dri/renderD128"));
+    CHECK(steps_of(pre_start(machine)) == std::vector<std::string>{"wait /dev/dri/renderD128"});
+}
+
+TEST_CASE("a server's own display has no render node, so none is waited for", "[ct]")
+{
+    const auto steps = [](const std::string& driver, const std::string& path) {
+        FakeSystem machine;
+        machine.add_driver("ast", {"1a03:2000"});
+        machine.add_bridge("", "0000:00:05.0", {.secondary_bus = 0x0a});
+        machine.add_function("0000:00:05.0", "0000:0a:00.0",
+                             {.vendor = 0x1a03, .device = 0x2000, .class_code = 0x030000, .driver = driver});
+        machine.file("/sys/bus/pci/devices/0000:0a:00.0/modalias", "pci:v00001A03d00002000\n");
+        if (!driver.empty()) machine.add_node("0000:0a:00.0", "drm/card0", "/dev/dri/card0", {226, 0});
+        add_container(machine, vmid, mount(path));
+        const auto report = pre_start(machine);
+        CHECK(report.exit_status() == 0);
+        if (report.steps.empty()) CHECK(machine.said("no GPU of this host can have it; correct the line"));
+        return steps_of(report).size();
+    };
+    CHECK(steps("ast", "/dev/dri/renderD128") == 0);
+    CHECK(steps("", "/dev/dri/renderD128") == 0);
+    CHECK(steps("ast", "/dev/dri/by-path/pci-0000:0a:00.0-render") == 0);
+    CHECK(steps("", "/dev/dri/card0") == 2); // load, wait
+}
+
+TEST_CASE("a GPU whose driver has made its display's node without a render node makes none later", "[ct]")
+{
+    FakeSystem machine;
+    add_hosts_gpu(machine, {"card0"});
+    add_container(machine, vmid, mount("/dev/dri/renderD128"));
+    CHECK(pre_start(machine).steps.empty());
+    CHECK(machine.elapsed() < Milliseconds(100));
+}
+
+TEST_CASE("a VM's card is what a render node is waiting for, though the server has a display of its own",
+          "[ct]")
+{
+    FakeSystem machine;
+    add_vms_arc(machine);
+    add_hosts_gpu(machine, {"card0"});
+    add_container(machine, vmid, mount("/dev/dri/renderD128"));
+    const auto report = pre_start(machine);
+    REQUIRE(report.plan.refused);
+    CHECK(report.plan.refused->detail.find("is in use by VM 101") != std::string::npos);
+}
