@@ -40,6 +40,19 @@ std::string instead_of(NodeKind kind, const std::vector<const HostGpu*>& candida
     return "write a node that is there (" + join(there, ", ") + ") instead, or stop that first";
 }
 
+std::string other_driver(const GpuNode& node, const HostGpu& gpu)
+{
+    const auto driver = printable(gpu.driver);
+    auto text = "the GPU '" + to_string(gpu.address) + "' has the driver '" + driver +
+                "', which makes no such node; ";
+    if (driver == "pci-stub")
+        return text + "take its ids out of what 'pci-stub' is given at boot, and reboot";
+    if (node.is_nvidia())
+        return text + "install NVIDIA's driver on the host, write 'blacklist " + driver +
+               "' into a file of /etc/modprobe.d, run 'update-initramfs -u' and reboot";
+    return text + "give the GPU to 'amdgpu', or " + take_the_line_out;
+}
+
 // LXC leaves out a mount that is optional. Whose /dev/dri/cardN was is never certain: firmware framebuffers
 // and USB displays have such nodes too. Nor is NVSwitch a GPU.
 bool cannot_start_without(const WantedNode& wanted)
@@ -82,6 +95,8 @@ private:
         case Prospect::on_vfio:
             return warn(wanted, ": the GPU is on vfio-pci, where no container can use it; give it back to "
                                 "the host's driver, or let it be at boot");
+        case Prospect::another_driver:
+            return warn(wanted, ": " + other_driver(wanted.node, *node.others_gpu(wanted.node)));
         case Prospect::never:
             return warn(wanted, ", and no GPU of this host can have it; correct the line");
         case Prospect::can_come:

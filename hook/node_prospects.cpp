@@ -38,11 +38,18 @@ bool could_have(const HostGpu& gpu, const GpuNode& node)
     return is_dri(node.kind) || gpu.is_amd();
 }
 
+// A driver of the host has it; pci-stub is none, it only keeps others away.
+bool is_the_hosts(const HostGpu& gpu)
+{
+    return !gpu.driver.empty() && !gpu.on_vfio && gpu.driver != "pci-stub";
+}
+
 // A driver of the host has it that makes such nodes.
 bool serves(const HostGpu& gpu, const GpuNode& node)
 {
     if (node.is_nvidia()) return gpu.driver == "nvidia";
-    return !gpu.driver.empty() && !gpu.on_vfio;
+    if (node.kind == NodeKind::kfd) return gpu.driver == "amdgpu";
+    return is_the_hosts(gpu);
 }
 
 // The number of the GPU among its kind; nothing for nodes that a host has once.
@@ -111,7 +118,7 @@ bool NodeProspect::needs_nvidia_drm() const
     for (const auto* gpu : candidates) {
         const bool without_nodes = gpu->cards.empty() && gpu->renders.empty();
         const bool nvidias = gpu->driver == "nvidia";
-        if (without_nodes && !nvidias && !is_a_vms(*gpu) && !gpu->on_vfio) return false;
+        if (without_nodes && !nvidias && (is_the_hosts(*gpu) || can_be_bound(*gpu))) return false;
         needed = needed || (without_nodes && nvidias);
     }
     return needed;
@@ -121,6 +128,14 @@ const HostGpu* NodeProspect::vms_gpu() const
 {
     const auto found =
         std::find_if(candidates.begin(), candidates.end(), [](const HostGpu* gpu) { return is_a_vms(*gpu); });
+    return found == candidates.end() ? nullptr : *found;
+}
+
+const HostGpu* NodeProspect::others_gpu(const GpuNode& node) const
+{
+    const auto found = std::find_if(candidates.begin(), candidates.end(), [&](const HostGpu* gpu) {
+        return !gpu->driver.empty() && !gpu->on_vfio && !serves(*gpu, node);
+    });
     return found == candidates.end() ? nullptr : *found;
 }
 
@@ -154,6 +169,8 @@ NodeProspect prospect_of(const GpuNode& node, const std::vector<HostGpu>& gpus)
         result.prospect = Prospect::perhaps_of_a_vm;
     else if (std::any_of(candidates.begin(), candidates.end(), on_vfio))
         result.prospect = Prospect::on_vfio;
+    else if (result.others_gpu(node) != nullptr)
+        result.prospect = Prospect::another_driver;
     return result;
 }
 

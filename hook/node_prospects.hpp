@@ -12,6 +12,7 @@ enum class Prospect {
     taken_by_vms,    // each GPU that could have it
     perhaps_of_a_vm, // one has a GPU that could have it; so could another that no VM has
     on_vfio,
+    another_driver, // has a GPU that could have it, and makes no such nodes
     never
 };
 
@@ -20,6 +21,9 @@ struct NodeProspect {
     std::vector<const HostGpu*> candidates; // that could have such a node, whoever has them now
 
     const HostGpu* vms_gpu() const; // the first that a VM has; nullptr if none has one
+
+    // The first that a driver has which makes no such nodes: nouveau, of NVIDIA's; nullptr if none has one.
+    const HostGpu* others_gpu(const GpuNode& node) const;
 
     // Of a node below /dev/dri: nobody else has one to come, and NVIDIA's driver, which has its GPU, leaves
     // such nodes to a module of its own.

@@ -303,3 +303,64 @@ TEST_CASE("a VM's card is what a render node is waiting for, though the server h
     REQUIRE(report.plan.refused);
     CHECK(report.plan.refused->detail.find("is in use by VM 101") != std::string::npos);
 }
+
+TEST_CASE("a node of NVIDIA's driver while nouveau has the GPU: the driver is named, and what to do", "[ct]")
+{
+    FakeSystem machine;
+    add_slot(machine); // nouveau has it
+    add_container(machine, vmid, "dev0: /dev/nvidia0\n" + mount("/dev/nvidiactl"));
+    const auto report = pre_start(machine);
+    CHECK(report.outcome == RunOutcome::warned);
+    CHECK(report.steps.empty());
+    for (const std::string line : {"'/dev/nvidia0' (dev0)", "'/dev/nvidiactl' (lxc.mount.entry)"})
+        CHECK(machine.said(line +
+                           " is not there: the GPU '0000:06:00.0' has the driver 'nouveau', which makes no "
+                           "such node; install NVIDIA's driver on the host, write 'blacklist nouveau' "
+                           "into a file of /etc/modprobe.d, run 'update-initramfs -u' and reboot"));
+    CHECK_FALSE(machine.said("no GPU of this host can have it"));
+    CHECK(machine.elapsed() < Milliseconds(100));
+}
+
+TEST_CASE("nouveau beside NVIDIA's driver, a VM's card and a wrong number are told apart", "[ct]")
+{
+    const auto warning = [](const std::string& driver, const std::string& path) {
+        FakeSystem machine;
+        add_slot(machine); // nouveau
+        machine.add_driver("nvidia", {});
+        machine.add_bridge("", "0000:00:03.0", {.secondary_bus = 0x09});
+        machine.add_function("0000:00:03.0", "0000:09:00.0",
+                             {.vendor = 0x10de, .device = 0x2684, .class_code = 0x030000, .driver = driver});
+        if (driver == "nvidia") {
+            machine.tree().add_directory("/sys/module/nvidia");
+            machine.file("/proc/driver/nvidia/gpus/0000:09:00.0/information", "Device Minor: \t 0\n");
+        }
+        if (driver == "vfio-pci") machine.open_vfio("0000:09:00.0", 4711, "kvm", 101);
+        add_container(machine, vmid, mount(path));
+        const auto plan = plan_recovery(machine, {vmid, Phase::pre_start, ""}, read_settings(machine), 0);
+        CHECK_FALSE(plan.refused);
+        REQUIRE_FALSE(plan.warnings.empty());
+        return plan.warnings.front();
+    };
+    CHECK(warning("nvidia", "/dev/nvidia1").find("'0000:06:00.0' has the driver 'nouveau'") !=
+          std::string::npos);
+    CHECK(warning("vfio-pci", "/dev/nvidia0").find("it may be a node of the GPU '0000:09:00.0'") !=
+          std::string::npos);
+    CHECK(warning("nvidia", "/dev/nvidia7").find("no GPU of this host can have it") != std::string::npos);
+}
+
+TEST_CASE("AMD's compute node is amdgpu's alone: with radeon, or a stub, it is not waited for", "[ct]")
+{
+    for (const std::string driver : {"radeon", "pci-stub"}) {
+        FakeSystem machine;
+        machine.add_driver("radeon", {});
+        machine.add_driver("pci-stub", {});
+        add_hosts_gpu(machine, {}, driver);
+        add_container(machine, vmid,
+                      "lxc.cgroup2.devices.allow: a\nlxc.mount.entry: /dev/kfd dev/kfd none bind\n");
+        const auto report = pre_start(machine);
+        CHECK(report.steps.empty());
+        CHECK(machine.said(
+            "'/dev/kfd' (lxc.mount.entry) is not there: the GPU '0000:09:00.0' has the driver '" + driver +
+            "', which makes no such node"));
+    }
+}
