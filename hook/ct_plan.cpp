@@ -1,126 +1,13 @@
 #include "ct_plan.hpp"
 
+#include "node_prospects.hpp"
 #include "text.hpp"
 
 #include <algorithm>
-#include <set>
 #include <sys/stat.h>
 
 namespace pvegpu {
 namespace {
-
-bool is_dri(NodeKind kind)
-{
-    return kind == NodeKind::dri || kind == NodeKind::dri_card || kind == NodeKind::dri_render ||
-           kind == NodeKind::dri_by_path;
-}
-
-// The GPU could have a node of that kind, whoever has it now.
-bool could_have(const HostGpu& gpu, const GpuNode& node)
-{
-    if (node.address) return gpu.address == *node.address;
-    if (node.is_nvidia()) return gpu.is_nvidia();
-    return is_dri(node.kind) || gpu.is_amd();
-}
-
-// A VM has it, or is about to.
-bool is_a_vms(const HostGpu& gpu)
-{
-    return !gpu.holders.empty();
-}
-
-bool can_be_bound(const HostGpu& gpu)
-{
-    return gpu.driver.empty() && !is_a_vms(gpu);
-}
-
-// A driver of the host has it that makes such nodes.
-bool serves(const HostGpu& gpu, const GpuNode& node)
-{
-    if (node.is_nvidia()) return gpu.driver == "nvidia";
-    return !gpu.driver.empty() && !gpu.on_vfio;
-}
-
-// The number of the GPU among its kind; nothing for nodes that a host has once.
-std::optional<unsigned> rank_of(const GpuNode& node)
-{
-    constexpr unsigned first_render = 128; // DRM_MINOR_RENDER in the kernel's drm_drv.c
-    if (node.kind == NodeKind::nvidia_gpu || node.kind == NodeKind::dri_card) return node.number;
-    if (node.kind != NodeKind::dri_render || *node.number < first_render) return std::nullopt;
-    return *node.number - first_render;
-}
-
-std::vector<unsigned> ranks_of(const HostGpu& gpu, const GpuNode& node)
-{
-    if (node.kind == NodeKind::dri_card) return gpu.cards;
-    std::vector<unsigned> ranks;
-    if (node.kind == NodeKind::nvidia_gpu && gpu.nvidia) ranks.push_back(*gpu.nvidia);
-    for (const auto render : gpu.renders)
-        if (node.kind == NodeKind::dri_render) ranks.push_back(render - 128);
-    return ranks;
-}
-
-// What a missing node can become.
-enum class Prospect { can_come, taken_by_a_vm, on_vfio, never };
-
-class Prospects {
-public:
-    Prospects(const NodeSituation& situation, const GpuNode& node) : node_(node)
-    {
-        for (const auto& gpu : situation.gpus)
-            if (could_have(gpu, node)) candidates_.push_back(&gpu);
-    }
-
-    Prospect of_the_node() const
-    {
-        if (can_come()) return Prospect::can_come;
-        // A number that the host could not have even with every GPU is a wrong number, not a VM's fault. A
-        // card's number may be one higher: the firmware's framebuffer had the first at boot.
-        const auto rank = rank_of(node_);
-        const auto highest = candidates_.size() + (node_.kind == NodeKind::dri_card ? 1 : 0);
-        if (rank && *rank >= highest) return Prospect::never;
-        if (vms_gpu() != nullptr) return Prospect::taken_by_a_vm;
-        return std::any_of(candidates_.begin(), candidates_.end(),
-                           [](const HostGpu* gpu) { return gpu->on_vfio; })
-                   ? Prospect::on_vfio
-                   : Prospect::never;
-    }
-
-    const HostGpu* vms_gpu() const // nullptr if no VM has one
-    {
-        const auto found = std::find_if(candidates_.begin(), candidates_.end(),
-                                        [](const HostGpu* gpu) { return is_a_vms(*gpu); });
-        return found == candidates_.end() ? nullptr : *found;
-    }
-
-    const std::vector<const HostGpu*>& candidates() const { return candidates_; }
-
-private:
-    // Drivers give each new GPU the lowest number that is free (nv_linux_add_device_locked of NVIDIA's
-    // driver, drm_minor_alloc of the kernel's).
-    bool can_come() const
-    {
-        std::set<unsigned> used;
-        std::size_t without_number = 0; // but with a driver, or one to be had
-        bool served = false;
-        for (const auto* gpu : candidates_) {
-            const auto ranks = ranks_of(*gpu, node_);
-            used.insert(ranks.begin(), ranks.end());
-            const bool has_driver = serves(*gpu, node_);
-            served = served || has_driver;
-            if (can_be_bound(*gpu) || (has_driver && ranks.empty())) ++without_number;
-        }
-        const auto rank = rank_of(node_);
-        if (!rank) return served || without_number > 0;
-        if (used.contains(*rank)) return true;
-        std::size_t free_below = 0;
-        for (unsigned number = 0; number < *rank; ++number) free_below += used.contains(number) ? 0 : 1;
-        return free_below < without_number;
-    }
-
-    const GpuNode& node_;
-    std::vector<const HostGpu*> candidates_;
-};
 
 std::string named(const WantedNode& wanted)
 {
@@ -133,6 +20,45 @@ Step step(Op op, std::string name)
     result.op = op;
     result.name = std::move(name);
     return result;
+}
+
+constexpr auto take_the_line_out = "take the line out of the container";
+
+// "the GPU '0000:03:00.0' is in use by VM 101 (pid 4711, kvm)"
+std::string in_use(const HostGpu& gpu, const std::string& is)
+{
+    return "the GPU '" + to_string(gpu.address) + "'" + is + " in use by " + describe(gpu.holders.front());
+}
+
+// Numbers change from boot to boot: the GPU that the container means may have another one now.
+std::string instead_of(NodeKind kind, const std::vector<const HostGpu*>& candidates)
+{
+    std::vector<std::string> there;
+    for (const auto* gpu : candidates)
+        for (const auto& path : nodes_of_kind(kind, *gpu)) there.push_back(quote(path));
+    if (there.empty()) return std::string("stop it first, or ") + take_the_line_out;
+    return "write a node that is there (" + join(there, ", ") + ") instead, or stop that first";
+}
+
+std::string other_driver(const GpuNode& node, const HostGpu& gpu)
+{
+    const auto driver = printable(gpu.driver);
+    auto text = "the GPU '" + to_string(gpu.address) + "' has the driver '" + driver +
+                "', which makes no such node; ";
+    if (driver == "pci-stub")
+        return text + "take its ids out of what 'pci-stub' is given at boot, and reboot";
+    if (node.is_nvidia())
+        return text + "install NVIDIA's driver on the host, write 'blacklist " + driver +
+               "' into a file of /etc/modprobe.d, run 'update-initramfs -u' and reboot";
+    return text + "give the GPU to 'amdgpu', or " + take_the_line_out;
+}
+
+// LXC leaves out a mount that is optional. Whose /dev/dri/cardN was is never certain: firmware framebuffers
+// and USB displays have such nodes too. Nor is NVSwitch a GPU.
+bool cannot_start_without(const WantedNode& wanted)
+{
+    return !wanted.optional && wanted.node.kind != NodeKind::dri_card &&
+           wanted.node.kind != NodeKind::nvidia_other;
 }
 
 bool can_be_created(NodeKind kind)
@@ -159,36 +85,38 @@ public:
 private:
     void look_at(const WantedNode& wanted)
     {
-        const Prospects prospects(situation_, wanted.node);
-        switch (prospects.of_the_node()) {
-        case Prospect::taken_by_a_vm:
-            return refuse(wanted, *prospects.vms_gpu());
+        const auto node = prospect_of(wanted.node, situation_.gpus);
+        switch (node.prospect) {
+        case Prospect::taken_by_vms:
+            return refuse_or_warn(wanted, *node.vms_gpu());
+        case Prospect::perhaps_of_a_vm:
+            return warn(wanted, "; it may be a node of " + in_use(*node.vms_gpu(), ", which is") + "; " +
+                                    instead_of(wanted.node.kind, node.candidates));
         case Prospect::on_vfio:
-            plan_.warnings.push_back(
-                named(wanted) + " is not there: the GPU is on vfio-pci, where no container can use it; give "
-                                "it back to the host's driver, or let it be at boot");
-            return;
+            return warn(wanted, ": the GPU is on vfio-pci, where no container can use it; give it back to "
+                                "the host's driver, or let it be at boot");
+        case Prospect::another_driver:
+            return warn(wanted, ": " + other_driver(wanted.node, *node.others_gpu(wanted.node)));
         case Prospect::never:
-            plan_.warnings.push_back(named(wanted) + " is not there, and no GPU of this host can have it; "
-                                                     "correct the line");
-            return;
+            return warn(wanted, ", and no GPU of this host can have it; correct the line");
         case Prospect::can_come:
-            return bring(wanted.node, prospects.candidates());
+            return bring(wanted.node, node);
         }
     }
 
-    void refuse(const WantedNode& wanted, const HostGpu& gpu)
+    void warn(const WantedNode& wanted, const std::string& why)
     {
-        const auto text = named(wanted) + " cannot be there: the GPU '" + to_string(gpu.address) +
-                          "' is in use by " + describe(gpu.holders.front()) +
-                          "; stop it first, or take the line out of the container";
-        if (plan_.request.vmid == all_containers)
-            plan_.warnings.push_back(text);
-        else if (!plan_.refused)
-            plan_.refused = Refusal{Reason::in_use, text};
+        plan_.warnings.push_back(named(wanted) + " is not there" + why);
     }
 
-    void bring(const GpuNode& node, const std::vector<const HostGpu*>& candidates)
+    void refuse_or_warn(const WantedNode& wanted, const HostGpu& gpu)
+    {
+        const auto why = ": " + in_use(gpu, " is") + "; stop it first, or " + take_the_line_out;
+        if (plan_.request.vmid == all_containers || !cannot_start_without(wanted)) return warn(wanted, why);
+        if (!plan_.refused) plan_.refused = Refusal{Reason::in_use, named(wanted) + " cannot be there" + why};
+    }
+
+    void bring(const GpuNode& node, const NodeProspect& from)
     {
         if (node.is_nvidia()) {
             load("nvidia");
@@ -198,7 +126,8 @@ private:
             if (situation_.nvidia_modprobe && can_be_created(node.kind))
                 creates_.push_back(step(Op::create, node.path));
         } else {
-            for (const auto* gpu : candidates)
+            if (from.needs_nvidia_drm()) load("nvidia-drm");
+            for (const auto* gpu : from.candidates)
                 if (can_be_bound(*gpu) && !gpu->modalias.empty()) load(gpu->modalias);
         }
         waits_.push_back(step(Op::wait, node.path));

@@ -10,7 +10,8 @@
 
 namespace pvegpu {
 
-// Modules to load, nodes to make, nodes to wait for; refused where a VM has the GPU right now.
+// Modules to load, nodes to make, nodes to wait for. Refused where the container cannot start without a node
+// and VMs have each GPU that it could be of right now; what is less certain is a warning.
 Plan make_container_plan(const Request& request, const LxcConfig& config, const NodeSituation& situation,
                          const Settings& settings);
 

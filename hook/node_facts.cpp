@@ -121,7 +121,7 @@ NodeSituation read_node_situation(const SysReader& reader, const std::vector<Wan
     situation.gpus = read_host_gpus(reader, vmid, wall_clock);
     situation.majors = read_kernel_devices(reader);
     situation.nvidia_modprobe = reader.exists(std::string(paths::nvidia_modprobe_program));
-    for (const auto* module : {"nvidia", "nvidia_uvm", "nvidia_modeset"})
+    for (const auto* module : {"nvidia", "nvidia_uvm", "nvidia_modeset", "nvidia_drm"})
         if (is_loaded(reader, module)) situation.modules.insert(module);
     situation.nodes = read_nodes(reader, wanted, situation.gpus);
     return situation;

@@ -1,5 +1,6 @@
 #include "guest_verification.hpp"
 
+#include "container_gpus.hpp"
 #include "ct_survey.hpp"
 #include "error.hpp"
 #include "node_state.hpp"
@@ -51,14 +52,17 @@ GuestCheck check_of(const std::string& name, const GuestAnswer& answer, const st
             ""};
 }
 
-struct Vendors {
-    bool nvidia = false, amd = false, others = false;
+// What there is in the guest to be tried.
+struct Trials {
+    bool nvidia = false, compute = false; // AMD's compute
+    std::vector<std::string> renders;     // nodes of the others' GPUs
 };
 
-// Where the guest has ffmpeg, two seconds of video through the GPU's encoder. One that has no encoder is no
-// broken GPU.
-GuestCheck load_check(const Runner& run, bool nvidia, const std::string& render)
+// Where the guest has ffmpeg, two seconds of video through the GPU's encoder: that of the render node, or
+// NVIDIA's. One that has no encoder is no broken GPU.
+GuestCheck load_check(const Runner& run, const std::string& render)
 {
+    const bool nvidia = render.empty();
     Words words{"ffmpeg", "-hide_banner", "-loglevel", "error"};
     if (!nvidia) words.insert(words.end(), {"-vaapi_device", render});
     words.insert(words.end(), {"-f", "lavfi", "-i", "testsrc2=duration=2:size=1280x720"});
@@ -72,19 +76,20 @@ GuestCheck load_check(const Runner& run, bool nvidia, const std::string& render)
     return check;
 }
 
-void add_tools(GuestVerification& guest, const Runner& run, const Vendors& vendors, const std::string& render)
+void add_tools(GuestVerification& guest, const Runner& run, const Trials& trials)
 {
-    if (vendors.nvidia)
-        guest.checks.push_back(check_of(
+    auto& checks = guest.checks;
+    if (trials.nvidia)
+        checks.push_back(check_of(
             "nvidia-smi",
             run({"nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"}),
             "nvidia-smi"));
-    if (vendors.amd || vendors.others)
-        guest.checks.push_back(
+    for (const auto& render : trials.renders)
+        checks.push_back(
             check_of("vainfo", run({"vainfo", "--display", "drm", "--device", render}), "vainfo"));
-    if (vendors.amd) guest.checks.push_back(check_of("rocminfo", run({"rocminfo"}), "rocminfo"));
-    if (vendors.nvidia || vendors.amd || vendors.others)
-        guest.checks.push_back(load_check(run, vendors.nvidia, render));
+    if (trials.compute) checks.push_back(check_of("rocminfo", run({"rocminfo"}), "rocminfo"));
+    if (trials.nvidia) checks.push_back(load_check(run, ""));
+    for (const auto& render : trials.renders) checks.push_back(load_check(run, render));
 }
 
 // --- containers ---
@@ -106,35 +111,15 @@ GuestCheck visible_in(const ContainerSurvey& container)
             "restart it: 'pct reboot " + std::to_string(container.vmid) + "'"};
 }
 
-std::vector<const HostGpu*> gpus_of(const ContainerSurvey& container)
-{
-    std::vector<const HostGpu*> gpus;
-    for (const auto& gpu : container.gpus) {
-        const auto names = [&](const WantedNode& wanted) {
-            const auto& node = wanted.node;
-            const auto has = [&](const std::vector<unsigned>& numbers) {
-                return node.number &&
-                       std::find(numbers.begin(), numbers.end(), *node.number) != numbers.end();
-            };
-            return (node.kind == NodeKind::nvidia_gpu && node.number == gpu.nvidia) ||
-                   (node.kind == NodeKind::dri_render && has(gpu.renders)) ||
-                   (node.kind == NodeKind::dri_card && has(gpu.cards)) || node.address == gpu.address ||
-                   node.kind == NodeKind::dri;
-        };
-        if (std::any_of(container.wanted.begin(), container.wanted.end(), names)) gpus.push_back(&gpu);
-    }
-    return gpus;
-}
-
-GuestCheck driver_for(const std::vector<const HostGpu*>& gpus)
+GuestCheck driver_for(const std::vector<GivenGpu>& gpus)
 {
     std::vector<std::string> drivers;
     drivers.reserve(gpus.size());
-    for (const auto* gpu : gpus)
+    for (const auto& [gpu, nvidia, render] : gpus)
         drivers.push_back("'" + to_string(gpu->address) +
                           "': " + (gpu->driver.empty() ? "no driver" : quote(gpu->driver)));
-    const bool good = !gpus.empty() && std::all_of(gpus.begin(), gpus.end(), [](const HostGpu* gpu) {
-        return !gpu->driver.empty() && !gpu->on_vfio;
+    const bool good = !gpus.empty() && std::all_of(gpus.begin(), gpus.end(), [](const GivenGpu& one) {
+        return !one.gpu->driver.empty() && !one.gpu->on_vfio;
     });
     if (gpus.empty())
         return {"driver.loaded", GuestVerdict::error, "no GPU of this host has the nodes that it names",
@@ -157,11 +142,16 @@ GuestCheck versions_in(const Inside& inside, const std::string& module)
             "install version " + printable(module) + " in it, without the kernel module"};
 }
 
-std::string render_node(const std::vector<WantedNode>& wanted)
+Trials trials_of(const std::vector<GivenGpu>& gpus, const std::vector<WantedNode>& wanted)
 {
-    for (const auto& one : wanted)
-        if (one.node.kind == NodeKind::dri_render) return one.in_guest;
-    return "/dev/dri/renderD128";
+    Trials trials;
+    trials.compute = std::any_of(wanted.begin(), wanted.end(),
+                                 [](const WantedNode& one) { return one.node.kind == NodeKind::kfd; });
+    for (const auto& one : gpus) {
+        trials.nvidia = trials.nvidia || one.nvidia;
+        if (!one.render.empty() && !one.gpu->is_nvidia()) trials.renders.push_back(one.render);
+    }
+    return trials;
 }
 
 // --- VMs ---
@@ -255,18 +245,16 @@ GuestVerification verify_container(System& system, unsigned vmid)
     }
     guest.checks.push_back({"guest.running", GuestVerdict::ok, "it runs", ""});
     guest.checks.push_back(visible_in(container));
-    const auto gpus = gpus_of(container);
+    const auto gpus = gpus_given_to(container);
     guest.checks.push_back(driver_for(gpus));
-    Vendors vendors;
-    for (const auto* gpu : gpus)
-        (gpu->is_nvidia() ? vendors.nvidia : gpu->is_amd() ? vendors.amd : vendors.others) = true;
-    if (vendors.nvidia) guest.checks.push_back(versions_in(container.inside, nvidia_module_version(system)));
+    const auto trials = trials_of(gpus, container.wanted);
+    if (trials.nvidia) guest.checks.push_back(versions_in(container.inside, nvidia_module_version(system)));
     const Runner run = [&](const Words& words) {
         Words all{std::string(programs::pct), "exec", std::to_string(vmid), "--"};
         all.insert(all.end(), words.begin(), words.end());
         return parse_attach_answer(system.run(all, program_ends_within));
     };
-    add_tools(guest, run, vendors, render_node(container.wanted));
+    add_tools(guest, run, trials);
     return guest;
 }
 
@@ -293,16 +281,19 @@ GuestVerification verify_vm(System& system, unsigned vmid)
                                 "not Linux cannot be looked into"});
         return guest;
     }
-    Vendors vendors;
+    Trials trials;
+    bool has_others = false;
     auto seen = functions_in_guest(devices.text);
     for (const auto& gpu : gpus) {
         add_vm_gpu(guest, seen, gpu);
-        (gpu.vendor == 0x10de ? vendors.nvidia : gpu.vendor == 0x1002 ? vendors.amd : vendors.others) = true;
+        (gpu.vendor == 0x10de ? trials.nvidia : has_others) = true;
+        trials.compute = trials.compute || gpu.vendor == 0x1002;
     }
     if (gpus.empty())
         guest.checks.push_back({"gpu.visible", GuestVerdict::error, "no GPU is passed to it whole",
                                 "give it one with a 'hostpci' line"});
-    add_tools(guest, run, vendors, "/dev/dri/renderD128");
+    if (has_others) trials.renders.emplace_back("/dev/dri/renderD128");
+    add_tools(guest, run, trials);
     return guest;
 }
 

@@ -40,7 +40,7 @@ GuestAnswer parse_agent_answer(const Outcome& outcome);
 // Of `pct exec`, which ends as the program did. Pure.
 GuestAnswer parse_attach_answer(const Outcome& outcome);
 
-// Within a minute or two, whatever the guest does. Throws Error for a guest that is not here.
+// Within a minute or two for each GPU, whatever the guest does. Throws Error for a guest that is not here.
 GuestVerification verify_container(System& system, unsigned vmid);
 GuestVerification verify_vm(System& system, unsigned vmid);
 

@@ -198,26 +198,6 @@ TEST_CASE("a devN node follows its number, so no number in the configuration is 
     CHECK(pre_start(machine).outcome == RunOutcome::nothing_to_do);
 }
 
-TEST_CASE("a container whose GPU a VM has on vfio-pci right now is refused, and the VM is named", "[ct]")
-{
-    FakeSystem machine;
-    add_nvidia_host(machine);
-    machine.write("/sys/bus/pci/devices/0000:06:00.0/driver_override", "vfio-pci", Milliseconds(1));
-    machine.write("/sys/bus/pci/drivers/vfio-pci/bind", "0000:06:00.0", Milliseconds(1));
-    machine.open_vfio("0000:06:00.0", 4711, "kvm", 101);
-    add_container(machine, vmid, mounted_nvidia);
-    const auto report = pre_start(machine);
-    CHECK(report.exit_status() == 1);
-    CHECK(report.outcome == RunOutcome::refused);
-    REQUIRE(report.plan.refused);
-    CHECK(report.plan.refused->reason == Reason::in_use);
-    CHECK(
-        machine.said("'/dev/nvidia0' (lxc.mount.entry) cannot be there: the GPU '0000:06:00.0' is in use by "
-                     "VM 101 (pid 4711, kvm); stop it first"));
-    CHECK(report.steps.empty());
-    CHECK_FALSE(ran(machine, "/sbin/modprobe -b nvidia"));
-}
-
 TEST_CASE("at boot the same is a warning: the other containers' nodes are made", "[ct]")
 {
     FakeSystem machine;
@@ -253,60 +233,6 @@ TEST_CASE("a cluster file system that hangs at boot is an error, not a wait for 
     machine.hang_read("/etc/pve/lxc");
     CHECK_THROWS_AS(prepare_nodes_at_boot(machine), Error);
     CHECK(machine.elapsed() <= Milliseconds(10'000));
-}
-
-TEST_CASE("an idle GPU on vfio-pci is told of; the start is neither refused nor delayed", "[ct]")
-{
-    FakeSystem machine;
-    add_arc(machine, {.driver = "vfio-pci"});
-    add_container(machine, vmid, "lxc.mount.entry: /dev/dri/renderD128 dev/dri/renderD128 none bind\n");
-    const auto report = pre_start(machine);
-    CHECK(report.outcome == RunOutcome::warned);
-    CHECK(machine.said("the GPU is on vfio-pci, where no container can use it"));
-    CHECK(machine.elapsed() < Milliseconds(100));
-}
-
-TEST_CASE("a number that the host cannot have is a wrong line, whoever has the GPU", "[ct]")
-{
-    FakeSystem machine;
-    add_arc(machine, {.driver = "vfio-pci"});
-    machine.open_vfio("0000:03:00.0", 4711, "kvm", 101);
-    add_container(machine, vmid,
-                  "lxc.mount.entry: /dev/dri/renderD140 dev/dri/renderD140 none bind\n"
-                  "lxc.mount.entry: /dev/nvidia0 dev/nvidia0 none bind\n");
-    const auto report = pre_start(machine);
-    CHECK(report.outcome == RunOutcome::warned);
-    CHECK(machine.said("'/dev/dri/renderD140' (lxc.mount.entry) is not there, and no GPU of this host can"));
-    CHECK(machine.said("'/dev/nvidia0' (lxc.mount.entry) is not there, and no GPU of this host can"));
-    CHECK(machine.elapsed() < Milliseconds(100));
-}
-
-TEST_CASE("the second GPU's node is not a VM's that has the first, while the driver can still bring it",
-          "[ct]")
-{
-    FakeSystem machine;
-    add_arc(machine, {.driver = "vfio-pci"});
-    machine.open_vfio("0000:03:00.0", 4711, "kvm", 101);
-    machine.add_driver("amdgpu", {"1002:73df"});
-    machine.add_bridge("", "0000:00:03.0", {.secondary_bus = 0x09});
-    machine.add_function("0000:00:03.0", "0000:09:00.0",
-                         {.vendor = 0x1002, .device = 0x73df, .class_code = 0x030000, .driver = "amdgpu"});
-    machine.at(Milliseconds(500), [&] {
-        machine.add_node("0000:09:00.0", "drm/renderD128", "/dev/dri/renderD128", {226, 128});
-    });
-    add_container(machine, vmid,
-                  "lxc.mount.entry: /dev/dri/renderD128 dev/dri/renderD128 none bind\n"
-                  "lxc.cgroup2.devices.allow: c 226:* rwm\n");
-    CHECK(pre_start(machine).outcome == RunOutcome::recovered);
-}
-
-TEST_CASE("an unbound GPU's driver is found by its modalias, as udev finds it", "[ct]")
-{
-    FakeSystem machine;
-    add_arc(machine, {.driver = ""});
-    machine.file("/sys/bus/pci/devices/0000:03:00.0/modalias", "pci:v00008086d000056A6bc03\n");
-    add_container(machine, vmid, "lxc.mount.entry: /dev/dri/card0 dev/dri/card0 none bind\n");
-    CHECK(steps_of(pre_start(machine)).front() == "load pci:v00008086d000056A6bc03");
 }
 
 TEST_CASE("no driver is loaded while a VM's GPU is being recovered", "[ct]")

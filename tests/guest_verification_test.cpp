@@ -80,6 +80,72 @@ TEST_CASE("a container of another version, without a node, or that does not run 
     CHECK_THROWS_AS(verify_container(machine, 902), Error);
 }
 
+TEST_CASE(
+    "with the whole of /dev/dri a container has the GPUs that are in it: a VM's card is none of them, a "
+    "server's own display has nothing to test",
+    "[verify][ct]")
+{
+    FakeSystem machine;
+    add_host(machine);
+    add_slot(machine, {.driver = "vfio-pci"});
+    machine.open_vfio("0000:06:00.0", 4711, "kvm", 101);
+    add_arc(machine);
+    machine.add_node("0000:03:00.0", "drm/card1", "/dev/dri/card1", {226, 1});
+    machine.add_node("0000:03:00.0", "drm/renderD129", "/dev/dri/renderD129", {226, 129});
+    machine.add_driver("ast", {"1a03:2000"});
+    machine.add_bridge("", "0000:00:05.0", {.secondary_bus = 0x0a});
+    machine.add_function("0000:00:05.0", "0000:0a:00.0",
+                         {.vendor = 0x1a03, .device = 0x2000, .class_code = 0x030000, .driver = "ast"});
+    machine.add_node("0000:0a:00.0", "drm/card0", "/dev/dri/card0", {226, 0});
+    add_container(machine, 901, "lxc.mount.entry: /dev/dri dev/dri none bind,optional,create=dir\n");
+    start_container(machine, 901, 5001);
+    give_node(machine, 5001, "/dev/dri/renderD129", {226, 129});
+    const std::string exec = "/usr/sbin/pct exec 901 -- ";
+    machine.answer_run(exec + "vainfo --display drm --device /dev/dri/renderD129", 0,
+                       "VA-API version: 1.17\n");
+    machine.answer_run(exec +
+                           "ffmpeg -hide_banner -loglevel error -vaapi_device /dev/dri/renderD129 -f lavfi "
+                           "-i testsrc2=duration=2:size=1280x720 -vf format=nv12,hwupload -c:v h264_vaapi "
+                           "-f null -",
+                       0, "");
+    const auto guest = verify_container(machine, 901);
+    CHECK(guest.good());
+    CHECK(check(guest, "driver.loaded").evidence == "'0000:03:00.0': 'i915', '0000:0a:00.0': 'ast'");
+    CHECK(check(guest, "vainfo").evidence == "VA-API version: 1.17");
+    CHECK(check(guest, "load").verdict == GuestVerdict::ok);
+    CHECK(std::none_of(guest.checks.begin(), guest.checks.end(), [](const GuestCheck& one) {
+        return one.name == "nvidia-smi" || one.name == "versions.match";
+    }));
+}
+
+TEST_CASE(
+    "each GPU of a container is loaded through its own node, and what it was not given is not asked for",
+    "[verify][ct]")
+{
+    FakeSystem machine;
+    add_container_with_gpu(machine); // NVIDIA's
+    add_arc(machine);
+    machine.add_node("0000:03:00.0", "drm/renderD128", "/dev/dri/renderD128", {226, 128});
+    const std::string mount = "lxc.mount.entry: /dev/dri/by-path/pci-0000:03:00.0-render dev/dri/renderD200 "
+                              "none bind,create=file\n";
+    const auto ran = [&](const std::string& command) {
+        const auto& effects = machine.effects();
+        return std::any_of(effects.begin(), effects.end(), [&](const std::string& effect) {
+            return effect.starts_with("run /usr/sbin/pct exec 901 -- " + command);
+        });
+    };
+    add_container(machine, 901, mount);
+    verify_container(machine, 901);
+    CHECK(ran("vainfo --display drm --device /dev/dri/renderD200"));
+    CHECK_FALSE(ran("nvidia-smi"));
+    add_container(machine, 901, mount + "dev0: /dev/nvidia0\n");
+    verify_container(machine, 901);
+    CHECK(ran("nvidia-smi"));
+    CHECK(ran("ffmpeg -hide_banner -loglevel error -vaapi_device /dev/dri/renderD200"));
+    CHECK(ran("ffmpeg -hide_banner -loglevel error -f lavfi"));
+    CHECK_FALSE(ran("rocminfo"));
+}
+
 TEST_CASE("a tool that hangs in the guest is given up", "[verify][ct]")
 {
     FakeSystem machine;
