@@ -98,7 +98,10 @@ private:
             "vfio-pci comes before the host's drivers, and a card that it holds is not put to sleep");
         change_file(
             paths::udev_rules, udev_rules_text(survey_.functions),
-            "the host has a device with the same ids, so vfio-pci is told the guest's by its address");
+            survey_.ids_elsewhere.empty()
+                ? "the host has a device with the same ids, so vfio-pci is told the guest's by its address"
+                : "vfio-pci is given other ids already, so it is told the guest's devices by their "
+                  "addresses");
         change_file(paths::initramfs_modules,
                     with_initramfs_block(survey_.file(paths::initramfs_modules).value_or("")),
                     "vfio-pci is in the initramfs, so it comes first there too");

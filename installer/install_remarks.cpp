@@ -78,6 +78,17 @@ void warn_of_blacklist(const Survey& survey, std::vector<std::string>& warnings)
             " from every card of the host, not only from the guest's; leave it out if the host needs one");
 }
 
+void note_ids_elsewhere(const Survey& survey, std::vector<std::string>& notes)
+{
+    const bool matters =
+        std::any_of(survey.functions.begin(), survey.functions.end(),
+                    [](const auto& function) { return function.passed && !function.goes_back; });
+    if (!matters || survey.ids_elsewhere.empty()) return;
+    notes.push_back(join(survey.ids_elsewhere, " and ") +
+                    " gives 'ids=' to vfio-pci, and the kernel takes one such list only; that one is left as "
+                    "it is, and the guest's devices are bound by their addresses");
+}
+
 } // namespace
 
 std::vector<std::string> install_notes(const Survey& survey, const InstallRequest& request)
@@ -95,6 +106,7 @@ std::vector<std::string> install_notes(const Survey& survey, const InstallReques
             notes.push_back(name(function.facts) + " has a twin, '" + to_string(*function.twin) +
                             "', that stays with the host; it is bound by its address, not by its ids");
     }
+    note_ids_elsewhere(survey, notes);
     const auto& host = survey.host;
     if (!survey.functions.empty() && host.iommu_on && host.loader != BootLoader::unknown &&
         !has_key(host.running, "iommu"))
