@@ -74,7 +74,7 @@ public:
         check_programs(survey_, plan_);
         plan_.notes = install_notes(survey_, request_);
         plan_.warnings = install_warnings(survey_, request_, plan_);
-        plan_.reboot_reasons = reboot_reasons(survey_);
+        plan_.reboot_reasons = reboot_reasons(survey_, plan_.changes);
         return std::move(plan_);
     }
 
@@ -165,6 +165,12 @@ Change build_program(std::vector<std::string> argv, std::string reason, std::str
 InstallPlan make_install_plan(const Survey& survey, const InstallRequest& request)
 {
     return Planner(survey, request).plan();
+}
+
+bool changes_next_boot(const std::vector<Change>& changes)
+{
+    return changes_any(changes, {paths::modules_load, paths::modprobe, paths::udev_rules,
+                                 paths::initramfs_modules, paths::grub_drop_in, paths::kernel_cmdline_file});
 }
 
 std::vector<Change> build_programs(const HostFacts& host, const std::vector<Change>& changes)

@@ -190,9 +190,9 @@ private:
 
     void read_files()
     {
-        for (const auto path :
-             {paths::grub_drop_in, paths::kernel_cmdline_file, paths::modules_load, paths::modprobe,
-              paths::initramfs_modules, paths::udev_rules, paths::nodes_unit_enabled})
+        for (const auto path : {paths::grub_drop_in, paths::kernel_cmdline_file, paths::modules_load,
+                                paths::modprobe, paths::initramfs_modules, paths::udev_rules,
+                                paths::nodes_unit_enabled, paths::boot_files_changed})
             read_file(std::string(path));
         for (const auto& name : reader_.list(std::string(paths::chained_hooks)))
             read_file(paths::join(paths::chained_hooks, name)); // those of guests that are gone too

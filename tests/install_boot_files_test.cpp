@@ -114,3 +114,45 @@ TEST_CASE("a modprobe.d file with ids that comes later than the installation is 
     CHECK(effective_ids(host.machine) == "ids=8086:56a6,8086:4f92");
     CHECK_FALSE(host.machine.exists(udev_file));
 }
+
+namespace {
+
+// What a boot leaves of a host whose boot changed nothing else.
+void boot(Host& host)
+{
+    host.machine.tree().erase("/run/pve-gpu-hook");
+}
+
+} // namespace
+
+TEST_CASE("a reboot that did not give the card to vfio-pci is not asked for again", "[install]")
+{
+    Host host;
+    CHECK(host.install_it() == exit_reboot);
+    CHECK(host.install_it() == exit_reboot); // it is still to come
+    boot(host);
+    CHECK(host.run(install, {.vms = {101}, .reboot = true}) == exit_done);
+    CHECK(host.machine.effects().back() != "run /usr/bin/systemctl reboot");
+    CHECK(host.machine.said("'i915' has '0000:03:00.0' (8086:56a6), and another reboot"));
+    host.run(status, {.json = true});
+    CHECK(host.console.printed.find("\"reboot_needed\": false") != std::string::npos);
+    host.machine.tree().erase(modprobe_file);
+    CHECK(host.install_it() == exit_reboot);
+}
+
+TEST_CASE("a reboot that did not turn on the IOMMU is not asked for again", "[install]")
+{
+    Host host("6.5.11-8-pve", {.iommu = false});
+    CHECK(host.install_it() == exit_reboot);
+    boot(host);
+    CHECK(host.install_it() == exit_done);
+    CHECK(host.machine.said("without 'intel_iommu=on', and another reboot"));
+}
+
+TEST_CASE("an installation that failed leaves no reboot to be asked for", "[install]")
+{
+    Host host;
+    host.machine.refuse_write(modprobe_file, 28);
+    CHECK_THROWS_AS(host.install_it(), Error);
+    CHECK_FALSE(host.machine.exists("/run/pve-gpu-hook/boot-files-changed"));
+}
