@@ -121,13 +121,13 @@ private:
 
     bool cmdline_file_is_usable() const
     {
-        return has_key(parse_command_line(survey_.file(paths::kernel_cmdline_file).value_or("")), "root");
+        return has_key(parse_cmdline_file(survey_.file(paths::kernel_cmdline_file).value_or("")), "root");
     }
 
     void change_cmdline_file(const Tokens& needed)
     {
         const auto text = survey_.file(paths::kernel_cmdline_file).value_or("");
-        const auto given = parse_command_line(text);
+        const auto given = parse_cmdline_file(text);
         if (!cmdline_file_is_usable())
             throw Error(
                 Reason::invalid_config,

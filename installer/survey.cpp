@@ -213,7 +213,7 @@ private:
         const auto add = [&](const Tokens& more) { tokens.insert(tokens.end(), more.begin(), more.end()); };
         const auto loader = survey_.host.loader;
         if (loader == BootLoader::proxmox_systemd)
-            return add(parse_command_line(survey_.file(paths::kernel_cmdline_file).value_or("")));
+            return add(parse_cmdline_file(survey_.file(paths::kernel_cmdline_file).value_or("")));
         add(parse_grub_defaults(reader_.read(std::string(paths::grub_defaults)).value_or("")));
         for (const auto& name : reader_.list(std::string(paths::grub_drop_ins)))
             if (const auto path = paths::join(paths::grub_drop_ins, name);

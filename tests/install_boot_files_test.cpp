@@ -156,3 +156,21 @@ TEST_CASE("an installation that failed leaves no reboot to be asked for", "[inst
     CHECK_THROWS_AS(host.install_it(), Error);
     CHECK_FALSE(host.machine.exists("/run/pve-gpu-hook/boot-files-changed"));
 }
+
+TEST_CASE("what stands below the first line of /etc/kernel/cmdline stays there and counts for nothing",
+          "[install]")
+{
+    Host host("6.5.11-8-pve", {.iommu = false, .proxmox_boot = true, .systemd_boot = true});
+    host.machine.file("/sys/firmware/efi/fw_platform_size", "64\n");
+    const std::string cmdline(paths::kernel_cmdline_file),
+        before = "root=ZFS=rpool/ROOT/pve-1 boot=zfs\n"
+                 "# intel_iommu=on: to try\n\nroot=/dev/sda1 old\n";
+    host.machine.file(cmdline, before);
+    host.install_it();
+    CHECK(host.machine.read(cmdline) == "root=ZFS=rpool/ROOT/pve-1 boot=zfs intel_iommu=on iommu=pt\n"
+                                        "# intel_iommu=on: to try\n\nroot=/dev/sda1 old\n");
+    host.install_it();
+    CHECK(host.console.printed == "Nothing to change.\n");
+    host.run(uninstall, {});
+    CHECK(host.machine.read(cmdline) == before);
+}
