@@ -184,6 +184,8 @@ inline constexpr std::string_view install_backups = "/var/lib/pve-gpu-hook/backu
 inline constexpr std::string_view install_log = "/var/lib/pve-gpu-hook/last-programs.log";
 inline constexpr std::string_view install_state = "/var/lib/pve-gpu-hook";
 inline constexpr std::string_view install_lock = "/run/pve-gpu-hook/install.lock";
+inline constexpr std::string_view boot_files_changed =
+    "/run/pve-gpu-hook/boot-files-changed"; // since it booted
 
 // --- what the installer reads of the host's boot ---
 inline constexpr std::string_view cpu_info = "/proc/cpuinfo";

@@ -50,6 +50,21 @@ void say_remarks(Session& session, const InstallPlan& plan)
         session.system.say(Severity::info, "a reboot is needed: " + reason);
 }
 
+// Gone with the next boot, as all below /run. Answers whether it was made now.
+bool note_for_next_boot(System& system, const std::vector<Change>& changes)
+{
+    const std::string path(paths::boot_files_changed);
+    if (!changes_next_boot(changes) || system.exists(path)) return false;
+    system.replace_file(path, "pve-gpu-install has changed files that the next boot reads\n");
+    return true;
+}
+
+void forget_next_boot(System& system)
+{
+    system.remove_file(std::string(paths::boot_files_changed));
+    system.remove_empty_directory(std::string(paths::run));
+}
+
 int finish(Session& session, const InstallPlan& plan)
 {
     if (plan.reboot_reasons.empty()) return exit_done;
@@ -75,7 +90,14 @@ bool carry_out(Session& session, const std::string& shown, const std::vector<Cha
         throw Error(Reason::failed, "nobody can be asked here, so nothing is changed; add '--yes'");
     if (!options.yes && !session.console.ask("Make these changes?"))
         throw Error(Reason::interrupted, "nothing is changed");
-    apply(session.system, session.console, changes, before, after, session.programs_run);
+    const bool noted = note_for_next_boot(session.system, changes);
+    try {
+        apply(session.system, session.console, changes, before, after, session.programs_run);
+    } catch (const Error&) {
+        if (noted) forget_next_boot(session.system); // what had been done was undone
+        throw;
+    }
+    if (after.empty()) forget_next_boot(session.system);
     return true;
 }
 

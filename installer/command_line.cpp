@@ -64,6 +64,11 @@ std::string_view key_of(std::string_view token)
     return token.substr(0, std::min(token.find('='), token.size()));
 }
 
+std::string_view first_line(std::string_view text) // without its end
+{
+    return text.substr(0, text.find('\n'));
+}
+
 // What stands behind NAME=, without its quotes; nothing if the line is about something else.
 std::string_view value_of(std::string_view line, std::string_view name)
 {
@@ -100,6 +105,11 @@ Tokens parse_command_line(std::string_view text)
     }
     std::erase_if(tokens, [](const auto& token) { return token.empty(); });
     return tokens;
+}
+
+Tokens parse_cmdline_file(std::string_view text)
+{
+    return parse_command_line(first_line(text));
 }
 
 Tokens parse_grub_defaults(std::string_view text)
@@ -167,10 +177,11 @@ bool kernel_before(std::string_view release, unsigned major, unsigned minor)
 
 std::string append_tokens(std::string_view cmdline_file, const Tokens& tokens)
 {
-    const auto first = cmdline_file.substr(0, std::min(cmdline_file.find('\n'), cmdline_file.size()));
+    const auto first = first_line(cmdline_file);
+    const auto rest = cmdline_file.substr(first.size());
     std::string line(trim(first));
     for (const auto& token : tokens) line += (line.empty() ? "" : " ") + token;
-    return line + "\n";
+    return line + (rest.empty() ? "\n" : std::string(rest));
 }
 
 } // namespace pvegpu

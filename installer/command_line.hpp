@@ -16,6 +16,10 @@ using Tokens = std::vector<std::string>;
 // Words between blanks; what stands in double quotes is one word with them.
 Tokens parse_command_line(std::string_view text);
 
+// Of the text of /etc/kernel/cmdline: proxmox-boot-tool reads its first line (zz-proxmox-boot), whatever
+// stands below it.
+Tokens parse_cmdline_file(std::string_view text);
+
 // What GRUB_CMDLINE_LINUX and GRUB_CMDLINE_LINUX_DEFAULT are given in /etc/default/grub or a drop-in of it.
 Tokens parse_grub_defaults(std::string_view text);
 
@@ -43,7 +47,7 @@ std::vector<std::string> command_line_warnings(const Tokens& given);
 // "6.5.11-8-pve" is before 6.8; text that is no release is not.
 bool kernel_before(std::string_view release, unsigned major, unsigned minor);
 
-// The first line of /etc/kernel/cmdline with the tokens appended; exactly one line, however many there were.
+// The text of /etc/kernel/cmdline with the tokens appended to its first line; the others stay.
 std::string append_tokens(std::string_view cmdline_file, const Tokens& tokens);
 
 } // namespace pvegpu

@@ -57,7 +57,7 @@ std::vector<std::string> ids_for_vfio(const std::vector<SurveyedFunction>& funct
 {
     std::vector<std::string> ids;
     for (const auto& function : functions)
-        if (vfio_from_boot(function) && !function.twin) add_once(ids, device_id(function.facts));
+        if (vfio_from_boot(function) && !function.by_address) add_once(ids, device_id(function.facts));
     return ids;
 }
 
@@ -128,7 +128,7 @@ std::string udev_rules_text(const std::vector<SurveyedFunction>& functions)
 {
     std::string early, late;
     for (const auto& function : functions) {
-        if (!vfio_from_boot(function) || !function.twin) continue;
+        if (!vfio_from_boot(function) || !function.by_address) continue;
         early += early_rules(function.facts);
         late += late_rule(function.facts);
     }

@@ -17,12 +17,12 @@ std::string grub_drop_in_text(const Tokens& tokens);
 std::string modules_load_text();
 
 // /etc/modprobe.d/pve-gpu-hook.conf: vfio-pci before every native driver of these functions, and by id those
-// that no other device of the host shares. The softdeps of the file as it is stay: a driver that is kept away
-// already may not be known any more.
+// that no other device of the host shares, unless somebody else gives vfio-pci its ids. The softdeps of the
+// file as it is stay: a driver that is kept away already may not be known any more.
 std::string modprobe_text(const std::vector<SurveyedFunction>& functions, bool blacklist,
                           std::string_view now);
 
-// /etc/udev/rules.d/10-pve-gpu-hook.rules: by address (and id) those that have a twin on the host; empty if
+// /etc/udev/rules.d/10-pve-gpu-hook.rules: by address (and id) those that cannot go by their ids; empty if
 // there is none. initramfs-tools copies the rules of /etc/udev/rules.d (hooks/udev), and udev loads the
 // drivers there with 80-drivers.rules. The others are bound by `ids=`: that is the kernel's own, needs no
 // udev, and works for a function that is found again before udev hears of it.

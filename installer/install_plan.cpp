@@ -74,7 +74,7 @@ public:
         check_programs(survey_, plan_);
         plan_.notes = install_notes(survey_, request_);
         plan_.warnings = install_warnings(survey_, request_, plan_);
-        plan_.reboot_reasons = reboot_reasons(survey_);
+        plan_.reboot_reasons = reboot_reasons(survey_, plan_.changes);
         return std::move(plan_);
     }
 
@@ -98,7 +98,10 @@ private:
             "vfio-pci comes before the host's drivers, and a card that it holds is not put to sleep");
         change_file(
             paths::udev_rules, udev_rules_text(survey_.functions),
-            "the host has a device with the same ids, so vfio-pci is told the guest's by its address");
+            survey_.ids_elsewhere.empty()
+                ? "the host has a device with the same ids, so vfio-pci is told the guest's by its address"
+                : "vfio-pci is given other ids already, so it is told the guest's devices by their "
+                  "addresses");
         change_file(paths::initramfs_modules,
                     with_initramfs_block(survey_.file(paths::initramfs_modules).value_or("")),
                     "vfio-pci is in the initramfs, so it comes first there too");
@@ -118,13 +121,13 @@ private:
 
     bool cmdline_file_is_usable() const
     {
-        return has_key(parse_command_line(survey_.file(paths::kernel_cmdline_file).value_or("")), "root");
+        return has_key(parse_cmdline_file(survey_.file(paths::kernel_cmdline_file).value_or("")), "root");
     }
 
     void change_cmdline_file(const Tokens& needed)
     {
         const auto text = survey_.file(paths::kernel_cmdline_file).value_or("");
-        const auto given = parse_command_line(text);
+        const auto given = parse_cmdline_file(text);
         if (!cmdline_file_is_usable())
             throw Error(
                 Reason::invalid_config,
@@ -162,6 +165,12 @@ Change build_program(std::vector<std::string> argv, std::string reason, std::str
 InstallPlan make_install_plan(const Survey& survey, const InstallRequest& request)
 {
     return Planner(survey, request).plan();
+}
+
+bool changes_next_boot(const std::vector<Change>& changes)
+{
+    return changes_any(changes, {paths::modules_load, paths::modprobe, paths::udev_rules,
+                                 paths::initramfs_modules, paths::grub_drop_in, paths::kernel_cmdline_file});
 }
 
 std::vector<Change> build_programs(const HostFacts& host, const std::vector<Change>& changes)

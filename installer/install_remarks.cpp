@@ -78,6 +78,62 @@ void warn_of_blacklist(const Survey& survey, std::vector<std::string>& warnings)
             " from every card of the host, not only from the guest's; leave it out if the host needs one");
 }
 
+std::vector<std::string> missing_for_iommu(const Survey& survey)
+{
+    const auto& host = survey.host;
+    if (host.loader == BootLoader::unknown || host.iommu_on) return {};
+    auto missing = missing_tokens(needed_tokens(host.cpu, host.kernel), host.running);
+    std::erase(missing, faster_only);
+    return missing;
+}
+
+// What is not yet as the files want it, each with what a reboot is to do about it.
+struct Unprepared {
+    std::string what, hope;
+};
+
+std::vector<Unprepared> unprepared(const Survey& survey)
+{
+    std::vector<Unprepared> found;
+    if (survey.functions.empty()) return found;
+    for (const auto& token : missing_for_iommu(survey))
+        found.push_back({"the IOMMU is off: the running kernel was started without " + quote(token), ""});
+    for (const auto& function : survey.functions)
+        if (function.passed && !function.goes_back && function.driver_can_be_kept_away)
+            found.push_back(
+                {"the host's driver " + quote(function.facts.driver) + " has " + name(function.facts),
+                 "; after a reboot vfio-pci comes first"});
+    return found;
+}
+
+// If it has booted with these very files, the next boot does the same again; whoever reboots by program would
+// do so for ever.
+bool reboot_helps(const Survey& survey, const std::vector<Change>& planned)
+{
+    return changes_next_boot(planned) || survey.file(paths::boot_files_changed);
+}
+
+void warn_of_vain_reboot(const Survey& survey, const std::vector<Change>& planned,
+                         std::vector<std::string>& warnings)
+{
+    if (reboot_helps(survey, planned)) return;
+    for (const auto& [what, hope] : unprepared(survey))
+        warnings.push_back(what +
+                           ", and another reboot changes nothing: the host has booted with these files "
+                           "already; 'pve-gpu-install check' shows what is in the way");
+}
+
+void note_ids_elsewhere(const Survey& survey, std::vector<std::string>& notes)
+{
+    const bool matters =
+        std::any_of(survey.functions.begin(), survey.functions.end(),
+                    [](const auto& function) { return function.passed && !function.goes_back; });
+    if (!matters || survey.ids_elsewhere.empty()) return;
+    notes.push_back(join(survey.ids_elsewhere, " and ") +
+                    " gives 'ids=' to vfio-pci, and the kernel takes one such list only; that one is left as "
+                    "it is, and the guest's devices are bound by their addresses");
+}
+
 } // namespace
 
 std::vector<std::string> install_notes(const Survey& survey, const InstallRequest& request)
@@ -95,6 +151,7 @@ std::vector<std::string> install_notes(const Survey& survey, const InstallReques
             notes.push_back(name(function.facts) + " has a twin, '" + to_string(*function.twin) +
                             "', that stays with the host; it is bound by its address, not by its ids");
     }
+    note_ids_elsewhere(survey, notes);
     const auto& host = survey.host;
     if (!survey.functions.empty() && host.iommu_on && host.loader != BootLoader::unknown &&
         !has_key(host.running, "iommu"))
@@ -116,25 +173,18 @@ std::vector<std::string> install_warnings(const Survey& survey, const InstallReq
     warn_of_command_line(survey, warnings);
     warn_of_iommu(survey, warnings);
     warn_of_halves(survey, warnings);
+    warn_of_vain_reboot(survey, plan.changes, warnings);
     for (const auto& attachment : plan.attachments)
         if (auto warning = cluster_warning(survey, attachment)) warnings.push_back(std::move(*warning));
     if (request.blacklist) warn_of_blacklist(survey, warnings);
     return warnings;
 }
 
-std::vector<std::string> reboot_reasons(const Survey& survey)
+std::vector<std::string> reboot_reasons(const Survey& survey, const std::vector<Change>& planned)
 {
     std::vector<std::string> reasons;
-    if (survey.functions.empty()) return reasons;
-    const auto& host = survey.host;
-    if (host.loader != BootLoader::unknown && !host.iommu_on)
-        for (const auto& token : missing_tokens(needed_tokens(host.cpu, host.kernel), host.running))
-            if (token != faster_only)
-                reasons.push_back("the IOMMU is off: the running kernel was started without " + quote(token));
-    for (const auto& function : survey.functions)
-        if (function.passed && !function.goes_back && function.driver_can_be_kept_away)
-            reasons.push_back("the host's driver " + quote(function.facts.driver) + " has " +
-                              name(function.facts) + "; after a reboot vfio-pci comes first");
+    if (!reboot_helps(survey, planned)) return reasons;
+    for (const auto& [what, hope] : unprepared(survey)) reasons.push_back(what + hope);
     return reasons;
 }
 

@@ -1,6 +1,7 @@
 #include "survey.hpp"
 
 #include "error.hpp"
+#include "modprobe_files.hpp"
 #include "module_aliases.hpp"
 #include "passthrough.hpp"
 #include "paths.hpp"
@@ -56,6 +57,9 @@ public:
         find_twins();
         find_modules();
         read_files();
+        find_ids_elsewhere();
+        for (auto& function : survey_.functions)
+            function.by_address = function.twin || !survey_.ids_elsewhere.empty();
         return std::move(survey_);
     }
 
@@ -186,9 +190,9 @@ private:
 
     void read_files()
     {
-        for (const auto path :
-             {paths::grub_drop_in, paths::kernel_cmdline_file, paths::modules_load, paths::modprobe,
-              paths::initramfs_modules, paths::udev_rules, paths::nodes_unit_enabled})
+        for (const auto path : {paths::grub_drop_in, paths::kernel_cmdline_file, paths::modules_load,
+                                paths::modprobe, paths::initramfs_modules, paths::udev_rules,
+                                paths::nodes_unit_enabled, paths::boot_files_changed})
             read_file(std::string(path));
         for (const auto& name : reader_.list(std::string(paths::chained_hooks)))
             read_file(paths::join(paths::chained_hooks, name)); // those of guests that are gone too
@@ -209,12 +213,28 @@ private:
         const auto add = [&](const Tokens& more) { tokens.insert(tokens.end(), more.begin(), more.end()); };
         const auto loader = survey_.host.loader;
         if (loader == BootLoader::proxmox_systemd)
-            return add(parse_command_line(survey_.file(paths::kernel_cmdline_file).value_or("")));
+            return add(parse_cmdline_file(survey_.file(paths::kernel_cmdline_file).value_or("")));
         add(parse_grub_defaults(reader_.read(std::string(paths::grub_defaults)).value_or("")));
         for (const auto& name : reader_.list(std::string(paths::grub_drop_ins)))
             if (const auto path = paths::join(paths::grub_drop_ins, name);
                 name.ends_with(".cfg") && path != paths::grub_drop_in)
                 add(parse_grub_defaults(reader_.read(path).value_or("")));
+    }
+
+    // The kernel takes the last `ids=` that it is given, and kmod puts those of the command line behind those
+    // of the files (kmod_config_new, libkmod-config.c). One of ours would take away the administrator's, or
+    // the other way round.
+    void find_ids_elsewhere()
+    {
+        auto& found = survey_.ids_elsewhere;
+        for (const auto& [id, file] : vfio_ids(read_modprobe(reader_)))
+            if (file != paths::modprobe && std::find(found.begin(), found.end(), quote(file)) == found.end())
+                found.push_back(quote(file));
+        const auto has_ids = [](const Tokens& tokens) {
+            return has_key(tokens, "vfio-pci.ids") || has_key(tokens, "vfio_pci.ids");
+        };
+        if (has_ids(survey_.configured) || has_ids(survey_.host.running))
+            found.emplace_back("the kernel's command line");
     }
 
     const SysReader& reader_;

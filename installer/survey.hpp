@@ -64,6 +64,7 @@ struct SurveyedFunction {
     bool passed = false;
     bool goes_back = false;           // "after_stop": "native": the host has it while the guest is stopped
     std::optional<PciAddress> twin;   // a function with equal ids that stays with the host
+    bool by_address = false;          // not by its ids: because of the twin, or of ids that others give
     std::vector<std::string> modules; // native drivers
     bool driver_can_be_kept_away = false; // `facts.driver` is one of them
 
@@ -83,6 +84,7 @@ struct Survey {
     std::set<std::string> programs;           // which of those that it may run are there
     bool port_without_reset = false;          // the port of a prepared card has no `reset_subordinate`
     Tokens configured;                        // the administrator's part of the next boot's command line
+    std::vector<std::string> ids_elsewhere;   // what else gives vfio-pci `ids=`: files, the command line
 
     const SurveyedGuest* find(unsigned vmid) const; // nullptr if there is none
     std::optional<std::string> file(std::string_view path) const;

@@ -58,6 +58,7 @@ TEST_CASE("status as JSON has the host, every card, every guest and its last run
         paths::report(101),
         R"({"phase":"pre-start","outcome":"recovered","started":"2026-11-21T03:04:05Z","elapsed_ms":212,"error":null})");
     machine.file("/run/pve-gpu-hook/journal/101.json", "{}");
+    machine.file(std::string(paths::boot_files_changed), "");
     const auto json = nlohmann::json::parse(status_json(read_status(machine)));
     CHECK(json["schema"] == "pve-gpu-hook/status/1");
     CHECK(json["host"]["iommu"] == true);

@@ -86,6 +86,29 @@ const std::vector<Case> cases{
          add_host(machine);
          add_vm(machine, 101, "hostpci0: 06:00,pcie=1\n");
      }},
+    {"ids_elsewhere_later",
+     "Another file's ids are read after ours and would replace them: the card goes by address.",
+     "6.8.12-4-pve",
+     [](FakeSystem& machine) {
+         add_arc_host(machine, {});
+         machine.file("/etc/modprobe.d/vfio.conf",
+                      "options vfio-pci ids=10de:2204,10de:1aef disable_vga=1\n");
+     }},
+    {"ids_elsewhere_earlier",
+     "Another file's ids are read before ours, which would replace them: the card goes by address.",
+     "6.8.12-4-pve",
+     [](FakeSystem& machine) {
+         add_arc_host(machine, {});
+         machine.file("/lib/modprobe.d/kvm.conf", "options vfio_pci disable_vga=1 \\\n  ids=10DE:2204\n");
+     }},
+    {"ids_on_command_line",
+     "kmod puts the options of the command line behind those of the files: the card goes by address.",
+     "6.8.12-4-pve",
+     [](FakeSystem& machine) {
+         add_arc_host(machine, {});
+         machine.file("/etc/default/grub",
+                      "GRUB_CMDLINE_LINUX_DEFAULT=\"quiet iommu=pt vfio-pci.ids=10de:2204\"\n");
+     }},
     {"cluster", "In a cluster the guest can go to a node where the hook is missing.", "6.8.12-4-pve",
      [](FakeSystem& machine) {
          add_arc_host(machine, {});

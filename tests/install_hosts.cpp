@@ -64,6 +64,7 @@ void add_host(FakeSystem& machine, const HostOptions& options)
     machine.file("/proc/sys/kernel/hostname", "pve1\n");
     machine.file("/etc/default/grub",
                  "GRUB_DEFAULT=0\nGRUB_CMDLINE_LINUX_DEFAULT=\"quiet\"\nGRUB_CMDLINE_LINUX=\"\"\n");
+    machine.tree().add_directory("/run");
     machine.tree().add_directory("/sys/class/iommu");
     if (options.iommu) machine.tree().add_directory("/sys/class/iommu/dmar0");
     if (options.proxmox_boot) machine.file("/etc/kernel/proxmox-boot-uuids", "1234-ABCD\n");

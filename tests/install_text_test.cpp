@@ -98,6 +98,8 @@ TEST_CASE("the command line gets what it needs, and keeps what the administrator
           Tokens{"iommu=pt"});
     CHECK(missing_tokens({"iommu=pt"}, {"iommu=off"}).empty());
     CHECK(append_tokens("root=ZFS=rpool/ROOT boot=zfs\nsecond\n", {"iommu=pt"}) ==
+          "root=ZFS=rpool/ROOT boot=zfs iommu=pt\nsecond\n");
+    CHECK(append_tokens("root=ZFS=rpool/ROOT boot=zfs", {"iommu=pt"}) ==
           "root=ZFS=rpool/ROOT boot=zfs iommu=pt\n");
     CHECK(parse_grub_defaults("#GRUB_CMDLINE_LINUX=\"no\"\nGRUB_CMDLINE_LINUX_DEFAULT=\"quiet iommu=pt\"\n"
                               "GRUB_CMDLINE_LINUX='a'\nGRUB_TIMEOUT=5\n") ==

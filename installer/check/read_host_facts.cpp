@@ -1,9 +1,8 @@
 // The host's part: interrupts, modules, screens, processors, the kernel's log.
 #include "facts.hpp"
+#include "modprobe_files.hpp"
 #include "paths.hpp"
 #include "text.hpp"
-
-#include <array>
 
 namespace pvegpu {
 namespace {
@@ -21,23 +20,6 @@ std::optional<bool> unsafe_interrupts(const SysReader& reader)
     const auto text = reader.read(std::string(paths::unsafe_interrupts));
     if (!text) return std::nullopt;
     return text->starts_with('Y') || text->starts_with('1');
-}
-
-// The same name in an earlier directory hides the later one: modprobe.d(5).
-std::vector<ModprobeLine> read_modprobe(const SysReader& reader)
-{
-    constexpr std::array<std::string_view, 4> directories{"/etc/modprobe.d", "/run/modprobe.d",
-                                                          "/usr/lib/modprobe.d", "/lib/modprobe.d"};
-    std::vector<ModprobeLine> lines;
-    std::set<std::string> seen;
-    for (const auto directory : directories)
-        for (const auto& name : reader.list(std::string(directory))) {
-            if (!name.ends_with(".conf") || !seen.insert(name).second) continue;
-            const auto path = paths::join(directory, name);
-            for (auto& line : parse_modprobe(reader.read(path).value_or(""), path))
-                lines.push_back(std::move(line));
-        }
-    return lines;
 }
 
 void read_module_lists(const SysReader& reader, CheckFacts& facts)

@@ -102,10 +102,12 @@ std::vector<VfioId> vfio_ids(const std::vector<ModprobeLine>& lines)
     std::vector<VfioId> ids;
     for (const auto& line : lines) {
         if (line.kind != Kind::options || line.module != "vfio_pci") continue;
-        for (const auto& word : line.words)
+        for (auto word : line.words) {
+            std::erase(word, '"'); // the kernel takes ids="..." too (next_arg, lib/cmdline.c)
             if (word.starts_with(option))
                 for (const auto id : split(std::string_view(word).substr(option.size()), ','))
                     ids.push_back({lower(id.substr(0, vendor_and_device)), line.file});
+        }
     }
     return ids;
 }
