@@ -41,7 +41,7 @@ int detach(Session& session)
     if (guests.empty())
         throw Error(Reason::not_found,
                     "which VM? 'pve-gpu-install detach --vm 101' detaches the hook from VM 101");
-    take_install_lock(session.system);
+    begin_change(session);
     const auto manifest = read_manifest(session.system);
     const auto plan = make_detach_plan(survey_host(session.system, {}), manifest, guests);
     return carry_out_removal(session, plan, manifest);
@@ -49,7 +49,7 @@ int detach(Session& session)
 
 int uninstall(Session& session)
 {
-    take_install_lock(session.system);
+    begin_change(session);
     const auto manifest = read_manifest(session.system);
     return carry_out_removal(session, make_uninstall_plan(survey_host(session.system, {}), manifest),
                              manifest);

@@ -81,6 +81,17 @@ ClusterFacts read_cluster(const SysReader& reader)
     return facts;
 }
 
+// pmxcfs makes the list of guests up, so it is there exactly when that is mounted.
+void require_cluster_file_system(const SysReader& reader)
+{
+    const auto packages = reader.read(std::string(paths::dpkg_status)).value_or("");
+    if (package_version(packages, "pve-manager").empty()) return;
+    if (read_pve_file(reader, paths::pve_vm_list)) return;
+    throw Error(Reason::failed,
+                "Proxmox's cluster file system is not mounted; see 'systemctl status pve-cluster'",
+                std::string(paths::pve));
+}
+
 std::vector<GuestEntry> list_guests(const SysReader& reader, const std::string& node)
 {
     const auto list = read_json(reader, paths::pve_vm_list);

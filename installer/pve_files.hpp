@@ -20,6 +20,10 @@ struct GuestEntry {
     unsigned vmid = 0;
     bool container = false;
 };
+// Throws Error on a Proxmox host whose cluster file system is not mounted: there every guest seems to be
+// gone, and nothing that depends on guests can be decided.
+void require_cluster_file_system(const SysReader& reader);
+
 std::vector<GuestEntry> list_guests(const SysReader& reader, const std::string& node); // this node's, sorted
 
 // The version of an installed package, of the text of /var/lib/dpkg/status; empty if it is not installed.

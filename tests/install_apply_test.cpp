@@ -373,6 +373,22 @@ TEST_CASE("a guest that was deleted meanwhile does not keep anything from being 
     }
 }
 
+TEST_CASE("without the cluster file system nothing is undone and nothing is planned, and the cause is named",
+          "[install]")
+{
+    Host host("hookscript: local:snippets/old.sh\n");
+    host.machine.file("/var/lib/vz/snippets/old.sh", "#!/bin/sh\n");
+    host.install_it();
+    host.machine.tree().erase("/etc/pve"); // pve-cluster is stopped
+    host.machine.tree().add_directory("/etc/pve");
+    const auto before = contents(host.machine);
+    for (auto* const command : {&install, &detach, &uninstall}) {
+        const auto failure = host.failure_of(command, {.vms = {101}, .yes = true});
+        CHECK(failure.find("is not mounted; see 'systemctl status pve-cluster'") != std::string::npos);
+        CHECK(contents(host.machine) == before);
+    }
+}
+
 TEST_CASE("a snippet that was deleted is made again, or the guest could not start", "[install]")
 {
     Host host;
