@@ -77,6 +77,7 @@ struct Survey {
     HostFacts host;
     std::vector<Storage> storages;
     std::vector<SurveyedGuest> guests;        // of this node
+    std::vector<GuestEntry> other_guests;     // of the cluster, on other nodes or on their way
     std::vector<SurveyedFunction> functions;  // of the prepared guests
     std::map<std::string, std::string> files; // text by path, of those that the installer may change
     std::map<std::string, std::string> links; // target by path

@@ -389,6 +389,38 @@ TEST_CASE("without the cluster file system nothing is undone and nothing is plan
     }
 }
 
+TEST_CASE("a guest that moved to another node keeps what it had before written down", "[install]")
+{
+    Host host("hookscript: local:snippets/old.sh\n");
+    auto& machine = host.machine;
+    machine.file("/var/lib/vz/snippets/old.sh", "#!/bin/sh\n");
+    join_cluster(machine);
+    host.install_it();
+    CHECK(machine.said("its other hookscript 'local:snippets/old.sh' runs on this node only"));
+    machine.tree().erase("/etc/pve/qemu-server/101.conf");
+    machine.file("/etc/pve/nodes/pve2/qemu-server/101.conf", "hookscript: local:snippets/pve-gpu-hook\n");
+    machine.file("/etc/pve/.vmlist", R"({ "ids": { "101": { "node": "pve2", "type": "qemu" } } })");
+    CHECK(host.failure_of(detach, {.vms = {101}, .yes = true}) ==
+          "VM 101 is on the node 'pve2'; detach it there, or move it here first");
+    CHECK(host.run(uninstall, {.yes = true}) == exit_done);
+    CHECK(machine.said("VM 101 is on the node 'pve2'; what it had before stays written down here"));
+    CHECK(machine.exists(paths::chained_hook(101)));
+    REQUIRE(read_manifest(machine).attachment(101) != nullptr);
+    CHECK(read_manifest(machine).attachment(101)->old_volume == "local:snippets/old.sh");
+}
+
+TEST_CASE("what a guest had before that was attached on another node is not known, and that is said",
+          "[install]")
+{
+    Host host("hookscript: local:snippets/pve-gpu-hook\n");
+    host.machine.tree().set_link("/var/lib/vz/snippets/pve-gpu-hook", "/usr/sbin/pve-gpu-hook");
+    join_cluster(host.machine);
+    CHECK(host.run(detach, {.vms = {101}, .yes = true}) == exit_done);
+    CHECK(host.machine.said("a hookscript that it had before is not given back"));
+    CHECK(host.console.printed.find("no hookscript that the guest had before is known here") !=
+          std::string::npos);
+}
+
 TEST_CASE("a snippet that was deleted is made again, or the guest could not start", "[install]")
 {
     Host host;
