@@ -185,7 +185,8 @@ private:
         keep_attachments();
         auto survey = survey_what_can_be_seen(system_).value_or(*survey_); // as detaching has left it
         survey.guests.clear(); // done already, or it cannot be done
-        auto plan = make_uninstall_plan(survey, without_kept());
+        auto plan =
+            make_uninstall_plan(survey, without_kept(), references_.value_or(std::vector<HookReference>{}));
         plan.left.entries.insert(plan.left.entries.end(), kept_.begin(), kept_.end());
         plan.left.attachments.insert(plan.left.attachments.end(), kept_guests_.begin(), kept_guests_.end());
         for (const auto& warning : plan.warnings) system_.say(Severity::warning, warning);

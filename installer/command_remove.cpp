@@ -1,5 +1,6 @@
 #include "commands.hpp"
 #include "error.hpp"
+#include "hook_references.hpp"
 #include "remove_plan.hpp"
 #include "show.hpp"
 
@@ -7,6 +8,16 @@
 
 namespace pvegpu {
 namespace {
+
+// A tree of files need not have the list of guests.
+std::vector<HookReference> references(const Session& session)
+{
+    const auto known = read_hook_references(session.system);
+    if (!known && session.programs_run)
+        throw Error(Reason::failed, "it cannot be known which guests need the hook; see 'systemctl status "
+                                    "pve-cluster'");
+    return known.value_or(std::vector<HookReference>{});
+}
 
 bool rebuilds_anything(const std::vector<Change>& changes)
 {
@@ -51,8 +62,8 @@ int uninstall(Session& session)
 {
     begin_change(session);
     const auto manifest = read_manifest(session.system);
-    return carry_out_removal(session, make_uninstall_plan(survey_host(session.system, {}), manifest),
-                             manifest);
+    const auto plan = make_uninstall_plan(survey_host(session.system, {}), manifest, references(session));
+    return carry_out_removal(session, plan, manifest);
 }
 
 } // namespace pvegpu

@@ -6,6 +6,7 @@
 #include "error.hpp"
 #include "paths.hpp"
 #include "programs.hpp"
+#include "removal.hpp"
 #include "text.hpp"
 
 #include <algorithm>
@@ -30,11 +31,13 @@ public:
     void detach(const SurveyedGuest& guest)
     {
         give_lines_back(guest); // before 'pct' writes the same file
-        if (guest.attached)
+        if (guest.attached) {
             plan_.changes.push_back(give_back(guest));
-        else if (manifest_.attachment(guest.vmid) != nullptr)
+            detached_.insert(guest.vmid);
+        } else if (manifest_.attachment(guest.vmid) != nullptr) {
             plan_.warnings.push_back(name_of(guest) + " has another hookscript by now (" +
                                      quote(guest.config.hookscript) + "), which is left as it is");
+        }
         take_devices(guest);
         forget(guest.vmid);
     }
@@ -58,7 +61,23 @@ public:
     void keep(const GuestEntry& guest)
     {
         plan_.warnings.push_back(where_it_is(guest) + "; what it had before stays written down here");
-        kept_notes_.insert(paths::chained_hook(guest.vmid));
+        kept_.insert(paths::chained_hook(guest.vmid));
+    }
+
+    // Whoever names a link that is gone cannot start.
+    void keep_needed_links(std::vector<HookReference> references)
+    {
+        std::erase_if(references,
+                      [&](const auto& one) { return !one.saved && detached_.contains(one.vmid); });
+        for (const auto& snippet : needed_snippets(survey_, manifest_, references)) {
+            const auto* entry = manifest_.find(snippet.path);
+            if (entry == nullptr || now(*entry) != entry->installed) continue;
+            kept_.insert(snippet.path);
+            plan_.warnings.push_back(
+                quote(snippet.path) + " stays, because " +
+                name_guests(snippet.references, survey_.host.cluster.node) +
+                " (or a snapshot of it) needs it; 'uninstall' takes it once nobody does");
+        }
     }
 
     void undo_files()
@@ -155,7 +174,7 @@ private:
 
     void undo(const ManifestEntry& entry)
     {
-        if (kept_notes_.contains(entry.path)) return;
+        if (kept_.contains(entry.path)) return;
         const auto text = now(entry);
         if (planned(entry.path) || text == entry.original) return drop(entry.path);
         if (text != entry.installed) {
@@ -176,7 +195,8 @@ private:
     const Survey& survey_;
     const Manifest& manifest_;
     RemovePlan plan_;
-    std::set<std::string> kept_notes_;
+    std::set<unsigned> detached_;
+    std::set<std::string> kept_; // paths
 };
 
 const GuestEntry* find_elsewhere(const Survey& survey, unsigned vmid)
@@ -209,18 +229,24 @@ RemovePlan make_detach_plan(const Survey& survey, const Manifest& manifest,
     return remover.take();
 }
 
-RemovePlan make_uninstall_plan(const Survey& survey, const Manifest& manifest)
+RemovePlan make_uninstall_plan(const Survey& survey, const Manifest& manifest,
+                               const std::vector<HookReference>& references)
 {
+    const auto refers = [&](unsigned vmid) {
+        return std::any_of(references.begin(), references.end(),
+                           [&](const auto& one) { return one.vmid == vmid; });
+    };
     Remover remover(survey, manifest);
     for (const auto& guest : survey.guests)
         if (guest.attached || manifest.attachment(guest.vmid) != nullptr) remover.detach(guest);
     for (const auto& guest : manifest.attachments) {
         if (survey.find(guest.vmid) != nullptr) continue;
-        if (const auto* other = find_elsewhere(survey, guest.vmid); other != nullptr)
+        if (const auto* other = find_elsewhere(survey, guest.vmid); other != nullptr && refers(guest.vmid))
             remover.keep(*other);
         else
             remover.forget(guest.vmid);
     }
+    remover.keep_needed_links(references);
     remover.undo_files();
     return remover.take();
 }

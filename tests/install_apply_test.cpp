@@ -421,6 +421,38 @@ TEST_CASE("what a guest had before that was attached on another node is not know
           std::string::npos);
 }
 
+TEST_CASE("a link that others need stays when everything else is undone, and they are named", "[install]")
+{
+    Host host;
+    auto& machine = host.machine;
+    const std::string snippet = "/var/lib/vz/snippets/pve-gpu-hook";
+    host.install_it();
+    SECTION("a guest of another node, which may come here")
+    {
+        const std::string ours = "hookscript: local:snippets/pve-gpu-hook\n";
+        machine.file("/etc/pve/nodes/pve2/qemu-server/102.conf", ours);
+        machine.file("/etc/pve/nodes/pve1/qemu-server/101.conf", ours + arc_guest);
+        machine.file("/etc/pve/.vmlist", R"({ "ids": { "101": { "node": "pve1", "type": "qemu" },
+                                                       "102": { "node": "pve2", "type": "qemu" } } })");
+        CHECK(host.run(uninstall, {.yes = true}) == exit_done);
+        CHECK(
+            machine.said("'" + snippet + "' stays, because VM 102 on 'pve2' (or a snapshot of it) needs it"));
+    }
+    SECTION("a snapshot, which a rollback brings back")
+    {
+        const auto text = machine.text("/etc/pve/qemu-server/101.conf") + "\n\n[before]\n" +
+                          "hookscript: local:snippets/pve-gpu-hook\n";
+        machine.file("/etc/pve/nodes/pve1/qemu-server/101.conf", text);
+        CHECK(host.run(uninstall, {.yes = true}) == exit_done);
+        CHECK(machine.said("'" + snippet + "' stays, because VM 101 (or a snapshot of it) needs it"));
+    }
+    CHECK(hookscript_of(machine, 101).empty());
+    CHECK(machine.read_link(snippet) == "/usr/sbin/pve-gpu-hook");
+    CHECK_FALSE(machine.exists(modprobe_file));
+    REQUIRE(read_manifest(machine).entries.size() == 1); // so that a later run can take it
+    CHECK(read_manifest(machine).entries[0].path == snippet);
+}
+
 TEST_CASE("a snippet that was deleted is made again, or the guest could not start", "[install]")
 {
     Host host;

@@ -360,6 +360,7 @@ TEST_CASE("the hookscripts of a configuration are those of every section, each o
     CHECK(hookscripts_of("").empty());
     CHECK(hookscripts_of("#hookscript: a:snippets/x\n").empty());
     CHECK(hookscripts_of("hookscript: a:snippets/x \nname: y\n[PENDING]\nhookscript: a:snippets/z\n[snap]\n"
-                         "hookscript: a:snippets/x\n") ==
-          std::vector<std::string>{"a:snippets/x", "a:snippets/z"});
+                         "hookscript: a:snippets/x\n") == std::vector<HookscriptUse>{{"a:snippets/x", false},
+                                                                                     {"a:snippets/z", true},
+                                                                                     {"a:snippets/x", true}});
 }
