@@ -174,7 +174,8 @@ private:
 
     void undo(const ManifestEntry& entry)
     {
-        if (kept_.contains(entry.path)) return;
+        const bool forgotten = plan_.left.find(entry.path) == nullptr; // with its guest
+        if (forgotten || kept_.contains(entry.path)) return;
         const auto text = now(entry);
         if (planned(entry.path) || text == entry.original) return drop(entry.path);
         if (text != entry.installed) {

@@ -453,6 +453,23 @@ TEST_CASE("a link that others need stays when everything else is undone, and the
     CHECK(read_manifest(machine).entries[0].path == snippet);
 }
 
+TEST_CASE("a guest without a hookscript is attached without the one that it had long ago", "[install]")
+{
+    Host host("hookscript: local:snippets/old.sh\n");
+    auto& machine = host.machine;
+    machine.file("/var/lib/vz/snippets/old.sh", "#!/bin/sh\n");
+    host.install_it();
+    machine.run({std::string(programs::qm), "set", "101", "--delete", "hookscript"}, Milliseconds(1));
+    const auto before = hookscript_of(machine, 101);
+    REQUIRE(before.empty());
+    host.install_it();
+    CHECK_FALSE(machine.exists(paths::chained_hook(101)));
+    CHECK(read_manifest(machine).attachment(101)->old_volume.empty());
+    host.run(uninstall, {.yes = true});
+    CHECK(hookscript_of(machine, 101).empty());
+    CHECK_FALSE(machine.exists("/var/lib/pve-gpu-hook"));
+}
+
 TEST_CASE("a snippet that was deleted is made again, or the guest could not start", "[install]")
 {
     Host host;
