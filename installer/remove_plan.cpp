@@ -35,8 +35,11 @@ public:
             plan_.changes.push_back(give_back(guest));
             detached_.insert(guest.vmid);
         } else if (manifest_.attachment(guest.vmid) != nullptr) {
-            plan_.warnings.push_back(name_of(guest) + " has another hookscript by now (" +
-                                     quote(guest.config.hookscript) + "), which is left as it is");
+            const auto& now = guest.config.hookscript;
+            plan_.warnings.push_back(name_of(guest) + (now.empty()
+                                                           ? " has no hookscript any more; nothing to detach"
+                                                           : " has another hookscript by now (" + quote(now) +
+                                                                 "), which is left as it is"));
         }
         take_devices(guest);
         forget(guest.vmid);

@@ -470,6 +470,16 @@ TEST_CASE("a guest without a hookscript is attached without the one that it had 
     CHECK_FALSE(machine.exists("/var/lib/pve-gpu-hook"));
 }
 
+TEST_CASE("a guest that has no hookscript any more is not told to have another one", "[install]")
+{
+    Host host;
+    host.install_it();
+    host.machine.run({std::string(programs::qm), "set", "101", "--delete", "hookscript"}, Milliseconds(1));
+    CHECK(host.run(detach, {.vms = {101}, .yes = true}) == exit_done);
+    CHECK(host.machine.said("VM 101 has no hookscript any more; nothing to detach"));
+    CHECK_FALSE(host.machine.said("another hookscript"));
+}
+
 TEST_CASE("a snippet that was deleted is made again, or the guest could not start", "[install]")
 {
     Host host;
