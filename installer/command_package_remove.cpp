@@ -6,6 +6,7 @@
 #include "paths.hpp"
 #include "recover_gpu.hpp"
 #include "removal.hpp"
+#include "removal_survey.hpp"
 #include "remove_plan.hpp"
 #include "settings.hpp"
 #include "stub.hpp"
@@ -29,17 +30,17 @@ public:
 };
 
 // Nothing on a host that is none of Proxmox's: then there are no guests, and nothing was installed.
-std::optional<Survey> survey_what_can_be_seen(System& system)
+std::optional<Survey> survey_what_can_be_seen(System& system, const Manifest& manifest)
 {
     if (package_version(system.read(std::string(paths::dpkg_status)).value_or(""), "pve-manager").empty())
         return std::nullopt;
     try {
-        return survey_host(system, {});
+        return survey_for_removal(system, manifest);
     } catch (const Error& error) {
         system.say(Severity::warning, error.what());
     }
     const WithoutProxmox rest(system);
-    return survey_host(rest, {});
+    return survey_for_removal(rest, manifest);
 }
 
 class Removal {
@@ -51,7 +52,7 @@ public:
         finish_recoveries();
         take_install_lock(system_);
         manifest_ = read_manifest_or_none(system_);
-        survey_ = survey_what_can_be_seen(system_);
+        survey_ = survey_what_can_be_seen(system_, manifest_);
         if (!survey_) return without_proxmox();
         detach_guests();
         references_ = read_hook_references(system_);
@@ -183,7 +184,8 @@ private:
     void undo_files()
     {
         keep_attachments();
-        auto survey = survey_what_can_be_seen(system_).value_or(*survey_); // as detaching has left it
+        auto survey =
+            survey_what_can_be_seen(system_, manifest_).value_or(*survey_); // as detaching has left it
         survey.guests.clear(); // done already, or it cannot be done
         auto plan =
             make_uninstall_plan(survey, without_kept(), references_.value_or(std::vector<HookReference>{}));

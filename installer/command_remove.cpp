@@ -1,6 +1,7 @@
 #include "commands.hpp"
 #include "error.hpp"
 #include "hook_references.hpp"
+#include "removal_survey.hpp"
 #include "remove_plan.hpp"
 #include "show.hpp"
 
@@ -54,7 +55,7 @@ int detach(Session& session)
                     "which VM? 'pve-gpu-install detach --vm 101' detaches the hook from VM 101");
     begin_change(session);
     const auto manifest = read_manifest(session.system);
-    const auto plan = make_detach_plan(survey_host(session.system, {}), manifest, guests);
+    const auto plan = make_detach_plan(survey_for_removal(session.system, manifest), manifest, guests);
     return carry_out_removal(session, plan, manifest);
 }
 
@@ -62,7 +63,8 @@ int uninstall(Session& session)
 {
     begin_change(session);
     const auto manifest = read_manifest(session.system);
-    const auto plan = make_uninstall_plan(survey_host(session.system, {}), manifest, references(session));
+    const auto plan =
+        make_uninstall_plan(survey_for_removal(session.system, manifest), manifest, references(session));
     return carry_out_removal(session, plan, manifest);
 }
 

@@ -105,16 +105,23 @@ private:
     Change give_back(const SurveyedGuest& guest)
     {
         const auto known = old_volume(guest);
-        const auto old = known.value_or("");
+        auto old = known.value_or("");
+        if (survey_.gone_hookscripts.contains(old)) {
+            plan_.warnings.push_back("the hookscript " + quote(old) + ", which " + name_of(guest) +
+                                     " had before, is not given back: its file is not there, and Proxmox "
+                                     "refuses it then");
+            old.clear();
+        }
         if (!known && survey_.host.cluster.clustered)
             plan_.warnings.push_back(name_of(guest) +
                                      " was not attached on this node; a hookscript that it had before is "
                                      "not given back, see " +
                                      quote(paths::install_manifest) + " on the node where it was attached");
         return hookscript_change({guest.vmid, guest.container, guest.config.hookscript, old},
-                                 !known        ? "no hookscript that the guest had before is known here"
-                                 : old.empty() ? "the guest had no hookscript before"
-                                               : "the guest had this hookscript before");
+                                 !known           ? "no hookscript that the guest had before is known here"
+                                 : known->empty() ? "the guest had no hookscript before"
+                                 : old.empty()    ? "the hookscript that the guest had before is gone"
+                                                  : "the guest had this hookscript before");
     }
 
     void give_lines_back(const SurveyedGuest& guest)

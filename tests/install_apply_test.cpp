@@ -480,6 +480,23 @@ TEST_CASE("a guest that has no hookscript any more is not told to have another o
     CHECK_FALSE(host.machine.said("another hookscript"));
 }
 
+TEST_CASE("a hookscript whose file is gone is not given back: Proxmox would refuse it, and nothing be undone",
+          "[install]")
+{
+    Host host("hookscript: local:snippets/old.sh\n");
+    auto& machine = host.machine;
+    machine.file("/var/lib/vz/snippets/old.sh", "#!/bin/sh\n");
+    host.install_it();
+    machine.tree().erase("/var/lib/vz/snippets/old.sh");
+    machine.answer_run("/usr/sbin/qm set 101 --hookscript local:snippets/old.sh", 255,
+                       "script 'local:snippets/old.sh' does not exist\n");
+    auto* const command = GENERATE(&detach, &uninstall);
+    CHECK(host.run(command, {.vms = {101}, .yes = true}) == exit_done);
+    CHECK(hookscript_of(machine, 101).empty());
+    CHECK(machine.said("the hookscript 'local:snippets/old.sh', which VM 101 had before, is not given back: "
+                       "its file is not there"));
+}
+
 TEST_CASE("a snippet that was deleted is made again, or the guest could not start", "[install]")
 {
     Host host;
