@@ -8,8 +8,12 @@
 #include "install_plan.hpp"
 #include "journal.hpp"
 #include "paths.hpp"
+#include "programs.hpp"
 #include "removal.hpp"
 #include "stub.hpp"
+
+#include <algorithm>
+#include <cerrno>
 
 using namespace pvegpu;
 using namespace pvegpu::testing;
@@ -353,6 +357,39 @@ TEST_CASE("on a host without Proxmox, and with a damaged manifest, the package c
     CHECK(host.removal() == exit_done);
     CHECK(host.said("is damaged"));
     CHECK(host.guest_can_start());
+}
+
+TEST_CASE("the link that enables the boot unit is no snippet: an upgrade and a removal leave it what it is",
+          "[package]")
+{
+    Host host;
+    const std::string unit(paths::nodes_unit), enabled(paths::nodes_unit_enabled);
+    auto manifest = read_manifest(host);
+    manifest.entries.push_back({Change::Kind::link, enabled, {}, unit});
+    write_manifest(host, manifest, {});
+    host.tree().add_directory("/etc/systemd/system/multi-user.target.wants");
+    SECTION("an upgrade")
+    {
+        host.make_link(enabled, unit);
+        host.command(package_configured);
+        CHECK(host.read_link(enabled) == unit);
+        host.command(uninstall);
+        CHECK_FALSE(host.read_link(enabled));
+    }
+    SECTION("an upgrade, after the administrator disabled it")
+    {
+        host.command(package_configured);
+        CHECK_FALSE(host.read_link(enabled));
+    }
+    SECTION("a removal without the cluster file system")
+    {
+        host.make_link(enabled, unit);
+        host.unmount_pve();
+        host.removal();
+        CHECK(host.has_stub());
+        CHECK_FALSE(host.exists(enabled));
+        CHECK_FALSE(host.read_link(enabled));
+    }
 }
 
 TEST_CASE("the hookscripts of a configuration are those of every section, each once", "[package]")
