@@ -392,6 +392,18 @@ TEST_CASE("the link that enables the boot unit is no snippet: an upgrade and a r
     }
 }
 
+TEST_CASE("nothing below a cluster file system that hangs is looked at without a deadline", "[package]")
+{
+    Host host;
+    host.refuse_read("/etc/pve/.vmlist", ENOENT); // not mounted when it was asked, and hanging a moment later
+    host.hang_read("/etc/pve/storage.cfg");
+    host.hang_read("/etc/pve/qemu-server");
+    host.hang_read("/etc/pve/lxc");
+    CHECK(host.removal() == exit_done);
+    CHECK(host.has_stub());
+    CHECK_FALSE(host.exists(std::string(paths::modprobe)));
+}
+
 TEST_CASE("the hookscripts of a configuration are those of every section, each once", "[package]")
 {
     CHECK(hookscripts_of("").empty());
