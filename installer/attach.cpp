@@ -58,6 +58,17 @@ void remember_old_hook(const Survey& survey, const SurveyedGuest& guest, Install
     plan.changes.push_back(std::move(change));
 }
 
+// Of a hookscript that the guest had once, or that another guest with its number had: it would be run again.
+void forget_old_hook(const Survey& survey, const SurveyedGuest& guest, InstallPlan& plan)
+{
+    const auto file = paths::chained_hook(guest.vmid);
+    const auto text = survey.file(file);
+    if (!text) return;
+    auto change = file_change(file, text, std::nullopt, name_of(guest) + " has no other hookscript any more");
+    change.for_root_only = true;
+    plan.changes.push_back(std::move(change));
+}
+
 // A guest whose hookscript is gone cannot start.
 void mend_snippet(const Survey& survey, const SurveyedGuest& guest, InstallPlan& plan)
 {
@@ -78,7 +89,10 @@ void attach_guest(const Survey& survey, const SurveyedGuest& guest, InstallPlan&
     if (guest.attached) return mend_snippet(survey, guest, plan);
     link_hook(survey, plan);
     const auto& old = guest.config.hookscript;
-    if (!old.empty()) remember_old_hook(survey, guest, plan);
+    if (old.empty())
+        forget_old_hook(survey, guest, plan);
+    else
+        remember_old_hook(survey, guest, plan);
     const auto volume = storage_for_hooks(survey).id + ":snippets/" + std::string(paths::hook_snippet);
     plan.changes.push_back(hookscript_change({guest.vmid, guest.container, old, volume},
                                              "Proxmox runs the hook before " + name_of(guest) + " starts"));

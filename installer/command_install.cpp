@@ -80,6 +80,12 @@ void take_install_lock(System& system)
         throw Error(Reason::timed_out, "another pve-gpu-install is at work; wait until it has ended");
 }
 
+void begin_change(Session& session)
+{
+    take_install_lock(session.system);
+    if (session.programs_run) require_cluster_file_system(session.system);
+}
+
 bool carry_out(Session& session, const std::string& shown, const std::vector<Change>& changes,
                const Manifest& before, const Manifest& after)
 {
@@ -104,7 +110,7 @@ bool carry_out(Session& session, const std::string& shown, const std::vector<Cha
 int install(Session& session)
 {
     const auto& options = session.options;
-    take_install_lock(session.system);
+    begin_change(session);
     const bool only_containers = options.vms.empty() && !options.host; // they need nothing of vfio
     auto plan = only_containers ? InstallPlan() : plan_installation(session);
     const auto manifest = read_manifest(session.system);

@@ -14,18 +14,11 @@ namespace {
 
 using References = std::optional<std::vector<HookReference>>;
 
-bool is_link(const ManifestEntry& entry)
-{
-    return entry.kind == Change::Kind::link;
-}
-
 // --- after the package was unpacked ---
 
 bool needs_repair(const SysReader& reader, const ManifestEntry& entry)
 {
-    if (!entry.installed) return false;
-    const auto target = reader.read_link(entry.path);
-    if (target) return *target != paths::hook_program && target == entry.installed;
+    if (reader.read_link(entry.path)) return false; // to the hook, or where the administrator let it lead
     if (reader.exists(entry.path)) return is_stub(reader, entry.path);
     return reader.exists(entry.path.substr(0, entry.path.rfind('/'))); // else its storage is not mounted
 }
@@ -79,7 +72,7 @@ Manifest read_manifest_or_none(System& system)
 int package_configured(Session& session)
 {
     for (const auto& entry : read_manifest_or_none(session.system).entries)
-        if (is_link(entry)) repair(session.system, entry);
+        if (entry.leads_to_hook()) repair(session.system, entry);
     return exit_done;
 }
 
@@ -91,7 +84,7 @@ int package_purge(Session& session)
     const auto storages =
         parse_storages(references ? read_pve_file(system, paths::pve_storages).value_or("") : "");
     for (const auto& entry : manifest.entries)
-        if (is_link(entry) && is_stub(system, entry.path) &&
+        if (entry.leads_to_hook() && is_stub(system, entry.path) &&
             !is_needed(system, references, storages, entry.path))
             system.remove_file(entry.path);
     std::for_each(manifest.directories.rbegin(), manifest.directories.rend(),

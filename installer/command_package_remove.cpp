@@ -6,6 +6,7 @@
 #include "paths.hpp"
 #include "recover_gpu.hpp"
 #include "removal.hpp"
+#include "removal_survey.hpp"
 #include "remove_plan.hpp"
 #include "settings.hpp"
 #include "stub.hpp"
@@ -17,29 +18,64 @@
 namespace pvegpu {
 namespace {
 
-// The cluster file system as it is while pve-cluster is stopped.
+// The cluster file system as it is while pve-cluster is stopped. All of it: where it hangs, whoever looks at
+// a directory of it waits for ever.
 class WithoutProxmox : public ForwardingSystem {
 public:
     using ForwardingSystem::ForwardingSystem;
+    std::optional<std::string> read(const std::string& path) const override
+    {
+        return is_away(path) ? std::nullopt : ForwardingSystem::read(path);
+    }
+    std::optional<std::string> read_link(const std::string& path) const override
+    {
+        return is_away(path) ? std::nullopt : ForwardingSystem::read_link(path);
+    }
+    std::vector<std::string> list(const std::string& path) const override
+    {
+        return is_away(path) ? std::vector<std::string>{} : ForwardingSystem::list(path);
+    }
+    std::vector<std::string> list_directories(const std::string& path) const override
+    {
+        return is_away(path) ? std::vector<std::string>{} : ForwardingSystem::list_directories(path);
+    }
+    bool exists(const std::string& path) const override
+    {
+        return !is_away(path) && ForwardingSystem::exists(path);
+    }
+    std::optional<DeviceNumber> device_number(const std::string& path) const override
+    {
+        return is_away(path) ? std::nullopt : ForwardingSystem::device_number(path);
+    }
+    std::optional<FileFacts> file_facts(const std::string& path) const override
+    {
+        return is_away(path) ? std::nullopt : ForwardingSystem::file_facts(path);
+    }
     Outcome read_within(const std::string& path, std::size_t bytes, Milliseconds timeout) const override
     {
-        if (path.starts_with(paths::pve)) return {Outcome::Kind::refused, ENOENT, "", 0, ""};
+        if (is_away(path)) return {Outcome::Kind::refused, ENOENT, "", 0, ""};
         return ForwardingSystem::read_within(path, bytes, timeout);
+    }
+
+private:
+    static bool is_away(const std::string& path)
+    {
+        return path == paths::pve || path.starts_with(paths::join(paths::pve, ""));
     }
 };
 
 // Nothing on a host that is none of Proxmox's: then there are no guests, and nothing was installed.
-std::optional<Survey> survey_what_can_be_seen(System& system)
+std::optional<Survey> survey_what_can_be_seen(System& system, const Manifest& manifest)
 {
     if (package_version(system.read(std::string(paths::dpkg_status)).value_or(""), "pve-manager").empty())
         return std::nullopt;
     try {
-        return survey_host(system, {});
+        return survey_for_removal(system, manifest);
     } catch (const Error& error) {
         system.say(Severity::warning, error.what());
     }
     const WithoutProxmox rest(system);
-    return survey_host(rest, {});
+    return survey_for_removal(rest, manifest);
 }
 
 class Removal {
@@ -51,7 +87,7 @@ public:
         finish_recoveries();
         take_install_lock(system_);
         manifest_ = read_manifest_or_none(system_);
-        survey_ = survey_what_can_be_seen(system_);
+        survey_ = survey_what_can_be_seen(system_, manifest_);
         if (!survey_) return without_proxmox();
         detach_guests();
         references_ = read_hook_references(system_);
@@ -183,9 +219,11 @@ private:
     void undo_files()
     {
         keep_attachments();
-        auto survey = survey_what_can_be_seen(system_).value_or(*survey_); // as detaching has left it
+        auto survey =
+            survey_what_can_be_seen(system_, manifest_).value_or(*survey_); // as detaching has left it
         survey.guests.clear(); // done already, or it cannot be done
-        auto plan = make_uninstall_plan(survey, without_kept());
+        auto plan =
+            make_uninstall_plan(survey, without_kept(), references_.value_or(std::vector<HookReference>{}));
         plan.left.entries.insert(plan.left.entries.end(), kept_.begin(), kept_.end());
         plan.left.attachments.insert(plan.left.attachments.end(), kept_guests_.begin(), kept_guests_.end());
         for (const auto& warning : plan.warnings) system_.say(Severity::warning, warning);

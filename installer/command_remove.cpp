@@ -1,5 +1,7 @@
 #include "commands.hpp"
 #include "error.hpp"
+#include "hook_references.hpp"
+#include "removal_survey.hpp"
 #include "remove_plan.hpp"
 #include "show.hpp"
 
@@ -7,6 +9,16 @@
 
 namespace pvegpu {
 namespace {
+
+// A tree of files need not have the list of guests.
+std::vector<HookReference> references(const Session& session)
+{
+    const auto known = read_hook_references(session.system);
+    if (!known && session.programs_run)
+        throw Error(Reason::failed, "it cannot be known which guests need the hook; see 'systemctl status "
+                                    "pve-cluster'");
+    return known.value_or(std::vector<HookReference>{});
+}
 
 bool rebuilds_anything(const std::vector<Change>& changes)
 {
@@ -38,18 +50,19 @@ int detach(Session& session)
 {
     auto guests = session.options.vms;
     guests.insert(guests.end(), session.options.containers.begin(), session.options.containers.end());
-    take_install_lock(session.system);
+    begin_change(session);
     const auto manifest = read_manifest(session.system);
-    const auto plan = make_detach_plan(survey_host(session.system, {}), manifest, guests);
+    const auto plan = make_detach_plan(survey_for_removal(session.system, manifest), manifest, guests);
     return carry_out_removal(session, plan, manifest);
 }
 
 int uninstall(Session& session)
 {
-    take_install_lock(session.system);
+    begin_change(session);
     const auto manifest = read_manifest(session.system);
-    return carry_out_removal(session, make_uninstall_plan(survey_host(session.system, {}), manifest),
-                             manifest);
+    const auto plan =
+        make_uninstall_plan(survey_for_removal(session.system, manifest), manifest, references(session));
+    return carry_out_removal(session, plan, manifest);
 }
 
 } // namespace pvegpu

@@ -71,4 +71,8 @@ bool carry_out(Session& session, const std::string& shown, const std::vector<Cha
 // One change of the host at a time. Throws Error.
 void take_install_lock(System& system);
 
+// What each command that looks at guests begins with: one change of the host at a time, and guests that can
+// be seen. Below `--root` there may be no more than their configurations. Throws Error.
+void begin_change(Session& session);
+
 } // namespace pvegpu

@@ -23,7 +23,7 @@ std::optional<HookReference> guest_of(const std::string& vmid, const Json& facts
 {
     const auto number = parse_decimal(vmid);
     if (!number || !facts.is_object()) return std::nullopt;
-    HookReference guest{*number, facts.value("type", "") == "lxc", facts.value("node", ""), ""};
+    HookReference guest{*number, facts.value("type", "") == "lxc", facts.value("node", ""), "", false};
     return is_node_name(guest.node) ? std::optional(guest) : std::nullopt;
 }
 
@@ -36,25 +36,27 @@ std::string config_path(const HookReference& guest)
 void add_references(const SysReader& reader, HookReference guest, std::vector<HookReference>& to)
 {
     const auto text = read_pve_file(reader, config_path(guest));
-    for (const auto& volume :
-         hookscripts_of(text.value_or(""))) { // none: it went away since the list was made
-        guest.volume = volume;
+    for (auto& use : hookscripts_of(text.value_or(""))) { // none: it went away since the list was made
+        guest.volume = std::move(use.volume);
+        guest.saved = use.saved;
         to.push_back(guest);
     }
 }
 
 } // namespace
 
-std::vector<std::string> hookscripts_of(std::string_view config)
+std::vector<HookscriptUse> hookscripts_of(std::string_view config)
 {
     constexpr std::string_view key = "hookscript:";
-    std::vector<std::string> volumes;
+    std::vector<HookscriptUse> uses;
+    bool saved = false;
     for (LineReader lines(config); lines.next();) {
+        saved = saved || lines.line().starts_with('['); // what follows the live section never belongs to it
         if (!lines.line().starts_with(key)) continue;
-        const std::string volume(trim(lines.line().substr(key.size())));
-        if (std::find(volumes.begin(), volumes.end(), volume) == volumes.end()) volumes.push_back(volume);
+        HookscriptUse use{std::string(trim(lines.line().substr(key.size()))), saved};
+        if (std::find(uses.begin(), uses.end(), use) == uses.end()) uses.push_back(std::move(use));
     }
-    return volumes;
+    return uses;
 }
 
 std::optional<std::vector<HookReference>> read_hook_references(const SysReader& reader)

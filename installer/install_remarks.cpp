@@ -201,7 +201,10 @@ std::optional<std::string> cluster_warning(const Survey& survey, const Attachmen
            " cannot start on a node without " +
            (shared ? "'" + std::string(paths::hook_program) + "'" : quote(attachment.volume)) +
            (guest == nullptr ? "" : where_ha_moves(*guest, survey.host.cluster.node)) +
-           "; install the package on every node that it can go to and run 'pve-gpu-install --host' there";
+           "; install the package on every node that it can go to and run 'pve-gpu-install --host' there" +
+           (attachment.old_volume.empty()
+                ? ""
+                : "; its other hookscript " + quote(attachment.old_volume) + " runs on this node only");
 }
 
 } // namespace pvegpu

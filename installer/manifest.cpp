@@ -139,6 +139,11 @@ void note_change(Manifest& manifest, const Change& change)
 
 } // namespace
 
+bool ManifestEntry::leads_to_hook() const
+{
+    return kind == Change::Kind::link && installed == paths::hook_program;
+}
+
 const ManifestEntry* Manifest::find(std::string_view path) const
 {
     const auto entry =

@@ -18,6 +18,7 @@ struct ManifestEntry {
     std::optional<std::string> original;  // nothing: it was not there
     std::optional<std::string> installed; // what we made of it
 
+    bool leads_to_hook() const; // a snippet, not the link that enables the boot unit
     bool operator==(const ManifestEntry&) const = default;
 };
 

@@ -33,13 +33,15 @@ std::optional<GuestEntry> guest_entry(std::string_view vmid, bool container)
     return GuestEntry{*number, container};
 }
 
-std::vector<GuestEntry> entries_of(const Json& ids, const std::string& node)
+std::vector<GuestEntry> entries_of(const Json& ids)
 {
     std::vector<GuestEntry> guests;
     for (const auto& [vmid, facts] : ids.items()) {
-        if (!facts.is_object() || facts.value("node", "") != node) continue;
-        const auto guest = guest_entry(vmid, facts.value("type", "") == "lxc");
-        if (guest) guests.push_back(*guest);
+        if (!facts.is_object()) continue;
+        auto guest = guest_entry(vmid, facts.value("type", "") == "lxc");
+        if (!guest) continue;
+        guest->node = facts.value("node", "");
+        guests.push_back(*guest);
     }
     return guests;
 }
@@ -81,11 +83,29 @@ ClusterFacts read_cluster(const SysReader& reader)
     return facts;
 }
 
-std::vector<GuestEntry> list_guests(const SysReader& reader, const std::string& node)
+std::optional<std::vector<GuestEntry>> list_cluster_guests(const SysReader& reader)
 {
     const auto list = read_json(reader, paths::pve_vm_list);
     const bool usable = list.is_object() && list.contains("ids") && list["ids"].is_object();
-    auto guests = usable ? entries_of(list["ids"], node) : entries_in_directories(reader);
+    return usable ? std::optional(entries_of(list["ids"])) : std::nullopt;
+}
+
+// pmxcfs makes the list of guests up, so it is there exactly when that is mounted.
+void require_cluster_file_system(const SysReader& reader)
+{
+    const auto packages = reader.read(std::string(paths::dpkg_status)).value_or("");
+    if (package_version(packages, "pve-manager").empty()) return;
+    if (read_pve_file(reader, paths::pve_vm_list)) return;
+    throw Error(Reason::failed,
+                "Proxmox's cluster file system is not mounted; see 'systemctl status pve-cluster'",
+                std::string(paths::pve));
+}
+
+std::vector<GuestEntry> list_guests(const SysReader& reader, const std::string& node)
+{
+    auto everywhere = list_cluster_guests(reader);
+    if (everywhere) std::erase_if(*everywhere, [&](const auto& guest) { return guest.node != node; });
+    auto guests = everywhere ? std::move(*everywhere) : entries_in_directories(reader);
     std::sort(guests.begin(), guests.end(),
               [](const GuestEntry& one, const GuestEntry& other) { return one.vmid < other.vmid; });
     return guests;

@@ -13,7 +13,7 @@ std::set<std::string> snippets_of_ours(const Survey& survey, const Manifest& man
 {
     std::set<std::string> snippets;
     for (const auto& entry : manifest.entries)
-        if (entry.kind == Change::Kind::link) snippets.insert(entry.path);
+        if (entry.leads_to_hook()) snippets.insert(entry.path);
     for (const auto& [path, target] : survey.links)
         if (target == paths::hook_program) snippets.insert(path);
     return snippets;

@@ -6,12 +6,20 @@
 #include "error.hpp"
 #include "paths.hpp"
 #include "programs.hpp"
+#include "removal.hpp"
 #include "text.hpp"
 
 #include <algorithm>
+#include <set>
 
 namespace pvegpu {
 namespace {
+
+std::string where_it_is(const GuestEntry& guest)
+{
+    return (guest.container ? "container " : "VM ") + std::to_string(guest.vmid) + " is on the node " +
+           quote(guest.node);
+}
 
 class Remover {
 public:
@@ -20,19 +28,59 @@ public:
         plan_.left = manifest;
     }
 
-    void detach(unsigned vmid)
+    void detach(const SurveyedGuest& guest)
     {
-        const auto* guest = survey_.find(vmid);
-        if (guest != nullptr) give_lines_back(*guest); // before 'pct' writes the same file
-        if (guest == nullptr || !guest->attached) {
-            if (guest != nullptr && manifest_.attachment(vmid) != nullptr)
-                plan_.warnings.push_back(name_of(*guest) + " has another hookscript by now (" +
-                                         quote(guest->config.hookscript) + "), which is left as it is");
-        } else {
-            plan_.changes.push_back(give_back(*guest));
+        give_lines_back(guest); // before 'pct' writes the same file
+        if (guest.attached) {
+            plan_.changes.push_back(give_back(guest));
+            detached_.insert(guest.vmid);
+        } else if (manifest_.attachment(guest.vmid) != nullptr) {
+            const auto& now = guest.config.hookscript;
+            plan_.warnings.push_back(name_of(guest) + (now.empty()
+                                                           ? " has no hookscript any more; nothing to detach"
+                                                           : " has another hookscript by now (" + quote(now) +
+                                                                 "), which is left as it is"));
         }
-        if (guest != nullptr) take_devices(*guest);
-        forget(vmid);
+        take_devices(guest);
+        forget(guest.vmid);
+    }
+
+    // What is known of a guest that is on no node any more.
+    void forget(unsigned vmid)
+    {
+        std::erase_if(plan_.left.attachments, [&](const auto& guest) { return guest.vmid == vmid; });
+        const auto path = paths::chained_hook(vmid);
+        drop(path);
+        if (const auto text = survey_.file(path)) {
+            auto change =
+                file_change(path, text, std::nullopt, "the guest's other hookscript is its own again");
+            change.for_root_only = true;
+            plan_.changes.push_back(std::move(change));
+        }
+    }
+
+    // It still has the hook there, and may come back: the hookscript that it had before is written down here
+    // only.
+    void keep(const GuestEntry& guest)
+    {
+        plan_.warnings.push_back(where_it_is(guest) + "; what it had before stays written down here");
+        kept_.insert(paths::chained_hook(guest.vmid));
+    }
+
+    // Whoever names a link that is gone cannot start.
+    void keep_needed_links(std::vector<HookReference> references)
+    {
+        std::erase_if(references,
+                      [&](const auto& one) { return !one.saved && detached_.contains(one.vmid); });
+        for (const auto& snippet : needed_snippets(survey_, manifest_, references)) {
+            const auto* entry = manifest_.find(snippet.path);
+            if (entry == nullptr || now(*entry) != entry->installed) continue;
+            kept_.insert(snippet.path);
+            plan_.warnings.push_back(
+                quote(snippet.path) + " stays, because " +
+                name_guests(snippet.references, survey_.host.cluster.node) +
+                " (or a snapshot of it) needs it; 'uninstall' takes it once nobody does");
+        }
     }
 
     void undo_files()
@@ -46,19 +94,34 @@ public:
     RemovePlan take() { return std::move(plan_); }
 
 private:
-    std::string old_volume(const SurveyedGuest& guest) const
+    // Empty if it had none; nothing if that is not known here: it was attached by hand, or on another node.
+    std::optional<std::string> old_volume(const SurveyedGuest& guest) const
     {
         if (const auto* known = manifest_.attachment(guest.vmid); known != nullptr) return known->old_volume;
         const auto chained = parse_chained_hook(survey_.file(paths::chained_hook(guest.vmid)).value_or(""));
-        return chained ? chained->volume : "";
+        return chained ? std::optional(chained->volume) : std::nullopt;
     }
 
-    Change give_back(const SurveyedGuest& guest) const
+    Change give_back(const SurveyedGuest& guest)
     {
-        const auto old = old_volume(guest);
+        const auto known = old_volume(guest);
+        auto old = known.value_or("");
+        if (survey_.gone_hookscripts.contains(old)) {
+            plan_.warnings.push_back("the hookscript " + quote(old) + ", which " + name_of(guest) +
+                                     " had before, is not given back: its file is not there, and Proxmox "
+                                     "refuses it then");
+            old.clear();
+        }
+        if (!known && survey_.host.cluster.clustered)
+            plan_.warnings.push_back(name_of(guest) +
+                                     " was not attached on this node; a hookscript that it had before is "
+                                     "not given back, see " +
+                                     quote(paths::install_manifest) + " on the node where it was attached");
         return hookscript_change({guest.vmid, guest.container, guest.config.hookscript, old},
-                                 old.empty() ? "the guest had no hookscript before"
-                                             : "the guest had this hookscript before");
+                                 !known           ? "no hookscript that the guest had before is known here"
+                                 : known->empty() ? "the guest had no hookscript before"
+                                 : old.empty()    ? "the hookscript that the guest had before is gone"
+                                                  : "the guest had this hookscript before");
     }
 
     void give_lines_back(const SurveyedGuest& guest)
@@ -101,19 +164,6 @@ private:
         plan_.changes.push_back(std::move(change));
     }
 
-    void forget(unsigned vmid)
-    {
-        std::erase_if(plan_.left.attachments, [&](const auto& guest) { return guest.vmid == vmid; });
-        const auto path = paths::chained_hook(vmid);
-        drop(path);
-        if (const auto text = survey_.file(path)) {
-            auto change =
-                file_change(path, text, std::nullopt, "the guest's other hookscript is its own again");
-            change.for_root_only = true;
-            plan_.changes.push_back(std::move(change));
-        }
-    }
-
     void drop(const std::string& path)
     {
         std::erase_if(plan_.left.entries, [&](const auto& entry) { return entry.path == path; });
@@ -134,6 +184,8 @@ private:
 
     void undo(const ManifestEntry& entry)
     {
+        const bool forgotten = plan_.left.find(entry.path) == nullptr; // with its guest
+        if (forgotten || kept_.contains(entry.path)) return;
         const auto text = now(entry);
         if (planned(entry.path) || text == entry.original) return drop(entry.path);
         if (text != entry.installed) {
@@ -154,7 +206,17 @@ private:
     const Survey& survey_;
     const Manifest& manifest_;
     RemovePlan plan_;
+    std::set<unsigned> detached_;
+    std::set<std::string> kept_; // paths
 };
+
+const GuestEntry* find_elsewhere(const Survey& survey, unsigned vmid)
+{
+    const auto& others = survey.other_guests;
+    const auto guest =
+        std::find_if(others.begin(), others.end(), [&](const auto& one) { return one.vmid == vmid; });
+    return guest == others.end() ? nullptr : &*guest;
+}
 
 } // namespace
 
@@ -163,22 +225,39 @@ RemovePlan make_detach_plan(const Survey& survey, const Manifest& manifest,
 {
     Remover remover(survey, manifest);
     for (const auto vmid : vmids) {
-        if (survey.find(vmid) == nullptr && manifest.attachment(vmid) == nullptr)
+        const auto* guest = survey.find(vmid);
+        if (const auto* other = find_elsewhere(survey, vmid); guest == nullptr && other != nullptr)
+            throw Error(Reason::not_found, where_it_is(*other) + "; detach it there, or move it here first");
+        if (guest == nullptr && manifest.attachment(vmid) == nullptr)
             throw Error(Reason::not_found, "there is no guest " + std::to_string(vmid) +
                                                " on this node; 'qm list' and 'pct list' show "
                                                "those that are");
-        remover.detach(vmid);
+        if (guest != nullptr)
+            remover.detach(*guest);
+        else
+            remover.forget(vmid);
     }
     return remover.take();
 }
 
-RemovePlan make_uninstall_plan(const Survey& survey, const Manifest& manifest)
+RemovePlan make_uninstall_plan(const Survey& survey, const Manifest& manifest,
+                               const std::vector<HookReference>& references)
 {
+    const auto refers = [&](unsigned vmid) {
+        return std::any_of(references.begin(), references.end(),
+                           [&](const auto& one) { return one.vmid == vmid; });
+    };
     Remover remover(survey, manifest);
     for (const auto& guest : survey.guests)
-        if (guest.attached || manifest.attachment(guest.vmid) != nullptr) remover.detach(guest.vmid);
-    for (const auto& guest : manifest.attachments)
-        if (survey.find(guest.vmid) == nullptr) remover.detach(guest.vmid);
+        if (guest.attached || manifest.attachment(guest.vmid) != nullptr) remover.detach(guest);
+    for (const auto& guest : manifest.attachments) {
+        if (survey.find(guest.vmid) != nullptr) continue;
+        if (const auto* other = find_elsewhere(survey, guest.vmid); other != nullptr && refers(guest.vmid))
+            remover.keep(*other);
+        else
+            remover.forget(guest.vmid);
+    }
+    remover.keep_needed_links(references);
     remover.undo_files();
     return remover.take();
 }

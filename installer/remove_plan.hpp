@@ -2,6 +2,7 @@
 #pragma once
 
 #include "change.hpp"
+#include "hook_references.hpp"
 #include "manifest.hpp"
 #include "survey.hpp"
 
@@ -21,7 +22,8 @@ RemovePlan make_detach_plan(const Survey& survey, const Manifest& manifest,
                             const std::vector<unsigned>& vmids);
 
 // Every guest of this node, every file and link. A file that the administrator has changed since is left and
-// named.
-RemovePlan make_uninstall_plan(const Survey& survey, const Manifest& manifest);
+// named, and so is a link that one of `references` needs once this node's guests are detached.
+RemovePlan make_uninstall_plan(const Survey& survey, const Manifest& manifest,
+                               const std::vector<HookReference>& references);
 
 } // namespace pvegpu

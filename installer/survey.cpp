@@ -51,6 +51,7 @@ public:
         survey_.storages = parse_storages(read_pve_file(reader_, paths::pve_storages).value_or(""));
         mappings_ = parse_pci_mappings(read_pve_file(reader_, paths::pve_pci_mappings).value_or(""));
         for (const auto& entry : list_guests(reader_, survey_.host.cluster.node)) add_guest(entry);
+        find_other_guests();
         find_ha_placements();
         for (const auto& guest : survey_.guests)
             if (is_prepared(guest)) add_functions(guest);
@@ -89,6 +90,12 @@ private:
             guest.problem = error.what();
         }
         survey_.guests.push_back(std::move(guest));
+    }
+
+    void find_other_guests()
+    {
+        for (auto& guest : list_cluster_guests(reader_).value_or(std::vector<GuestEntry>{}))
+            if (survey_.find(guest.vmid) == nullptr) survey_.other_guests.push_back(std::move(guest));
     }
 
     void find_ha_placements()

@@ -78,10 +78,12 @@ struct Survey {
     HostFacts host;
     std::vector<Storage> storages;
     std::vector<SurveyedGuest> guests;        // of this node
+    std::vector<GuestEntry> other_guests;     // of the cluster, on other nodes or on their way
     std::vector<SurveyedFunction> functions;  // of the prepared guests
     std::map<std::string, std::string> files; // text by path, of those that the installer may change
     std::map<std::string, std::string> links; // target by path
     std::set<std::string> programs;           // which of those that it may run are there
+    std::set<std::string> gone_hookscripts;   // volumes that cannot be given back, see removal_survey.hpp
     bool port_without_reset = false;          // the port of a prepared card has no `reset_subordinate`
     Tokens configured;                        // the administrator's part of the next boot's command line
     std::vector<std::string> ids_elsewhere;   // what else gives vfio-pci `ids=`: files, the command line

@@ -141,8 +141,8 @@ void add_container(FakeSystem& machine, unsigned vmid, const std::string& lines)
     machine.file("/proc/sys/kernel/hostname", "pve1\n");
     auto list = machine.text("/etc/pve/.vmlist"); // once there is one it has every guest
     if (list.empty()) return;
-    const auto entry = ",\"" + std::to_string(vmid) + R"(": { "node": "pve1", "type": "lxc", "version": 1 })";
-    list.insert(list.rfind("}}"), entry);
+    const auto entry = "\"" + std::to_string(vmid) + R"(": { "node": "pve1", "type": "lxc", "version": 1 })";
+    list.insert(list.rfind("}}"), (list.find("node") == std::string::npos ? "" : ",") + entry);
     machine.file("/etc/pve/.vmlist", list);
 }
 

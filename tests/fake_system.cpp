@@ -89,6 +89,7 @@ std::optional<std::string> FakeSystem::read_link(const std::string& path) const
 
 std::vector<std::string> FakeSystem::list(const std::string& path) const
 {
+    if (hanging_reads_.contains(path)) throw std::logic_error("list() of '" + path + "', which hangs");
     return tree_.list(path);
 }
 

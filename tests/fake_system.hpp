@@ -80,7 +80,7 @@ public:
     void hang_read(const std::string& path)
     {
         hanging_reads_.insert(path);
-    } // plain read() of it is a mistake
+    } // plain read() or list() of it is a mistake
     void refuse_read(const std::string& path, int error_number) { refused_reads_[path] = error_number; }
     void ignore_write(const std::string& path) { ignored_.insert(path); } // it succeeds without effect
     void delay_effect(const std::string& path, Milliseconds time) { delays_[path] = time; }

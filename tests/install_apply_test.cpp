@@ -373,6 +373,130 @@ TEST_CASE("a guest that was deleted meanwhile does not keep anything from being 
     }
 }
 
+TEST_CASE("without the cluster file system nothing is undone and nothing is planned, and the cause is named",
+          "[install]")
+{
+    Host host("hookscript: local:snippets/old.sh\n");
+    host.machine.file("/var/lib/vz/snippets/old.sh", "#!/bin/sh\n");
+    host.install_it();
+    host.machine.tree().erase("/etc/pve"); // pve-cluster is stopped
+    host.machine.tree().add_directory("/etc/pve");
+    const auto before = contents(host.machine);
+    for (auto* const command : {&install, &detach, &uninstall}) {
+        const auto failure = host.failure_of(command, {.vms = {101}, .yes = true});
+        CHECK(failure.find("is not mounted; see 'systemctl status pve-cluster'") != std::string::npos);
+        CHECK(contents(host.machine) == before);
+    }
+}
+
+TEST_CASE("a guest that moved to another node keeps what it had before written down", "[install]")
+{
+    Host host("hookscript: local:snippets/old.sh\n");
+    auto& machine = host.machine;
+    machine.file("/var/lib/vz/snippets/old.sh", "#!/bin/sh\n");
+    join_cluster(machine);
+    host.install_it();
+    CHECK(machine.said("its other hookscript 'local:snippets/old.sh' runs on this node only"));
+    machine.tree().erase("/etc/pve/qemu-server/101.conf");
+    machine.file("/etc/pve/nodes/pve2/qemu-server/101.conf", "hookscript: local:snippets/pve-gpu-hook\n");
+    machine.file("/etc/pve/.vmlist", R"({ "ids": { "101": { "node": "pve2", "type": "qemu" } } })");
+    CHECK(host.failure_of(detach, {.vms = {101}, .yes = true}) ==
+          "VM 101 is on the node 'pve2'; detach it there, or move it here first");
+    CHECK(host.run(uninstall, {.yes = true}) == exit_done);
+    CHECK(machine.said("VM 101 is on the node 'pve2'; what it had before stays written down here"));
+    CHECK(machine.exists(paths::chained_hook(101)));
+    REQUIRE(read_manifest(machine).attachment(101) != nullptr);
+    CHECK(read_manifest(machine).attachment(101)->old_volume == "local:snippets/old.sh");
+}
+
+TEST_CASE("what a guest had before that was attached on another node is not known, and that is said",
+          "[install]")
+{
+    Host host("hookscript: local:snippets/pve-gpu-hook\n");
+    host.machine.tree().set_link("/var/lib/vz/snippets/pve-gpu-hook", "/usr/sbin/pve-gpu-hook");
+    join_cluster(host.machine);
+    CHECK(host.run(detach, {.vms = {101}, .yes = true}) == exit_done);
+    CHECK(host.machine.said("a hookscript that it had before is not given back"));
+    CHECK(host.console.printed.find("no hookscript that the guest had before is known here") !=
+          std::string::npos);
+}
+
+TEST_CASE("a link that others need stays when everything else is undone, and they are named", "[install]")
+{
+    Host host;
+    auto& machine = host.machine;
+    const std::string snippet = "/var/lib/vz/snippets/pve-gpu-hook";
+    host.install_it();
+    SECTION("a guest of another node, which may come here")
+    {
+        const std::string ours = "hookscript: local:snippets/pve-gpu-hook\n";
+        machine.file("/etc/pve/nodes/pve2/qemu-server/102.conf", ours);
+        machine.file("/etc/pve/nodes/pve1/qemu-server/101.conf", ours + arc_guest);
+        machine.file("/etc/pve/.vmlist", R"({ "ids": { "101": { "node": "pve1", "type": "qemu" },
+                                                       "102": { "node": "pve2", "type": "qemu" } } })");
+        CHECK(host.run(uninstall, {.yes = true}) == exit_done);
+        CHECK(
+            machine.said("'" + snippet + "' stays, because VM 102 on 'pve2' (or a snapshot of it) needs it"));
+    }
+    SECTION("a snapshot, which a rollback brings back")
+    {
+        const auto text = machine.text("/etc/pve/qemu-server/101.conf") + "\n\n[before]\n" +
+                          "hookscript: local:snippets/pve-gpu-hook\n";
+        machine.file("/etc/pve/nodes/pve1/qemu-server/101.conf", text);
+        CHECK(host.run(uninstall, {.yes = true}) == exit_done);
+        CHECK(machine.said("'" + snippet + "' stays, because VM 101 (or a snapshot of it) needs it"));
+    }
+    CHECK(hookscript_of(machine, 101).empty());
+    CHECK(machine.read_link(snippet) == "/usr/sbin/pve-gpu-hook");
+    CHECK_FALSE(machine.exists(modprobe_file));
+    REQUIRE(read_manifest(machine).entries.size() == 1); // so that a later run can take it
+    CHECK(read_manifest(machine).entries[0].path == snippet);
+}
+
+TEST_CASE("a guest without a hookscript is attached without the one that it had long ago", "[install]")
+{
+    Host host("hookscript: local:snippets/old.sh\n");
+    auto& machine = host.machine;
+    machine.file("/var/lib/vz/snippets/old.sh", "#!/bin/sh\n");
+    host.install_it();
+    machine.run({std::string(programs::qm), "set", "101", "--delete", "hookscript"}, Milliseconds(1));
+    const auto before = hookscript_of(machine, 101);
+    REQUIRE(before.empty());
+    host.install_it();
+    CHECK_FALSE(machine.exists(paths::chained_hook(101)));
+    CHECK(read_manifest(machine).attachment(101)->old_volume.empty());
+    host.run(uninstall, {.yes = true});
+    CHECK(hookscript_of(machine, 101).empty());
+    CHECK_FALSE(machine.exists("/var/lib/pve-gpu-hook"));
+}
+
+TEST_CASE("a guest that has no hookscript any more is not told to have another one", "[install]")
+{
+    Host host;
+    host.install_it();
+    host.machine.run({std::string(programs::qm), "set", "101", "--delete", "hookscript"}, Milliseconds(1));
+    CHECK(host.run(detach, {.vms = {101}, .yes = true}) == exit_done);
+    CHECK(host.machine.said("VM 101 has no hookscript any more; nothing to detach"));
+    CHECK_FALSE(host.machine.said("another hookscript"));
+}
+
+TEST_CASE("a hookscript whose file is gone is not given back: Proxmox would refuse it, and nothing be undone",
+          "[install]")
+{
+    Host host("hookscript: local:snippets/old.sh\n");
+    auto& machine = host.machine;
+    machine.file("/var/lib/vz/snippets/old.sh", "#!/bin/sh\n");
+    host.install_it();
+    machine.tree().erase("/var/lib/vz/snippets/old.sh");
+    machine.answer_run("/usr/sbin/qm set 101 --hookscript local:snippets/old.sh", 255,
+                       "script 'local:snippets/old.sh' does not exist\n");
+    auto* const command = GENERATE(&detach, &uninstall);
+    CHECK(host.run(command, {.vms = {101}, .yes = true}) == exit_done);
+    CHECK(hookscript_of(machine, 101).empty());
+    CHECK(machine.said("the hookscript 'local:snippets/old.sh', which VM 101 had before, is not given back: "
+                       "its file is not there"));
+}
+
 TEST_CASE("a snippet that was deleted is made again, or the guest could not start", "[install]")
 {
     Host host;

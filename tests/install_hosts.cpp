@@ -74,6 +74,8 @@ void add_host(FakeSystem& machine, const HostOptions& options)
     machine.file(paths::module_aliases(release), aliases);
     machine.file("/etc/pve/storage.cfg", "dir: local\n\tpath /var/lib/vz\n\tcontent "
                                          "iso,vztmpl,backup\n\nlvmthin: local-lvm\n\tthinpool data\n");
+    if (!machine.exists("/etc/pve/.vmlist"))
+        machine.file("/etc/pve/.vmlist", "{\n\"version\": 1,\n\"ids\": {\n}}\n");
     machine.tree().add_directory("/var/lib/vz");
     for (const auto program : programs::all) machine.add_program(std::string(program));
     machine.add_program(std::string(programs::qm),
@@ -88,7 +90,6 @@ void add_vm(FakeSystem& machine, unsigned vmid, const std::string& lines)
     machine.file("/etc/pve/qemu-server/" + std::to_string(vmid) + ".conf", lines);
     auto list = machine.text("/etc/pve/.vmlist");
     const auto entry = "\"" + std::to_string(vmid) + R"(": { "node": "pve1", "type": "qemu", "version": 1 })";
-    if (list.empty()) list = "{\n\"version\": 1,\n\"ids\": {\n}}\n";
     list.insert(list.rfind("}}"), (list.find("node") == std::string::npos ? "" : ",") + entry);
     machine.file("/etc/pve/.vmlist", list);
 }

@@ -8,8 +8,12 @@
 #include "install_plan.hpp"
 #include "journal.hpp"
 #include "paths.hpp"
+#include "programs.hpp"
 #include "removal.hpp"
 #include "stub.hpp"
+
+#include <algorithm>
+#include <cerrno>
 
 using namespace pvegpu;
 using namespace pvegpu::testing;
@@ -355,11 +359,57 @@ TEST_CASE("on a host without Proxmox, and with a damaged manifest, the package c
     CHECK(host.guest_can_start());
 }
 
+TEST_CASE("the link that enables the boot unit is no snippet: an upgrade and a removal leave it what it is",
+          "[package]")
+{
+    Host host;
+    const std::string unit(paths::nodes_unit), enabled(paths::nodes_unit_enabled);
+    auto manifest = read_manifest(host);
+    manifest.entries.push_back({Change::Kind::link, enabled, {}, unit});
+    write_manifest(host, manifest, {});
+    host.tree().add_directory("/etc/systemd/system/multi-user.target.wants");
+    SECTION("an upgrade")
+    {
+        host.make_link(enabled, unit);
+        host.command(package_configured);
+        CHECK(host.read_link(enabled) == unit);
+        host.command(uninstall);
+        CHECK_FALSE(host.read_link(enabled));
+    }
+    SECTION("an upgrade, after the administrator disabled it")
+    {
+        host.command(package_configured);
+        CHECK_FALSE(host.read_link(enabled));
+    }
+    SECTION("a removal without the cluster file system")
+    {
+        host.make_link(enabled, unit);
+        host.unmount_pve();
+        host.removal();
+        CHECK(host.has_stub());
+        CHECK_FALSE(host.exists(enabled));
+        CHECK_FALSE(host.read_link(enabled));
+    }
+}
+
+TEST_CASE("nothing below a cluster file system that hangs is looked at without a deadline", "[package]")
+{
+    Host host;
+    host.refuse_read("/etc/pve/.vmlist", ENOENT); // not mounted when it was asked, and hanging a moment later
+    host.hang_read("/etc/pve/storage.cfg");
+    host.hang_read("/etc/pve/qemu-server");
+    host.hang_read("/etc/pve/lxc");
+    CHECK(host.removal() == exit_done);
+    CHECK(host.has_stub());
+    CHECK_FALSE(host.exists(std::string(paths::modprobe)));
+}
+
 TEST_CASE("the hookscripts of a configuration are those of every section, each once", "[package]")
 {
     CHECK(hookscripts_of("").empty());
     CHECK(hookscripts_of("#hookscript: a:snippets/x\n").empty());
     CHECK(hookscripts_of("hookscript: a:snippets/x \nname: y\n[PENDING]\nhookscript: a:snippets/z\n[snap]\n"
-                         "hookscript: a:snippets/x\n") ==
-          std::vector<std::string>{"a:snippets/x", "a:snippets/z"});
+                         "hookscript: a:snippets/x\n") == std::vector<HookscriptUse>{{"a:snippets/x", false},
+                                                                                     {"a:snippets/z", true},
+                                                                                     {"a:snippets/x", true}});
 }
