@@ -5,6 +5,7 @@
 #include "paths.hpp"
 #include "programs.hpp"
 #include "show.hpp"
+#include "text.hpp"
 
 namespace pvegpu {
 namespace {
@@ -65,9 +66,20 @@ void forget_next_boot(System& system)
     system.remove_empty_directory(std::string(paths::run));
 }
 
+// The remarks have scrolled away above the differences by now.
+void print_reboot_reasons(Session& session, const InstallPlan& plan)
+{
+    std::vector<std::string> vms;
+    for (const auto vmid : session.options.vms) vms.push_back("VM " + std::to_string(vmid));
+    const auto waiting = vms.empty() ? "a VM with a GPU" : join(vms, ", ");
+    for (const auto& reason : plan.reboot_reasons)
+        session.console.print("Reboot before you start " + waiting + ": " + printable(reason) + "\n");
+}
+
 int finish(Session& session, const InstallPlan& plan)
 {
     if (plan.reboot_reasons.empty()) return exit_done;
+    if (!session.options.json) print_reboot_reasons(session, plan);
     if (session.options.reboot) reboot(session);
     return exit_reboot;
 }

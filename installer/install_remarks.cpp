@@ -155,7 +155,12 @@ std::vector<std::string> install_notes(const Survey& survey, const InstallReques
     const auto& host = survey.host;
     if (!survey.functions.empty() && host.iommu_on && host.loader != BootLoader::unknown &&
         !has_key(host.running, "iommu"))
-        notes.push_back(quote(faster_only) + " takes effect at the next reboot; nothing waits for it");
+        notes.push_back(quote(faster_only) +
+                        " only makes the host's own devices faster; no reboot is needed for it");
+    if (request.host_only && survey.functions.empty())
+        notes.emplace_back(
+            "no VM of this node has a GPU, so there is nothing to prepare; run this again when "
+            "one has");
     if (!survey.functions.empty() && host.loader == BootLoader::proxmox_undecided)
         notes.emplace_back("whether the boot partitions have GRUB or systemd-boot cannot be told from here "
                            "('proxmox-boot-tool status' can), so the words for the kernel go to both");
