@@ -100,7 +100,7 @@ std::string wrong_in(const FakeSystem& machine, const PveArguments& arguments)
             return "Device " + value + " does not exist";
         if (deleted == arguments.options.end()) continue;
         for (const auto other : split(deleted->second, ','))
-            if (other == key) return "you can't use '-" + key + "' and -delete " + key + "' at the same time";
+            if (other == key) return quote(key) + " cannot be set and deleted at the same time";
     }
     return "";
 }
