@@ -60,9 +60,10 @@ std::optional<unsigned> major_for(NodeKind kind, const KernelDevices& majors)
 bool gpu_is_behind(const GpuNode& node, const std::vector<HostGpu>& gpus)
 {
     if (node.kind != NodeKind::nvidia_gpu) return true;
-    const bool known = std::any_of(gpus.begin(), gpus.end(), [](const auto& gpu) { return gpu.nvidia; });
-    return !known || std::any_of(gpus.begin(), gpus.end(),
-                                 [&](const HostGpu& gpu) { return gpu.nvidia == node.number; });
+    return std::any_of(gpus.begin(), gpus.end(), [&](const HostGpu& gpu) {
+        const bool unknown = gpu.driver == "nvidia" && !gpu.nvidia; // its driver does not answer
+        return unknown || gpu.nvidia == node.number;
+    });
 }
 
 std::optional<FileFacts> rights_of(const SysReader& reader, const GpuNode& node)

@@ -2,6 +2,7 @@
 
 #include "gpu_nodes.hpp"
 #include "paths.hpp"
+#include "pve_arguments.hpp"
 #include "text.hpp"
 
 namespace pvegpu::testing {
@@ -84,20 +85,47 @@ void give_all_nodes(FakeSystem& machine, unsigned vmid)
             give_node(machine, init_of(vmid), wanted.in_guest, *number);
 }
 
-Outcome pct_set(FakeSystem& machine, const std::vector<std::string>& arguments, bool hotplug)
+Outcome fails(const std::string& text)
 {
-    const auto path = config_of(arguments.at(2));
+    return {Outcome::Kind::refused, 255, text + "\n", 0, ""};
+}
+
+// What update_vm of PVE/API2/LXC/Config.pm and update_pct_config of PVE/LXC/Config.pm refuse.
+std::string wrong_in(const FakeSystem& machine, const PveArguments& arguments)
+{
+    if (arguments.options.empty()) return "no options specified";
+    const auto deleted = arguments.options.find("delete");
+    for (const auto& [key, value] : arguments.options) {
+        if (key.starts_with("dev") && !machine.device_number(value.substr(0, value.find(','))))
+            return "Device " + value + " does not exist";
+        if (deleted == arguments.options.end()) continue;
+        for (const auto other : split(deleted->second, ','))
+            if (other == key) return quote(key) + " cannot be set and deleted at the same time";
+    }
+    return "";
+}
+
+Outcome set_by_pct(FakeSystem& machine, const PveArguments& arguments, bool hotplug)
+{
+    const auto path = config_of(arguments.vmid);
     if (!machine.exists(path)) return {Outcome::Kind::refused, 2, "no such CT\n", 0, ""};
+    if (const auto wrong = wrong_in(machine, arguments); !wrong.empty()) return fails(wrong);
     auto text = machine.text(path) + "\n";
-    for (std::size_t i = 3; i + 1 < arguments.size(); i += 2) {
-        const auto key = arguments.at(i).substr(2);
-        if (key != "delete") text = with_setting(text, key, arguments.at(i + 1));
+    for (const auto& [key, value] : arguments.options) {
+        if (key != "delete") text = with_setting(text, key, value);
         if (key == "delete")
-            for (const auto deleted : split(arguments.at(i + 1), ','))
-                text = with_setting(text, std::string(deleted), "");
+            for (const auto deleted : split(value, ',')) text = with_setting(text, std::string(deleted), "");
     }
     machine.file(path, text);
-    if (hotplug) give_all_nodes(machine, static_cast<unsigned>(std::stoul(arguments.at(2))));
+    if (hotplug) give_all_nodes(machine, static_cast<unsigned>(std::stoul(arguments.vmid)));
+    return {};
+}
+
+Outcome reboot_by_pct(FakeSystem& machine, const PveArguments& arguments)
+{
+    const auto vmid = static_cast<unsigned>(std::stoul(arguments.vmid));
+    if (!machine.exists(group_of(vmid))) return fails("VM " + arguments.vmid + " not running");
+    give_all_nodes(machine, vmid);
     return {};
 }
 
@@ -106,10 +134,12 @@ Outcome pct_set(FakeSystem& machine, const std::vector<std::string>& arguments, 
 void add_pct(FakeSystem& machine, bool hotplug)
 {
     machine.add_program("/usr/sbin/pct", [&machine, hotplug](const auto& arguments) -> Outcome {
-        if (arguments.at(1) == "set") return pct_set(machine, arguments, hotplug);
-        if (arguments.at(1) == "reboot")
-            give_all_nodes(machine, static_cast<unsigned>(std::stoul(arguments.at(2))));
-        return {};
+        const std::vector<std::string> words(arguments.begin() + 2, arguments.end());
+        const bool set = arguments.at(1) == "set";
+        if (!set && arguments.at(1) != "reboot") return fails("unknown command");
+        const auto read = read_as_proxmox(words, set ? pct_set : pct_reboot);
+        if (!read) return fails("unable to parse option");
+        return set ? set_by_pct(machine, *read, hotplug) : reboot_by_pct(machine, *read);
     });
 }
 

@@ -364,3 +364,18 @@ TEST_CASE("AMD's compute node is amdgpu's alone: with radeon, or a stub, it is n
             "', which makes no such node"));
     }
 }
+
+TEST_CASE("a node of NVIDIA's that outlived its GPU does not hide that a VM has the only one", "[ct]")
+{
+    FakeSystem machine;
+    add_nvidia_host(machine, {.loaded = true});
+    machine.write("/sys/bus/pci/drivers/nvidia/unbind", "0000:06:00.0", Milliseconds(1));
+    machine.write("/sys/bus/pci/devices/0000:06:00.0/driver_override", "vfio-pci", Milliseconds(1));
+    machine.write("/sys/bus/pci/drivers/vfio-pci/bind", "0000:06:00.0", Milliseconds(1));
+    machine.open_vfio("0000:06:00.0", 4711, "kvm", 101);
+    REQUIRE(machine.device_number("/dev/nvidia0")); // the module is still loaded, and has its number
+    add_container(machine, vmid, "dev0: /dev/nvidia0\n");
+    const auto report = pre_start(machine);
+    REQUIRE(report.plan.refused);
+    CHECK(machine.said("'/dev/nvidia0' (dev0) cannot be there: the GPU '0000:06:00.0' is in use by VM 101"));
+}

@@ -1,3 +1,4 @@
+#include "ct_plan.hpp"
 #include "fuzz.hpp"
 #include "gpu_nodes.hpp"
 #include "kernel_devices.hpp"
@@ -14,6 +15,38 @@ void require_node(const GpuNode& node)
     fuzz::require_printable(node.path);
 }
 
+// A GPU of each kind that a node can be of: of a VM, of the host, of nobody.
+NodeSituation host_with(std::vector<NodeFacts> nodes)
+{
+    NodeSituation host;
+    host.nodes = std::move(nodes);
+    host.gpus.resize(4);
+    host.gpus[0].id = "8086:56a6";
+    host.gpus[0].driver = "vfio-pci";
+    host.gpus[0].on_vfio = true;
+    host.gpus[0].holders.resize(1);
+    host.gpus[1].id = "1002:73df";
+    host.gpus[1].driver = "amdgpu";
+    host.gpus[1].cards = {1};
+    host.gpus[1].renders = {128};
+    host.gpus[2].id = "10de:2204";
+    host.gpus[2].driver = "nvidia";
+    host.gpus[2].nvidia = 0;
+    host.gpus[3].id = "10de:2684";
+    return host;
+}
+
+// Whatever a container asks for, the answer is found at once, and can be printed.
+void require_plan(const LxcConfig& config)
+{
+    std::vector<NodeFacts> nodes;
+    for (const auto& wanted : wanted_nodes(config, config.devices_at_next_start()))
+        nodes.push_back({wanted, std::nullopt, false, std::nullopt});
+    const auto plan = make_container_plan({901, Phase::pre_start, ""}, config, host_with(nodes), Settings());
+    for (const auto& warning : plan.warnings) fuzz::require_printable(warning);
+    if (plan.refused) fuzz::require_printable(plan.refused->detail);
+}
+
 } // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size)
@@ -24,6 +57,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         fuzz::require(device.path.empty() == device.start_error.has_value());
     for (const auto& wanted : wanted_nodes(config, config.devices_at_next_start())) require_node(wanted.node);
     for (const auto& warning : config.warnings) fuzz::require_printable(warning.text);
+    require_plan(config);
     KernelDevices::parse(text);
     return 0;
 }
