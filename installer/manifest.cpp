@@ -1,6 +1,7 @@
 #include "manifest.hpp"
 
 #include "error.hpp"
+#include "host_files.hpp"
 #include "paths.hpp"
 
 #include <algorithm>
@@ -136,15 +137,23 @@ void save_texts(System& system, const ManifestEntry& entry)
     if (entry.earlier) system.replace_file(backup(entry.path, "earlier"), *entry.earlier);
 }
 
+// What the file would be without us: of one that the administrator has changed around our block, without
+// that.
+std::optional<std::string> original_of(const Change& change)
+{
+    if (change.path != paths::initramfs_modules || !change.before) return change.before;
+    return without_initramfs_block(*change.before);
+}
+
 void note_change(Manifest& manifest, const Change& change)
 {
     const auto known = std::find_if(manifest.entries.begin(), manifest.entries.end(),
                                     [&](const auto& entry) { return entry.path == change.path; });
     if (known == manifest.entries.end()) {
-        manifest.entries.push_back({change.kind, change.path, change.before, change.after, {}});
+        manifest.entries.push_back({change.kind, change.path, original_of(change), change.after, {}});
         return;
     }
-    if (!known->is_ours(change.before)) known->original = change.before;
+    if (!known->is_ours(change.before)) known->original = original_of(change);
     known->installed = change.after;
     known->earlier.reset();
 }

@@ -528,6 +528,21 @@ TEST_CASE("a second install that is killed before it writes a file: what is ther
     CHECK(contents(machine) == before);
 }
 
+TEST_CASE("what the administrator adds behind our block stays without it, however often it was installed",
+          "[install]")
+{
+    Host host;
+    auto& machine = host.machine;
+    const std::string path(paths::initramfs_modules);
+    const auto before = machine.read(path).value();
+    host.install_it();
+    machine.file(path, machine.read(path).value() + "raid10\n");
+    host.install_it();
+    CHECK(host.run(uninstall, {.yes = true}) == exit_done);
+    CHECK(machine.read(path) == before + "raid10\n");
+    CHECK_FALSE(machine.exists("/var/lib/pve-gpu-hook"));
+}
+
 TEST_CASE("a snippet that was deleted is made again, or the guest could not start", "[install]")
 {
     Host host;
