@@ -202,10 +202,20 @@ void remove_directories(System& system, const std::vector<std::string>& made,
     });
 }
 
+// Of a file that is ours and is changed again: until that is done it is what it was.
+void note_earlier(Manifest& manifest, const Manifest& before, const Change& change)
+{
+    const auto* known = before.find(change.path);
+    if (known == nullptr || change.kind == Change::Kind::program || !known->is_ours(change.before)) return;
+    for (auto& entry : manifest.entries)
+        if (entry.path == change.path) entry.earlier = change.before;
+}
+
 // While changes are being made: what a run that is killed half-way leaves behind can be undone from it.
-Manifest together(const Manifest& before, const Manifest& after)
+Manifest together(const Manifest& before, const Manifest& after, const std::vector<Change>& changes)
 {
     Manifest both = after;
+    for (const auto& change : changes) note_earlier(both, before, change);
     for (const auto& entry : before.entries)
         if (after.find(entry.path) == nullptr) both.entries.push_back(entry);
     for (const auto& guest : before.attachments)
@@ -215,12 +225,12 @@ Manifest together(const Manifest& before, const Manifest& after)
 
 // Undoing goes on whatever of it fails, and the first failure is what the administrator is told.
 [[noreturn]] void undo_and_throw(System& system, Applier& applier, const Manifest& before,
-                                 const Manifest& after, const Error& error)
+                                 const Manifest& after, const Manifest& meanwhile, const Error& error)
 {
     auto left = applier.undo_all();
     try {
         remove_directories(system, after.directories, before.directories);
-        if (left.empty()) write_manifest(system, before, after);
+        if (left.empty()) write_manifest(system, before, meanwhile);
     } catch (const Error& second) {
         left.emplace_back(second.what());
     }
@@ -239,14 +249,15 @@ void apply(System& system, Console& console, const std::vector<Change>& changes,
 {
     Applier applier(system, console, programs_run);
     for (auto& path : applier.missing_directories(changes)) after.directories.push_back(std::move(path));
+    const auto meanwhile = together(before, after, changes);
     try {
-        if (!after.empty()) write_manifest(system, together(before, after), {});
+        if (!after.empty()) write_manifest(system, meanwhile, {});
         applier.make_all(changes);
     } catch (const Error& error) {
-        undo_and_throw(system, applier, before, after, error);
+        undo_and_throw(system, applier, before, after, meanwhile, error);
     }
     if (after.empty()) remove_directories(system, before.directories, {});
-    write_manifest(system, after, before);
+    write_manifest(system, after, meanwhile);
 }
 
 } // namespace pvegpu

@@ -176,7 +176,7 @@ private:
     {
         if (const auto* known = manifest_.find(path)) return *known;
         const std::string target(paths::hook_program); // somebody made it by hand, so it is theirs to remove
-        return {Change::Kind::link, path, target, target};
+        return {Change::Kind::link, path, target, target, {}};
     }
 
     void say_why(const NeededSnippet& snippet) const

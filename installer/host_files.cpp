@@ -61,17 +61,6 @@ std::vector<std::string> ids_for_vfio(const std::vector<SurveyedFunction>& funct
     return ids;
 }
 
-// The text without our block; what stands after it is kept.
-std::string without_initramfs_block(std::string_view modules)
-{
-    const auto begin = modules.find(block_begin);
-    if (begin == std::string_view::npos) return std::string(modules);
-    const auto end = modules.find(block_end, begin);
-    const auto rest =
-        end == std::string_view::npos ? std::string_view{} : modules.substr(end + block_end.size());
-    return std::string(modules.substr(0, begin)) + std::string(rest);
-}
-
 // The addresses of a host can change when a card is added, so the ids are looked at too: this must never
 // catch the host's disks.
 constexpr std::string_view rules_why = "# In the initramfs the first event of any PCI device may load a "
@@ -133,6 +122,16 @@ std::string udev_rules_text(const std::vector<SurveyedFunction>& functions)
         late += late_rule(function.facts);
     }
     return early.empty() ? "" : std::string(header) + std::string(rules_why) + early + late;
+}
+
+std::string without_initramfs_block(std::string_view modules)
+{
+    const auto begin = modules.find(block_begin);
+    if (begin == std::string_view::npos) return std::string(modules);
+    const auto end = modules.find(block_end, begin);
+    const auto rest =
+        end == std::string_view::npos ? std::string_view{} : modules.substr(end + block_end.size());
+    return std::string(modules.substr(0, begin)) + std::string(rest);
 }
 
 std::string with_initramfs_block(std::string_view modules)

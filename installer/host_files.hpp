@@ -31,6 +31,9 @@ std::string udev_rules_text(const std::vector<SurveyedFunction>& functions);
 // /etc/initramfs-tools/modules with our marked block at the end, whatever it was before.
 std::string with_initramfs_block(std::string_view modules);
 
+// The same without it; what stands around it is kept.
+std::string without_initramfs_block(std::string_view modules);
+
 // The native drivers' modules of the GPUs, each once.
 std::vector<std::string> gpu_modules(const std::vector<SurveyedFunction>& functions);
 

@@ -1,6 +1,7 @@
 #include "manifest.hpp"
 
 #include "error.hpp"
+#include "host_files.hpp"
 #include "paths.hpp"
 
 #include <algorithm>
@@ -33,11 +34,13 @@ Json entry_json(const ManifestEntry& entry)
         return {{"kind", "link"},
                 {"path", entry.path},
                 {"original", or_null(entry.original)},
-                {"installed", or_null(entry.installed)}};
+                {"installed", or_null(entry.installed)},
+                {"earlier", or_null(entry.earlier)}};
     return {{"kind", "file"},
             {"path", entry.path},
             {"original", entry.original.has_value()},
-            {"installed", entry.installed.has_value()}};
+            {"installed", entry.installed.has_value()},
+            {"earlier", entry.earlier.has_value()}};
 }
 
 std::optional<std::string> backup_text(const SysReader& reader, const Json& entry, const char* which)
@@ -52,11 +55,14 @@ std::optional<std::string> backup_text(const SysReader& reader, const Json& entr
 ManifestEntry read_entry(const SysReader& reader, const Json& json)
 {
     const auto path = json.at("path").get<std::string>();
+    const bool changing = json.contains("earlier");
     if (json.at("kind") == "link")
         return {Change::Kind::link, path, text_or_nothing(json.at("original")),
-                text_or_nothing(json.at("installed"))};
+                text_or_nothing(json.at("installed")),
+                changing ? text_or_nothing(json.at("earlier")) : std::nullopt};
     return {Change::Kind::file, path, backup_text(reader, json, "original"),
-            backup_text(reader, json, "installed")};
+            backup_text(reader, json, "installed"),
+            changing ? backup_text(reader, json, "earlier") : std::nullopt};
 }
 
 Attachment read_attachment(const Json& json)
@@ -105,9 +111,14 @@ void remove_backup(System& system, const std::string& path)
 
 void remove_backups(System& system, const Manifest& replaced, const Manifest& kept)
 {
-    for (const auto& entry : replaced.entries)
+    for (const auto& entry : replaced.entries) {
+        const auto* known = kept.find(entry.path);
         for (const auto* which : {"original", "installed"})
-            if (kept.find(entry.path) == nullptr) remove_backup(system, backup(entry.path, which));
+            if (known == nullptr) remove_backup(system, backup(entry.path, which));
+        const bool was_a_file = entry.earlier && entry.kind == Change::Kind::file;
+        if (was_a_file && (known == nullptr || !known->earlier))
+            remove_backup(system, backup(entry.path, "earlier"));
+    }
 }
 
 void remove_the_rest(System& system)
@@ -123,6 +134,15 @@ void save_texts(System& system, const ManifestEntry& entry)
     if (entry.kind != Change::Kind::file) return;
     if (entry.original) system.replace_file(backup(entry.path, "original"), *entry.original);
     if (entry.installed) system.replace_file(backup(entry.path, "installed"), *entry.installed);
+    if (entry.earlier) system.replace_file(backup(entry.path, "earlier"), *entry.earlier);
+}
+
+// What the file would be without us: of one that the administrator has changed around our block, without
+// that.
+std::optional<std::string> original_of(const Change& change)
+{
+    if (change.path != paths::initramfs_modules || !change.before) return change.before;
+    return without_initramfs_block(*change.before);
 }
 
 void note_change(Manifest& manifest, const Change& change)
@@ -130,14 +150,20 @@ void note_change(Manifest& manifest, const Change& change)
     const auto known = std::find_if(manifest.entries.begin(), manifest.entries.end(),
                                     [&](const auto& entry) { return entry.path == change.path; });
     if (known == manifest.entries.end()) {
-        manifest.entries.push_back({change.kind, change.path, change.before, change.after});
+        manifest.entries.push_back({change.kind, change.path, original_of(change), change.after, {}});
         return;
     }
-    if (known->installed != change.before) known->original = change.before;
+    if (!known->is_ours(change.before)) known->original = original_of(change);
     known->installed = change.after;
+    known->earlier.reset();
 }
 
 } // namespace
+
+bool ManifestEntry::is_ours(const std::optional<std::string>& text) const
+{
+    return text == installed || (earlier && text == earlier);
+}
 
 bool ManifestEntry::leads_to_hook() const
 {

@@ -17,7 +17,10 @@ struct ManifestEntry {
     std::string path;
     std::optional<std::string> original;  // nothing: it was not there
     std::optional<std::string> installed; // what we made of it
+    // While it is being changed: what we had made of it before, for a run that is killed leaves either.
+    std::optional<std::string> earlier = {};
 
+    bool is_ours(const std::optional<std::string>& text) const; // whether what is there was made by us
     bool leads_to_hook() const; // a snippet, not the link that enables the boot unit
     bool operator==(const ManifestEntry&) const = default;
 };

@@ -74,7 +74,7 @@ public:
                       [&](const auto& one) { return !one.saved && detached_.contains(one.vmid); });
         for (const auto& snippet : needed_snippets(survey_, manifest_, references)) {
             const auto* entry = manifest_.find(snippet.path);
-            if (entry == nullptr || now(*entry) != entry->installed) continue;
+            if (entry == nullptr || !entry->is_ours(now(*entry))) continue;
             kept_.insert(snippet.path);
             plan_.warnings.push_back(
                 quote(snippet.path) + " stays, because " +
@@ -188,7 +188,7 @@ private:
         if (forgotten || kept_.contains(entry.path)) return;
         const auto text = now(entry);
         if (planned(entry.path) || text == entry.original) return drop(entry.path);
-        if (text != entry.installed) {
+        if (!entry.is_ours(text)) {
             plan_.warnings.push_back(
                 "'" + entry.path + "' was changed since it was installed and is left as it is; " +
                 (entry.original

@@ -4,6 +4,7 @@
 #include "catch.hpp"
 #include "commands.hpp"
 #include "dry_run_system.hpp"
+#include "forwarding_system.hpp"
 #include "install_hosts.hpp"
 #include "manifest.hpp"
 #include "paths.hpp"
@@ -495,6 +496,51 @@ TEST_CASE("a hookscript whose file is gone is not given back: Proxmox would refu
     CHECK(hookscript_of(machine, 101).empty());
     CHECK(machine.said("the hookscript 'local:snippets/old.sh', which VM 101 had before, is not given back: "
                        "its file is not there"));
+}
+
+TEST_CASE("a second install that is killed before it writes a file: what is there is still ours", "[install]")
+{
+    Host host;
+    auto& machine = host.machine;
+    add_slot(machine, {.port = "0000:00:01.0", .bus = 0x06});
+    add_vm(machine, 102, "hostpci0: 06:00,pcie=1\n");
+    const auto before = contents(machine);
+    host.install_it();
+    const auto first = machine.read(modprobe_file);
+    // Killed: nothing after the first refusal is carried out, so the manifest stays as it was written before.
+    struct Killed {};
+    class Dying : public ForwardingSystem {
+    public:
+        using ForwardingSystem::ForwardingSystem;
+        void install_file(const std::string&, std::string_view, mode_t) override { throw Killed(); }
+    } dying(machine);
+    Session session{dying, host.console, {.vms = {102}, .yes = true}};
+    CHECK_THROWS_AS(install(session), Killed);
+    REQUIRE(machine.read(modprobe_file) == first);
+    REQUIRE(read_manifest(machine).find(modprobe_file)->installed != first);
+    SECTION("uninstalled at once") {}
+    SECTION("installed again")
+    {
+        host.run(install, {.vms = {102}, .yes = true});
+    }
+    CHECK(host.run(uninstall, {.yes = true}) == exit_done);
+    CHECK_FALSE(machine.said("was changed since"));
+    CHECK(contents(machine) == before);
+}
+
+TEST_CASE("what the administrator adds behind our block stays without it, however often it was installed",
+          "[install]")
+{
+    Host host;
+    auto& machine = host.machine;
+    const std::string path(paths::initramfs_modules);
+    const auto before = machine.read(path).value();
+    host.install_it();
+    machine.file(path, machine.read(path).value() + "raid10\n");
+    host.install_it();
+    CHECK(host.run(uninstall, {.yes = true}) == exit_done);
+    CHECK(machine.read(path) == before + "raid10\n");
+    CHECK_FALSE(machine.exists("/var/lib/pve-gpu-hook"));
 }
 
 TEST_CASE("a snippet that was deleted is made again, or the guest could not start", "[install]")
