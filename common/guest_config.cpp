@@ -12,8 +12,6 @@ namespace pvegpu {
 
 namespace {
 
-constexpr std::size_t max_hostpci = 16; // MAX_HOSTPCI_DEVICES in PCI.pm
-
 // "[name]" in column 0, whatever the name: PENDING, a special section, a snapshot or one that Proxmox skips.
 // After any of them a line is never the live configuration's again.
 bool is_section_header(std::string_view line)

@@ -22,6 +22,8 @@ struct HostSelector {
     bool operator==(const HostSelector&) const = default;
 };
 
+inline constexpr unsigned max_hostpci = 16; // MAX_HOSTPCI_DEVICES in PCI.pm
+
 struct HostPci {
     unsigned index = 0;              // the N of hostpciN
     std::vector<HostSelector> hosts; // empty when `mapping` is set, unless `start_error` says otherwise
@@ -30,6 +32,7 @@ struct HostPci {
     bool keep_driver = false; // driver=keep: Proxmox neither binds nor resets the device
     bool pcie = false;
     bool x_vga = false;
+    bool legacy_igd = false;
     unsigned line = 0; // of the file, from 1
     std::string text;  // the value as written
 

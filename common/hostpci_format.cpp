@@ -117,6 +117,7 @@ void take(HostPci& device, std::string_view name, const std::string& value)
     if (name == "mdev" && value != "0") device.mdev = value; // "0" is false in Perl: a plain device
     if (name == "pcie") device.pcie = parse_boolean(value).value_or(false);
     if (name == "x-vga") device.x_vga = parse_boolean(value).value_or(false);
+    if (name == "legacy-igd") device.legacy_igd = parse_boolean(value).value_or(false);
     if (name == "driver") device.keep_driver = value == "keep";
     if (name != "host") return;
     for (const std::string_view part : split(value, ';')) device.hosts.push_back({std::string(part)});

@@ -209,6 +209,11 @@ inline std::string module_aliases(std::string_view kernel_release)
 
 // --- what the diagnosis looks at besides ---
 inline constexpr std::string_view kernel_log = "/dev/kmsg";
+inline constexpr std::string_view uptime = "/proc/uptime";
+inline constexpr std::string_view pve_cpu_models = "/etc/pve/virtual-guest/cpu-models.conf";
+inline constexpr std::string_view modules_file = "/etc/modules";
+inline constexpr std::string_view modules_load_directory = "/etc/modules-load.d";
+inline constexpr std::string_view modprobe_directory = "/etc/modprobe.d";
 inline constexpr std::string_view cpus = "/sys/devices/system/cpu";
 inline constexpr std::string_view numa_nodes = "/sys/devices/system/node";
 inline constexpr std::string_view unsafe_interrupts =

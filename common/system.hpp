@@ -80,8 +80,8 @@ public:
     // wait for a network or FUSE file system to answer.
     virtual std::optional<DeviceNumber> device_number(const std::string& path) const = 0;
 
-    // Nothing if there is no such file, or its link leads nowhere. Does not wait for a network or FUSE file
-    // system to answer.
+    // Nothing if there is no such file, or its link leads nowhere. A network or FUSE file system is not asked
+    // about the file, but it may be about the way to it: for a path of one ask read_within first.
     virtual std::optional<FileFacts> file_facts(const std::string& path) const = 0;
 
     // Reads up to `bytes` of a file that may block for ever (PCI config space, /etc/pve). A missing file is

@@ -9,7 +9,8 @@
 
 namespace pvegpu {
 
-// Device nodes of a PCI function below /dev, of the driver that has it now: "/dev/dri/card0", "/dev/nvidia0".
+// Device nodes of a GPU below /dev, of the driver that has it now: "/dev/dri/card0", "/dev/nvidia0". On
+// vfio-pci those that only it and others on vfio-pci could have; none of a kind that another GPU could have.
 std::vector<std::string> nodes_of_function(const SysReader& reader, const Function& function);
 
 // Of each running container whose configuration names a node of a function that leaves the host for the VM:

@@ -1,7 +1,6 @@
 #include "install_remarks.hpp"
 
 #include "attach.hpp"
-#include "device_table.hpp"
 #include "host_files.hpp"
 #include "paths.hpp"
 #include "text.hpp"
@@ -17,12 +16,6 @@ constexpr std::string_view faster_only = "iommu=pt";
 std::string name(const Function& function)
 {
     return "'" + to_string(function.address) + "' (" + device_id(function) + ")";
-}
-
-bool resets_itself(const Function& function)
-{
-    return function.flr() &&
-           device_traits(function.vendor, function.device).flr != DeviceTraits::Flr::harmful;
 }
 
 void warn_of_command_line(const Survey& survey, std::vector<std::string>& warnings)
@@ -52,10 +45,12 @@ void warn_of_iommu(const Survey& survey, std::vector<std::string>& warnings)
             "the kernel's command line");
 }
 
+// Where the card is left alone, what is not passed keeps nothing busy, and may be the host's own: an APU's
+// slot has USB controllers.
 void warn_of_halves(const Survey& survey, std::vector<std::string>& warnings)
 {
     for (const auto& function : survey.functions)
-        if (!function.passed)
+        if (!function.passed && function.reset_with_card)
             warnings.push_back(
                 name(function.facts) + " is on the card of VM " + std::to_string(function.vmids.front()) +
                 " but not passed to it; pass it too, so that nothing on the host can keep the card busy");

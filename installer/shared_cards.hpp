@@ -11,7 +11,7 @@
 
 namespace pvegpu {
 
-// The device nodes of a function, below /dev.
+// The device nodes of a function, below /dev; see nodes_of_function.
 struct CardNodes {
     PciAddress function;
     std::vector<std::string> paths;

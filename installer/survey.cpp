@@ -1,5 +1,6 @@
 #include "survey.hpp"
 
+#include "device_table.hpp"
 #include "error.hpp"
 #include "modprobe_files.hpp"
 #include "module_aliases.hpp"
@@ -15,6 +16,9 @@
 
 namespace pvegpu {
 namespace {
+
+// A server that is there answers in milliseconds. One that is not costs this for each hookscript on it.
+constexpr Milliseconds storage_answers_within{1'000};
 
 // A card that does not answer is still a card; the hook waits longer.
 constexpr Milliseconds config_space_answers_within{2'000};
@@ -113,17 +117,18 @@ private:
     void add_functions(const SurveyedGuest& guest)
     {
         const auto topology = read_topology(reader_, guest.passed, config_space_answers_within);
-        Addresses wanted;
+        Addresses wanted, cycled;
         for (const auto& card : find_cards(topology, guest.passed)) {
             if (card.port && !topology.at(*card.port).has_reset_subordinate)
                 survey_.port_without_reset = true;
             for (const auto& address : card.functions)
                 if (role_of(topology.at(address)) != Role::neighbour) wanted.push_back(address);
+            if (card.port) cycled.insert(cycled.end(), card.functions.begin(), card.functions.end());
         }
         const auto settings = read_settings(reader_);
         for (const auto& address : wanted)
             if (const auto* facts = topology.find(address); facts != nullptr && !facts->bridge)
-                add_function(guest, *facts, settings);
+                add_function(guest, *facts, settings, contains(cycled, address));
     }
 
     SurveyedFunction& function_for(const Function& facts)
@@ -134,9 +139,11 @@ private:
         return survey_.functions.back();
     }
 
-    void add_function(const SurveyedGuest& guest, const Function& facts, const SettingsFile& settings)
+    void add_function(const SurveyedGuest& guest, const Function& facts, const SettingsFile& settings,
+                      bool reset_with_card)
     {
         auto& function = function_for(facts);
+        function.reset_with_card = reset_with_card;
         function.vmids.push_back(guest.vmid);
         if (contains(guest.passed, facts.address)) function.passed = true;
         if (settings.for_device(guest.vmid, device_id(facts)).after_stop == AfterStop::native)
@@ -195,6 +202,11 @@ private:
         if (const auto text = reader_.read(path)) survey_.files[path] = *text;
     }
 
+    void read_snippet(const Storage& storage, const std::string& path)
+    {
+        if (!storage.shared || storage_answers(reader_, path)) read_file(path);
+    }
+
     void read_files()
     {
         for (const auto path : {paths::grub_drop_in, paths::kernel_cmdline_file, paths::modules_load,
@@ -207,7 +219,7 @@ private:
         const auto* chosen = choose_storage(survey_.storages, node);
         for (const auto& storage : survey_.storages) // a shared one can hang, so only if it is the one
             if (!storage.snippets.empty() && storage.on_node(node) && (!storage.shared || &storage == chosen))
-                read_file(paths::join(storage.snippets, paths::hook_snippet));
+                read_snippet(storage, paths::join(storage.snippets, paths::hook_snippet));
         for (const auto program : programs::all)
             if (reader_.exists(std::string(program))) survey_.programs.emplace(program);
         read_configured_command_line();
@@ -253,6 +265,12 @@ private:
 
 } // namespace
 
+bool resets_itself(const Function& function)
+{
+    return function.flr() &&
+           device_traits(function.vendor, function.device).flr != DeviceTraits::Flr::harmful;
+}
+
 std::string name_of(const SurveyedGuest& guest)
 {
     return (guest.container ? "container " : "VM ") + std::to_string(guest.vmid);
@@ -281,6 +299,14 @@ Survey survey_host(const SysReader& reader, const std::vector<unsigned>& prepare
     return Surveyor(reader, prepared).survey();
 }
 
+// Even the way to a file asks the server of a network file system, and statx does not get around that. What a
+// child has just been told the kernel remembers for a while.
+bool storage_answers(const SysReader& reader, const std::string& path)
+{
+    constexpr std::size_t any = 1; // of its bytes
+    return !reader.read_within(path, any, storage_answers_within).still_running();
+}
+
 // By the program that it leads to; by its name only where the file is gone or nobody can look: a file of
 // somebody else's that happens to have that name is not ours, the stub that a removal left is.
 bool is_our_volume(const std::vector<Storage>& storages, const std::string& volume, const SysReader& reader)
@@ -288,8 +314,9 @@ bool is_our_volume(const std::vector<Storage>& storages, const std::string& volu
     const auto path = snippet_path(storages, volume);
     if (!path) return false;
     const bool our_name = path->ends_with('/' + std::string(paths::hook_snippet));
+    if (storage_of(storages, volume)->shared && !storage_answers(reader, *path)) return our_name;
     const auto program = reader.file_facts(std::string(paths::hook_program));
-    const auto facts = reader.file_facts(*path); // does not wait for a server
+    const auto facts = reader.file_facts(*path);
     if (facts && program && facts->same_file(*program)) return true;
     if (facts && is_stub(reader, *path)) return true;
     if (storage_of(storages, volume)->shared) return our_name && !facts;

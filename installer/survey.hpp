@@ -62,6 +62,7 @@ struct SurveyedFunction {
     Function facts;
     std::vector<unsigned> vmids; // several VMs may share a card, one at a time
     bool passed = false;
+    bool reset_with_card = false;     // the hook resets it with the whole card
     bool goes_back = false;           // "after_stop": "native": the host has it while the guest is stopped
     std::optional<PciAddress> twin;   // a function with equal ids that stays with the host
     bool by_address = false;          // not by its ids: because of the twin, or of ids that others give
@@ -70,6 +71,9 @@ struct SurveyedFunction {
 
     bool on_card_of(unsigned vmid) const;
 };
+
+// It has a Function-Level Reset that works, as far as the device table knows.
+bool resets_itself(const Function& function);
 
 // "VM 101", "container 901"
 std::string name_of(const SurveyedGuest& guest);
@@ -98,6 +102,9 @@ Survey survey_host(const SysReader& reader, const std::vector<unsigned>& prepare
 // Throws Error where it is no Proxmox host.
 HostFacts read_machine(const SysReader& reader); // without the cluster: nothing that Proxmox's files tell
 HostFacts read_host(const SysReader& reader);
+
+// Whether a file, or its absence, can be told: false while the server of its storage does not answer.
+bool storage_answers(const SysReader& reader, const std::string& path);
 
 bool is_our_volume(const std::vector<Storage>& storages, const std::string& volume, const SysReader& reader);
 

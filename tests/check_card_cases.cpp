@@ -56,6 +56,64 @@ void add_nvidia_instances(FakeSystem& machine, unsigned count)
         machine.file("/proc/driver/nvidia/capabilities/gpu0/mig/gi" + std::to_string(i) + "/access", "");
 }
 
+void pass_slot(FakeSystem& machine, const std::string& hosts)
+{
+    add_slot(machine, {.driver = "vfio-pci", .group = 60});
+    pass_too(machine, hosts);
+}
+
+void pass_apu(FakeSystem& machine)
+{
+    add_apu(machine, "vfio-pci");
+    pass_too(machine, "0c:00.0");
+}
+
+// The GPU for VM 101, its audio for VM 102.
+void halves_for_two_guests(FakeSystem& machine)
+{
+    pass_slot(machine, "06:00.0");
+    add_vm(machine, 102, "hostpci0: 06:00.1,pcie=1\n");
+}
+
+void two_cards_in_a_group(FakeSystem& machine)
+{
+    add_slot(machine, {.driver = "vfio-pci", .group = 60});
+    add_slot(machine, {.port = "0000:00:02.1", .bus = 0x07, .driver = "vfio-pci", .group = 60});
+    pass_too(machine, "06:00");
+    add_vm(machine, 102, "hostpci0: 07:00,pcie=1\n");
+}
+
+// Sixteen lines, and the card's audio in none of them.
+std::string full_guest()
+{
+    auto lines = guest_without("hostpci1");
+    for (unsigned i = 1; i < 16; ++i)
+        lines += "hostpci" + std::to_string(i) + ": 77:00." + std::to_string(i % 8) + "\n";
+    return lines;
+}
+
+void give_to_vgpu_driver(FakeSystem& machine)
+{
+    add_card(machine, 0x10de, 0x2331, {"flr"});
+    machine.add_driver("nvidia", {"10de:2331"});
+    machine.write("/sys/bus/pci/drivers/vfio-pci/unbind", "0000:21:00.0", Milliseconds(1));
+    machine.write("/sys/bus/pci/drivers/nvidia/bind", "0000:21:00.0", Milliseconds(1));
+    machine.tree().add_directory("/sys/module/nvidia_vgpu_vfio");
+}
+
+// 256 GiB, for a guest with this processor.
+Build large_card_and(const std::string& cpu)
+{
+    return [=](FakeSystem& machine) {
+        add_card(machine, 0x10de, 0x2335, {"flr"}, 0x4000000000);
+        replace_guest(machine,
+                      guest_without("cpu: host", "cpu: " + cpu + "\n") + "hostpci2: 21:00.0,pcie=1\n");
+        machine.file("/etc/pve/virtual-guest/cpu-models.conf",
+                     "cpu-model: big\n\tphys-bits host\n\treported-model kvm64\n\n"
+                     "cpu-model: same\n\treported-model host\n\ncpu-model: old\n\tflags +aes\n");
+    };
+}
+
 void make_sleep(FakeSystem& machine)
 {
     set_attribute(machine, gpu, "power_state", "D3cold\n");
@@ -72,7 +130,20 @@ std::vector<CheckCase> card_cases()
         {"card.alive", Verdict::unknown, make_sleep, gpu, "would wake it"},
         {"card.alive", Verdict::error,
          [](FakeSystem& m) { m.hang_read("/sys/bus/pci/devices/0000:03:00.0/config"); }, gpu, "in time"},
-        {"card.power", Verdict::warning, make_sleep, gpu, "'D3cold'"},
+        {"card.power", Verdict::note,
+         [](FakeSystem& m) {
+             make_sleep(m);
+             replace_guest(m, guest_without("hookscript"));
+         },
+         gpu, "'D3cold'", make_sleep},
+        {"card.power", Verdict::warning,
+         [](FakeSystem& m) {
+             make_sleep(m);
+             replace_guest(m, guest_without("hookscript"));
+             m.add_process(3101, "kvm");
+             m.file("/run/qemu-server/101.pid", "3101\n");
+         },
+         gpu, "'D3cold'"},
         {"card.reset", Verdict::warning, [](FakeSystem& m) { replace_guest(m, guest_without("hookscript")); },
          gpu, "no hook is attached"},
         {"card.reset", Verdict::warning,
@@ -100,7 +171,11 @@ std::vector<CheckCase> card_cases()
              for (const auto* address : {"0000:00:1c.0", "0000:03:00.0", "0000:04:00.0"})
                  m.tree().erase("/sys/bus/pci/devices/" + std::string(address) + "/aer_dev_fatal");
          },
-         gpu, "absent"},
+         gpu, "absent",
+         [](FakeSystem& m) { // a processor's own GPU has no such counters
+             replace_guest(m, healthy_guest + "hostpci2: 00:02.0\n");
+             m.write("/sys/bus/pci/drivers/i915/unbind", "0000:00:02.0", Milliseconds(1));
+         }},
         {"reset.module", Verdict::warning, [](FakeSystem& m) { add_card(m, 0x1002, 0x731f, {"bus"}); },
          "0000:21:00.0", "not loaded",
          [](FakeSystem& m) {
@@ -136,6 +211,10 @@ std::vector<CheckCase> card_cases()
          },
          "0000:21:00.0", "256 GiB",
          [](FakeSystem& m) { add_card(m, 0x10de, 0x2335, {"flr"}, 0x4000000000); }},
+        {"bars.large-memory", Verdict::warning, large_card_and("custom-old"), "0000:21:00.0", "custom-old",
+         large_card_and("custom-big")},
+        {"bars.large-memory", Verdict::warning, large_card_and("x86-64-v2-AES"), "0000:21:00.0",
+         "x86-64-v2-AES", large_card_and("cputype=custom-same,flags=+aes")},
         {"bars.large-memory", Verdict::warning,
          [](FakeSystem& m) {
              add_card(m, 0x10de, 0x2335, {"flr"}, 0x4000000000);
@@ -146,6 +225,45 @@ std::vector<CheckCase> card_cases()
         {"card.companions", Verdict::warning,
          [](FakeSystem& m) { replace_guest(m, guest_without("hostpci1")); }, gpu,
          "'0000:04:00.0' (8086:4f92)"},
+        // What else the line says stays, and a card that nobody resets whole needs no companion.
+        {.check = "card.companions",
+         .verdict = Verdict::warning,
+         .fires =
+             [](FakeSystem& m) {
+                 add_slot(m, {.driver = "vfio-pci"});
+                 replace_guest(m,
+                               healthy_guest + "hostpci2: 06:00.0,x-vga=1,romfile=a.bin,rombar=0,pcie=1\n");
+             },
+         .subject = "0000:06:00.0",
+         .says = "'0000:06:00.1' (10de:1aef)",
+         .quiet = pass_apu,
+         .fix = "qm set 101 --hostpci2 '0000:06:00,x-vga=1,romfile=a.bin,rombar=0,pcie=1'"},
+        {.check = "card.companions",
+         .verdict = Verdict::warning,
+         .fires =
+             [](FakeSystem& m) {
+                 add_slot(m, {.driver = "vfio-pci"});
+                 m.add_function("0000:00:01.0", "0000:06:00.2", usb_controller);
+                 replace_guest(m, healthy_guest +
+                                      "hostpci2: pcie=1,host=06:00.0,device-id=0x1234\nhostpci3: 06:00.1\n");
+             },
+         .subject = "0000:06:00.0",
+         .says = "'0000:06:00.2' (10de:1ad8)",
+         .quiet = [](FakeSystem& m) { pass_slot(m, "06:00.0;06:00.1"); },
+         .fix = "qm set 101 --hostpci2 '06:00.0;0000:06:00.2,pcie=1,device-id=0x1234'"},
+        {.check = "card.companions",
+         .verdict = Verdict::warning,
+         .fires = [](FakeSystem& m) { replace_guest(m, full_guest()); },
+         .subject = gpu,
+         .says = "'0000:04:00.0'",
+         .fix = "the VM has no 'hostpci' line left"},
+        {.check = "card.companions",
+         .verdict = Verdict::warning,
+         .fires = halves_for_two_guests,
+         .subject = "0000:06:00.0",
+         .says = "VM 102 is passed '0000:06:00.1'",
+         .quiet = [](FakeSystem& m) { pass_slot(m, "06:00"); },
+         .fix = "first take it out"},
         {"card.twins", Verdict::note,
          [](FakeSystem& m) {
              m.add_bridge("", "0000:00:01.0", {.secondary_bus = 0x21});
@@ -164,6 +282,22 @@ std::vector<CheckCase> card_cases()
          gpu, "in use"},
         {"group.isolation", Verdict::error, [](FakeSystem& m) { m.without_iommu_group(gpu); }, gpu,
          "iommu_group"},
+        {.check = "group.isolation",
+         .verdict = Verdict::warning,
+         .fires = halves_for_two_guests,
+         .subject = "0000:06:00.0",
+         .says = "VM 101 and VM 102 cannot run at the same time",
+         .quiet =
+             [](FakeSystem& m) {
+                 pass_slot(m, "06:00");
+                 add_vm(m, 102, "hostpci0: 06:00,pcie=1\n");
+             },
+         .fix = "pass the whole group to one VM"},
+        {.check = "group.isolation",
+         .verdict = Verdict::warning,
+         .fires = two_cards_in_a_group,
+         .subject = "0000:06:00.0",
+         .says = "'0000:07:00.0' (10de:2204), which VM 102 is passed"},
         {"card.sriov", Verdict::error, [](FakeSystem& m) { m.add_virtual_function(gpu, "0000:03:00.1"); },
          gpu, "1 virtual function"},
         {"nvidia.vgpu-host-driver", Verdict::warning,
@@ -172,8 +306,26 @@ std::vector<CheckCase> card_cases()
              m.tree().add_directory("/sys/bus/pci/devices/0000:21:00.0/mdev_supported_types");
          },
          "0000:21:00.0", "mdev_supported_types", [](FakeSystem& m) { add_card(m, 0x10de, 0x2331, {"flr"}); }},
+        {"nvidia.vgpu-host-driver", Verdict::warning,
+         [](FakeSystem& m) {
+             add_card(m, 0x10de, 0x2331, {"flr"});
+             set_attribute(m, "0000:21:00.0", "nvidia/creatable_vgpu_types", "1428 : NVIDIA H100-40C\n");
+         },
+         "0000:21:00.0", "nvidia/creatable_vgpu_types is there",
+         [](FakeSystem& m) {
+             add_card(m, 0x10de, 0x2331, {"flr"});
+             m.tree().add_directory("/sys/module/nvidia_vgpu_vfio");
+         }},
+        {"nvidia.vgpu-host-driver", Verdict::warning, give_to_vgpu_driver, "0000:21:00.0",
+         "leads to 'nvidia'", [](FakeSystem& m) { add_card(m, 0x10de, 0x2331, {"flr"}); }},
         {"nvidia.mig", Verdict::warning, [](FakeSystem& m) { add_nvidia_instances(m, 2); }, "0000:21:00.0",
-         "2 GPU instances", [](FakeSystem& m) { add_nvidia_instances(m, 0); }},
+         "2 GPU instances", [](FakeSystem& m) { add_nvidia_instances(m, 0); }, true},
+        {"nvidia.mig", Verdict::unknown,
+         [](FakeSystem& m) {
+             add_nvidia_instances(m, 0);
+             m.tree().add_directory("/proc/driver/nvidia/capabilities/gpu0/mig");
+         },
+         "0000:21:00.0", "does not say whether MIG mode is on", [](FakeSystem&) {}, true},
         {"nvidia.large-memory", Verdict::note,
          [](FakeSystem& m) { add_card(m, 0x10de, 0x2335, {"flr"}, 0x4000000000); }, "0000:21:00.0",
          "256 GiB; 1 GPU of", [](FakeSystem& m) { add_card(m, 0x10de, 0x2204, {"flr"}); }, true},

@@ -34,6 +34,7 @@ struct CheckCase {
     Build quiet = [](FakeSystem&) {};   // done to the healthy host
     bool silent = false;                // it then finds nothing at all, instead of "ok"
     std::string kernel = "6.14.8-2-pve";
+    std::string fix = ""; // a part of what to do, of words and command
 };
 
 std::vector<CheckCase> host_cases();

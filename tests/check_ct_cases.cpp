@@ -57,6 +57,40 @@ Build native_gpu_and(const std::string& lines)
     };
 }
 
+// VM 101 is passed the NVIDIA card too, and vfio-pci has it.
+Build vms_card_and(const std::string& lines)
+{
+    return [=](FakeSystem& machine) {
+        on_vfio(machine);
+        replace_guest(machine, healthy_guest + "hostpci2: 06:00,pcie=1\n");
+        add_container(machine, 901, lines);
+    };
+}
+
+// And the host's driver has another one, /dev/nvidia0.
+Build vms_card_with_a_twin_and(const std::string& lines)
+{
+    return [=](FakeSystem& machine) {
+        vms_card_and(lines)(machine);
+        add_slot(machine, {.port = "0000:00:02.1", .bus = 0x07, .driver = "nvidia"});
+        machine.file("/proc/driver/nvidia/gpus/0000:07:00.0/information", "Device Minor: \t 0\n");
+        machine.file("/proc/devices", "Character devices:\n195 nvidia\n195 nvidiactl\n\nBlock devices:\n");
+        machine.tree().set_device("/dev/nvidia0", {195, 0});
+        machine.tree().set_device("/dev/nvidiactl", {195, 255});
+    };
+}
+
+// The container has libraries of this version.
+Build running_with_libraries(const std::string& version)
+{
+    return [=](FakeSystem& machine) {
+        running_with(with_devices, {"/dev/nvidiactl", "/dev/nvidia0"})(machine);
+        machine.file("/proc/" + std::to_string(init) + "/root/usr/lib/x86_64-linux-gnu/libnvidia-ml.so." +
+                         version,
+                     "");
+    };
+}
+
 CheckCase ct_case(const std::string& check, Verdict verdict, Build fires, const std::string& says,
                   Build quiet = host_with(with_devices))
 {
@@ -111,6 +145,35 @@ std::vector<CheckCase> container_cases()
         {"ct.shared-card", Verdict::warning, host_with("dev0: /dev/dri/by-path/pci-0000:03:00.0-render\n"),
          "0000:03:00.0", "pci-0000:03:00.0-render",
          host_with("dev0: /dev/dri/by-path/pci-0000:00:02.0-render\n")},
+        // While vfio-pci has the card there is no node to compare with.
+        {"ct.shared-card", Verdict::warning, vms_card_and(with_devices), "0000:06:00.0",
+         "901.conf:3 (dev0) names '/dev/nvidia0' of this card", vms_card_with_a_twin_and(with_devices)},
+        {"ct.shared-card", Verdict::warning, vms_card_and("dev0: /dev/nvidia-uvm\n"), "0000:06:00.0",
+         "'/dev/nvidia-uvm' of this card", vms_card_with_a_twin_and(with_devices)},
+        {"ct.shared-card", Verdict::unknown, vms_card_with_a_twin_and("dev0: /dev/nvidia1\n"), "0000:06:00.0",
+         "may be this card's", vms_card_with_a_twin_and("dev0: /dev/nvidia0\n")},
+        {.check = "ct.rights",
+         .verdict = Verdict::warning,
+         .fires =
+             [](FakeSystem& m) {
+                 host_with("unprivileged: 1\nlxc.idmap: u 0 100000 65536\nlxc.idmap: g 0 100000 65536\n"
+                           "lxc.mount.entry: /dev/nvidia0 dev/nvidia0 none bind,optional,create=file\n")(m);
+                 m.set_rights("/dev/nvidia0", 0, 0660);
+             },
+         .subject = ct,
+         .says = "belongs to nobody in the unprivileged container",
+         .quiet = host_with("dev0: /dev/nvidia0,mode=0666\n"),
+         .fix = "write 'devN: /dev/nvidia0'"},
+        {.check = "ct.rights",
+         .verdict = Verdict::note,
+         .fires = host_with("dev0: /dev/nvidia0\n"),
+         .subject = ct,
+         .says = "901.conf:1: 'dev0: /dev/nvidia0' has no 'mode'",
+         .quiet = host_with("dev0: /dev/nvidia0,gid=104\n"),
+         .fix = "pct set 901 --dev0 '/dev/nvidia0,mode=0666'"},
+        ct_case("ct.library", Verdict::warning, running_with_libraries("535.183.01"),
+                "is '550.90.07', and the container has libraries of '535.183.01'",
+                running_with_libraries("550.90.07")),
         {"guest.hookscript", Verdict::error,
          host_with("hookscript: nfs:snippets/pve-gpu-hook\ndev0: /dev/nvidia0\n"), ct, "storage",
          host_with(with_devices)},

@@ -47,6 +47,49 @@ void add_second_guest(FakeSystem& machine, const std::string& more)
 
 void keep(FakeSystem& /*machine*/) {}
 
+// The processor's own GPU, in the mode that firmware of before UEFI knows.
+Build legacy_guest(const std::string& lines, const std::string& options = "")
+{
+    return [=](FakeSystem& machine) {
+        replace_guest(machine, "cpu: host\n" + lines + "hostpci0: 00:02.0,legacy-igd=1" + options + "\n");
+    };
+}
+
+// Class 3D as hostpci0, class VGA as hostpci1 with x-vga.
+void pass_compute_and_display(FakeSystem& machine)
+{
+    set_attribute(machine, gpu, "class", "0x030200\n");
+    replace_guest(machine, "machine: q35\nhostpci0: 0000:03:00.0\nhostpci1: 00:02.0,x-vga=1\n");
+}
+
+void add_nic(FakeSystem& machine)
+{
+    machine.add_bridge("", "0000:00:1d.0", {.secondary_bus = 0x31});
+    machine.add_function("0000:00:1d.0", "0000:31:00.0", network_card);
+}
+
+// On a host with a network card, four days after its start.
+Build say_of(const std::string& message)
+{
+    return [message](FakeSystem& machine) {
+        add_nic(machine);
+        machine.file("/proc/uptime", "350735.47 234388.90\n");
+        add_to_kernel_log(machine, message);
+    };
+}
+
+Build on_nfs(bool answers)
+{
+    return [=](FakeSystem& machine) {
+        machine.file("/etc/pve/storage.cfg",
+                     "dir: local\n\tpath /var/lib/vz\n\tcontent snippets\n\n"
+                     "nfs: share\n\tserver 192.0.2.1\n\texport /e\n\tcontent snippets\n");
+        machine.tree().set_link("/mnt/pve/share/snippets/pve-gpu-hook", std::string(paths::hook_program));
+        replace_guest(machine, guest_without("hookscript", "hookscript: share:snippets/pve-gpu-hook\n"));
+        if (!answers) machine.hang_read("/mnt/pve/share/snippets/pve-gpu-hook");
+    };
+}
+
 } // namespace
 
 std::vector<CheckCase> guest_cases()
@@ -89,26 +132,76 @@ std::vector<CheckCase> guest_cases()
         {"guest.hookscript", Verdict::error,
          guest(guest_without("hookscript", "hookscript: nfs:snippets/pve-gpu-hook\n")), vm, "storage"},
         {"guest.hookscript", Verdict::unknown, [](FakeSystem& m) { join_cluster(m); }, vm, "other nodes"},
+        {"guest.hookscript", Verdict::unknown, on_nfs(false), vm, "does not answer", on_nfs(true)},
+        {.check = "guest.legacy-igd",
+         .verdict = Verdict::error,
+         .fires = legacy_guest("machine: q35\nvga: none\n"),
+         .subject = vm,
+         .says = "the machine type is q35",
+         .quiet = legacy_guest("vga: none\n"),
+         .fix = "qm set 101 --machine pc"},
+        {.check = "guest.legacy-igd",
+         .verdict = Verdict::error,
+         .fires = legacy_guest(""),
+         .subject = vm,
+         .says = "is not 'vga: none'",
+         .quiet = keep,
+         .silent = true,
+         .fix = "qm set 101 --vga none"},
+        {.check = "guest.legacy-igd",
+         .verdict = Verdict::error,
+         .fires = legacy_guest("vga: none\n", ",x-vga=1"),
+         .subject = vm,
+         .says = "'x-vga=1' too",
+         .quiet = legacy_guest("vga: none\n"),
+         .fix = "--hostpci0 '00:02.0,legacy-igd=1'"},
+        {"guest.legacy-igd", Verdict::error, guest("vga: none\nhostpci0: 03:00.0,legacy-igd=1\n"), vm,
+         "is not at 00:02.0", legacy_guest("vga: none\n")},
         {"guest.last-run", Verdict::error, report("refused", "'0000:03:00.0' is in use by VM 102"), vm,
          "VM 102"},
         {"guest.machine", Verdict::error, guest(guest_without("machine")), vm, "does not start"},
         {"guest.machine", Verdict::note,
-         guest("bios: ovmf\nhostpci0: 0000:03:00.0\nhostpci1: 0000:04:00.0\n"), vm, "i440fx"},
-        {"guest.firmware", Verdict::note, guest(guest_without("bios")), vm, "seabios"},
+         guest("bios: ovmf\nhostpci0: 0000:03:00.0\nhostpci1: 0000:04:00.0\n"), vm, "i440fx",
+         legacy_guest("vga: none\n")},
+        {"guest.firmware", Verdict::note, guest(guest_without("bios")), vm, "seabios",
+         legacy_guest("vga: none\n")},
+        {.check = "guest.firmware",
+         .verdict = Verdict::note,
+         .fires = guest(guest_without("bios") + "scsi0: local-lvm:vm-101-disk-0,size=32G\n"),
+         .subject = vm,
+         .says = "seabios",
+         .quiet = keep,
+         .fix = "qm set 101 --bios ovmf --efidisk0 local-lvm:1"},
         {"guest.pcie", Verdict::note, guest(guest_without("hostpci0", "hostpci0: 0000:03:00.0\n")), vm,
-         "hostpci0"},
+         "hostpci0", legacy_guest("vga: none\n")},
         {"guest.x-vga", Verdict::error,
          [](FakeSystem& m) {
              set_attribute(m, gpu, "class", "0x038000\n");
              replace_guest(m, "machine: q35\nhostpci0: 0000:03:00.0,x-vga=1\n");
          },
          vm, "0x038000", guest("machine: q35\nhostpci0: 0000:03:00.0,x-vga=1\n")},
+        {"guest.x-vga", Verdict::error,
+         [](FakeSystem& m) {
+             pass_compute_and_display(m);
+             replace_guest(m, "machine: q35\nhostpci0: 0000:03:00.0,x-vga=1\nhostpci1: 00:02.0\n");
+         },
+         vm, "hostpci0 has 'x-vga=1' with SeaBIOS", pass_compute_and_display},
         {"guest.x-vga", Verdict::warning,
          guest("machine: q35\nhostpci0: 0000:03:00.0,x-vga=1\nhostpci1: 0000:04:00.0,x-vga=1\n"), vm,
          "2 'hostpci'"},
         {"guest.cpu", Verdict::warning, guest(guest_without("cpu")), vm, "kvm64"},
         {"guest.cpu", Verdict::note, guest(guest_without("cpu", "cpu: x86-64-v2-AES\n")), vm, "x86-64-v2-AES",
          guest(guest_without("cpu", "cpu: cputype=host,hidden=1\n"))},
+        {"guest.cpu", Verdict::note,
+         [](FakeSystem& m) {
+             replace_guest(m, guest_without("cpu", "cpu: custom-old\n"));
+             m.file("/etc/pve/virtual-guest/cpu-models.conf", "cpu-model: old\n\tflags +aes\n");
+         },
+         vm, "'cpu: custom-old', which is 'kvm64'",
+         [](FakeSystem& m) {
+             replace_guest(m, guest_without("cpu", "cpu: custom-same\n"));
+             m.file("/etc/pve/virtual-guest/cpu-models.conf", "cpu-model: same\n    reported-model host\n");
+         }},
         {"guest.balloon", Verdict::note, guest(guest_without("balloon", "balloon: 2048\n")), vm, "2048",
          guest(guest_without("balloon"))},
         {"guest.numa", Verdict::note, add_second_node, vm, "no 'affinity'"},
@@ -121,6 +214,16 @@ std::vector<CheckCase> guest_cases()
          [](FakeSystem& m) {
              add_second_node(m);
              replace_guest(m, healthy_guest + "affinity: 0-3,6\n");
+         }},
+        {"guest.numa", Verdict::warning,
+         [](FakeSystem& m) {
+             add_second_node(m);
+             replace_guest(m, healthy_guest + "numa: 1\nnuma0: cpus=0-3,hostnodes=1,memory=8192\n");
+         },
+         vm, "other 'hostnodes'",
+         [](FakeSystem& m) {
+             add_second_node(m);
+             replace_guest(m, healthy_guest + "numa: 1\nnuma0: cpus=0-3,hostnodes=0;1,memory=8192\n");
          }},
         {"guest.numa", Verdict::unknown,
          [](FakeSystem& m) {
@@ -143,25 +246,82 @@ std::vector<CheckCase> log_cases()
         return CheckCase{check, verdict, [=](FakeSystem& m) { add_to_kernel_log(m, message); }, subject, "",
                          keep,  true};
     };
+    // What is over once the card answers is said of one that does not.
+    const auto said_of_dead = [&](const std::string& check, Verdict verdict, const std::string& message,
+                                  const std::string& subject = gpu) {
+        auto one = said(check, verdict, message, subject);
+        one.fires = [=](FakeSystem& m) {
+            add_to_kernel_log(m, message);
+            m.dies(gpu);
+        };
+        return one;
+    };
     return {
         {"log.readable", Verdict::unknown, [](FakeSystem& m) { m.tree().erase("/dev/kmsg"); }, "log",
          "/dev/kmsg"},
-        said("log.reset-timeout", Verdict::error,
-             "vfio-pci 0000:03:00.0: not ready 65535ms after FLR; giving up", gpu),
-        said("log.d3cold", Verdict::error,
-             "vfio-pci 0000:03:00.0: Unable to change power state from D3cold to D0, device inaccessible",
-             gpu),
-        said("log.power-state-refused", Verdict::warning,
-             "vfio-pci 0000:03:00.0: Refused to change power state, currently in D3", gpu),
-        said("log.header-type", Verdict::error, "pci 0000:03:00.0: unknown header type 7f, ignoring device",
-             gpu),
-        said("log.header-type-qemu", Verdict::error,
-             "kvm: -device vfio-pci,host=0000:03:00.0: vfio 0000:03:00.0: Unknown PCI header type '127'",
-             gpu),
+        said_of_dead("log.reset-timeout", Verdict::error,
+                     "vfio-pci 0000:03:00.0: not ready 65535ms after FLR; giving up", gpu),
+        said_of_dead(
+            "log.d3cold", Verdict::error,
+            "vfio-pci 0000:03:00.0: Unable to change power state from D3cold to D0, device inaccessible",
+            gpu),
+        said_of_dead("log.power-state-refused", Verdict::warning,
+                     "vfio-pci 0000:03:00.0: Refused to change power state, currently in D3", gpu),
+        said_of_dead("log.header-type", Verdict::error,
+                     "pci 0000:03:00.0: unknown header type 7f, ignoring device", gpu),
+        said_of_dead(
+            "log.header-type-qemu", Verdict::error,
+            "kvm: -device vfio-pci,host=0000:03:00.0: vfio 0000:03:00.0: Unknown PCI header type '127'", gpu),
         said("log.bar-reserve", Verdict::warning,
              "vfio-pci 0000:03:00.0: BAR 2: can't reserve [mem 0x6000000000-0x60ffffffff 64bit pref]", gpu),
-        said("log.bar-no-space", Verdict::error,
-             "pci 0000:03:00.0: BAR 2 [mem size 0x100000000 64bit pref]: can't assign; no space", gpu),
+        said_of_dead("log.bar-no-space", Verdict::error,
+                     "pci 0000:03:00.0: BAR 2 [mem size 0x100000000 64bit pref]: can't assign; no space",
+                     gpu),
+        {.check = "log.bar-no-space",
+         .verdict = Verdict::note,
+         .fires = say_of("pci 0000:03:00.0: BAR 2: no space for [mem size 0x100000000 64bit pref]"),
+         .subject = gpu,
+         .says = "4 days ago (the cause is certain); the card has come back",
+         .quiet =
+             [](FakeSystem& m) {
+                 add_nic(m);
+                 add_to_kernel_log(m, "pci 0000:31:00.0: BAR 7: no space for [mem size 0x00100000 64bit]");
+                 add_to_kernel_log(m, "pci 0000:00:1d.0: BAR 13: no space for [io  size 0x1000]");
+                 add_to_kernel_log(m, "pci 0000:31:00.0: VF BAR 0 [mem size 0x1000]: can't assign; no space");
+             },
+         .silent = true},
+        {.check = "log.bar-harmless",
+         .verdict = Verdict::ok,
+         .fires = say_of("pci 0000:31:00.0: VF BAR 0 [mem size 0x1000]: can't assign; no space"),
+         .subject = "0000:31:00.0",
+         .says = "VF BAR 0",
+         .quiet = keep,
+         .silent = true,
+         .fix = "harmless"},
+        {.check = "log.card-not-present",
+         .verdict = Verdict::note,
+         .fires = say_of("pcieport 0000:00:1d.0: pciehp: Slot(4): Card not present"),
+         .subject = "0000:00:1d.0",
+         .says = "no GPU is there, or behind it",
+         .quiet = keep,
+         .silent = true},
+        {.check = "log.reset-timeout",
+         .verdict = Verdict::note,
+         .fires = say_of("vfio-pci 0000:03:00.0: not ready 65535ms after FLR; giving up"),
+         .subject = gpu,
+         .says = "4 days ago (the cause is certain); the card has come back",
+         .quiet = keep,
+         .silent = true},
+        said_of_dead("log.stuck-in-d3", Verdict::error,
+                     "vfio 0000:03:00.0: vfio: Unable to power on device, stuck in D3"),
+        said("log.reset-bug", Verdict::warning, "amdgpu: the famous Reset Bug"),
+        said("log.no-reset", Verdict::warning,
+             "vfio: Cannot reset device 0000:03:00.0, no available reset mechanism.", gpu),
+        said("log.used-by-vm", Verdict::error, "PCI device '0000:03:00.0' already in use by VMID '102'", gpu),
+        said("log.nvidia-version", Verdict::error,
+             "Failed to initialize NVML: Driver/library version mismatch"),
+        said("log.nvidia-api", Verdict::error,
+             "NVRM: API mismatch: the client has the version 535.183.01, but this kernel module 550.90.07"),
         said("log.reset-ioctl", Verdict::note,
              "error writing '1' to '/sys/bus/pci/devices/0000:03:00.0/reset': Inappropriate ioctl for device",
              gpu),
@@ -187,9 +347,10 @@ std::vector<CheckCase> log_cases()
         said("log.device-busy", Verdict::warning, "cannot bind: Device busy"),
         said("log.usage-count", Verdict::error,
              "NVRM: Attempting to remove device 0000:03:00.0 with non-zero usage count!", gpu),
-        said("log.fallen-off", Verdict::error, "NVRM: GPU 0000:03:00.0: GPU has fallen off the bus.", gpu),
-        said("log.card-not-present", Verdict::error,
-             "pcieport 0000:00:1c.0: pciehp: Slot(4): Card not present", "0000:00:1c.0"),
+        said_of_dead("log.fallen-off", Verdict::error, "NVRM: GPU 0000:03:00.0: GPU has fallen off the bus.",
+                     gpu),
+        said_of_dead("log.card-not-present", Verdict::error,
+                     "pcieport 0000:00:1c.0: pciehp: Slot(4): Card not present", "0000:00:1c.0"),
         said("log.aer-fatal", Verdict::error,
              "pcieport 0000:00:1c.0: AER: Uncorrectable (Fatal) error message received from 0000:03:00.0",
              "0000:00:1c.0"),

@@ -84,6 +84,13 @@ std::vector<CheckCase> host_cases()
              m.tree().erase("/sys/bus/pci/devices/0000:00:1c.0/reset_subordinate");
          },
          "host", "reset_subordinate"},
+        {"kernel.lockdown", Verdict::note, // a card with FLR needs no port for its reset
+         [](FakeSystem& m) {
+             lock_down(m);
+             m.tree().erase("/sys/bus/pci/devices/0000:00:1c.0/reset_subordinate");
+             set_attribute(m, "0000:03:00.0", "reset_method", "flr bus\n");
+         },
+         "host", "not signed"},
         {"kernel.stuck", Verdict::error, make_stuck, "host", "pid 7000"},
         {"cpu.governor", Verdict::note,
          [](FakeSystem& m) {
@@ -98,8 +105,22 @@ std::vector<CheckCase> host_cases()
         {"modules.obsolete", Verdict::note,
          [](FakeSystem& m) { m.file("/etc/modules", "vfio\nvfio_virqfd # old\n"); }, "host", "/etc/modules"},
         {"modules.initramfs", Verdict::warning,
+         [](FakeSystem& m) {
+             m.file("/etc/initramfs-tools/modules", "# vfio_pci\n");
+             m.file("/etc/modprobe.d/pve-gpu-hook.conf", "blacklist i915\n");
+         },
+         "host", "has no 'vfio_pci', so 'xe"},
+        {"modules.initramfs", Verdict::note,
          [](FakeSystem& m) { m.file("/etc/initramfs-tools/modules", "# vfio_pci\n"); }, "host",
-         "has no 'vfio_pci'"},
+         "is kept away"},
+        {"modules.initramfs", Verdict::note, // a guest's card that the host has in between
+         [](FakeSystem& m) {
+             m.file("/etc/initramfs-tools/modules", "");
+             m.file("/etc/modprobe.d/pve-gpu-hook.conf", "softdep snd_hda_intel pre: vfio-pci\n");
+             m.file("/etc/pve-gpu-hook/settings.json",
+                    R"({"devices": {"8086:56a6": {"after_stop": "native"}}})");
+         },
+         "host", "is kept away"},
         {"modules.initramfs", Verdict::unknown,
          [](FakeSystem& m) { m.tree().erase("/etc/initramfs-tools/modules"); }, "host", "cannot be read"},
         {"driver.order", Verdict::warning,

@@ -42,7 +42,10 @@ TEST_CASE("each check finds what is wrong, with where it looked and what to do",
         CHECK(worst.subject == one.subject);
         CHECK(worst.evidence.find(one.says) != std::string::npos);
         CHECK_FALSE(worst.why.empty());
-        CHECK_FALSE(worst.remedy.empty());
+        const auto fix = worst.remedy + " " + worst.command;
+        INFO(fix);
+        CHECK(fix.size() > 1);
+        CHECK(fix.find(one.fix) != std::string::npos);
     }
 }
 

@@ -540,3 +540,22 @@ TEST_CASE("a VM that is given a container's card is told so", "[install][ct]")
     install(session);
     CHECK(machine.said("container 901 is given device nodes of '0000:03:00.0' too"));
 }
+
+TEST_CASE("that is told while vfio-pci has the card, unless another GPU can have the node", "[install][ct]")
+{
+    for (const bool alone : {true, false}) {
+        FakeSystem machine("6.8.12-4-pve");
+        QuietConsole console;
+        add_arc(machine, {.driver = "vfio-pci"});
+        add_host(machine);
+        if (!alone)
+            machine.add_function(
+                "", "0000:00:02.0",
+                {.vendor = 0x8086, .device = 0x4680, .class_code = 0x030000, .driver = "i915"});
+        add_vm(machine, 101, "hostpci0: 0000:03:00.0,pcie=1\nhostpci1: 0000:04:00.0,pcie=1\n");
+        add_container(machine, vmid, "dev0: /dev/dri/renderD128\n");
+        Session session{machine, console, {.vms = {101}, .dry_run = true}};
+        install(session);
+        CHECK(machine.said("container 901 is given device nodes of '0000:03:00.0' too") == alone);
+    }
+}

@@ -63,6 +63,12 @@ FakeSystem::FakeSystem(const std::string& kernel_release)
 
 // --- reading ---
 
+// Where the server is gone, the way to the file blocks as its reading does.
+void FakeSystem::refuse_to_hang(const std::string& path) const
+{
+    if (hanging_reads_.contains(path)) throw std::logic_error("'" + path + "' hangs: ask read_within first");
+}
+
 std::optional<std::string> FakeSystem::read(const std::string& path) const
 {
     if (can_block(path) || hanging_reads_.contains(path))
@@ -82,6 +88,7 @@ std::optional<std::string> FakeSystem::read_records(const std::string& path, std
 
 std::optional<std::string> FakeSystem::read_link(const std::string& path) const
 {
+    refuse_to_hang(path);
     const auto* node = tree_.find_unfollowed(path);
     if (node == nullptr || node->kind != FakeNode::Kind::link) return std::nullopt;
     return node->text;
@@ -119,6 +126,7 @@ std::optional<DeviceNumber> FakeSystem::device_number(const std::string& path) c
 // The whole tree is one file system.
 std::optional<FileFacts> FakeSystem::file_facts(const std::string& path) const
 {
+    refuse_to_hang(path);
     const auto real = tree_.resolve(path);
     if (!real) return std::nullopt;
     FileFacts facts{tree_.find(*real)->kind == FakeNode::Kind::file, 0, 0, 0644, {8, 1, true}, 0};

@@ -142,6 +142,7 @@ public:
 private:
     static constexpr Milliseconds start_of_time{1'000'000};
 
+    void refuse_to_hang(const std::string& path) const;
     void advance_to(Milliseconds time) const;
     void finish_blocked() const;
     std::optional<Outcome> injected(const std::string& path, Milliseconds timeout);

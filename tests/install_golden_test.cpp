@@ -185,6 +185,12 @@ const std::vector<Case> cases{
          add_arc_host(machine, {});
          add_vm(machine, 101, "hostpci0: 0000:03:00.0,pcie=1\n");
      }},
+    {"apu", "An APU's slot has USB controllers of the host: nobody is told to pass them.", "6.8.12-4-pve",
+     [](FakeSystem& machine) {
+         add_apu(machine);
+         add_host(machine);
+         add_vm(machine, 101, "hostpci0: 0000:0c:00.0,pcie=1\n");
+     }},
     {"blacklist",
      "--blacklist says what it does to the host.",
      "6.8.12-4-pve",

@@ -86,6 +86,23 @@ inline void add_two_mapped_slots(FakeSystem& machine, const std::string& driver_
                                                  device + "node=pve2,path=0000:01:00,iommugroup=9\n");
 }
 
+// An APU: its GPU and audio share a slot with the security processor and two USB controllers of the host.
+inline void add_apu(FakeSystem& machine, const std::string& driver = "amdgpu")
+{
+    machine.add_driver("amdgpu", {"1002:1638"});
+    machine.add_bridge("", "0000:00:08.1", {.secondary_bus = 0x0c});
+    const auto add = [&](unsigned function, std::uint16_t device, std::uint32_t code, const std::string& by) {
+        machine.add_function(
+            "0000:00:08.1", "0000:0c:00." + std::to_string(function),
+            {.vendor = 0x1002, .device = device, .class_code = code, .driver = by, .reset_methods = {"pm"}});
+    };
+    add(0, 0x1638, 0x030000, driver);
+    add(1, 0x1637, 0x040300, "snd_hda_intel");
+    add(2, 0x15df, 0x108000, "ccp");
+    add(3, 0x1639, 0x0c0330, "xhci_hcd");
+    add(4, 0x1639, 0x0c0330, "xhci_hcd");
+}
+
 inline void add_guest(FakeSystem& machine, unsigned vmid, const std::string& lines)
 {
     machine.file("/etc/pve/qemu-server/" + std::to_string(vmid) + ".conf", lines);

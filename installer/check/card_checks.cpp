@@ -2,6 +2,7 @@
 #include "check_families.hpp"
 #include "device_table.hpp"
 #include "opinions.hpp"
+#include "paths.hpp"
 
 #include <algorithm>
 
@@ -24,8 +25,8 @@ template <typename Look> Findings of_passed_cards(const CheckFacts& facts, Look 
 
 Fix wake(const PciAddress& address)
 {
-    return {"echo on > " + file_of(address, "power/control") +
-            ", then run this again; or look while the guest runs"};
+    return by_command("echo on > " + file_of(address, "power/control"),
+                      "then run this again; or look while the guest runs");
 }
 
 bool has_hook(const CheckFacts& facts, const CardFacts& one)
@@ -44,7 +45,8 @@ bool offers(const Function& function, std::string_view method)
 
 Fix attach(const CardFacts& one)
 {
-    return {"pve-gpu-install --vm " + vm_of(one) + ": the hook resets the whole card from its port", true};
+    return by_command("pve-gpu-install --vm " + vm_of(one), "the hook resets the whole card from its port",
+                      true);
 }
 
 Finding alive(const CheckFacts& facts, const CardFacts& one)
@@ -58,12 +60,15 @@ Finding alive(const CheckFacts& facts, const CardFacts& one)
         return about_card(one, Verdict::error, file + " cannot be read in time",
                           {"stop the guest; see 'kernel.stuck'; if nothing frees it, reboot the host"});
     if (config->health == Health::alive) return about_card(one, Verdict::ok, file + " answers");
-    return about_card(one, Verdict::error,
-                      file + (config->health == Health::dead ? " reads all ones" : " answers 'not ready'"),
-                      {"pve-gpu-install try --vm " + vm_of(one) +
-                       "; if it stays so, switch the host's power off and on: a reboot is not enough"});
+    return about_card(
+        one, Verdict::error,
+        file + (config->health == Health::dead ? " reads all ones" : " answers 'not ready'"),
+        by_command("pve-gpu-install try --vm " + vm_of(one),
+                   "if it stays so, switch the host's power off and on: a reboot is not enough"));
 }
 
+// An idle card may sleep so deep, a laptop's always does. What matters is that it wakes for its guest: the
+// hook sees to that, and without it nothing does.
 Finding power(const CheckFacts& facts, const CardFacts& one)
 {
     const auto& state = facts.state(one.gpu);
@@ -71,11 +76,13 @@ Finding power(const CheckFacts& facts, const CardFacts& one)
     if (state.power_state.empty())
         return about_card(one, Verdict::unknown, file_of(one.gpu, "power_state") + " is absent");
     if (state.power_state != "D3cold") return about_card(one, Verdict::ok, evidence);
-    return about_card(one, Verdict::warning, evidence,
-                      {"echo 0 > " + file_of(one.gpu, "d3cold_allowed") + "; echo on > " +
-                           file_of(one.gpu, "power/control") +
-                           ", and the same for the bridges above; the hook does it before each start",
-                       true});
+    if (has_hook(facts, one))
+        return about_card(one, Verdict::ok, evidence + ", and the hook wakes it before each start");
+    return about_card(one, one.running ? Verdict::warning : Verdict::note, evidence,
+                      by_command("echo 0 > " + file_of(one.gpu, "d3cold_allowed") + "; echo on > " +
+                                     file_of(one.gpu, "power/control"),
+                                 "and the same for the bridges above; the hook does it before each start",
+                                 true));
 }
 
 // QEMU and vfio-pci choose FLR first where the kernel offers it (drivers/pci/pci.c, pci_reset_fn_methods).
@@ -86,9 +93,9 @@ Finding reset(const CheckFacts& facts, const CardFacts& one)
     const auto evidence =
         gpu.reset_methods.empty() ? file + " is absent" : file + " is " + quote(join(gpu.reset_methods, " "));
     if (gpu.flr() && traits_of(facts, one).flr == DeviceTraits::Flr::harmful)
-        return about_card(
-            one, Verdict::warning, evidence + ", and this model does not come back from 'flr'",
-            {"echo bus > " + file + " before each start (a udev rule can do it), and attach the hook"});
+        return about_card(one, Verdict::warning, evidence + ", and this model does not come back from 'flr'",
+                          by_command("echo bus > " + file,
+                                     "before each start (a udev rule can do it), and attach the hook"));
     if (gpu.flr()) return about_card(one, Verdict::ok, evidence);
     if (!one.card.port)
         return about_card(one, Verdict::note,
@@ -109,7 +116,8 @@ Finding known(const CheckFacts& facts, const CardFacts& one)
     return about_card(one, Verdict::note,
                       file_of(one.gpu, "{vendor,device}") + ": " + device_id(facts.gpu(one)) +
                           ", which is not in the device table",
-                      {"try it: pve-gpu-install try --vm " + vm_of(one) + "; and report how it went"});
+                      by_command("pve-gpu-install try --vm " + vm_of(one),
+                                 "with the VM stopped this shows whether its reset works"));
 }
 
 std::string width_of(unsigned lanes)
@@ -130,7 +138,7 @@ Finding link(const CheckFacts& facts, const CardFacts& one)
                 (port.asleep || top.asleep ? " is not read: it would wake the card" : " says nothing"),
             port.asleep || top.asleep
                 ? wake(one.gpu)
-                : Fix{"lspci -vv -s " + to_string(*one.card.port) + " | grep -E 'LnkCap|LnkSta'"});
+                : by_command("lspci -vv -s " + to_string(*one.card.port) + " | grep -E 'LnkCap|LnkSta'"));
     const auto best = std::min(port.max_width, top.max_width);
     const auto evidence = file_of(*one.card.port, "current_link_width") + " is " +
                           std::to_string(port.width) + " at " + port.speed + "; slot " +
@@ -161,9 +169,10 @@ Finding errors(const CheckFacts& facts, const CardFacts& one)
 {
     bool any = false;
     const auto sum = errors_of_card(facts, one, any);
-    if (!any)
-        return about_card(one, Verdict::unknown, file_of(one.gpu, "aer_dev_fatal") + " is absent",
-                          {"journalctl -k | grep AER"});
+    const auto absent = file_of(one.gpu, "aer_dev_fatal") + " is absent";
+    if (!any && !one.card.port) // of a processor's own GPU, or a virtual function
+        return about_card(one, Verdict::ok, absent + ": it has no error counters");
+    if (!any) return about_card(one, Verdict::unknown, absent, by_command("journalctl -k | grep AER"));
     const auto evidence = file_of(one.gpu, "aer_dev_*") +
                           ", with those of all of the card and its port: " + std::to_string(sum.fatal) +
                           " fatal, " + std::to_string(sum.nonfatal) + " nonfatal, " +
@@ -180,15 +189,16 @@ Finding module_of(const CheckFacts& facts, const CardFacts& one, const std::stri
     const auto file = file_of(one.gpu, "reset_method");
     if (!facts.loaded_modules.contains("vendor_reset"))
         return about_card(one, Verdict::warning,
-                          "/sys/module/vendor_reset is absent: the module " + quote(module) +
-                              ", which can reset this card, is not loaded",
-                          {"install " + module + " with DKMS, echo " + module + " >> /etc/modules, reboot"});
+                          paths::join(paths::modules, "vendor_reset") + " is absent: the module " +
+                              quote(module) + ", which can reset this card, is not loaded",
+                          by_command("echo " + module + " >> " + std::string(paths::modules_file),
+                                     "after " + quote(module) + " is installed with DKMS; then reboot"));
     if (!offers(facts.gpu(one), "device_specific"))
         return about_card(
             one, Verdict::warning,
             quote(module) + " is loaded, but " + file + " is " +
                 quote(join(facts.gpu(one).reset_methods, " ")),
-            {"echo device_specific > " + file + ", in a udev rule, before the card's first reset"});
+            by_command("echo device_specific > " + file, "in a udev rule, before the card's first reset"));
     return about_card(one, Verdict::ok, quote(module) + " is loaded, and " + file + " has 'device_specific'");
 }
 
@@ -234,9 +244,10 @@ Findings reset_module(const CheckFacts& facts)
         if (const auto module = traits_of(facts, one).reset_module; one.passed() && !module.empty())
             findings.push_back(module_of(facts, one, module));
     if (findings.empty() && facts.loaded_modules.contains("vendor_reset"))
-        findings.push_back(about_host(Verdict::note,
-                                      "/sys/module/vendor_reset is there, and no passed card needs it",
-                                      {"take 'vendor-reset' out of /etc/modules"}));
+        findings.push_back(
+            about_host(Verdict::note,
+                       paths::join(paths::modules, "vendor_reset") + " is there, and no passed card needs it",
+                       {"take 'vendor-reset' out of " + std::string(paths::modules_file)}));
     return findings;
 }
 

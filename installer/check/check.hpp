@@ -15,13 +15,15 @@ struct Finding {
     std::string subject; // "host", "log", "0000:03:00.0" (a GPU, for its card), "VM 101"
     Verdict verdict = Verdict::ok;
     std::string evidence;         // path and value, in a few words
-    std::string remedy;           // the command or the firmware's setting; empty: there is nothing to do
+    std::string remedy;           // what to do, in words; empty: nothing, or what `command` says
     bool install_does_it = false; // 'pve-gpu-install --vm N' makes it right
     std::vector<unsigned> guests; // whom it concerns; empty: everybody
 
     // Of the check that found it.
     std::string_view name = {};
     std::string_view why = {};
+
+    std::string command = {}; // what root can paste into a shell as it is; empty: there is none
 
     bool concerns(unsigned vmid) const;
     bool operator==(const Finding&) const = default;

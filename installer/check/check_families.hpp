@@ -69,6 +69,7 @@ Findings guest_hookscript(const CheckFacts& facts);
 Findings guest_last_run(const CheckFacts& facts);
 
 // guest_hardware_checks.cpp
+Findings guest_legacy_igd(const CheckFacts& facts);
 Findings guest_machine(const CheckFacts& facts);
 Findings guest_firmware(const CheckFacts& facts);
 Findings guest_pcie(const CheckFacts& facts);
@@ -84,6 +85,8 @@ Findings ct_config(const CheckFacts& facts);
 Findings ct_nodes(const CheckFacts& facts);
 Findings ct_boot_unit(const CheckFacts& facts);
 Findings ct_numbers(const CheckFacts& facts);
+Findings ct_rights(const CheckFacts& facts);
+Findings ct_library(const CheckFacts& facts);
 Findings ct_restart(const CheckFacts& facts);
 Findings ct_shared_card(const CheckFacts& facts);
 

@@ -2,6 +2,7 @@
 #include "check_families.hpp"
 #include "ct_plan.hpp"
 #include "ct_survey.hpp"
+#include "device_files.hpp"
 #include "opinions.hpp"
 #include "paths.hpp"
 
@@ -22,20 +23,22 @@ std::string line_with(const SurveyedGuest& guest, const WantedNode& wanted)
 }
 
 // Takes the line out again: Proxmox knows devN only, the others are edited by hand.
-std::string removal_of(const SurveyedGuest& guest, const WantedNode& wanted)
+Fix removal_of(const SurveyedGuest& guest, const WantedNode& wanted, const std::string& otherwise)
 {
-    if (wanted.by_proxmox) return set_command(guest, "--delete " + wanted.from);
-    return "take line " + std::to_string(wanted.line) + " out of " + conf_of(guest);
+    if (wanted.by_proxmox)
+        return by_command(set_command(guest, "--delete " + wanted.from),
+                          "takes the line out; or " + otherwise);
+    return {otherwise + "; or take line " + std::to_string(wanted.line) + " out of " + conf_of(guest)};
 }
 
-// "FACT; WHAT TO DO", as the hook says it.
-Fix split_off_remedy(std::string& sentence)
+// "FACT; WHAT TO DO", as the hook says it: cuts off and answers what to do.
+std::string split_off_remedy(std::string& sentence)
 {
     const auto at = sentence.rfind("; ");
-    if (at == std::string::npos) return {};
-    Fix fix{sentence.substr(at + 2)};
+    if (at == std::string::npos) return "";
+    auto remedy = sentence.substr(at + 2);
     sentence.resize(at);
-    return fix;
+    return remedy;
 }
 
 // What the hook would do for this one node.
@@ -64,16 +67,15 @@ Finding missing_of(const CheckFacts& facts, const ContainerFacts& container, con
     const auto verdict = wanted.optional ? Verdict::warning : Verdict::error;
     auto reason = plan.refused ? plan.refused->detail : plan.warnings.empty() ? "" : plan.warnings.front();
     if (!reason.empty()) {
-        auto fix = split_off_remedy(reason);
+        const auto remedy = split_off_remedy(reason);
         reason.erase(0, reason.find(" there") + std::string(" there").size()); // it begins with the node
-        fix.text += "; or: " + removal_of(guest, wanted);
-        return about_guest(guest, verdict, evidence + reason, fix);
+        return about_guest(guest, verdict, evidence + reason, removal_of(guest, wanted, remedy));
     }
     if (!wanted.by_proxmox && guest.attached)
         return about_guest(guest, Verdict::ok, evidence + "; the hook brings it at the next start");
     if (!node.number) evidence += ", and no driver has made it since the host started";
     return about_guest(guest, verdict, evidence,
-                       {"pve-gpu-hook --nodes; for every boot: " + install_command(guest), true});
+                       by_command("pve-gpu-hook --nodes", "for every boot: " + install_command(guest), true));
 }
 
 Finding refused_line(const SurveyedGuest& guest, const LxcDevice& device)
@@ -81,8 +83,8 @@ Finding refused_line(const SurveyedGuest& guest, const LxcDevice& device)
     return about_guest(guest, Verdict::error,
                        conf_of(guest) + ":" + std::to_string(device.line) + ": '" + device.key + ": " +
                            printable(device.value) + "': " + *device.start_error,
-                       {set_command(guest, "--" + device.key + " /dev/PATH") +
-                        "; or: " + set_command(guest, "--delete " + device.key)});
+                       by_command(set_command(guest, "--delete " + device.key),
+                                  "takes the line out; or write the path of a device into it"));
 }
 
 void add_ok(Findings& findings, std::size_t before, const SurveyedGuest& guest, const std::string& evidence)
@@ -101,12 +103,12 @@ Finding restart_of(const SurveyedGuest& guest, const ContainerFacts& container)
     const auto dev = "/dev in container " + std::to_string(guest.vmid);
     if (!container.inside.seen)
         return about_guest(guest, Verdict::unknown, dev + " cannot be looked at in time",
-                           {"pct exec " + std::to_string(guest.vmid) + " -- ls -l /dev /dev/dri"});
+                           by_command("pct exec " + std::to_string(guest.vmid) + " -- ls -l /dev /dev/dri"));
     const auto reasons = restart_reasons(container.inside);
     if (reasons.empty())
         return about_guest(guest, Verdict::ok, dev + " has what " + conf_of(guest) + " names");
     return about_guest(guest, Verdict::warning, dev + ": " + join(reasons, "; "),
-                       {"pct reboot " + std::to_string(guest.vmid)});
+                       by_command("pct reboot " + std::to_string(guest.vmid)));
 }
 
 Finding sharing_of(const CardFacts& card, const SurveyedGuest& guest, const WantedNode& wanted)
@@ -115,9 +117,70 @@ Finding sharing_of(const CardFacts& card, const SurveyedGuest& guest, const Want
         about_card(card, Verdict::warning,
                    line_with(guest, wanted) + " names " + quote(wanted.node.path) +
                        " of this card, which the 'hostpci' lines of VM " + vm_of(card) + " name too",
-                   {removal_of(guest, wanted) + "; or give the VM another card"});
+                   removal_of(guest, wanted, "give the VM another card"));
     finding.guests.push_back(guest.vmid);
     return finding;
+}
+
+bool may_be_of(const Function& gpu, const GpuNode& node)
+{
+    constexpr std::uint16_t nvidia = 0x10de, amd = 0x1002;
+    if (node.address) return *node.address == gpu.address;
+    if (node.is_nvidia()) return gpu.vendor == nvidia;
+    return node.kind != NodeKind::kfd || gpu.vendor == amd;
+}
+
+// On vfio-pci nothing tells which nodes its driver would make.
+Finding sharing_unknown(const CardFacts& card, const SurveyedGuest& guest, const WantedNode& wanted)
+{
+    auto finding = about_card(card, Verdict::unknown,
+                              line_with(guest, wanted) + " names " + quote(wanted.node.path) +
+                                  ", which is not there; it may be this card's, which vfio-pci has",
+                              {"name it by its place, which no other card can have: /dev/dri/by-path/pci-" +
+                               to_string(card.gpu) + "-render; or see 'ct.nodes'"});
+    finding.guests.push_back(guest.vmid);
+    return finding;
+}
+
+Findings sharing_with(const CheckFacts& facts, const CardFacts& card, const CardNodes& nodes,
+                      const ContainerFacts& container)
+{
+    const auto& guest = guest_of(facts, container);
+    const auto& gpu = facts.gpu(card);
+    if (const auto wanted = wanted_node_of(guest, nodes)) return {sharing_of(card, guest, *wanted)};
+    if (!is_vfio_driver(gpu.driver)) return {};
+    for (const auto& node : container.nodes)
+        if (!node.present && may_be_of(gpu, node.wanted.node))
+            return {sharing_unknown(card, guest, node.wanted)};
+    return {};
+}
+
+bool says(const LxcDevice& device, std::string_view key)
+{
+    const auto parts = split(device.value, ',');
+    return std::any_of(parts.begin(), parts.end(), [&](auto part) { return part.starts_with(key); });
+}
+
+// Proxmox then makes it 0660 and root's (create_passthrough_device_node in pve-container's LXC.pm).
+bool is_for_root_only(const LxcDevice& device)
+{
+    return !device.start_error && parse_gpu_node(device.path) && !says(device, "mode=") &&
+           !says(device, "gid=") && !says(device, "uid=");
+}
+
+Finding for_root_only(const SurveyedGuest& guest, const LxcDevice& device)
+{
+    return about_guest(
+        guest, Verdict::note,
+        conf_of(guest) + ":" + std::to_string(device.line) + ": '" + device.key + ": " +
+            printable(device.value) + "' has no 'mode' and no 'gid'",
+        by_command(set_command(guest, "--" + device.key + " '" + device.value + ",mode=0666'"),
+                   "or 'gid=' with the number that the container's group 'render' or 'video' has"));
+}
+
+std::string versions_of(const Inside& inside)
+{
+    return "'" + join(inside.library_versions, "', '") + "'";
 }
 
 } // namespace
@@ -148,7 +211,8 @@ Findings ct_nodes(const CheckFacts& facts)
             if (!node.present) findings.push_back(missing_of(facts, container, node));
         const auto& guest = guest_of(facts, container);
         if (!container.nodes.empty())
-            add_ok(findings, before, guest, "/dev has every node that " + conf_of(guest) + " names");
+            add_ok(findings, before, guest,
+                   std::string(paths::dev) + " has every node that " + conf_of(guest) + " names");
     }
     return findings;
 }
@@ -161,10 +225,10 @@ Findings ct_boot_unit(const CheckFacts& facts)
     for (const auto& container : facts.containers) {
         if (!made_by_nvidia(container)) continue;
         const auto& guest = guest_of(facts, container);
-        findings.push_back(
-            facts.survey.links.contains(link)
-                ? about_guest(guest, Verdict::ok, link + " is there")
-                : about_guest(guest, Verdict::warning, link + " is absent", {install_command(guest), true}));
+        findings.push_back(facts.survey.links.contains(link)
+                               ? about_guest(guest, Verdict::ok, link + " is there")
+                               : about_guest(guest, Verdict::warning, link + " is absent",
+                                             by_command(install_command(guest), "", true)));
     }
     return findings;
 }
@@ -179,7 +243,47 @@ Findings ct_numbers(const CheckFacts& facts)
             findings.push_back(about_guest(guest, Verdict::warning, conf_of(guest) + ": " + found, {remedy}));
         if (!guest.lxc.mounts.empty())
             add_ok(findings, before, guest,
-                   "/proc/devices has the numbers that " + conf_of(guest) + " allows");
+                   std::string(paths::proc_devices) + " has the numbers that " + conf_of(guest) + " allows");
+    }
+    return findings;
+}
+
+// Who in the container may open what it is given.
+Findings ct_rights(const CheckFacts& facts)
+{
+    Findings findings;
+    for (const auto& container : facts.containers) {
+        const auto& guest = guest_of(facts, container);
+        const auto before = findings.size();
+        for (auto sentence : foreign_node_warnings(guest.lxc, container.nodes)) {
+            const auto remedy = split_off_remedy(sentence);
+            findings.push_back(
+                about_guest(guest, Verdict::warning, conf_of(guest) + ": " + sentence, {remedy}));
+        }
+        for (const auto& device : guest.lxc.devices_at_next_start())
+            if (is_for_root_only(device)) findings.push_back(for_root_only(guest, device));
+        if (!container.nodes.empty())
+            add_ok(findings, before, guest, conf_of(guest) + " names no node that only root could open");
+    }
+    return findings;
+}
+
+// The libraries of a running container that is given a node of NVIDIA's.
+Findings ct_library(const CheckFacts& facts)
+{
+    Findings findings;
+    for (const auto& container : facts.containers) {
+        const auto& versions = container.inside.library_versions;
+        if (versions.empty() || facts.nvidia_version.empty()) continue;
+        const auto& guest = guest_of(facts, container);
+        const auto evidence = std::string(paths::nvidia_module_version) + " is " +
+                              quote(facts.nvidia_version) + ", and the container has libraries of " +
+                              versions_of(container.inside);
+        const bool same = std::find(versions.begin(), versions.end(), facts.nvidia_version) != versions.end();
+        findings.push_back(same ? about_guest(guest, Verdict::ok, evidence)
+                                : about_guest(guest, Verdict::warning, evidence,
+                                              {"install version " + facts.nvidia_version +
+                                               " in the container, without its kernel module"}));
     }
     return findings;
 }
@@ -200,8 +304,8 @@ Findings ct_shared_card(const CheckFacts& facts)
         const auto* card = facts.card_with(nodes.function);
         const auto before = findings.size();
         for (const auto& container : facts.containers)
-            if (const auto wanted = wanted_node_of(guest_of(facts, container), nodes))
-                findings.push_back(sharing_of(*card, guest_of(facts, container), *wanted));
+            for (auto& finding : sharing_with(facts, *card, nodes, container))
+                findings.push_back(std::move(finding));
         if (findings.size() == before && !facts.containers.empty())
             findings.push_back(
                 about_card(*card, Verdict::ok,

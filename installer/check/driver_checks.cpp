@@ -24,6 +24,23 @@ std::string install_for(const SurveyedFunction& function)
     return "pve-gpu-install --vm " + std::to_string(function.vmids.front());
 }
 
+// vfio-pci is to have it from boot on.
+bool leaves_the_host(const SurveyedFunction& function)
+{
+    return function.passed && !function.goes_back;
+}
+
+// Native drivers of passed functions that nothing keeps from them.
+std::vector<std::string> taken_before_vfio(const CheckFacts& facts)
+{
+    std::vector<std::string> modules;
+    for (const auto& function : facts.survey.functions)
+        for (const auto& module : function.modules)
+            if (leaves_the_host(function) && !kept_away(facts, module) && !names(modules, module))
+                modules.push_back(module);
+    return modules;
+}
+
 Finding order_of(const CheckFacts& facts, const SurveyedFunction& function)
 {
     const auto subject = to_string(function.facts.address);
@@ -35,12 +52,12 @@ Finding order_of(const CheckFacts& facts, const SurveyedFunction& function)
                      (driver.empty() ? " is absent" : " leads to " + quote(driver));
     if (function.driver_can_be_kept_away)
         return about(subject, function.vmids, Verdict::warning, now + ", not vfio-pci",
-                     {install_for(function) + ", then reboot", true});
+                     by_command(install_for(function), "then reboot", true));
     if (!free.empty())
         return about(subject, function.vmids, Verdict::warning,
-                     "no line in /etc/modprobe.d has vfio-pci before " + quote(join(free, "', '")) + "; " +
-                         now,
-                     {install_for(function), true});
+                     "no line in " + std::string(paths::modprobe_directory) + " has vfio-pci before " +
+                         quote(join(free, "', '")) + "; " + now,
+                     by_command(install_for(function), "", true));
     return about(subject, function.vmids, Verdict::ok, now);
 }
 
@@ -72,7 +89,7 @@ std::vector<VfioId> all_vfio_ids(const CheckFacts& facts)
         const auto pair = split_once(token, '=');
         if (!pair || (pair->first != "vfio-pci.ids" && pair->first != "vfio_pci.ids")) continue;
         for (const auto id : split(pair->second, ','))
-            ids.push_back({lower(id.substr(0, 9)), "/proc/cmdline"});
+            ids.push_back({lower(id.substr(0, 9)), std::string(paths::kernel_command_line)});
     }
     return ids;
 }
@@ -108,9 +125,10 @@ Findings modules_obsolete(const CheckFacts& facts)
         if (names(modules, "vfio_virqfd") && !kernel_before(facts.host.kernel, 6, 2))
             findings.push_back(about_host(
                 Verdict::note, file + " has 'vfio_virqfd', which is part of 'vfio' since Linux 6.2",
-                {"remove the line from " + file + ", then: update-initramfs -u -k all"}));
+                by_command("sed -i '/^vfio_virqfd/d' " + file + " && update-initramfs -u -k all")));
     if (findings.empty())
-        findings.push_back(about_host(Verdict::ok, "/etc/modules, /etc/modules-load.d and " +
+        findings.push_back(about_host(Verdict::ok, std::string(paths::modules_file) + ", " +
+                                                       std::string(paths::modules_load_directory) + " and " +
                                                        std::string(paths::initramfs_modules) +
                                                        " name no module that is gone"));
     return findings;
@@ -118,23 +136,32 @@ Findings modules_obsolete(const CheckFacts& facts)
 
 Findings modules_initramfs(const CheckFacts& facts)
 {
-    if (facts.survey.functions.empty()) return {};
+    const auto early = taken_before_vfio(facts);
+    if (std::none_of(facts.survey.functions.begin(), facts.survey.functions.end(), leaves_the_host))
+        return {};
     const auto file = std::string(paths::initramfs_modules);
     const auto list = facts.module_lists.find(file);
     if (list == facts.module_lists.end())
         return {about_host(Verdict::unknown, file + " cannot be read",
-                           {"lsinitramfs /boot/initrd.img-$(uname -r)"})};
+                           by_command("lsinitramfs /boot/initrd.img-$(uname -r) | grep vfio"))};
     if (names(list->second, "vfio_pci")) return {about_host(Verdict::ok, file + " has 'vfio_pci'")};
+    const auto fix = by_command(prepare_host(facts), "then reboot", true);
+    if (early.empty())
+        return {about_host(Verdict::note,
+                           file + " has no 'vfio_pci', but every driver of a passed card is kept away in " +
+                               std::string(paths::modprobe_directory),
+                           fix)};
     return {about_host(Verdict::warning,
-                       file + " has no 'vfio_pci', so a native driver in the initramfs is first",
-                       {prepare_host(facts) + ", then reboot", true})};
+                       file + " has no 'vfio_pci', so " + quote(join(early, "', '")) +
+                           " is first where the initramfs has it",
+                       fix)};
 }
 
 Findings driver_order(const CheckFacts& facts)
 {
     Findings findings;
     for (const auto& function : facts.survey.functions)
-        if (function.passed && !function.goes_back) findings.push_back(order_of(facts, function));
+        if (leaves_the_host(function)) findings.push_back(order_of(facts, function));
     return findings;
 }
 
@@ -144,9 +171,9 @@ Findings driver_ids(const CheckFacts& facts)
     for (const auto& [id, where] : all_vfio_ids(facts))
         for (auto& finding : caught_by(facts, id, where)) findings.push_back(std::move(finding));
     if (findings.empty())
-        findings.push_back(
-            about_host(Verdict::ok,
-                       "no 'ids=' in /etc/modprobe.d and /proc/cmdline takes a device that the host keeps"));
+        findings.push_back(about_host(Verdict::ok, "no 'ids=' in " + std::string(paths::modprobe_directory) +
+                                                       " and " + std::string(paths::kernel_command_line) +
+                                                       " takes a device that the host keeps"));
     return findings;
 }
 
@@ -167,7 +194,8 @@ Findings driver_blacklist(const CheckFacts& facts)
                              {"remove the blacklist lines, then: update-initramfs -u -k all; "
                               "'pve-gpu-install --vm N' keeps a driver from the guest's card alone"})
                 : about_card(one, Verdict::ok,
-                             "/etc/modprobe.d lets the host load " + quote(join(modules->second, "', '"))));
+                             std::string(paths::modprobe_directory) + " lets the host load " +
+                                 quote(join(modules->second, "', '"))));
     }
     return findings;
 }
@@ -182,12 +210,12 @@ Findings display_framebuffer(const CheckFacts& facts)
     for (const auto& one : facts.cards) {
         if (!one.passed() || !facts.gpu(one).boot_vga) continue;
         if (screen == facts.framebuffers.end())
-            findings.push_back(
-                about_card(one, Verdict::ok, "/sys/class/graphics has no screen of the firmware"));
+            findings.push_back(about_card(
+                one, Verdict::ok, std::string(paths::framebuffers) + " has no screen of the firmware"));
         else
             findings.push_back(
                 about_card(one, is_vga(facts.gpu(one)) ? Verdict::note : Verdict::warning,
-                           "/sys/class/graphics has the firmware's screen, " + quote(*screen),
+                           std::string(paths::framebuffers) + " has the firmware's screen, " + quote(*screen),
                            {"nothing, if the hook is attached: it takes the screen off; else add "
                             "'initcall_blacklist=sysfb_init' to the kernel's command line",
                             true}));

@@ -70,6 +70,16 @@ unsigned width_in(const std::string& text)
     return width <= widest ? width : 0;
 }
 
+// From Linux 6.8 on NVIDIA's driver has no mediated devices: each virtual function has a file of its own
+// (is_mdev and get_mdev_types in pve-common's SysFSTools.pm).
+std::string vgpu_types_of(const SysReader& reader, const PciAddress& address)
+{
+    for (const auto* file :
+         {"mdev_supported_types", "nvidia/creatable_vgpu_types", "virtfn0/nvidia/creatable_vgpu_types"})
+        if (reader.exists(paths::function(address, file))) return file;
+    return "";
+}
+
 std::vector<unsigned> passed_to(const Survey& survey, const PciAddress& address)
 {
     std::vector<unsigned> vmids;
@@ -174,7 +184,7 @@ FunctionState read_function_state(const SysReader& reader, const PciAddress& add
     state.errors = read_errors(reader, address);
     state.numa_node = parse_decimal(text("numa_node")); // -1: none
     state.largest_bar = read_largest_bars(reader, address);
-    state.offers_mdev = reader.exists(paths::function(address, "mdev_supported_types"));
+    state.vgpu_types = vgpu_types_of(reader, address);
     return state;
 }
 

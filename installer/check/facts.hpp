@@ -1,6 +1,7 @@
 // What the checks know of a host. Read once; what could not be read is nothing, and no check guesses it.
 #pragma once
 
+#include "cpu_models.hpp"
 #include "ct_inside.hpp"
 #include "holders.hpp"
 #include "known_messages.hpp"
@@ -38,7 +39,8 @@ struct FunctionState {
     std::optional<AerCounts> errors;
     std::optional<unsigned> numa_node;             // nothing: the host does not say
     std::map<unsigned, std::uint64_t> largest_bar; // bytes that a resizable BAR can have, by its index
-    bool offers_mdev = false;
+    std::string
+        vgpu_types; // the file in which NVIDIA's vGPU host driver offers its types, below the function
 };
 
 // A GPU with its card. Several GPUs on one card are one of these each.
@@ -62,12 +64,14 @@ struct ContainerFacts {
 struct HookscriptFacts {
     std::optional<std::string> path; // nothing: its storage is unknown
     std::optional<FileFacts> file;   // nothing: there is none
+    bool unseen = false;             // its storage does not answer
 };
 
 struct KernelLog {
     struct Line {
         std::string text;
         std::vector<const KnownMessage*> like;
+        std::optional<std::uint64_t> time; // microseconds since the host started
     };
     std::size_t messages = 0;
     std::vector<Line> known; // those that are like a known message, the oldest first
@@ -90,7 +94,7 @@ struct CheckFacts {
     std::vector<std::string> framebuffers;                         // where each screen's link leads
     std::optional<std::string> governor, frequency_driver;         // of the first processor
     std::map<unsigned, std::set<unsigned>> node_cpus;              // by NUMA node
-    std::map<PciAddress, unsigned> mig_instances;                  // of GPUs that NVIDIA's driver has
+    std::map<PciAddress, unsigned> mig_instances; // of GPUs that can have some and that NVIDIA's driver has
     std::vector<Holder> neighbours_in_use;
     std::vector<PciWriter> writers;
     std::map<unsigned, HookscriptFacts> hookscripts; // by VMID
@@ -99,7 +103,10 @@ struct CheckFacts {
     std::vector<ContainerFacts> containers;
     NodeSituation node_host; // what their nodes hang on; without nodes itself. Read if there are containers
     std::vector<CardNodes> card_nodes; // of each GPU that a guest is passed, if there are containers
+    std::string nvidia_version;        // of the loaded module: "550.90.07"; empty if there is none
     std::optional<KernelLog> log;      // nothing: it may not be read
+    std::optional<std::uint64_t> up;   // microseconds since the host started
+    CpuModels cpu_models;              // Proxmox's "custom-NAME"
 
     const FunctionState& state(const PciAddress& address) const; // an empty one if it was not read
     const Function& gpu(const CardFacts& card) const { return topology.at(card.gpu); }

@@ -36,10 +36,10 @@ Findings warnings_of(const SurveyedGuest& guest)
     Findings findings;
     for (const auto& [line, text] : guest.config.warnings) {
         const bool lost = text.find("without the device") != std::string::npos;
-        findings.push_back(about_guest(guest, lost ? Verdict::error : Verdict::note,
-                                       conf_of(guest) + ":" + std::to_string(line) + ": " + text,
-                                       {"correct it: " + set_command(guest, "--hostpciN ADDRESS") +
-                                        ", with lower-case hexadecimal digits"}));
+        findings.push_back(
+            about_guest(guest, lost ? Verdict::error : Verdict::note,
+                        conf_of(guest) + ":" + std::to_string(line) + ": " + text,
+                        {"correct the line in " + conf_of(guest) + ", with lower-case hexadecimal digits"}));
     }
     return findings;
 }
@@ -87,13 +87,13 @@ Findings missing_of(const SurveyedGuest& guest, const PassedDevice& device)
     Findings findings;
     for (const auto& one : device.alternatives)
         for (const auto& selector : one.missing)
-            findings.push_back(about_guest(guest, Verdict::error,
-                                           conf_of(guest) + ": " + device.key + " names " +
-                                               quote(selector.text) +
-                                               ", and /sys/bus/pci/devices has nothing that begins so",
-                                           {"lspci -D: if the card has another address now, " +
-                                            set_command(guest, "--" + device.key + " ADDRESS") +
-                                            "; if it is gone, switch the host's power off and on"}));
+            findings.push_back(about_guest(
+                guest, Verdict::error,
+                conf_of(guest) + ": " + device.key + " names " + quote(selector.text) + ", and " +
+                    std::string(paths::pci_functions) + " has nothing that begins so",
+                by_command("lspci -D", "if the card has another address now, write that one into " +
+                                           device.key +
+                                           "; if it is gone, switch the host's power off and on")));
     return findings;
 }
 
@@ -114,7 +114,7 @@ Finding sharing(const CheckFacts& facts, const CardFacts& one)
     if (at_boot > 1)
         return about_card(one, Verdict::warning,
                           evidence + ", and more than one of them starts with the host",
-                          {"qm set " + std::to_string(one.vmids.back()) + " --onboot 0"});
+                          by_command("qm set " + std::to_string(one.vmids.back()) + " --onboot 0"));
     return about_card(one, Verdict::note, evidence + ": one of them can run at a time",
                       {"stop one before the other starts; a backup in 'stop' mode starts a guest too"});
 }
@@ -127,16 +127,15 @@ bool has_raw_device(const SurveyedGuest& guest)
 
 Finding migration_of(const CheckFacts& facts, const SurveyedGuest& guest)
 {
-    const Fix map{"Datacenter > Resource Mappings > Add, then: " +
-                  set_command(guest, "--hostpciN mapping=NAME")};
+    const Fix map{"Datacenter > Resource Mappings > Add; then choose the mapping in the VM's hardware"};
     if (!has_raw_device(guest))
         return about_guest(guest, Verdict::ok, conf_of(guest) + " names resource mappings only");
     if (guest.ha)
         return about_guest(guest, Verdict::warning,
                            std::string(paths::pve_ha_resources) + " has it, and a 'hostpci' line in " +
                                conf_of(guest) + " names an address",
-                           {map.text + "; or take it out of high availability: ha-manager remove vm:" +
-                            std::to_string(guest.vmid)});
+                           by_command("ha-manager remove vm:" + std::to_string(guest.vmid),
+                                      "takes it out of high availability; or: " + map.text));
     if (facts.host.cluster.clustered)
         return about_guest(guest, Verdict::note,
                            "a 'hostpci' line in " + conf_of(guest) + " names an address of this node", map);
@@ -156,17 +155,23 @@ Finding hookscript_here(const SurveyedGuest& guest, const HookscriptFacts& hook)
 {
     constexpr mode_t executable = 0111;
     const auto& volume = guest.config.hookscript;
-    const Fix again{install_command(guest) + "; or: " + set_command(guest, "--delete hookscript"),
-                    guest.attached};
+    const auto again =
+        guest.attached
+            ? by_command(install_command(guest), "or: " + set_command(guest, "--delete hookscript"), true)
+            : by_command(set_command(guest, "--delete hookscript"), "or put the file back");
     if (!hook.path)
         return about_guest(guest, Verdict::error,
                            "the storage of the hookscript " + quote(volume) + " is not in " +
                                std::string(paths::pve_storages),
                            again);
+    if (hook.unseen)
+        return about_guest(
+            guest, Verdict::unknown, quote(*hook.path) + " cannot be looked at: its storage does not answer",
+            by_command("pvesm status", "mend the storage, or choose another one for the hookscript"));
     if (!hook.file) return about_guest(guest, Verdict::error, quote(*hook.path) + " is absent", again);
     if (!hook.file->regular || (hook.file->mode & executable) == 0)
         return about_guest(guest, Verdict::error, quote(*hook.path) + " is not executable",
-                           {"chmod 755 " + *hook.path});
+                           by_command("chmod 755 " + *hook.path));
     return about_guest(guest, Verdict::ok, quote(*hook.path) + " is there and executable");
 }
 
@@ -197,9 +202,9 @@ Findings guest_device_present(const CheckFacts& facts)
         for (const auto& device : devices)
             for (auto& finding : missing_of(*guest, device)) wrong.push_back(std::move(finding));
         if (wrong.empty() && !devices.empty())
-            wrong.push_back(
-                about_guest(*guest, Verdict::ok,
-                            "/sys/bus/pci/devices has every device that " + conf_of(*guest) + " names"));
+            wrong.push_back(about_guest(*guest, Verdict::ok,
+                                        std::string(paths::pci_functions) + " has every device that " +
+                                            conf_of(*guest) + " names"));
         findings.insert(findings.end(), wrong.begin(), wrong.end());
     }
     return findings;
@@ -223,12 +228,13 @@ Findings guest_mdev(const CheckFacts& facts)
             const auto functions = device.taken().functions.size();
             const auto evidence =
                 conf_of(*guest) + ": " + device.key + " has 'mdev' and " + counted(functions, "function");
-            findings.push_back(
-                functions > 1
-                    ? about_guest(*guest, Verdict::error, evidence,
-                                  {"name one function: " + set_command(*guest, "--" + device.key + " ") +
-                                   to_string(device.taken().functions.front()) + ",mdev=" + *device.mdev})
-                    : about_guest(*guest, Verdict::ok, evidence));
+            findings.push_back(functions > 1
+                                   ? about_guest(*guest, Verdict::error, evidence,
+                                                 by_command(set_command(*guest, "--" + device.key + " ") +
+                                                                to_string(device.taken().functions.front()) +
+                                                                ",mdev=" + *device.mdev,
+                                                            "name one function"))
+                                   : about_guest(*guest, Verdict::ok, evidence));
         }
     return findings;
 }
@@ -259,14 +265,14 @@ Findings guest_hookscript(const CheckFacts& facts)
         const auto* guest = facts.survey.find(vmid);
         if (guest == nullptr) continue;
         findings.push_back(hookscript_here(*guest, hook));
-        if (facts.host.cluster.clustered && !shared_storage(facts, guest->config.hookscript))
-            findings.push_back(about_guest(*guest, Verdict::unknown,
-                                           "whether the other nodes have " + quote(guest->config.hookscript) +
-                                               " cannot be seen from here",
-                                           {install_command(*guest) +
-                                            " on every node that it can go to; look with: ssh "
-                                            "NODE ls -lL " +
-                                            hook.path.value_or("PATH")}));
+        if (facts.host.cluster.clustered && hook.path && !shared_storage(facts, guest->config.hookscript))
+            findings.push_back(about_guest(
+                *guest, Verdict::unknown,
+                "whether the other nodes have " + quote(guest->config.hookscript) +
+                    " cannot be seen from here",
+                by_command("ls -lL " + *hook.path,
+                           "on every node that it can go to; where it is missing: 'pve-gpu-install "
+                           "--host'")));
     }
     return findings;
 }
@@ -282,8 +288,8 @@ Findings guest_last_run(const CheckFacts& facts)
         if (bad)
             findings.push_back(about_guest(
                 *guest, Verdict::error, report + ": " + printable(run.outcome) + ", " + printable(run.error),
-                {"do what it says, then: " + std::string(guest->container ? "pct" : "qm") + " start " +
-                 std::to_string(vmid)}));
+                by_command(std::string(guest->container ? "pct" : "qm") + " start " + std::to_string(vmid),
+                           "when what it says is done")));
         else
             findings.push_back(about_guest(*guest, Verdict::ok, report + ": " + printable(run.outcome)));
     }

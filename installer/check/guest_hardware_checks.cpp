@@ -1,6 +1,7 @@
 // The virtual machine around the card: machine type, firmware, processor, memory.
 #include "check_families.hpp"
 #include "opinions.hpp"
+#include "paths.hpp"
 
 #include <algorithm>
 
@@ -30,7 +31,25 @@ bool is_ovmf(const SurveyedGuest& guest)
 
 Fix set(const SurveyedGuest& guest, const std::string& rest)
 {
-    return {set_command(guest, rest)};
+    return by_command(set_command(guest, rest));
+}
+
+// The line that has it; nullptr if none has.
+const HostPci* legacy_line(const SurveyedGuest& guest)
+{
+    const auto& lines = guest.config.hostpci;
+    const auto found =
+        std::find_if(lines.begin(), lines.end(), [](const HostPci& line) { return line.legacy_igd; });
+    return found == lines.end() ? nullptr : &*found;
+}
+
+// The first function of a line: x-vga is for that one (print_hostpci_devices in PCI.pm). nullptr if it is not
+// there.
+const Function* first_function_of(const CheckFacts& facts, const SurveyedGuest& guest, const HostPci& line)
+{
+    for (const auto& address : guest.passed)
+        if (guest.keys.at(address) == line.key()) return facts.topology.find(address);
+    return nullptr;
 }
 
 // As written, or what Proxmox takes without a line.
@@ -47,6 +66,8 @@ Finding machine(const SurveyedGuest& guest)
     const bool wants_pcie = std::any_of(guest.config.hostpci.begin(), guest.config.hostpci.end(),
                                         [](const HostPci& line) { return line.pcie; });
     if (is_q35(guest)) return about_guest(guest, Verdict::ok, evidence);
+    if (legacy_line(guest) != nullptr && !wants_pcie)
+        return about_guest(guest, Verdict::ok, evidence + ", as 'legacy-igd=1' needs it");
     if (wants_pcie)
         return about_guest(guest, Verdict::error,
                            evidence + ", and 'pcie=1' needs q35: the VM does not start",
@@ -54,27 +75,52 @@ Finding machine(const SurveyedGuest& guest)
     return about_guest(guest, Verdict::note, evidence, set(guest, "--machine q35"));
 }
 
+// The storage of the guest's first disk; empty if it has none.
+std::string storage_of_disks(const SurveyedGuest& guest)
+{
+    for (const auto* bus : {"scsi0", "virtio0", "sata0", "ide0"}) {
+        const auto text = guest.config.setting(bus);
+        std::string_view volume = text;
+        if (volume.starts_with("file=")) volume.remove_prefix(std::string_view("file=").size());
+        const auto colon = volume.find(':');
+        if (colon != std::string_view::npos && text.find("media=cdrom") == std::string::npos &&
+            consists_of(volume.substr(0, colon), [](char c) { return is_alnum(c) || c == '-' || c == '_'; }))
+            return std::string(volume.substr(0, colon));
+    }
+    return "";
+}
+
+Fix to_ovmf(const SurveyedGuest& guest)
+{
+    const std::string anew =
+        "a system that was installed with SeaBIOS does not start with OVMF: install it anew";
+    if (!guest.config.setting("efidisk0").empty()) return by_command(set_command(guest, "--bios ovmf"), anew);
+    const auto storage = storage_of_disks(guest);
+    if (storage.empty()) return {"choose OVMF under Hardware > BIOS and add an EFI disk; " + anew};
+    return by_command(set_command(guest, "--bios ovmf --efidisk0 " + storage + ":1"), anew);
+}
+
 Finding firmware(const SurveyedGuest& guest)
 {
     const auto evidence = setting_or(guest, "bios", "seabios");
     if (is_ovmf(guest)) return about_guest(guest, Verdict::ok, evidence);
-    return about_guest(
-        guest, Verdict::note, evidence,
-        set(guest, "--bios ovmf --efidisk0 STORAGE:1 (a system that was installed with SeaBIOS does not "
-                   "start with OVMF: install it anew)"));
+    if (legacy_line(guest) != nullptr)
+        return about_guest(guest, Verdict::ok, evidence + ", which the ROM of 'legacy-igd=1' is for");
+    return about_guest(guest, Verdict::note, evidence, to_ovmf(guest));
 }
 
 Finding pcie(const SurveyedGuest& guest)
 {
-    std::string keys,
-        commands = is_q35(guest) ? "" : "qm set " + std::to_string(guest.vmid) + " --machine q35; ";
+    if (legacy_line(guest) != nullptr)
+        return about_guest(guest, Verdict::ok, "'legacy-igd=1' has no 'pcie=1' beside it");
+    std::string keys, commands = is_q35(guest) ? "" : set_command(guest, "--machine q35; ");
     for (const auto& line : guest.config.hostpci) {
         if (line.pcie || line.mdev) continue;
         commands += (keys.empty() ? "" : "; ") + set_property(guest.vmid, line, "pcie", "1");
         keys += (keys.empty() ? "" : ", ") + line.key();
     }
     if (keys.empty()) return about_guest(guest, Verdict::ok, "every 'hostpci' line has 'pcie=1'");
-    return about_guest(guest, Verdict::note, keys + " has no 'pcie=1'", {commands});
+    return about_guest(guest, Verdict::note, keys + " has no 'pcie=1'", by_command(commands));
 }
 
 // QEMU's hw/vfio/pci.c refuses x-vga for a device without a VGA region, and vfio-pci offers one for class VGA
@@ -85,26 +131,30 @@ Finding x_vga(const CheckFacts& facts, const SurveyedGuest& guest)
     const auto has_it = [](const HostPci& line) { return line.x_vga; };
     const auto count = std::count_if(lines.begin(), lines.end(), has_it);
     const auto first = std::find_if(lines.begin(), lines.end(), has_it);
-    const auto& gpu = facts.gpu(*first_card_of(facts, guest.vmid));
     if (count == 0) return about_guest(guest, Verdict::ok, "no 'hostpci' line has 'x-vga=1'");
-    if (!is_ovmf(guest) && gpu.class_code >> 8U != 0x0300)
+    const auto* device = first_function_of(facts, guest, *first);
+    if (!is_ovmf(guest) && device != nullptr && device->class_code >> 8U != 0x0300)
         return about_guest(guest, Verdict::error,
-                           "'x-vga=1' with SeaBIOS, and " + named(gpu) + " is of class 0x" +
-                               to_hex(gpu.class_code, 6) + ", no VGA device: QEMU does not start",
-                           {set_property(guest.vmid, *first, "x-vga", "")});
+                           first->key() + " has 'x-vga=1' with SeaBIOS, and " + named(*device) +
+                               " is of class 0x" + to_hex(device->class_code, 6) +
+                               ", no VGA device: QEMU does not start",
+                           by_command(set_property(guest.vmid, *first, "x-vga", "")));
     if (count > 1)
         return about_guest(guest, Verdict::warning, std::to_string(count) + " 'hostpci' lines have 'x-vga=1'",
-                           {set_property(guest.vmid, *first, "x-vga", "")});
+                           by_command(set_property(guest.vmid, *first, "x-vga", "")));
     return about_guest(guest, Verdict::ok, "one 'hostpci' line has 'x-vga=1'");
 }
 
-Finding cpu(const SurveyedGuest& guest)
+// What an own model adds to an old one is its maker's business, so it is never the oldest.
+Finding cpu(const CheckFacts& facts, const SurveyedGuest& guest)
 {
     const auto type = guest.config.setting("cpu");
-    const auto evidence = setting_or(guest, "cpu", "kvm64");
-    if (type == "host" || type.starts_with("host,") || type.find("cputype=host") != std::string::npos)
-        return about_guest(guest, Verdict::ok, evidence);
-    const bool oldest = type.empty() || type.starts_with("kvm64") || type.starts_with("qemu64");
+    const auto model = guest_cpu_of(type, facts.cpu_models).model;
+    const bool own = type.find("custom-") != std::string::npos;
+    const auto evidence = setting_or(guest, "cpu", "kvm64") +
+                          (own && !model.starts_with("custom-") ? ", which is " + quote(model) : "");
+    if (model == "host") return about_guest(guest, Verdict::ok, evidence);
+    const bool oldest = !own && (model == "kvm64" || model == "qemu64");
     return about_guest(guest, oldest ? Verdict::warning : Verdict::note, evidence, set(guest, "--cpu host"));
 }
 
@@ -128,23 +178,50 @@ Finding balloon(const SurveyedGuest& guest)
                        set(guest, "--balloon 0"));
 }
 
+Fix pin_to(const SurveyedGuest& guest, unsigned node)
+{
+    return set(guest, "--affinity $(cat " + paths::join(paths::numa_nodes, "node" + std::to_string(node)) +
+                          "/cpulist)");
+}
+
+// "numa0: cpus=0-3,hostnodes=0;2-3,memory=4096": the host's nodes that a guest's memory comes from.
+std::set<unsigned> host_nodes_of(const SurveyedGuest& guest)
+{
+    constexpr std::string_view key = "hostnodes=";
+    std::set<unsigned> nodes;
+    for (const auto& [name, value] : guest.config.settings) {
+        if (!name.starts_with("numa") || name == "numa") continue;
+        for (const auto part : split(value, ','))
+            if (part.starts_with(key))
+                for (const auto list : split(part.substr(key.size()), ';')) nodes.merge(parse_cpu_list(list));
+    }
+    return nodes;
+}
+
+Finding bound(const SurveyedGuest& guest, const std::string& place, unsigned node)
+{
+    if (host_nodes_of(guest).contains(node))
+        return about_guest(guest, Verdict::ok, place + " has a 'numaN' line with it in 'hostnodes'");
+    return about_guest(guest, Verdict::warning, place + " has 'numaN' lines with other 'hostnodes'",
+                       {"give the 'numaN' lines 'hostnodes=" + std::to_string(node) + "'"});
+}
+
 Finding pinning(const CheckFacts& facts, const SurveyedGuest& guest, unsigned node)
 {
     const auto text = guest.config.setting("affinity");
     const auto place = file_of(first_card_of(facts, guest.vmid)->gpu, "numa_node") + " is " +
                        std::to_string(node) + ", and " + conf_of(guest);
+    if (text.empty() && !host_nodes_of(guest).empty()) return bound(guest, place, node);
     if (text.empty())
-        return about_guest(guest, Verdict::note, place + " has no 'affinity' line",
-                           set(guest, "--affinity $(cat /sys/devices/system/node/node" +
-                                          std::to_string(node) + "/cpulist)"));
+        return about_guest(guest, Verdict::note, place + " has no 'affinity' line", pin_to(guest, node));
     const auto& there = facts.node_cpus.at(node);
     const auto pinned = parse_cpu_list(text);
     if (std::all_of(pinned.begin(), pinned.end(), [&](auto cpu) { return there.contains(cpu); }))
         return about_guest(guest, Verdict::ok,
                            place + " has 'affinity: " + text + "', processors of that node");
-    return about_guest(
-        guest, Verdict::warning, place + " has 'affinity: " + text + "', with processors of another node",
-        set(guest, "--affinity $(cat /sys/devices/system/node/node" + std::to_string(node) + "/cpulist)"));
+    return about_guest(guest, Verdict::warning,
+                       place + " has 'affinity: " + text + "', with processors of another node",
+                       pin_to(guest, node));
 }
 
 Finding numa(const CheckFacts& facts, const SurveyedGuest& guest)
@@ -152,10 +229,10 @@ Finding numa(const CheckFacts& facts, const SurveyedGuest& guest)
     const auto gpu = first_card_of(facts, guest.vmid)->gpu;
     const auto node = facts.state(gpu).numa_node;
     if (facts.node_cpus.empty())
-        return about_guest(guest, Verdict::unknown, "/sys/devices/system/node has no node",
-                           {"lscpu | grep NUMA"});
+        return about_guest(guest, Verdict::unknown, std::string(paths::numa_nodes) + " has no node",
+                           by_command("lscpu | grep NUMA"));
     if (facts.node_cpus.size() == 1)
-        return about_guest(guest, Verdict::ok, "/sys/devices/system/node has one node");
+        return about_guest(guest, Verdict::ok, std::string(paths::numa_nodes) + " has one node");
     if (!node || !facts.node_cpus.contains(*node))
         return about_guest(guest, Verdict::unknown, file_of(gpu, "numa_node") + " does not say",
                            {"look in the board's manual which processor has the slot"});
@@ -168,11 +245,11 @@ Finding hibernate(const SurveyedGuest& guest)
     const bool hibernated =
         lock == "suspended" || lock == "suspending" || !guest.config.setting("vmstate").empty();
     if (!hibernated) return about_guest(guest, Verdict::ok, "it is not hibernated");
-    return about_guest(guest, Verdict::error,
-                       "it is hibernated (lock " + quote(lock) +
-                           "), and its 'hostpci' device cannot be saved with it",
-                       {"qm unlock " + std::to_string(guest.vmid) + "; qm set " + std::to_string(guest.vmid) +
-                        " --delete vmstate: it then starts without what was in its memory"});
+    return about_guest(
+        guest, Verdict::error,
+        "it is hibernated (lock " + quote(lock) + "), and its 'hostpci' device cannot be saved with it",
+        by_command("qm unlock " + std::to_string(guest.vmid) + "; " + set_command(guest, "--delete vmstate"),
+                   "it then starts without what was in its memory"));
 }
 
 Finding ram_snapshots(const SurveyedGuest& guest)
@@ -187,7 +264,37 @@ Finding ram_snapshots(const SurveyedGuest& guest)
         {"make snapshots without RAM; go back to these only after the 'hostpci' lines are removed"});
 }
 
+// What parse_hostpci_devices in PCI.pm dies of. `vga` is compared as it is written.
+Finding legacy_igd(const CheckFacts& facts, const SurveyedGuest& guest)
+{
+    const auto& line = *legacy_line(guest);
+    const auto* device = first_function_of(facts, guest, line);
+    const auto evidence = line.key() + " has 'legacy-igd=1', and ";
+    const auto refused = [&](const std::string& reason, const Fix& fix) {
+        return about_guest(guest, Verdict::error, evidence + reason + ": the VM does not start", fix);
+    };
+    if (is_q35(guest)) return refused("the machine type is q35", set(guest, "--machine pc"));
+    if (guest.config.setting("vga") != "none")
+        return refused(setting_or(guest, "vga", "std") + " is not 'vga: none'", set(guest, "--vga none"));
+    if (line.x_vga) return refused("'x-vga=1' too", by_command(set_property(guest.vmid, line, "x-vga", "")));
+    if (device != nullptr && (device->address.slot != 2 || device->address.function != 0))
+        return refused(named(*device) + " is not at 00:02.0",
+                       by_command(set_property(guest.vmid, line, "legacy-igd", "")));
+    return about_guest(guest, Verdict::ok, evidence + "nothing is in its way");
+}
+
 } // namespace
+
+Findings guest_legacy_igd(const CheckFacts& facts)
+{
+    Findings findings;
+    for (const auto* guest : guests_with_gpus(facts)) {
+        if (legacy_line(*guest) == nullptr) continue;
+        findings.push_back(legacy_igd(facts, *guest));
+        findings.back().evidence.insert(0, conf_of(*guest) + ": ");
+    }
+    return findings;
+}
 
 Findings guest_machine(const CheckFacts& facts)
 {
@@ -211,7 +318,7 @@ Findings guest_x_vga(const CheckFacts& facts)
 
 Findings guest_cpu(const CheckFacts& facts)
 {
-    return of_guests(facts, cpu);
+    return of_guests(facts, [&](const SurveyedGuest& guest) { return cpu(facts, guest); });
 }
 
 Findings guest_balloon(const CheckFacts& facts)

@@ -34,29 +34,32 @@ bool before_6_8_without_word(const CheckFacts& facts)
 
 Findings pve_cluster_fs(const CheckFacts& facts)
 {
-    if (facts.pve_problem.empty()) return {about_host(Verdict::ok, "/etc/pve answers")};
-    return {about_host(Verdict::error, facts.pve_problem, {"systemctl status pve-cluster corosync"})};
+    if (facts.pve_problem.empty()) return {about_host(Verdict::ok, std::string(paths::pve) + " answers")};
+    return {
+        about_host(Verdict::error, facts.pve_problem, by_command("systemctl status pve-cluster corosync"))};
 }
 
 Findings iommu_enabled(const CheckFacts& facts)
 {
-    if (facts.host.iommu_on) return {about_host(Verdict::ok, "/sys/class/iommu has an IOMMU")};
+    if (facts.host.iommu_on) return {about_host(Verdict::ok, std::string(paths::iommus) + " has an IOMMU")};
     if (before_6_8_without_word(facts))
-        return {about_host(
-            Verdict::error, "/sys/class/iommu is empty, and this kernel needs 'intel_iommu=on' for it",
-            {prepare_host(facts) + ", then reboot; and turn on 'VT-d' in the firmware's setup", true})};
+        return {about_host(Verdict::error,
+                           std::string(paths::iommus) +
+                               " is empty, and this kernel needs 'intel_iommu=on' for it",
+                           by_command(prepare_host(facts),
+                                      "then reboot; and turn on 'VT-d' in the firmware's setup", true))};
     return {
-        about_host(Verdict::error, "/sys/class/iommu is empty",
+        about_host(Verdict::error, std::string(paths::iommus) + " is empty",
                    {std::string("turn on ") + firmware_switch(facts.host.cpu) + " in the firmware's setup"})};
 }
 
 Findings iommu_interrupt_remapping(const CheckFacts& facts)
 {
-    const std::string chips = "/sys/kernel/irq/*/chip_name";
+    const auto chips = paths::join(paths::interrupts, "*/chip_name");
     const auto remaps = facts.host.interrupt_remapping;
     if (!remaps)
         return {about_host(Verdict::unknown, chips + " names no interrupt controller that we know",
-                           {"journalctl -k | grep -i remapping"})};
+                           by_command("journalctl -k | grep -i remapping"))};
     if (*remaps) return {about_host(Verdict::ok, chips + " has remapped ('IR-') interrupts")};
     return {about_host(Verdict::error, chips + " has no remapped ('IR-') interrupts",
                        {std::string("turn on ") + firmware_switch(facts.host.cpu) +
@@ -69,10 +72,10 @@ Findings iommu_unsafe_interrupts(const CheckFacts& facts)
     const auto path = std::string(paths::unsafe_interrupts);
     if (!facts.unsafe_interrupts) return {}; // the module is not loaded: nobody is allowed anything
     if (!*facts.unsafe_interrupts) return {about_host(Verdict::ok, path + " is N")};
-    return {
-        about_host(Verdict::warning, path + " is Y",
-                   {"remove 'allow_unsafe_interrupts=1' from /etc/modprobe.d and the kernel's command line, "
-                    "unless the board has no interrupt remapping and you trust every guest"})};
+    return {about_host(Verdict::warning, path + " is Y",
+                       {"remove 'allow_unsafe_interrupts=1' from " + std::string(paths::modprobe_directory) +
+                        " and the kernel's command line, "
+                        "unless the board has no interrupt remapping and you trust every guest"})};
 }
 
 Findings command_line_missing(const CheckFacts& facts)
@@ -82,10 +85,12 @@ Findings command_line_missing(const CheckFacts& facts)
     for (const auto& token : missing) {
         const bool needed = token != "iommu=pt";
         findings.push_back(about_host(needed ? Verdict::warning : Verdict::note,
-                                      "/proc/cmdline has no " + quote(token),
-                                      {prepare_host(facts) + ", then reboot", true}));
+                                      std::string(paths::kernel_command_line) + " has no " + quote(token),
+                                      by_command(prepare_host(facts), "then reboot", true)));
     }
-    if (findings.empty()) findings.push_back(about_host(Verdict::ok, "/proc/cmdline has what is needed"));
+    if (findings.empty())
+        findings.push_back(
+            about_host(Verdict::ok, std::string(paths::kernel_command_line) + " has what is needed"));
     return findings;
 }
 
@@ -93,33 +98,36 @@ Findings command_line_harmful(const CheckFacts& facts)
 {
     Findings findings;
     for (const auto& remark : command_line_remarks(facts.host.running))
-        findings.push_back(
-            about_host(verdict_of(remark.harm),
-                       "/proc/cmdline has " + quote(remark.token) + ": it " + std::string(remark.text),
-                       {"take it out of " + where_the_command_line_is(facts) + "; reboot"}));
+        findings.push_back(about_host(verdict_of(remark.harm),
+                                      std::string(paths::kernel_command_line) + " has " +
+                                          quote(remark.token) + ": it " + std::string(remark.text),
+                                      {"take it out of " + where_the_command_line_is(facts) + "; reboot"}));
     if (findings.empty())
-        findings.push_back(about_host(Verdict::ok, "/proc/cmdline has nothing useless or harmful"));
+        findings.push_back(about_host(Verdict::ok, std::string(paths::kernel_command_line) +
+                                                       " has nothing useless or harmful"));
     return findings;
 }
 
-// Under lockdown sysfs refuses writes to configuration space, so an older kernel offers no way to a reset.
+// Under lockdown sysfs refuses writes to configuration space, so an older kernel offers no way to a reset of
+// a card that cannot do it itself.
 Findings kernel_lockdown(const CheckFacts& facts)
 {
     bool without = false;
     for (const auto& one : facts.cards)
         if (const auto* port = one.card.port ? facts.topology.find(*one.card.port) : nullptr)
-            without = without || (one.passed() && !port->has_reset_subordinate);
+            without =
+                without || (one.passed() && !port->has_reset_subordinate && !resets_itself(facts.gpu(one)));
     const auto state = std::string(paths::kernel_lockdown) + " says " +
                        (facts.host.lockdown == true ? "locked down" : "not locked down") +
                        (facts.host.secure_boot ? ", Secure Boot is on" : "");
     if (!facts.host.lockdown)
         return {about_host(Verdict::unknown, std::string(paths::kernel_lockdown) + " cannot be read",
-                           {"mount -t securityfs none /sys/kernel/security; mokutil --sb-state"})};
+                           by_command("mount -t securityfs none /sys/kernel/security; mokutil --sb-state"))};
     if (!*facts.host.lockdown) return {about_host(Verdict::ok, state)};
     if (!without)
         return {about_host(Verdict::note,
                            state + ": modules that are not signed (vendor-reset, nvidia) do not load",
-                           {"mokutil --import KEY, where a module has to be signed"})};
+                           {"where a module has to be signed, 'mokutil --import' takes its key"})};
     return {about_host(
         Verdict::warning,
         state + ", and this kernel has no 'reset_subordinate': a card cannot be reset from its port",
@@ -132,7 +140,7 @@ Findings kernel_stuck(const CheckFacts& facts)
     for (const auto& writer : facts.writers)
         findings.push_back(about_host(
             writer.stuck ? Verdict::error : Verdict::note,
-            "/proc/" + std::to_string(writer.pid) + "/stack: " + quote(writer.program) + " (pid " +
+            paths::process(writer.pid, "stack") + ": " + quote(writer.program) + " (pid " +
                 std::to_string(writer.pid) + ") is in " + quote(writer.where) + " of the kernel's PCI code",
             {writer.stuck ? "shut down the VM that has the device; if that does not free it, reboot the host"
                           : "wait, and look again"}));
@@ -148,11 +156,12 @@ Findings cpu_governor(const CheckFacts& facts)
     const auto driver = facts.frequency_driver.value_or("");
     const bool scales = driver == "intel_pstate" || driver.starts_with("amd-pstate");
     const bool slow = (*facts.governor == "powersave" && !scales) || *facts.governor == "conservative";
-    const auto evidence = "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor is " +
+    const auto evidence = paths::join(paths::cpus, "cpu0/cpufreq/scaling_governor") + " is " +
                           quote(*facts.governor) + ", driver " + quote(driver);
     if (!slow) return {about_host(Verdict::ok, evidence)};
-    return {about_host(Verdict::note, evidence,
-                       {"echo performance | tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"})};
+    return {about_host(
+        Verdict::note, evidence,
+        by_command("echo performance | tee " + paths::join(paths::cpus, "cpu*/cpufreq/scaling_governor")))};
 }
 
 } // namespace pvegpu

@@ -10,6 +10,24 @@ namespace {
 using enum KnownMessage::Certainty;
 using enum Verdict;
 
+// "bar 2 [mem ...": one of a card's own six. Higher numbers are the ROM, SR-IOV's and a bridge's windows
+// (the kernel's include/linux/pci.h); I/O ports no driver of a modern card needs.
+bool is_memory_of_a_card(std::string_view lowered)
+{
+    constexpr unsigned own_bars = 6;
+    constexpr std::string_view word = "bar ";
+    const auto at = lowered.find(word);
+    if (at == std::string_view::npos || lowered.substr(0, at).ends_with("vf ")) return false;
+    const auto rest = lowered.substr(at + word.size());
+    const auto number = parse_decimal(rest.substr(0, count_front(rest, is_digit)));
+    return number && *number < own_bars && rest.find("[io ") == std::string_view::npos;
+}
+
+bool is_other_memory(std::string_view lowered)
+{
+    return !is_memory_of_a_card(lowered);
+}
+
 // Wordings: the kernel's drivers/pci and drivers/vfio, QEMU's hw/vfio, Proxmox's qemu-server, NVIDIA's
 // driver.
 const std::vector<KnownMessage> table{
@@ -18,22 +36,32 @@ const std::vector<KnownMessage> table{
      "FLR but do from a bus reset",
      "stop the guest, run 'pve-gpu-install try --vm N'; if the card stays silent, switch the host's power "
      "off "
-     "and on: a reboot may not be enough"},
+     "and on: a reboot may not be enough",
+     true},
     {"log.d3cold", "power state from d3cold to d0*inaccessible", error, likely,
      "the card lost its power while it slept, or fell off the bus, and does not wake",
      "keep it awake before the guest starts: echo 0 > /sys/bus/pci/devices/ADDRESS/d3cold_allowed; echo on > "
-     "/sys/bus/pci/devices/ADDRESS/power/control, and the same for each bridge above; the hook does both"},
+     "/sys/bus/pci/devices/ADDRESS/power/control, and the same for each bridge above; the hook does both",
+     true},
+    {"log.stuck-in-d3", "stuck in d3", error, likely,
+     "QEMU cannot wake the card: it lost its power while it slept, or a reset has failed",
+     "keep it awake before the guest starts: echo 0 > /sys/bus/pci/devices/ADDRESS/d3cold_allowed; echo on > "
+     "/sys/bus/pci/devices/ADDRESS/power/control; the hook does both; if the card stays away, switch the "
+     "host's power off and on",
+     true},
     {"log.power-state-refused", "refused to change power state", warning, possible,
      "the card did not follow a change of its power state; it may be dead, or its firmware keeps it in D3",
-     "look at 'pve-gpu-install check' for the card; recover it with 'pve-gpu-install try --vm N'"},
+     "look at 'pve-gpu-install check' for the card; recover it with 'pve-gpu-install try --vm N'", true},
     {"log.header-type", "unknown header type 7f", error, certain,
      "the card's configuration space reads all ones: it is off the bus, without power, or hangs",
      "stop the guest and run 'pve-gpu-install try --vm N'; if that fails, switch the host's power off and "
-     "on"},
+     "on",
+     true},
     {"log.header-type-qemu", "unknown pci header type *127", error, certain,
      "the card's configuration space reads all ones: it is off the bus, without power, or hangs",
      "stop the guest and run 'pve-gpu-install try --vm N'; if that fails, switch the host's power off and "
-     "on"},
+     "on",
+     true},
     {"log.bar-reserve", "bar *can't reserve", warning, certain,
      "something else has the card's memory: mostly the host's screen as the firmware left it (efifb, "
      "simpledrm), or a driver that was not unbound cleanly",
@@ -43,7 +71,15 @@ const std::vector<KnownMessage> table{
      "the bridge's window is too small for the card's memory, often after a rescan below the wrong bridge or "
      "with a resizable BAR",
      "turn on 'Above 4G Decoding' in the firmware's setup; until then reboot, or let the hook rescan the bus "
-     "of the card's port, which sizes the window anew"},
+     "of the card's port, which sizes the window anew",
+     true, is_memory_of_a_card},
+    {"log.bar-harmless", "bar *no space", ok, certain,
+     "no room for I/O ports, for virtual functions that nobody has asked for, or for what may be plugged in "
+     "behind a bridge: no card's own memory",
+     "harmless: nothing has to be done, unless virtual functions are wanted: then turn on 'SR-IOV' and "
+     "'Above "
+     "4G Decoding' in the firmware's setup",
+     false, is_other_memory},
     {"log.reset-ioctl", "inappropriate ioctl for device", note, certain,
      "Proxmox asked for a reset that the card does not have; it goes on without",
      "harmless: nothing has to be done; if the guest gets no picture at its second start, attach the hook"},
@@ -91,7 +127,7 @@ const std::vector<KnownMessage> table{
      "switch the host's power off and on; if it comes back, check the card's power cables and its slot"},
     {"log.card-not-present", "slot(*): card not present", error, likely,
      "the hotplug slot lost the card's link, during a reset or because the card has no power",
-     "run 'pve-gpu-install try --vm N'; if the card stays away, switch the host's power off and on"},
+     "run 'pve-gpu-install try --vm N'; if the card stays away, switch the host's power off and on", true},
     {"log.aer-fatal", "aer: *uncorrect*(fatal)", error, likely,
      "the PCI Express link had an error that loses data: a bad riser, slot or card, or a reset at a wrong "
      "time",
@@ -118,6 +154,26 @@ const std::vector<KnownMessage> table{
      "before any hook "
      "can make it",
      "'pve-gpu-install check --ct N' says why ('ct.nodes'); 'pve-gpu-hook --nodes' makes what can be made"},
+    {"log.reset-bug", "reset bug", warning, possible,
+     "so people call it when a card (many of AMD's) is dirty after its guest has stopped, and gives no "
+     "picture at the next start: it has no reset that works",
+     "attach the hook ('pve-gpu-install --vm N'); for cards that 'reset.module' names, load vendor-reset "
+     "too"},
+    {"log.no-reset", "cannot reset device*no available reset mechanism", warning, certain,
+     "QEMU finds no reset for the device, so it is passed as its last guest left it",
+     "attach the hook, which resets the whole card from its port: 'pve-gpu-install --vm N'"},
+    {"log.used-by-vm", "already in use by vmid", error, certain,
+     "another VM on this host runs with the same device, or has reserved it to start",
+     "stop that VM first, or give this one another device; see 'guest.shared-card'"},
+    {"log.nvidia-version", "driver/library version mismatch", error, certain,
+     "NVIDIA's libraries and its kernel module are of two versions: one was updated, in a container often, "
+     "and the other was not",
+     "install the same version in both ('cat /sys/module/nvidia/version' on the host); on a host that was "
+     "just updated, reboot"},
+    {"log.nvidia-api", "api mismatch", error, certain,
+     "a program's NVIDIA libraries are of another version than the loaded kernel module",
+     "install the same version in both ('cat /sys/module/nvidia/version' on the host); on a host that was "
+     "just updated, reboot"},
     {"log.reset-method", "unsupported reset method", warning, certain,
      "the reset method is not one that this device has: for 'device_specific' the module vendor-reset is "
      "missing or does not know the card",
@@ -170,7 +226,8 @@ std::vector<const KnownMessage*> messages_like(std::string_view line)
     const auto lowered = lower(line.substr(0, longest));
     std::vector<const KnownMessage*> found;
     for (const auto& message : table)
-        if (is_like(message, lowered)) found.push_back(&message);
+        if (is_like(message, lowered) && (message.applies == nullptr || message.applies(lowered)))
+            found.push_back(&message);
     return found;
 }
 

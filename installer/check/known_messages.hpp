@@ -20,6 +20,11 @@ struct KnownMessage {
     Certainty certainty;
     std::string_view cause;
     std::string_view remedy;
+
+    // Of a card that is gone or without memory: what is over once it answers and has all of it.
+    bool passes = false;
+    // What the pattern cannot tell, of the line in lower case; nothing: the pattern tells it all.
+    bool (*applies)(std::string_view lowered) = nullptr;
 };
 
 const std::vector<KnownMessage>& known_messages();

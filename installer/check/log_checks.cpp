@@ -1,23 +1,36 @@
 // The kernel's log, and what of it is known.
 #include "check_families.hpp"
 #include "opinions.hpp"
+#include "paths.hpp"
 #include "text.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <map>
 
 namespace pvegpu {
 namespace {
 
+std::optional<std::uint64_t> time_of(std::string_view head)
+{
+    constexpr std::size_t field = 2; // priority, sequence, microseconds, flags
+    const auto fields = split(head, ',');
+    if (fields.size() <= field) return std::nullopt;
+    std::uint64_t time = 0;
+    const auto text = fields[field];
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), time);
+    return error == std::errc() && end == text.data() + text.size() ? std::optional(time) : std::nullopt;
+}
+
 // "6,1234,5678,-;text": the number in front is facility * 8 + severity; the kernel's facility is 0.
-std::optional<std::string> kernel_message(std::string_view line)
+std::optional<std::pair<std::string, std::optional<std::uint64_t>>> kernel_message(std::string_view line)
 {
     constexpr unsigned severities = 8;
     const auto parts = split_once(line, ';');
     if (line.starts_with(' ') || !parts) return std::nullopt;
     const auto number = parse_decimal(parts->first.substr(0, count_front(parts->first, is_digit)));
     if (!number || *number >= severities) return std::nullopt;
-    return std::string(parts->second);
+    return std::pair(std::string(parts->second), time_of(parts->first));
 }
 
 // Cut between words: half of a hardware address or of a name would slip through the report's redaction.
@@ -31,8 +44,64 @@ std::string shortened(std::string_view text)
 
 struct Seen {
     std::string last;
+    std::optional<std::uint64_t> time; // of the last
     unsigned times = 0;
 };
+
+// In the largest unit that there is one of.
+std::string age(std::uint64_t microseconds)
+{
+    constexpr std::uint64_t second = 1'000'000, minute = 60 * second, hour = 60 * minute, day = 24 * hour;
+    if (microseconds >= day) return counted(microseconds / day, "day");
+    if (microseconds >= hour) return counted(microseconds / hour, "hour");
+    if (microseconds >= minute) return counted(microseconds / minute, "minute");
+    return counted(microseconds / second, "second");
+}
+
+std::string when(const CheckFacts& facts, const Seen& seen)
+{
+    if (!seen.time || !facts.up || *facts.up < *seen.time) return "";
+    return ", " + age(*facts.up - *seen.time) + " ago";
+}
+
+bool is_above(const CheckFacts& facts, const CardFacts& card, const PciAddress& address)
+{
+    const auto& above = facts.gpu(card).above;
+    return std::find(above.begin(), above.end(), address) != above.end();
+}
+
+// The GPU that the message is about: of its card, or of the bridges above it. nullptr if there is none.
+const CardFacts* card_meant(const CheckFacts& facts, const PciAddress& address)
+{
+    if (const auto* card = facts.card_with(address)) return card;
+    const auto found = std::find_if(facts.cards.begin(), facts.cards.end(),
+                                    [&](const auto& card) { return is_above(facts, card, address); });
+    return found == facts.cards.end() ? nullptr : &*found;
+}
+
+// It answers, and no BAR is without an address; of one that sleeps nobody knows.
+bool is_well(const CheckFacts& facts, const CardFacts& card)
+{
+    const auto& gpu = facts.gpu(card);
+    return gpu.config && gpu.config->health == Health::alive && bars_without_room(gpu).empty();
+}
+
+// Of another device at most a note: it may be a disk that somebody has pulled. A device that is not there any
+// more may have been the GPU.
+void moderate(const CheckFacts& facts, const KnownMessage& message, const PciAddress& address,
+              Finding& finding)
+{
+    const auto* card = card_meant(facts, address);
+    if (card == nullptr && facts.topology.find(address) != nullptr) {
+        finding.evidence += "; no GPU is there, or behind it";
+        finding.verdict = std::min(finding.verdict, Verdict::note);
+    }
+    if (card == nullptr) return;
+    finding.guests = card->vmids;
+    if (!message.passes || !is_well(facts, *card) || finding.verdict <= Verdict::note) return;
+    finding.evidence += "; the card has come back: it answers, and every BAR has its address";
+    finding.verdict = Verdict::note;
+}
 
 void put_in(std::string& text, std::string_view place, const std::string& value)
 {
@@ -55,11 +124,12 @@ std::string remedy_for(const KnownMessage& message, const std::vector<unsigned>&
 Finding of_message(const CheckFacts& facts, const KnownMessage& message, const std::string& subject,
                    const Seen& seen)
 {
-    Finding finding{subject, message.verdict, "/dev/kmsg: " + shortened(seen.last), "", false, {}, {}, {}};
+    auto finding = about(subject, {}, message.verdict,
+                         std::string(paths::kernel_log) + ": " + shortened(seen.last) + when(facts, seen));
     if (seen.times > 1) finding.evidence += ", " + std::to_string(seen.times) + " times";
     finding.evidence += " (the cause is " + to_string(message.certainty) + ")";
     const auto address = parse_pci_address(subject);
-    if (const auto* card = address ? facts.card_with(*address) : nullptr) finding.guests = card->vmids;
+    if (address) moderate(facts, message, *address, finding);
     finding.remedy = remedy_for(message, finding.guests, address);
     return finding;
 }
@@ -73,42 +143,33 @@ KernelLog parse_kernel_log(std::string_view text)
         auto message = kernel_message(lines.line());
         if (!message) continue;
         ++log.messages;
-        if (auto like = messages_like(*message); !like.empty())
-            log.known.push_back({std::move(*message), std::move(like)});
+        if (auto like = messages_like(message->first); !like.empty())
+            log.known.push_back({std::move(message->first), std::move(like), message->second});
     }
     return log;
 }
 
 Findings log_readable(const CheckFacts& facts)
 {
+    const std::string log(paths::kernel_log);
     if (facts.log)
-        return {{"log",
-                 Verdict::ok,
-                 "/dev/kmsg has " + std::to_string(facts.log->messages) + " kernel messages",
-                 "",
-                 false,
-                 {},
-                 {},
-                 {}}};
-    return {{"log",
-             Verdict::unknown,
-             "/dev/kmsg cannot be read",
-             "run it as root; or paste a line: pve-gpu-install check --explain \"LINE\"",
-             false,
-             {},
-             {},
-             {}}};
+        return {about("log", {}, Verdict::ok,
+                      log + " has " + std::to_string(facts.log->messages) + " kernel messages")};
+    return {
+        about("log", {}, Verdict::unknown, log + " cannot be read",
+              by_command("journalctl -k -b --no-pager",
+                         "look yourself: 'pve-gpu-install check --explain TEXT' says what a line means"))};
 }
 
 Findings log_has(const CheckFacts& facts, const KnownMessage& message)
 {
     std::map<std::string, Seen> by_subject;
     if (!facts.log) return {};
-    for (const auto& [text, like] : facts.log->known) {
+    for (const auto& [text, like, time] : facts.log->known) {
         if (std::find(like.begin(), like.end(), &message) == like.end()) continue;
         const auto address = address_in(text);
         auto& seen = by_subject[address ? to_string(*address) : "log"];
-        seen = {text, seen.times + 1};
+        seen = {text, time, seen.times + 1};
     }
     Findings findings;
     for (const auto& [subject, seen] : by_subject)

@@ -16,19 +16,6 @@ std::string bar_of(unsigned index)
     return "BAR " + std::to_string(index);
 }
 
-// Those that the card shows in its configuration space and the kernel has found no room for.
-std::string bars_without_room(const Function& function)
-{
-    std::string text;
-    for (unsigned index = 0; function.config && index < 6; ++index) {
-        const bool there = (function.config->memory_bars >> index & 1U) != 0;
-        const bool assigned = std::any_of(function.bars.begin(), function.bars.end(),
-                                          [&](const Bar& bar) { return bar.index == index && bar.assigned; });
-        if (there && !assigned) text += (text.empty() ? "" : ", ") + bar_of(index);
-    }
-    return text;
-}
-
 Finding resizable_of(const CheckFacts& facts, const CardFacts& one, unsigned index, std::uint64_t largest)
 {
     const auto& bars = facts.gpu(one).bars;
@@ -48,11 +35,10 @@ Finding resizable_of(const CheckFacts& facts, const CardFacts& one, unsigned ind
                       {"turn 'Above 4G Decoding' and 'Resizable BAR' on in the firmware's setup"});
 }
 
-bool addresses_enough(const SurveyedGuest& guest)
+bool addresses_enough(const CheckFacts& facts, const SurveyedGuest& guest)
 {
-    const auto cpu = guest.config.setting("cpu");
-    return cpu == "host" || cpu.starts_with("host,") || cpu.find("cputype=host") != std::string::npos ||
-           cpu.find("phys-bits=") != std::string::npos ||
+    const auto cpu = guest_cpu_of(guest.config.setting("cpu"), facts.cpu_models);
+    return cpu.model == "host" || cpu.has_phys_bits ||
            guest.config.setting("args").find("X-PciMmio64Mb") != std::string::npos;
 }
 
@@ -65,12 +51,12 @@ Finding large_of(const CheckFacts& facts, const CardFacts& one, std::uint64_t si
         if (guest->config.setting("bios") != "ovmf")
             return about_card(one, Verdict::warning,
                               evidence + ", and VM " + std::to_string(vmid) + " starts with SeaBIOS",
-                              {"qm set " + std::to_string(vmid) + " --bios ovmf"});
-        if (!addresses_enough(*guest))
+                              by_command(set_command(*guest, "--bios ovmf")));
+        if (!addresses_enough(facts, *guest))
             return about_card(one, Verdict::warning,
                               evidence + ", and VM " + std::to_string(vmid) + " has 'cpu: " +
                                   guest->config.setting("cpu") + "', which leaves OVMF a window of 32 GiB",
-                              {"qm set " + std::to_string(vmid) + " --cpu host"});
+                              by_command(set_command(*guest, "--cpu host")));
     }
     return about_card(one, Verdict::ok, evidence + ", and its guests can address it");
 }
@@ -87,11 +73,12 @@ Findings bars_assigned(const CheckFacts& facts)
         findings.push_back(
             without.empty()
                 ? about_card(one, Verdict::ok, file_of(one.gpu, "resource") + " has every BAR")
-                : about_card(one, Verdict::error,
-                             file_of(one.gpu, "resource") + " has no room for " + without,
-                             {"turn 'Above 4G Decoding' on in the firmware's setup, update the firmware, and "
-                              "reboot; after a rescan, 'pve-gpu-install try --vm " +
-                              vm_of(one) + "' sizes the window anew"}));
+                : about_card(
+                      one, Verdict::error, file_of(one.gpu, "resource") + " has no room for " + without,
+                      by_command("pve-gpu-install try --vm " + vm_of(one),
+                                 "after a rescan the hook sizes the window anew; if that does not help, turn "
+                                 "'Above 4G Decoding' on in the firmware's setup, update the firmware, and "
+                                 "reboot")));
     }
     return findings;
 }

@@ -1,6 +1,7 @@
 // What is special to NVIDIA's data centre cards, as far as it can be seen without their tools.
 #include "check_families.hpp"
 #include "opinions.hpp"
+#include "paths.hpp"
 
 #include <algorithm>
 
@@ -58,20 +59,22 @@ Findings nvidia_vgpu_host_driver(const CheckFacts& facts)
     Findings findings;
     for (const auto& one : facts.cards) {
         if (!one.passed() || !is_nvidia(facts, one)) continue;
-        const bool offers = facts.state(one.gpu).offers_mdev;
+        const auto& types = facts.state(one.gpu).vgpu_types;
         const bool loaded = facts.loaded_modules.contains("nvidia_vgpu_vfio");
-        if (offers)
-            findings.push_back(about_card(
-                one, Verdict::warning,
-                file_of(one.gpu, "mdev_supported_types") +
-                    " is there: NVIDIA's vGPU host driver has a card that is "
-                    "passed whole",
-                {"pve-gpu-install --vm " + vm_of(one) + ", then reboot: vfio-pci has the card first", true}));
+        const bool bound = loaded && facts.gpu(one).driver == "nvidia";
+        if (!types.empty() || bound)
+            findings.push_back(about_card(one, Verdict::warning,
+                                          (types.empty() ? file_of(one.gpu, "driver") + " leads to 'nvidia'"
+                                                         : file_of(one.gpu, types) + " is there") +
+                                              ": NVIDIA's vGPU host driver has a card that is passed whole",
+                                          by_command("pve-gpu-install --vm " + vm_of(one),
+                                                     "then reboot: vfio-pci has the card first", true)));
         else
-            findings.push_back(about_card(one, Verdict::ok,
-                                          file_of(one.gpu, "mdev_supported_types") +
-                                              " is absent, and NVIDIA's vGPU host driver is " +
-                                              (loaded ? "loaded, but has not this card" : "not loaded")));
+            findings.push_back(about_card(
+                one, Verdict::ok,
+                file_of(one.gpu, "mdev_supported_types") +
+                    " and nvidia/creatable_vgpu_types are absent, and NVIDIA's vGPU host driver is " +
+                    (loaded ? "loaded, but has not this card" : "not loaded")));
     }
     return findings;
 }
@@ -82,15 +85,21 @@ Findings nvidia_mig(const CheckFacts& facts)
     for (const auto& one : facts.cards) {
         const auto instances = facts.mig_instances.find(one.gpu);
         if (instances == facts.mig_instances.end()) continue; // NVIDIA's driver does not have it
-        const auto evidence =
-            "/proc/driver/nvidia/capabilities has " + counted(instances->second, "GPU instance") + " of it";
-        if (instances->second == 0 || !one.passed())
+        const auto evidence = std::string(paths::nvidia_capabilities) + " has " +
+                              counted(instances->second, "GPU instance") + " of it";
+        if (!one.passed())
             findings.push_back(about_card(one, Verdict::ok, evidence));
+        else if (instances->second == 0) // the mode can be on without any, and only NVIDIA's tool tells
+            findings.push_back(about_card(one, Verdict::unknown,
+                                          evidence + ", which does not say whether MIG mode is on",
+                                          by_command("nvidia-smi -i " + to_string(one.gpu) +
+                                                     " --query-gpu=mig.mode.current --format=csv")));
         else
-            findings.push_back(about_card(one, Verdict::warning, evidence + ", and it is passed whole",
-                                          {"nvidia-smi -i " + to_string(one.gpu) +
-                                           " -mig 0, then reset the card: MIG "
-                                           "mode outlives the driver, and NVLink is off in it"}));
+            findings.push_back(
+                about_card(one, Verdict::warning, evidence + ", and it is passed whole",
+                           by_command("nvidia-smi -i " + to_string(one.gpu) + " -mig 0",
+                                      "then reset the card: MIG mode outlives the driver, and NVLink "
+                                      "is off in it")));
     }
     return findings;
 }
@@ -115,7 +124,7 @@ Findings nvidia_nvlink(const CheckFacts& facts)
     if (switches == 0 || vmids.empty()) return {};
     return {
         about("host", vmids, Verdict::note,
-              "/sys/bus/pci/devices has " + std::to_string(switches) + " NVSwitch" +
+              std::string(paths::pci_functions) + " has " + std::to_string(switches) + " NVSwitch" +
                   (switches == 1 ? "" : "es") + " (10de, class 0x0680)",
               {"pass GPUs in the partitions that NVIDIA's Fabric Manager knows (fmpm -l), with the manager "
                "running on the host or in a service VM; other sets run without NVLink"})};

@@ -6,6 +6,15 @@
 #include <array>
 
 namespace pvegpu {
+namespace {
+
+// In quotes: a ';' between two devices would end the command.
+std::string set_line(unsigned vmid, const HostPci& line, const std::vector<std::string>& parts)
+{
+    return "qm set " + std::to_string(vmid) + " --" + line.key() + " '" + join(parts, ",") + "'";
+}
+
+} // namespace
 
 std::string conf_of(const SurveyedGuest& guest)
 {
@@ -28,6 +37,18 @@ const Bar* largest_memory_bar(const Function& function)
     for (const auto& bar : function.bars)
         if (!bar.io && bar.assigned && (largest == nullptr || bar.size > largest->size)) largest = &bar;
     return largest;
+}
+
+std::string bars_without_room(const Function& function)
+{
+    std::string text;
+    for (unsigned index = 0; function.config && index < 6; ++index) {
+        const bool there = (function.config->memory_bars >> index & 1U) != 0;
+        const bool assigned = std::any_of(function.bars.begin(), function.bars.end(),
+                                          [&](const Bar& bar) { return bar.index == index && bar.assigned; });
+        if (there && !assigned) text += (text.empty() ? "BAR " : ", BAR ") + std::to_string(index);
+    }
+    return text;
 }
 
 std::string where_the_command_line_is(const CheckFacts& facts)
@@ -66,7 +87,16 @@ std::string set_property(unsigned vmid, const HostPci& line, const std::string& 
     for (const auto part : split(line.text, ','))
         if (!part.starts_with(key + "=")) parts.emplace_back(part);
     if (!value.empty()) parts.push_back(key + "=" + value);
-    return "qm set " + std::to_string(vmid) + " --" + line.key() + " '" + join(parts, ",") + "'";
+    return set_line(vmid, line, parts);
+}
+
+// "host=" may be left out, so a part without a key is the host's.
+std::string set_hosts(unsigned vmid, const HostPci& line, const std::vector<std::string>& hosts)
+{
+    std::vector<std::string> parts{join(hosts, ";")};
+    for (const auto part : split(line.text, ','))
+        if (!part.starts_with("host=") && part.find('=') != std::string_view::npos) parts.emplace_back(part);
+    return set_line(vmid, line, parts);
 }
 
 std::vector<const SurveyedGuest*> guests_with_devices(const CheckFacts& facts)

@@ -8,11 +8,18 @@
 
 namespace pvegpu {
 
+// What a person reads and what a shell reads are kept apart: a command is pasted as it is.
 struct Fix {
     std::string text;
     bool install_does_it = false;
+    std::string command = {};
 };
 inline const Fix nothing_to_do{};
+
+inline Fix by_command(std::string command, std::string text = "", bool install_does_it = false)
+{
+    return {std::move(text), install_does_it, std::move(command)};
+}
 
 inline Finding about(std::string subject, std::vector<unsigned> guests, Verdict verdict, std::string evidence,
                      const Fix& fix = nothing_to_do)
@@ -24,7 +31,8 @@ inline Finding about(std::string subject, std::vector<unsigned> guests, Verdict 
             fix.install_does_it,
             std::move(guests),
             {},
-            {}};
+            {},
+            fix.command};
 }
 
 inline Finding about_host(Verdict verdict, std::string evidence, const Fix& fix = nothing_to_do)
@@ -76,6 +84,9 @@ std::string prepare_host(const CheckFacts& facts);
 std::string set_property(unsigned vmid, const HostPci& line, const std::string& key,
                          const std::string& value);
 
+// The same with other devices: every other property stays.
+std::string set_hosts(unsigned vmid, const HostPci& line, const std::vector<std::string>& hosts);
+
 // "'0000:03:00.0' (8086:56a6)"
 inline std::string named(const Function& function)
 {
@@ -83,6 +94,9 @@ inline std::string named(const Function& function)
 }
 
 const Bar* largest_memory_bar(const Function& function); // that has an address; nullptr if there is none
+
+// "BAR 0, BAR 2": those that the card shows in its configuration space and the kernel has found no room for.
+std::string bars_without_room(const Function& function);
 
 // OVMF's window for 64-bit BARs is 32 GiB unless it may trust the guest's number of address bits, which it
 // does not at QEMU's default of 40 (edk2's PlatformInitLib; the same in qemu-server's CPUConfig.pm).

@@ -3,6 +3,7 @@
 #include "ct_conflicts.hpp"
 #include "facts.hpp"
 #include "paths.hpp"
+#include "text.hpp"
 
 #include <algorithm>
 
@@ -39,6 +40,7 @@ void read_container_facts(const SysReader& reader, CheckFacts& facts, std::int64
     const auto containers = containers_of(facts.survey);
     if (containers.empty()) return;
     constexpr unsigned nobody = 0; // every reservation and claim counts
+    facts.nvidia_version = trim(reader.read(std::string(paths::nvidia_module_version)).value_or(""));
     facts.node_host = read_node_situation(reader, {}, nobody, wall_clock);
     for (const auto* guest : containers) {
         const auto devices = guest->lxc.devices_at_next_start();

@@ -26,7 +26,9 @@ void read_hookscript(const SysReader& reader, const SurveyedGuest& guest, CheckF
     if (volume.empty()) return;
     HookscriptFacts hook;
     hook.path = snippet_path(facts.survey.storages, volume);
-    if (hook.path) hook.file = reader.file_facts(end_of_link(reader, *hook.path));
+    const auto* storage = storage_of(facts.survey.storages, volume);
+    hook.unseen = hook.path && storage->shared && !storage_answers(reader, *hook.path);
+    if (hook.path && !hook.unseen) hook.file = reader.file_facts(end_of_link(reader, *hook.path));
     facts.hookscripts[guest.vmid] = hook;
 }
 
@@ -51,6 +53,7 @@ void read_guest_facts(const SysReader& reader, CheckFacts& facts)
 {
     facts.host.cluster = read_cluster(reader);
     facts.survey = survey_host(reader, every_vm(reader, facts.host.cluster.node));
+    facts.cpu_models = parse_cpu_models(read_pve_file(reader, paths::pve_cpu_models).value_or(""));
     facts.mappings = parse_pci_mappings(read_pve_file(reader, paths::pve_pci_mappings).value_or(""));
     for (const auto& guest : facts.survey.guests) {
         if (!guest.container && is_running(reader, guest.vmid)) facts.running_vms.insert(guest.vmid);

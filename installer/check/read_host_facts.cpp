@@ -24,10 +24,10 @@ std::optional<bool> unsafe_interrupts(const SysReader& reader)
 
 void read_module_lists(const SysReader& reader, CheckFacts& facts)
 {
-    std::vector<std::string> files{"/etc/modules", std::string(paths::initramfs_modules)};
-    for (const auto& name : reader.list("/etc/modules-load.d"))
+    std::vector<std::string> files{std::string(paths::modules_file), std::string(paths::initramfs_modules)};
+    for (const auto& name : reader.list(std::string(paths::modules_load_directory)))
         if (name.ends_with(".conf") && name != "modules.conf") // that one is Debian's link to /etc/modules
-            files.push_back(paths::join("/etc/modules-load.d", name));
+            files.push_back(paths::join(paths::modules_load_directory, name));
     for (const auto& file : files)
         if (const auto text = reader.read(file)) facts.module_lists[file] = parse_module_list(*text);
 }
@@ -83,14 +83,25 @@ void read_mig(const SysReader& reader, CheckFacts& facts)
         if (!address || !minor) continue;
         const auto directory =
             paths::join(paths::nvidia_capabilities, "gpu" + std::to_string(*minor)) + "/mig";
+        if (reader.list(directory).empty() && !reader.exists(directory)) continue; // it has no MIG
         unsigned instances = 0;
         for (const auto& entry : reader.list(directory)) instances += entry.starts_with("gi") ? 1U : 0U;
         facts.mig_instances[*address] = instances;
     }
 }
 
+// "350735.47 234388.90": seconds.
+std::optional<std::uint64_t> time_up(const SysReader& reader)
+{
+    constexpr std::uint64_t microseconds = 1'000'000;
+    const auto text = reader.read(std::string(paths::uptime)).value_or("");
+    const auto seconds = parse_decimal(std::string_view(text).substr(0, text.find('.')));
+    return seconds ? std::optional(*seconds * microseconds) : std::nullopt;
+}
+
 void read_log(const SysReader& reader, CheckFacts& facts)
 {
+    facts.up = time_up(reader);
     const auto text = reader.read_records(std::string(paths::kernel_log), most_of_the_log, log_within);
     if (text) facts.log = parse_kernel_log(*text);
 }

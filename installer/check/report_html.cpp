@@ -25,6 +25,14 @@ std::string element(const std::string& tag, const std::string& css_class, const 
     return "<" + tag + " class=\"" + css_class + "\">" + content + "</" + tag + ">";
 }
 
+std::string fix_html(const Finding& finding, const Redactor& redacted)
+{
+    if (finding.remedy.empty() && finding.command.empty()) return "";
+    const auto command =
+        finding.command.empty() ? "" : "<code>" + escaped(redacted(finding.command)) + "</code> ";
+    return element("p", "fix", "<b>Fix</b> " + command + escaped(redacted(finding.remedy))) + "\n";
+}
+
 std::string finding_html(const Finding& finding, const Redactor& redacted)
 {
     std::string html = "<article class=\"finding " + to_string(finding.verdict) + "\">\n<header>" +
@@ -33,8 +41,7 @@ std::string finding_html(const Finding& finding, const Redactor& redacted)
                        element("span", "subject", escaped(finding.subject)) + "</header>\n" +
                        element("p", "evidence", escaped(redacted(finding.evidence))) + "\n" +
                        element("p", "why", escaped(finding.why)) + "\n";
-    if (!finding.remedy.empty())
-        html += element("p", "fix", "<b>Fix</b> " + escaped(redacted(finding.remedy))) + "\n";
+    html += fix_html(finding, redacted);
     if (finding.install_does_it) html += element("p", "does", "pve-gpu-install does it") + "\n";
     return html + "</article>\n";
 }

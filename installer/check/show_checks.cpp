@@ -45,7 +45,15 @@ std::string wrapped(const std::string& text, const std::string& first, const std
     return lines + line + "\n";
 }
 
-// A command is copied from the screen, so it stays in one line.
+// A command is copied from the screen, so it stays in one line and has nothing beside it.
+std::string fix_text(const Finding& finding, const std::string& indent)
+{
+    const auto words = printable(finding.remedy);
+    if (finding.command.empty()) return words.empty() ? "" : wrapped(words, "    fix:    ", indent);
+    const auto command = "    fix:    " + printable(finding.command) + "\n";
+    return words.empty() ? command : command + wrapped("(" + words + ")", indent, indent);
+}
+
 std::string finding_text(const Finding& finding, const Group& group, bool colours)
 {
     const std::string indent(12, ' ');
@@ -54,7 +62,7 @@ std::string finding_text(const Finding& finding, const Group& group, bool colour
     text += wrapped(printable(finding.evidence), "    found:  ", indent);
     if (finding.verdict == Verdict::ok) return text;
     text += wrapped(printable(finding.why), "    why:    ", indent);
-    if (!finding.remedy.empty()) text += "    fix:    " + printable(finding.remedy) + "\n";
+    text += fix_text(finding, indent);
     if (finding.install_does_it) text += indent + "('pve-gpu-install' does it)\n";
     return text;
 }
@@ -91,6 +99,11 @@ std::string group_text(const Findings& findings, const Group& group, bool colour
     return text;
 }
 
+Json or_null(const std::string& text)
+{
+    return text.empty() ? Json(nullptr) : Json(text);
+}
+
 std::string cell(std::string_view text)
 {
     std::string result;
@@ -106,6 +119,12 @@ std::string row(std::initializer_list<std::string_view> cells)
 }
 
 } // namespace
+
+std::string whole_remedy(const Finding& finding)
+{
+    if (finding.remedy.empty() || finding.command.empty()) return finding.remedy + finding.command;
+    return finding.command + " (" + finding.remedy + ")";
+}
 
 std::string summary(const Findings& findings)
 {
@@ -137,7 +156,8 @@ std::string findings_json(const Findings& findings)
                           {"verdict", to_string(finding.verdict)},
                           {"evidence", finding.evidence},
                           {"why", finding.why},
-                          {"remedy", finding.remedy.empty() ? Json(nullptr) : Json(finding.remedy)},
+                          {"remedy", or_null(whole_remedy(finding))},
+                          {"command", or_null(finding.command)},
                           {"install_does_it", finding.install_does_it}});
     return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
