@@ -41,9 +41,10 @@ bool vfio_from_boot(const SurveyedFunction& function)
     return function.passed && !function.goes_back;
 }
 
-void add_modules_of_softdeps(std::string_view modprobe, std::vector<std::string>& modules)
+// The modules of the file's lines that are made of `begin`, a module and `end`.
+void add_modules_of(std::string_view modprobe, std::string_view begin, std::string_view end,
+                    std::vector<std::string>& modules)
 {
-    constexpr std::string_view begin = "softdep ", end = " pre: vfio-pci";
     for (LineReader lines(modprobe); lines.next();) {
         const auto line = lines.line();
         if (!line.starts_with(begin) || !line.ends_with(end) || line.size() <= begin.size() + end.size())
@@ -104,12 +105,15 @@ std::string modprobe_text(const std::vector<SurveyedFunction>& functions, bool b
 {
     std::string text(header);
     auto modules = all_modules(functions);
-    add_modules_of_softdeps(now, modules);
+    add_modules_of(now, "softdep ", " pre: vfio-pci", modules);
     for (const auto& module : modules) text += "softdep " + module + " pre: vfio-pci\n";
     const auto ids = ids_for_vfio(functions);
     text += "options vfio-pci" + (ids.empty() ? "" : " ids=" + join(ids, ",")) + " disable_idle_d3=1\n";
-    if (!blacklist) return text;
-    for (const auto& module : gpu_modules(functions)) text += "blacklist " + module + "\n";
+    std::vector<std::string> kept_away;
+    add_modules_of(now, "blacklist ", "", kept_away);
+    if (blacklist)
+        for (const auto& module : gpu_modules(functions)) add_once(kept_away, module);
+    for (const auto& module : kept_away) text += "blacklist " + module + "\n";
     return text;
 }
 

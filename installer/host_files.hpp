@@ -17,8 +17,8 @@ std::string grub_drop_in_text(const Tokens& tokens);
 std::string modules_load_text();
 
 // /etc/modprobe.d/pve-gpu-hook.conf: vfio-pci before every native driver of these functions, and by id those
-// that no other device of the host shares, unless somebody else gives vfio-pci its ids. The softdeps of the
-// file as it is stay: a driver that is kept away already may not be known any more.
+// that no other device of the host shares, unless somebody else gives vfio-pci its ids. The softdeps and
+// blacklists of the file as it is stay: a driver that is kept away already may not be known any more.
 std::string modprobe_text(const std::vector<SurveyedFunction>& functions, bool blacklist,
                           std::string_view now);
 

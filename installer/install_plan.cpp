@@ -83,7 +83,13 @@ private:
     {
         const auto before = survey_.file(path);
         const auto after = text.empty() ? std::nullopt : std::optional(text);
-        if (before != after) plan_.changes.push_back(file_change(std::string(path), before, after, reason));
+        if (before == after) return;
+        if (const auto link = survey_.links.find(std::string(path)); link != survey_.links.end())
+            throw Error(Reason::invalid_config,
+                        "is a link to " + quote(link->second) +
+                            ", and only a plain file is changed; put a copy of that file in its place",
+                        std::string(path));
+        plan_.changes.push_back(file_change(std::string(path), before, after, reason));
     }
 
     void change_host_files()

@@ -185,3 +185,24 @@ TEST_CASE("why to reboot, and before what, stands behind 'Done.'", "[install]")
     host.run(install, {.vms = {101}, .json = true});
     CHECK(host.console.printed.find("Reboot before") == std::string::npos);
 }
+
+TEST_CASE("a driver that was blacklisted on request stays so until the uninstallation", "[install]")
+{
+    Host host;
+    REQUIRE(host.run(install, {.vms = {101}, .blacklist = true}) != exit_failed);
+    REQUIRE(host.has(modprobe_file, "blacklist i915\n"));
+    host.install_it();
+    CHECK(host.has(modprobe_file, "blacklist i915\n"));
+}
+
+TEST_CASE("a configuration file that is a link is refused before anything is changed", "[install]")
+{
+    Host host;
+    host.machine.file("/srv/modules", "# the administrator's\n");
+    host.machine.tree().set_link(std::string(paths::initramfs_modules), "/srv/modules");
+    const auto before = host.machine.effects().size();
+    CHECK_THROWS_WITH(host.install_it(), Catch::Contains("is a link to '/srv/modules'"));
+    for (auto at = before; at < host.machine.effects().size(); ++at)
+        CHECK(host.machine.effects()[at].find("run ") == std::string::npos);
+    CHECK_FALSE(host.machine.exists(modprobe_file));
+}
