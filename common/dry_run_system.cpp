@@ -46,6 +46,11 @@ void DryRunSystem::make_link(const std::string& path, const std::string& target)
     note("link " + path + " to " + target);
 }
 
+void DryRunSystem::move_file(const std::string& from, const std::string& to)
+{
+    note("move " + from + " to " + to);
+}
+
 void DryRunSystem::remove_empty_directory(const std::string& path)
 {
     note("remove " + path);

@@ -73,6 +73,7 @@ public:
     {
         inner_.make_link(path, target);
     }
+    void move_file(const std::string& from, const std::string& to) override { inner_.move_file(from, to); }
     void remove_empty_directory(const std::string& path) override { inner_.remove_empty_directory(path); }
     bool lock(const std::string& path, Milliseconds timeout) override { return inner_.lock(path, timeout); }
     Outcome run(const std::vector<std::string>& arguments, Milliseconds timeout) override

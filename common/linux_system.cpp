@@ -12,6 +12,7 @@
 #include <boost/filesystem.hpp>
 #include <cerrno>
 #include <csignal>
+#include <cstdio>
 #include <ctime>
 #include <fcntl.h>
 #include <poll.h>
@@ -287,6 +288,13 @@ void LinuxSystem::remove_file(const std::string& path)
 {
     if (unlink(root_.keep(path).c_str()) != 0 && errno != ENOENT)
         throw Error(Reason::failed, "cannot remove a file", root_.keep(path), errno);
+}
+
+void LinuxSystem::move_file(const std::string& from, const std::string& to)
+{
+    if (rename(root_.keep(from).c_str(), root_.keep(to).c_str()) != 0)
+        throw Error(Reason::failed, "cannot be given the name '" + to + "'", root_.keep(from), errno);
+    sync_directory_of(root_.keep(to));
 }
 
 void LinuxSystem::remove_empty_directory(const std::string& path)

@@ -133,6 +133,8 @@ public:
     // symbolic link in the file's place is refused, not replaced. Throw Error.
     virtual void install_file(const std::string& path, std::string_view text, mode_t mode_if_new) = 0;
     virtual void make_link(const std::string& path, const std::string& target) = 0; // nothing may be there
+    // A file or link takes another's name, in place of what is there: at no moment is there none.
+    virtual void move_file(const std::string& from, const std::string& to) = 0;
     virtual void remove_empty_directory(const std::string& path) = 0; // one that is in use stays
 
     // Takes the lock of that file until the process ends. False if somebody else keeps it past the timeout.

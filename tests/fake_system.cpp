@@ -290,6 +290,22 @@ void FakeSystem::remove_file(const std::string& path)
     tree_.erase(path);
 }
 
+void FakeSystem::move_file(const std::string& from, const std::string& to)
+{
+    record("move " + from + " to " + to);
+    fail_if_refused(to);
+    const auto* node = tree_.find_unfollowed(from);
+    if (node == nullptr) throw Error(Reason::failed, "cannot move", from, ENOENT);
+    const auto moved = *node;
+    const auto facts = file_facts(from);
+    if (const auto real = tree_.resolve(to, false)) rights_.erase(*real);
+    tree_.erase(from);
+    tree_.erase(to);
+    if (moved.kind == FakeNode::Kind::link) return tree_.set_link(to, moved.text);
+    tree_.set_file(to, moved.text);
+    set_rights(to, facts->owner, facts->mode);
+}
+
 void FakeSystem::remove_empty_directory(const std::string& path)
 {
     if (!exists(path) || !list(path).empty()) return;

@@ -404,6 +404,19 @@ TEST_CASE("nothing below a cluster file system that hangs is looked at without a
     CHECK_FALSE(host.exists(std::string(paths::modprobe)));
 }
 
+TEST_CASE("between link and stub there is no moment without a hookscript", "[package]")
+{
+    Host host;
+    host.forbid_qm();
+    host.removal();
+    REQUIRE(host.has_stub());
+    host.command(package_configured);
+    REQUIRE(host.read_link(snippet) == "/usr/sbin/pve-gpu-hook");
+    const auto& effects = host.effects();
+    CHECK(std::find(effects.begin(), effects.end(), "remove file " + snippet) == effects.end());
+    CHECK(host.list("/var/lib/vz/snippets") == std::vector<std::string>{"pve-gpu-hook"});
+}
+
 TEST_CASE("the hookscripts of a configuration are those of every section, each once", "[package]")
 {
     CHECK(hookscripts_of("").empty());

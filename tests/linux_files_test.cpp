@@ -57,6 +57,22 @@ TEST_CASE("a link in the place of one of our files is replaced, not followed; a 
     CHECK(errno_of([&] { real.system.lock("/run/lock", soon); }) == ELOOP);
 }
 
+TEST_CASE("a file or a link takes the place of either, and where it cannot everything is as it was")
+{
+    RealSystem real;
+    real.root.file("/a/file", "file");
+    real.root.link("/a/link", "target");
+    real.system.move_file("/a/file", "/a/link");
+    CHECK_FALSE(real.system.read_link("/a/link"));
+    CHECK(real.root.text("/a/link") == "file");
+    real.root.link("/a/new", "target");
+    real.system.move_file("/a/new", "/a/link");
+    CHECK(real.system.read_link("/a/link") == "target");
+    CHECK(real.system.list("/a") == std::vector<std::string>{"link"});
+    CHECK(errno_of([&] { real.system.move_file("/a/link", "/b/link"); }) == ENOENT);
+    CHECK(real.system.read_link("/a/link") == "target");
+}
+
 TEST_CASE("an absolute link in the tree of '--root' stays in the tree")
 {
     RealSystem real;
