@@ -25,7 +25,8 @@ public:
         write,
         claim,
         pulse_bridge_control,
-        list_inside, // `text`: the directory and the prefix, a line each
+        list_inside,    // `text`: the directory and the prefix, a line each
+        replace_locked, // `text`: a packed LockedReplacement; `number`: milliseconds to wait for the lock
         guard,
         forget_guarded
     };

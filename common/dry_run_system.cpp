@@ -56,6 +56,13 @@ void DryRunSystem::remove_empty_directory(const std::string& path)
     note("remove " + path);
 }
 
+Outcome DryRunSystem::replace_locked(const std::string& path, const std::string& /*lock*/,
+                                     std::string_view /*before*/, std::string_view /*after*/,
+                                     Milliseconds /*timeout*/)
+{
+    return note("replace " + path);
+}
+
 bool DryRunSystem::lock(const std::string& path, Milliseconds /*timeout*/)
 {
     return note("lock " + path).done();

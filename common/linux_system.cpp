@@ -2,6 +2,7 @@
 
 #include "descriptors.hpp"
 #include "error.hpp"
+#include "locked_file.hpp"
 #include "messages.hpp"
 #include "new_file.hpp"
 #include "run_program.hpp"
@@ -303,6 +304,15 @@ void LinuxSystem::remove_empty_directory(const std::string& path)
     // EBUSY: a file system is mounted there.
     if (!removed && errno != ENOENT && errno != ENOTEMPTY && errno != EEXIST && errno != EBUSY)
         throw Error(Reason::failed, "cannot remove a directory", root_.keep(path), errno);
+}
+
+Outcome LinuxSystem::replace_locked(const std::string& path, const std::string& lock, std::string_view before,
+                                    std::string_view after, Milliseconds timeout)
+{
+    make_directories_for(root_.keep(lock), mode_for_all); // Proxmox's programs make it too
+    const LockedReplacement replacement{root_.keep(lock), std::string(before), std::string(after)};
+    return in_child(BoundedChild::Task::replace_locked, path, pack(replacement),
+                    static_cast<std::uint64_t>((timeout / 2).count()), timeout);
 }
 
 bool LinuxSystem::lock(const std::string& path, Milliseconds timeout)

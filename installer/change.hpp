@@ -25,6 +25,7 @@ struct Change {
     std::optional<std::string> after;  // the same; nothing: it is removed
     bool for_root_only = false;        // a file of our own state
     bool of_a_guest = false;           // its configuration: what is undone of it, detaching the guest undoes
+    std::string lock;                  // of that configuration: Proxmox's own
     std::vector<std::string> argv;     // of a program
     std::vector<std::string> undo;     // the program that takes it back; empty: there is nothing to take back
     std::optional<HookscriptChange> hookscript; // of a program that changes one

@@ -313,6 +313,20 @@ void FakeSystem::remove_empty_directory(const std::string& path)
     tree_.erase(path);
 }
 
+Outcome FakeSystem::replace_locked(const std::string& path, const std::string& lock, std::string_view before,
+                                   std::string_view after, Milliseconds timeout)
+{
+    record("replace " + path + " with the lock " + lock);
+    const auto is_free = [&] { return !locks_.contains(lock) || locks_.at(lock) <= now_; };
+    if (!wait_until(is_free, timeout / 2)) return refusal(EWOULDBLOCK);
+    if (const auto outcome = injected(path, timeout)) return *outcome;
+    const auto* node = tree_.find(path);
+    if (node == nullptr) return refusal(ENOENT);
+    if (node->text != before) return refusal(ESTALE);
+    tree_.set_file(path, after);
+    return {};
+}
+
 bool FakeSystem::lock(const std::string& path, Milliseconds timeout)
 {
     record("lock " + path);
