@@ -2,7 +2,6 @@
 #include "apply.hpp"
 #include "commands.hpp"
 #include "error.hpp"
-#include "forwarding_system.hpp"
 #include "paths.hpp"
 #include "recover_gpu.hpp"
 #include "removal.hpp"
@@ -17,66 +16,6 @@
 
 namespace pvegpu {
 namespace {
-
-// The cluster file system as it is while pve-cluster is stopped. All of it: where it hangs, whoever looks at
-// a directory of it waits for ever.
-class WithoutProxmox : public ForwardingSystem {
-public:
-    using ForwardingSystem::ForwardingSystem;
-    std::optional<std::string> read(const std::string& path) const override
-    {
-        return is_away(path) ? std::nullopt : ForwardingSystem::read(path);
-    }
-    std::optional<std::string> read_link(const std::string& path) const override
-    {
-        return is_away(path) ? std::nullopt : ForwardingSystem::read_link(path);
-    }
-    std::vector<std::string> list(const std::string& path) const override
-    {
-        return is_away(path) ? std::vector<std::string>{} : ForwardingSystem::list(path);
-    }
-    std::vector<std::string> list_directories(const std::string& path) const override
-    {
-        return is_away(path) ? std::vector<std::string>{} : ForwardingSystem::list_directories(path);
-    }
-    bool exists(const std::string& path) const override
-    {
-        return !is_away(path) && ForwardingSystem::exists(path);
-    }
-    std::optional<DeviceNumber> device_number(const std::string& path) const override
-    {
-        return is_away(path) ? std::nullopt : ForwardingSystem::device_number(path);
-    }
-    std::optional<FileFacts> file_facts(const std::string& path) const override
-    {
-        return is_away(path) ? std::nullopt : ForwardingSystem::file_facts(path);
-    }
-    Outcome read_within(const std::string& path, std::size_t bytes, Milliseconds timeout) const override
-    {
-        if (is_away(path)) return {Outcome::Kind::refused, ENOENT, "", 0, ""};
-        return ForwardingSystem::read_within(path, bytes, timeout);
-    }
-
-private:
-    static bool is_away(const std::string& path)
-    {
-        return path == paths::pve || path.starts_with(paths::join(paths::pve, ""));
-    }
-};
-
-// Nothing on a host that is none of Proxmox's: then there are no guests, and nothing was installed.
-std::optional<Survey> survey_what_can_be_seen(System& system, const Manifest& manifest)
-{
-    if (package_version(system.read(std::string(paths::dpkg_status)).value_or(""), "pve-manager").empty())
-        return std::nullopt;
-    try {
-        return survey_for_removal(system, manifest);
-    } catch (const Error& error) {
-        system.say(Severity::warning, error.what());
-    }
-    const WithoutProxmox rest(system);
-    return survey_for_removal(rest, manifest);
-}
 
 class Removal {
 public:

@@ -417,6 +417,32 @@ TEST_CASE("between link and stub there is no moment without a hookscript", "[pac
     CHECK(host.list("/var/lib/vz/snippets") == std::vector<std::string>{"pve-gpu-hook"});
 }
 
+TEST_CASE("what a removal could not take back purge tries once more, and keeps what it takes to do so",
+          "[package]")
+{
+    Host host;
+    bool full = true; // /boot
+    host.add_program(std::string(programs::update_initramfs), [&](const auto&) {
+        return Outcome{full ? Outcome::Kind::refused : Outcome::Kind::done, full ? 1 : 0, "", 0, ""};
+    });
+    CHECK(host.removal() == exit_done);
+    REQUIRE(host.exists(std::string(paths::modprobe)));
+    SECTION("it works by now")
+    {
+        full = false;
+        CHECK(host.command(package_purge) == exit_done);
+        CHECK_FALSE(host.exists(std::string(paths::modprobe)));
+        CHECK_FALSE(host.exists(std::string(paths::install_manifest)));
+        CHECK(host.text(std::string(paths::initramfs_modules)).find("pve-gpu-hook") == std::string::npos);
+    }
+    SECTION("it does not")
+    {
+        CHECK(host.command(package_purge) == exit_failed); // postrm then leaves the notes
+        CHECK(host.exists(std::string(paths::install_manifest)));
+        CHECK(host.said("'/var/lib/pve-gpu-hook/purge uninstall' tries again"));
+    }
+}
+
 TEST_CASE("the hookscripts of a configuration are those of every section, each once", "[package]")
 {
     CHECK(hookscripts_of("").empty());
