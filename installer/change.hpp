@@ -44,6 +44,8 @@ Change hookscript_change(HookscriptChange what, std::string reason);
 Change link_change(std::string path, std::optional<std::string> before, std::optional<std::string> after,
                    std::string reason);
 
+Change inverse(Change change);
+
 std::string describe(const Change& change);      // "write '/etc/x'", "run 'qm set 101 ...'"
 std::string describe_undo(const Change& change); // "remove '/etc/x'"
 

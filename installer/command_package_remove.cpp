@@ -30,7 +30,12 @@ public:
         if (!survey_) return without_proxmox();
         detach_guests();
         references_ = read_hook_references(system_);
-        leave_stubs();
+        try {
+            leave_stubs();
+        } catch (const Error&) {
+            attach_again();
+            throw;
+        }
         undo_files();
         return exit_done;
     }
@@ -74,13 +79,33 @@ private:
         for (const auto& guest : survey_->guests) {
             if (!guest.attached) continue;
             try {
-                make(make_detach_plan(*survey_, manifest_, {guest.vmid}));
+                const auto plan = make_detach_plan(*survey_, manifest_, {guest.vmid});
+                const auto before = manifest_;
+                make(plan);
+                detached_.push_back({guest.vmid, plan.changes, before});
                 system_.say(Severity::info, "detached the hook from guest " + std::to_string(guest.vmid));
             } catch (const Error& error) {
                 system_.say(Severity::warning,
                             "guest " + std::to_string(guest.vmid) + " keeps the hook: " + error.what());
             }
         }
+    }
+
+    // The package stays, and so does what it was installed for.
+    void attach_again()
+    {
+        std::for_each(detached_.rbegin(), detached_.rend(), [&](const Detached& guest) {
+            std::vector<Change> changes;
+            for (auto change = guest.changes.rbegin(); change != guest.changes.rend(); ++change)
+                changes.push_back(inverse(*change));
+            try {
+                make({changes, {}, guest.before});
+                system_.say(Severity::info, "guest " + std::to_string(guest.vmid) + " has the hook again");
+            } catch (const Error& error) {
+                system_.say(Severity::warning,
+                            "guest " + std::to_string(guest.vmid) + " stays detached: " + error.what());
+            }
+        });
     }
 
     // Guests may have been attached by hand, to a link of another name.
@@ -177,6 +202,12 @@ private:
         }
     }
 
+    struct Detached {
+        unsigned vmid = 0;
+        std::vector<Change> changes;
+        Manifest before;
+    };
+
     Session& session_;
     System& system_;
     Manifest manifest_;
@@ -184,6 +215,7 @@ private:
     std::optional<std::vector<HookReference>> references_;
     std::vector<ManifestEntry> kept_;
     std::vector<Attachment> kept_guests_;
+    std::vector<Detached> detached_;
 };
 
 } // namespace

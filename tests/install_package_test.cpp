@@ -443,6 +443,21 @@ TEST_CASE("what a removal could not take back purge tries once more, and keeps w
     }
 }
 
+TEST_CASE("a removal that fails after all leaves the guests attached, for the package stays", "[package]")
+{
+    Host host;
+    add_vm(host, 102, ours);
+    host.file(paths::vm_config(102), ours);
+    host.answer_run("/usr/sbin/qm set 102 --delete hookscript", 255, "locked\n"); // it needs a stub
+    host.refuse_write(snippet, EROFS, 2);
+    const auto before = read_manifest(host);
+    CHECK_THROWS_AS(host.removal(), Error);
+    CHECK(host.said("detached the hook from guest 101"));
+    CHECK(hookscript_of(host, 101) == "local:snippets/pve-gpu-hook");
+    CHECK(host.read_link(snippet) == "/usr/sbin/pve-gpu-hook");
+    CHECK(read_manifest(host) == before);
+}
+
 TEST_CASE("the hookscripts of a configuration are those of every section, each once", "[package]")
 {
     CHECK(hookscripts_of("").empty());
