@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 namespace pvegpu {
 namespace {
@@ -95,9 +96,8 @@ private:
     void attach_again()
     {
         std::for_each(detached_.rbegin(), detached_.rend(), [&](const Detached& guest) {
-            std::vector<Change> changes;
-            for (auto change = guest.changes.rbegin(); change != guest.changes.rend(); ++change)
-                changes.push_back(inverse(*change));
+            std::vector<Change> changes(guest.changes.rbegin(), guest.changes.rend());
+            for (auto& change : changes) change = inverse(std::move(change));
             try {
                 make({changes, {}, guest.before});
                 system_.say(Severity::info, "guest " + std::to_string(guest.vmid) + " has the hook again");
