@@ -26,7 +26,8 @@ public:
         claim,
         pulse_bridge_control,
         clear_bridge_control,
-        list_inside, // `text`: the directory and the prefix, a line each
+        list_inside,    // `text`: the directory and the prefix, a line each
+        replace_locked, // `text`: a packed LockedReplacement; `number`: milliseconds to wait for the lock
         guard,
         forget_guarded
     };

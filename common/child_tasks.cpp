@@ -4,6 +4,7 @@
 #include "descriptors.hpp"
 #include "harden_process.hpp"
 #include "list_inside.hpp"
+#include "locked_file.hpp"
 
 #include <algorithm>
 #include <array>
@@ -164,6 +165,9 @@ int perform(const TaskMessage& message, std::string& text)
         return list_inside(message.path, message.text.substr(0, end_of_directory),
                            message.text.substr(end_of_directory + 1), text);
     }
+    case BoundedChild::Task::replace_locked:
+        return replace_locked(message.path, unpack_locked_replacement(message.text),
+                              std::chrono::milliseconds(message.number));
     case BoundedChild::Task::guard:
     case BoundedChild::Task::forget_guarded:
         break;

@@ -51,9 +51,21 @@ void DryRunSystem::make_link(const std::string& path, const std::string& target)
     note("link " + path + " to " + target);
 }
 
+void DryRunSystem::move_file(const std::string& from, const std::string& to)
+{
+    note("move " + from + " to " + to);
+}
+
 void DryRunSystem::remove_empty_directory(const std::string& path)
 {
     note("remove " + path);
+}
+
+Outcome DryRunSystem::replace_locked(const std::string& path, const std::string& /*lock*/,
+                                     std::string_view /*before*/, std::string_view /*after*/,
+                                     Milliseconds /*timeout*/)
+{
+    return note("replace " + path);
 }
 
 bool DryRunSystem::lock(const std::string& path, Milliseconds /*timeout*/)

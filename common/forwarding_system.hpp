@@ -77,7 +77,13 @@ public:
     {
         inner_.make_link(path, target);
     }
+    void move_file(const std::string& from, const std::string& to) override { inner_.move_file(from, to); }
     void remove_empty_directory(const std::string& path) override { inner_.remove_empty_directory(path); }
+    Outcome replace_locked(const std::string& path, const std::string& lock, std::string_view before,
+                           std::string_view after, Milliseconds timeout) override
+    {
+        return inner_.replace_locked(path, lock, before, after, timeout);
+    }
     bool lock(const std::string& path, Milliseconds timeout) override { return inner_.lock(path, timeout); }
     Outcome run(const std::vector<std::string>& arguments, Milliseconds timeout) override
     {

@@ -2,6 +2,7 @@
 
 #include "descriptors.hpp"
 #include "error.hpp"
+#include "locked_file.hpp"
 #include "messages.hpp"
 #include "new_file.hpp"
 #include "run_program.hpp"
@@ -12,6 +13,7 @@
 #include <boost/filesystem.hpp>
 #include <cerrno>
 #include <csignal>
+#include <cstdio>
 #include <ctime>
 #include <fcntl.h>
 #include <poll.h>
@@ -303,12 +305,28 @@ void LinuxSystem::remove_file(const std::string& path)
         throw Error(Reason::failed, "cannot remove a file", root_.keep(path), errno);
 }
 
+void LinuxSystem::move_file(const std::string& from, const std::string& to)
+{
+    if (rename(root_.keep(from).c_str(), root_.keep(to).c_str()) != 0)
+        throw Error(Reason::failed, "cannot be given the name '" + to + "'", root_.keep(from), errno);
+    sync_directory_of(root_.keep(to));
+}
+
 void LinuxSystem::remove_empty_directory(const std::string& path)
 {
     const bool removed = rmdir(root_.keep(path).c_str()) == 0;
     // EBUSY: a file system is mounted there.
     if (!removed && errno != ENOENT && errno != ENOTEMPTY && errno != EEXIST && errno != EBUSY)
         throw Error(Reason::failed, "cannot remove a directory", root_.keep(path), errno);
+}
+
+Outcome LinuxSystem::replace_locked(const std::string& path, const std::string& lock, std::string_view before,
+                                    std::string_view after, Milliseconds timeout)
+{
+    make_directories_for(root_.keep(lock), mode_for_all); // Proxmox's programs make it too
+    const LockedReplacement replacement{root_.keep(lock), std::string(before), std::string(after)};
+    return in_child(BoundedChild::Task::replace_locked, path, pack(replacement),
+                    static_cast<std::uint64_t>((timeout / 2).count()), timeout);
 }
 
 bool LinuxSystem::lock(const std::string& path, Milliseconds timeout)

@@ -172,6 +172,13 @@ inline std::string report(unsigned vmid, std::string_view phase) // of the last 
     return join(run, std::to_string(vmid)).append(1, '.').append(phase).append(".json");
 }
 
+// What Proxmox locks with flock(2) while it changes a container (PVE::LXC::Config::config_file_lock).
+inline constexpr std::string_view pve_ct_locks = "/run/lock/lxc";
+inline std::string ct_config_lock(unsigned vmid)
+{
+    return join(pve_ct_locks, "pve-config-" + std::to_string(vmid) + ".lock");
+}
+
 // --- /var/lib: what the installer has changed ---
 inline constexpr std::string_view chained_hooks = "/var/lib/pve-gpu-hook/chained";
 inline std::string chained_hook(unsigned vmid)

@@ -136,7 +136,15 @@ public:
     // symbolic link in the file's place is refused, not replaced. Throw Error.
     virtual void install_file(const std::string& path, std::string_view text, mode_t mode_if_new) = 0;
     virtual void make_link(const std::string& path, const std::string& target) = 0; // nothing may be there
+    // A file or link takes another's name, in place of what is there: at no moment is there none.
+    virtual void move_file(const std::string& from, const std::string& to) = 0;
     virtual void remove_empty_directory(const std::string& path) = 0; // one that is in use stays
+
+    // A file that others change too, and that may be on a file system that never answers (/etc/pve): replaced
+    // whole, with its owner and mode, while their lock of it is held. Refused with EWOULDBLOCK if the lock
+    // does not become free in half of the time, with ESTALE if `before` is not what is there.
+    virtual Outcome replace_locked(const std::string& path, const std::string& lock, std::string_view before,
+                                   std::string_view after, Milliseconds timeout) = 0;
 
     // Takes the lock of that file until the process ends. False if somebody else keeps it past the timeout.
     virtual bool lock(const std::string& path, Milliseconds timeout) = 0;

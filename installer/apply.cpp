@@ -1,5 +1,6 @@
 #include "apply.hpp"
 
+#include "ct_hard_coded.hpp"
 #include "error.hpp"
 #include "guest_config.hpp"
 #include "paths.hpp"
@@ -8,12 +9,17 @@
 #include "text.hpp"
 
 #include <algorithm>
+#include <cerrno>
 
 namespace pvegpu {
 namespace {
 
 // update-initramfs takes a minute for each kernel on an old disk, and a host keeps several.
 constexpr Milliseconds program_ends_within{15 * 60 * 1000};
+
+// Proxmox itself waits ten seconds for the lock of a guest (PVE::AbstractConfig::lock_config), and pmxcfs
+// answers within seconds or not at all.
+constexpr Milliseconds config_changed_within{20'000};
 
 constexpr mode_t mode_of_configuration = 0644;
 
@@ -71,6 +77,7 @@ private:
         switch (change.kind) {
         case Change::Kind::file:
             check_unchanged(change, text_of(change));
+            if (change.of_a_guest) return put_config(change, *change.before, *change.after);
             return put_file(change, change.after);
         case Change::Kind::link:
             check_unchanged(change, system_.read_link(change.path));
@@ -116,6 +123,34 @@ private:
     {
         if (now != change.before)
             throw Error(Reason::failed, "was changed by somebody else just now; run this again", change.path);
+    }
+
+    // In a child of its own: /etc/pve can block for ever.
+    void put_config(const Change& change, const std::string& from, const std::string& to)
+    {
+        const auto outcome =
+            system_.replace_locked(change.path, change.lock, from, to, config_changed_within);
+        if (outcome.done()) return;
+        if (outcome.still_running())
+            throw Error(Reason::timed_out,
+                        "Proxmox's cluster file system does not answer, and the change may yet be made; see "
+                        "'systemctl status pve-cluster'",
+                        change.path);
+        if (outcome.error_number == ESTALE) check_unchanged(change, std::nullopt);
+        throw Error(Reason::failed,
+                    outcome.error_number == EWOULDBLOCK
+                        ? "is being changed by Proxmox; run this again when that has ended"
+                        : "cannot be changed; see 'systemctl status pve-cluster'",
+                    change.path, outcome.error_number == EWOULDBLOCK ? 0 : outcome.error_number);
+    }
+
+    // Proxmox has written the file since, and so may others: only what was done is taken back.
+    void undo_config(const Change& change)
+    {
+        const auto now = text_of(change);
+        if (!now) return; // the container is gone
+        const auto text = without_change(*now, *change.before, *change.after);
+        if (text != *now) put_config(change, *now, text);
     }
 
     void put_file(const Change& change, const std::optional<std::string>& text)
@@ -167,7 +202,8 @@ private:
     void undo(const Change& change, std::vector<std::string>& left)
     {
         try {
-            if (change.kind == Change::Kind::file) put_file(change, change.before);
+            if (change.of_a_guest) undo_config(change);
+            if (change.kind == Change::Kind::file && !change.of_a_guest) put_file(change, change.before);
             if (change.kind == Change::Kind::link) put_link(change, change.before);
             if (change.kind == Change::Kind::program && !change.undo.empty()) run(change.undo, "");
         } catch (const Error& error) {

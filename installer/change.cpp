@@ -3,6 +3,8 @@
 #include "programs.hpp"
 #include "text.hpp"
 
+#include <utility>
+
 namespace pvegpu {
 namespace {
 
@@ -63,6 +65,14 @@ Change hookscript_change(HookscriptChange what, std::string reason)
     change.reason = std::move(reason);
     change.hint = "see 'systemctl status pve-cluster' and whether the guest is locked";
     change.hookscript = std::move(what);
+    return change;
+}
+
+Change inverse(Change change)
+{
+    std::swap(change.before, change.after);
+    std::swap(change.argv, change.undo);
+    if (change.hookscript) std::swap(change.hookscript->before, change.hookscript->after);
     return change;
 }
 

@@ -25,6 +25,7 @@ struct Change {
     std::optional<std::string> after;  // the same; nothing: it is removed
     bool for_root_only = false;        // a file of our own state
     bool of_a_guest = false;           // its configuration: what is undone of it, detaching the guest undoes
+    std::string lock;                  // of that configuration: Proxmox's own
     std::vector<std::string> argv;     // of a program
     std::vector<std::string> undo;     // the program that takes it back; empty: there is nothing to take back
     std::optional<HookscriptChange> hookscript; // of a program that changes one
@@ -42,6 +43,8 @@ Change file_change(std::string path, std::optional<std::string> before, std::opt
 Change hookscript_change(HookscriptChange what, std::string reason);
 Change link_change(std::string path, std::optional<std::string> before, std::optional<std::string> after,
                    std::string reason);
+
+Change inverse(Change change);
 
 std::string describe(const Change& change);      // "write '/etc/x'", "run 'qm set 101 ...'"
 std::string describe_undo(const Change& change); // "remove '/etc/x'"

@@ -1,9 +1,12 @@
 // What the package's maintainer scripts call. They run unattended and in the middle of an upgrade, so each
 // goes on as far as it can and says what it could not do.
+#include "apply.hpp"
 #include "commands.hpp"
 #include "error.hpp"
 #include "paths.hpp"
 #include "removal.hpp"
+#include "removal_survey.hpp"
+#include "remove_plan.hpp"
 #include "stub.hpp"
 #include "text.hpp"
 
@@ -57,6 +60,43 @@ bool is_needed(System& system, const References& references, const std::vector<S
     return true;
 }
 
+// The host's files. Their directories and the guests' notes go with the package's state.
+Manifest without_snippets(Manifest manifest)
+{
+    std::erase_if(manifest.entries, [](const auto& entry) { return entry.leads_to_hook(); });
+    manifest.attachments.clear();
+    return manifest;
+}
+
+void undo(Session& session, const Manifest& rest)
+{
+    auto survey = survey_what_can_be_seen(session.system, rest);
+    if (!survey)
+        throw Error(Reason::failed,
+                    "this is no Proxmox VE host any more, so what the installer changed is left "
+                    "as it is");
+    survey->guests.clear();
+    const auto plan = make_uninstall_plan(*survey, rest, {});
+    for (const auto& warning : plan.warnings) session.system.say(Severity::warning, warning);
+    apply(session.system, session.console, plan.changes, rest, plan.left);
+}
+
+// What the removal could not take back, once more: afterwards nobody knows of it.
+bool undo_the_rest(Session& session, const Manifest& rest)
+{
+    if (rest.entries.empty()) return true;
+    const std::string state(paths::install_state);
+    try {
+        undo(session, rest);
+        return true;
+    } catch (const Error& error) {
+        session.system.say(Severity::warning,
+                           std::string(error.what()) + "; what was changed stays written down: '" + state +
+                               "/purge uninstall' tries again, then remove " + quote(state));
+        return false;
+    }
+}
+
 } // namespace
 
 Manifest read_manifest_or_none(System& system)
@@ -87,9 +127,10 @@ int package_purge(Session& session)
         if (entry.leads_to_hook() && is_stub(system, entry.path) &&
             !is_needed(system, references, storages, entry.path))
             system.remove_file(entry.path);
+    const bool undone = undo_the_rest(session, without_snippets(manifest));
     std::for_each(manifest.directories.rbegin(), manifest.directories.rend(),
                   [&](const auto& made) { system.remove_empty_directory(made); });
-    return exit_done;
+    return undone ? exit_done : exit_failed;
 }
 
 } // namespace pvegpu

@@ -2,7 +2,6 @@
 #include "apply.hpp"
 #include "commands.hpp"
 #include "error.hpp"
-#include "forwarding_system.hpp"
 #include "paths.hpp"
 #include "recover_gpu.hpp"
 #include "removal.hpp"
@@ -14,69 +13,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 namespace pvegpu {
 namespace {
-
-// The cluster file system as it is while pve-cluster is stopped. All of it: where it hangs, whoever looks at
-// a directory of it waits for ever.
-class WithoutProxmox : public ForwardingSystem {
-public:
-    using ForwardingSystem::ForwardingSystem;
-    std::optional<std::string> read(const std::string& path) const override
-    {
-        return is_away(path) ? std::nullopt : ForwardingSystem::read(path);
-    }
-    std::optional<std::string> read_link(const std::string& path) const override
-    {
-        return is_away(path) ? std::nullopt : ForwardingSystem::read_link(path);
-    }
-    std::vector<std::string> list(const std::string& path) const override
-    {
-        return is_away(path) ? std::vector<std::string>{} : ForwardingSystem::list(path);
-    }
-    std::vector<std::string> list_directories(const std::string& path) const override
-    {
-        return is_away(path) ? std::vector<std::string>{} : ForwardingSystem::list_directories(path);
-    }
-    bool exists(const std::string& path) const override
-    {
-        return !is_away(path) && ForwardingSystem::exists(path);
-    }
-    std::optional<DeviceNumber> device_number(const std::string& path) const override
-    {
-        return is_away(path) ? std::nullopt : ForwardingSystem::device_number(path);
-    }
-    std::optional<FileFacts> file_facts(const std::string& path) const override
-    {
-        return is_away(path) ? std::nullopt : ForwardingSystem::file_facts(path);
-    }
-    Outcome read_within(const std::string& path, std::size_t bytes, Milliseconds timeout) const override
-    {
-        if (is_away(path)) return {Outcome::Kind::refused, ENOENT, "", 0, ""};
-        return ForwardingSystem::read_within(path, bytes, timeout);
-    }
-
-private:
-    static bool is_away(const std::string& path)
-    {
-        return path == paths::pve || path.starts_with(paths::join(paths::pve, ""));
-    }
-};
-
-// Nothing on a host that is none of Proxmox's: then there are no guests, and nothing was installed.
-std::optional<Survey> survey_what_can_be_seen(System& system, const Manifest& manifest)
-{
-    if (package_version(system.read(std::string(paths::dpkg_status)).value_or(""), "pve-manager").empty())
-        return std::nullopt;
-    try {
-        return survey_for_removal(system, manifest);
-    } catch (const Error& error) {
-        system.say(Severity::warning, error.what());
-    }
-    const WithoutProxmox rest(system);
-    return survey_for_removal(rest, manifest);
-}
 
 class Removal {
 public:
@@ -91,7 +31,12 @@ public:
         if (!survey_) return without_proxmox();
         detach_guests();
         references_ = read_hook_references(system_);
-        leave_stubs();
+        try {
+            leave_stubs();
+        } catch (const Error&) {
+            attach_again();
+            throw;
+        }
         undo_files();
         return exit_done;
     }
@@ -135,13 +80,32 @@ private:
         for (const auto& guest : survey_->guests) {
             if (!guest.attached) continue;
             try {
-                make(make_detach_plan(*survey_, manifest_, {guest.vmid}));
+                const auto plan = make_detach_plan(*survey_, manifest_, {guest.vmid});
+                const auto before = manifest_;
+                make(plan);
+                detached_.push_back({guest.vmid, plan.changes, before});
                 system_.say(Severity::info, "detached the hook from guest " + std::to_string(guest.vmid));
             } catch (const Error& error) {
                 system_.say(Severity::warning,
                             "guest " + std::to_string(guest.vmid) + " keeps the hook: " + error.what());
             }
         }
+    }
+
+    // The package stays, and so does what it was installed for.
+    void attach_again()
+    {
+        std::for_each(detached_.rbegin(), detached_.rend(), [&](const Detached& guest) {
+            std::vector<Change> changes(guest.changes.rbegin(), guest.changes.rend());
+            for (auto& change : changes) change = inverse(std::move(change));
+            try {
+                make({changes, {}, guest.before});
+                system_.say(Severity::info, "guest " + std::to_string(guest.vmid) + " has the hook again");
+            } catch (const Error& error) {
+                system_.say(Severity::warning,
+                            "guest " + std::to_string(guest.vmid) + " stays detached: " + error.what());
+            }
+        });
     }
 
     // Guests may have been attached by hand, to a link of another name.
@@ -238,6 +202,12 @@ private:
         }
     }
 
+    struct Detached {
+        unsigned vmid = 0;
+        std::vector<Change> changes;
+        Manifest before;
+    };
+
     Session& session_;
     System& system_;
     Manifest manifest_;
@@ -245,6 +215,7 @@ private:
     std::optional<std::vector<HookReference>> references_;
     std::vector<ManifestEntry> kept_;
     std::vector<Attachment> kept_guests_;
+    std::vector<Detached> detached_;
 };
 
 } // namespace

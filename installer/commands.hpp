@@ -56,7 +56,8 @@ int check(Session& session);
 int verify(Session& session);
 
 // For the maintainer scripts of the package, so that they need no logic of their own. The first never fails;
-// the second does where a guest could not start any more, and the package then stays.
+// the second does where a guest could not start any more, and the package then stays; the third where the
+// host's files could not be taken back, and their notes then stay.
 int package_configured(Session& session); // the links that the installer made lead to the hook again
 int package_remove(Session& session);     // no guest is left without its hookscript, the host as it was
 int package_purge(Session& session);      // what the removal had to leave is taken away once nothing needs it

@@ -45,6 +45,24 @@ void sort_by_number(std::vector<HardCodedLine>& lines)
               [](const auto& one, const auto& other) { return one.number < other.number; });
 }
 
+// Of the live section: snapshots and what is pending begin with a bracket.
+std::vector<std::string> live_lines(std::string_view text)
+{
+    std::vector<std::string> lines;
+    for (LineReader reader(text); reader.next() && !reader.line().starts_with('[');)
+        lines.emplace_back(reader.line());
+    return lines;
+}
+
+std::vector<std::string> missing_lines(const std::vector<std::string>& all,
+                                       const std::vector<std::string>& in)
+{
+    std::vector<std::string> missing;
+    for (const auto& line : all)
+        if (!is_blank(line) && std::find(in.begin(), in.end(), line) == in.end()) missing.push_back(line);
+    return missing;
+}
+
 } // namespace
 
 HardCoded hard_coded_lines(const ContainerSurvey& container)
@@ -90,6 +108,21 @@ CutText without_lines(std::string_view text, const std::vector<HardCodedLine>& l
             cut.text += std::string(reader.line()) + "\n";
     }
     return cut;
+}
+
+std::string without_change(std::string_view now, std::string_view before, std::string_view after)
+{
+    if (now == after) return std::string(before);
+    const auto old_lines = live_lines(before), new_lines = live_lines(after);
+    const auto added = missing_lines(new_lines, old_lines);
+    std::vector<HardCodedLine> ours;
+    bool live = true;
+    for (LineReader reader(now); reader.next();) {
+        live = live && !reader.line().starts_with('[');
+        if (live && std::find(added.begin(), added.end(), reader.line()) != added.end())
+            ours.push_back({reader.number(), ""});
+    }
+    return with_lines(without_lines(now, ours).text, missing_lines(old_lines, new_lines));
 }
 
 std::string with_lines(std::string_view text, const std::vector<std::string>& lines)

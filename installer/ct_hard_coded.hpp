@@ -38,6 +38,10 @@ struct CutText {
 };
 CutText without_lines(std::string_view text, const std::vector<HardCodedLine>& lines);
 
+// The text without what the change from `before` to `after` did to its live section, whatever else was
+// changed in it since.
+std::string without_change(std::string_view now, std::string_view before, std::string_view after);
+
 // Those of the lines that it has not, at the end of the live section.
 std::string with_lines(std::string_view text, const std::vector<std::string>& lines);
 

@@ -78,6 +78,7 @@ private:
         auto change = file_change(paths::ct_config(container_.vmid), container_.text, std::move(cut.text),
                                   "devN entries, which follow the numbers, take the place of these lines");
         change.of_a_guest = true;
+        change.lock = paths::ct_config_lock(container_.vmid);
         plan_.changes.push_back(std::move(change));
         cut_ = std::move(cut.lines);
     }

@@ -10,4 +10,9 @@ namespace pvegpu {
 // Error.
 Survey survey_for_removal(const SysReader& reader, const Manifest& manifest);
 
+// The same for the package's maintainer scripts, which nothing may hold up: where the cluster file system
+// does not answer, that is said, and the rest of the host is what is seen. Nothing on a host that is none of
+// Proxmox's: there are no guests.
+std::optional<Survey> survey_what_can_be_seen(System& system, const Manifest& manifest);
+
 } // namespace pvegpu

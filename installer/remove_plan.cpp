@@ -132,6 +132,7 @@ private:
             file_change(paths::ct_config(guest.vmid), guest.text, with_lines(guest.text, known->lines),
                         "the container had these lines before it was given devN entries");
         change.of_a_guest = true;
+        change.lock = paths::ct_config_lock(guest.vmid);
         if (change.before != change.after) plan_.changes.push_back(std::move(change));
     }
 

@@ -10,6 +10,24 @@ namespace {
 constexpr mode_t mode_of_stub = 0755;
 constexpr Milliseconds storage_answers_within{10'000};
 
+// The name of what will be there.
+std::string make_room_beside(System& system, const std::string& path)
+{
+    auto next = path + ".next";
+    system.remove_file(next); // of a run that was killed
+    return next;
+}
+
+void take_the_place(System& system, const std::string& next, const std::string& path)
+{
+    try {
+        system.move_file(next, path);
+    } catch (const Error&) {
+        system.remove_file(next);
+        throw;
+    }
+}
+
 } // namespace
 
 std::string_view stub_text()
@@ -34,19 +52,16 @@ bool is_stub(const SysReader& reader, const std::string& path)
 
 void leave_stub(System& system, const std::string& path)
 {
-    system.remove_file(path);
-    try {
-        system.install_file(path, stub_text(), mode_of_stub);
-    } catch (const Error&) {
-        system.make_link(path, std::string(paths::hook_program));
-        throw;
-    }
+    const auto next = make_room_beside(system, path);
+    system.install_file(next, stub_text(), mode_of_stub);
+    take_the_place(system, next, path);
 }
 
 void link_to_hook(System& system, const std::string& path)
 {
-    system.remove_file(path);
-    system.make_link(path, std::string(paths::hook_program));
+    const auto next = make_room_beside(system, path);
+    system.make_link(next, std::string(paths::hook_program));
+    take_the_place(system, next, path);
 }
 
 } // namespace pvegpu

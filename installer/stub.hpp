@@ -16,10 +16,11 @@ std::string_view stub_text();
 // Within seconds, whatever storage it is on.
 bool is_stub(const SysReader& reader, const std::string& path);
 
-// In place of what is there, a file or a link. Throws Error; then the link is back.
+// In place of what is there, a file or a link, at once: a guest of any node that starts meanwhile finds the
+// one or the other. Throws Error; then what was there still is.
 void leave_stub(System& system, const std::string& path);
 
-// The link to the hook, in place of what is there. Throws Error.
+// The link to the hook, in the same way.
 void link_to_hook(System& system, const std::string& path);
 
 } // namespace pvegpu

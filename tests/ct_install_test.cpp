@@ -559,3 +559,58 @@ TEST_CASE("that is told while vfio-pci has the card, unless another GPU can have
         CHECK(machine.said("container 901 is given device nodes of '0000:03:00.0' too") == alone);
     }
 }
+
+TEST_CASE("the lines of a container are replaced with Proxmox's lock, and within a deadline", "[install][ct]")
+{
+    Host host(std::string("hostname: old\n") + mounted_nvidia);
+    auto& machine = host.machine;
+    const auto replace = [&] {
+        host.run(install, {.containers = {vmid}, .yes = true, .gpus = {"0"}, .replace_hard_coded = true});
+    };
+    const auto before = host.config();
+    const auto trouble = [&] {
+        try {
+            replace();
+        } catch (const Error& error) {
+            return std::string(error.what());
+        }
+        return std::string();
+    };
+    SECTION("Proxmox has the lock")
+    {
+        machine.hold_lock("/run/lock/lxc/pve-config-901.lock", Milliseconds(60'000));
+        CHECK(trouble().find("is being changed by Proxmox") != std::string::npos);
+        CHECK(host.config() == before);
+    }
+    SECTION("the file system hangs")
+    {
+        machine.hang_write("/etc/pve/lxc/901.conf");
+        CHECK(trouble().find("does not answer, and the change may yet be made") != std::string::npos);
+        CHECK(machine.elapsed() < Milliseconds(60'000));
+    }
+    SECTION("it goes well")
+    {
+        replace();
+        const auto& effects = machine.effects();
+        CHECK(std::count(effects.begin(), effects.end(),
+                         "replace /etc/pve/lxc/901.conf with the lock /run/lock/lxc/pve-config-901.lock") ==
+              1);
+        CHECK(std::count(effects.begin(), effects.end(), "install /etc/pve/lxc/901.conf") == 0);
+    }
+}
+
+TEST_CASE("what somebody sets in a container while a failed change is undone is not lost", "[install][ct]")
+{
+    Host host(std::string("hostname: old\n") + mounted_nvidia);
+    auto& machine = host.machine;
+    machine.add_program("/usr/sbin/pct", [&](const auto&) { // refuses; and meanwhile somebody adds memory
+        machine.file("/etc/pve/lxc/901.conf", "memory: 4096\n" + host.config() + "\n");
+        return Outcome{Outcome::Kind::refused, 255, "locked\n", 0, ""};
+    });
+    CHECK_THROWS_AS(
+        host.run(install, {.containers = {vmid}, .yes = true, .gpus = {"0"}, .replace_hard_coded = true}),
+        Error);
+    CHECK(host.config().find("memory: 4096") != std::string::npos);
+    for (const auto* line : {"lxc.mount.entry: /dev/nvidia0", "lxc.cgroup2.devices.allow: c 195:* rwm"})
+        CHECK(host.config().find(line) != std::string::npos);
+}

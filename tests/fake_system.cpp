@@ -307,11 +307,41 @@ void FakeSystem::remove_file(const std::string& path)
     tree_.erase(path);
 }
 
+void FakeSystem::move_file(const std::string& from, const std::string& to)
+{
+    record("move " + from + " to " + to);
+    fail_if_refused(to);
+    const auto* node = tree_.find_unfollowed(from);
+    if (node == nullptr) throw Error(Reason::failed, "cannot move", from, ENOENT);
+    const auto moved = *node;
+    const auto facts = file_facts(from);
+    if (const auto real = tree_.resolve(to, false)) rights_.erase(*real);
+    tree_.erase(from);
+    tree_.erase(to);
+    if (moved.kind == FakeNode::Kind::link) return tree_.set_link(to, moved.text);
+    tree_.set_file(to, moved.text);
+    set_rights(to, facts->owner, facts->mode);
+}
+
 void FakeSystem::remove_empty_directory(const std::string& path)
 {
     if (!exists(path) || !list(path).empty()) return;
     record("remove directory " + path);
     tree_.erase(path);
+}
+
+Outcome FakeSystem::replace_locked(const std::string& path, const std::string& lock, std::string_view before,
+                                   std::string_view after, Milliseconds timeout)
+{
+    record("replace " + path + " with the lock " + lock);
+    const auto is_free = [&] { return !locks_.contains(lock) || locks_.at(lock) <= now_; };
+    if (!wait_until(is_free, timeout / 2)) return refusal(EWOULDBLOCK);
+    if (const auto outcome = injected(path, timeout)) return *outcome;
+    const auto* node = tree_.find(path);
+    if (node == nullptr) return refusal(ENOENT);
+    if (node->text != before) return refusal(ESTALE);
+    tree_.set_file(path, after);
+    return {};
 }
 
 bool FakeSystem::lock(const std::string& path, Milliseconds timeout)

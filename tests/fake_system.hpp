@@ -129,7 +129,10 @@ public:
     void remove_file(const std::string& path) override;
     void install_file(const std::string& path, std::string_view text, mode_t mode_if_new) override;
     void make_link(const std::string& path, const std::string& target) override;
+    void move_file(const std::string& from, const std::string& to) override;
     void remove_empty_directory(const std::string& path) override;
+    Outcome replace_locked(const std::string& path, const std::string& lock, std::string_view before,
+                           std::string_view after, Milliseconds timeout) override;
     bool lock(const std::string& path, Milliseconds timeout) override;
     Outcome run(const std::vector<std::string>& arguments, Milliseconds timeout) override;
     bool wait_until(const std::function<bool()>& fact, Milliseconds timeout) override;

@@ -404,6 +404,60 @@ TEST_CASE("nothing below a cluster file system that hangs is looked at without a
     CHECK_FALSE(host.exists(std::string(paths::modprobe)));
 }
 
+TEST_CASE("between link and stub there is no moment without a hookscript", "[package]")
+{
+    Host host;
+    host.forbid_qm();
+    host.removal();
+    REQUIRE(host.has_stub());
+    host.command(package_configured);
+    REQUIRE(host.read_link(snippet) == "/usr/sbin/pve-gpu-hook");
+    const auto& effects = host.effects();
+    CHECK(std::find(effects.begin(), effects.end(), "remove file " + snippet) == effects.end());
+    CHECK(host.list("/var/lib/vz/snippets") == std::vector<std::string>{"pve-gpu-hook"});
+}
+
+TEST_CASE("what a removal could not take back purge tries once more, and keeps what it takes to do so",
+          "[package]")
+{
+    Host host;
+    bool full = true; // /boot
+    host.add_program(std::string(programs::update_initramfs), [&](const auto&) {
+        return Outcome{full ? Outcome::Kind::refused : Outcome::Kind::done, full ? 1 : 0, "", 0, ""};
+    });
+    CHECK(host.removal() == exit_done);
+    REQUIRE(host.exists(std::string(paths::modprobe)));
+    SECTION("it works by now")
+    {
+        full = false;
+        CHECK(host.command(package_purge) == exit_done);
+        CHECK_FALSE(host.exists(std::string(paths::modprobe)));
+        CHECK_FALSE(host.exists(std::string(paths::install_manifest)));
+        CHECK(host.text(std::string(paths::initramfs_modules)).find("pve-gpu-hook") == std::string::npos);
+    }
+    SECTION("it does not")
+    {
+        CHECK(host.command(package_purge) == exit_failed); // postrm then leaves the notes
+        CHECK(host.exists(std::string(paths::install_manifest)));
+        CHECK(host.said("'/var/lib/pve-gpu-hook/purge uninstall' tries again"));
+    }
+}
+
+TEST_CASE("a removal that fails after all leaves the guests attached, for the package stays", "[package]")
+{
+    Host host;
+    add_vm(host, 102, ours);
+    host.file(paths::vm_config(102), ours);
+    host.answer_run("/usr/sbin/qm set 102 --delete hookscript", 255, "locked\n"); // it needs a stub
+    host.refuse_write(snippet, EROFS, 2);
+    const auto before = read_manifest(host);
+    CHECK_THROWS_AS(host.removal(), Error);
+    CHECK(host.said("detached the hook from guest 101"));
+    CHECK(hookscript_of(host, 101) == "local:snippets/pve-gpu-hook");
+    CHECK(host.read_link(snippet) == "/usr/sbin/pve-gpu-hook");
+    CHECK(read_manifest(host) == before);
+}
+
 TEST_CASE("the hookscripts of a configuration are those of every section, each once", "[package]")
 {
     CHECK(hookscripts_of("").empty());

@@ -2,10 +2,13 @@
 #include "linux_system.hpp"
 
 #include "catch.hpp"
+#include "descriptors.hpp"
 #include "real_process.hpp"
 
 #include <cerrno>
+#include <fcntl.h>
 #include <sched.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -55,6 +58,46 @@ TEST_CASE("a link in the place of one of our files is replaced, not followed; a 
     CHECK(real.root.text("/other") == "other's");
     real.root.link("/run/lock", real.root("/other"));
     CHECK(errno_of([&] { real.system.lock("/run/lock", soon); }) == ELOOP);
+}
+
+TEST_CASE("a file or a link takes the place of either, and where it cannot everything is as it was")
+{
+    RealSystem real;
+    real.root.file("/a/file", "file");
+    real.root.link("/a/link", "target");
+    real.system.move_file("/a/file", "/a/link");
+    CHECK_FALSE(real.system.read_link("/a/link"));
+    CHECK(real.root.text("/a/link") == "file");
+    real.root.link("/a/new", "target");
+    real.system.move_file("/a/new", "/a/link");
+    CHECK(real.system.read_link("/a/link") == "target");
+    CHECK(real.system.list("/a") == std::vector<std::string>{"link"});
+    CHECK(errno_of([&] { real.system.move_file("/a/link", "/b/link"); }) == ENOENT);
+    CHECK(real.system.read_link("/a/link") == "target");
+}
+
+TEST_CASE("a file is replaced with others' lock held, and only if it is what it was")
+{
+    RealSystem real;
+    real.root.file("/etc/pve/lxc/901.conf", "before");
+    chmod(real.root("/etc/pve/lxc/901.conf").c_str(), 0640);
+    real.root.file("/run/lock/lxc/901.lock", "");
+    const auto replace = [&](std::string_view before, Milliseconds timeout) {
+        return real.system.replace_locked("/etc/pve/lxc/901.conf", "/run/lock/lxc/901.lock", before, "after",
+                                          timeout);
+    };
+    CHECK(replace("other", soon).error_number == ESTALE);
+    CHECK(replace("befor", soon).error_number == ESTALE);
+    CHECK(real.root.text("/etc/pve/lxc/901.conf") == "before");
+    {
+        const Descriptor held(open(real.root("/run/lock/lxc/901.lock").c_str(), O_RDONLY | O_CLOEXEC));
+        REQUIRE(flock(held.number(), LOCK_EX) == 0);
+        CHECK(replace("before", Milliseconds(100)).error_number == EWOULDBLOCK);
+    }
+    CHECK(replace("before", soon).done());
+    CHECK(real.root.text("/etc/pve/lxc/901.conf") == "after");
+    CHECK(real.system.file_facts("/etc/pve/lxc/901.conf")->mode == 0640);
+    CHECK(real.system.list("/etc/pve/lxc") == std::vector<std::string>{"901.conf"});
 }
 
 TEST_CASE("an absolute link in the tree of '--root' stays in the tree")
