@@ -117,6 +117,11 @@ bool BoundedChild::ended() const
     return becomes_ready(channel_, POLLIN, {Clock::now(), -1});
 }
 
+bool BoundedChild::answers_within(Milliseconds time) const
+{
+    return becomes_ready(channel_, POLLIN, {Clock::now() + time, -1});
+}
+
 // NOLINTNEXTLINE(readability-make-member-function-const): it is the child that changes
 Outcome BoundedChild::perform(Task task, const std::string& path, std::string_view text, std::uint64_t number,
                               Milliseconds timeout, int cancel)

@@ -40,6 +40,9 @@ public:
     // Between two operations: whether the child has died.
     bool ended() const;
 
+    // After an operation that was given up: whether it ends in that time after all.
+    bool answers_within(Milliseconds time) const;
+
     // `number` is the bytes to read or the milliseconds to hold. If `cancel` (a descriptor, or -1) becomes
     // readable, the wait ends early. After `still_running` the object is of no more use, nor after a refusal
     // that names a child: that one was killed, and nobody knows how far it got.

@@ -11,13 +11,14 @@
 namespace pvegpu {
 namespace {
 
-// CHOWN, DAC_*, FOWNER: files of other users (a storage's, /etc/pve's). SYS_ADMIN: configuration space beyond its
-// first 64 bytes (pci_read_config in the kernel's drivers/pci/pci-sysfs.c). The others for the probe of a
+// CHOWN, DAC_*, FOWNER: files of other users (a storage's, /etc/pve's). SYS_ADMIN: configuration space beyond
+// its first 64 bytes (pci_read_config in the kernel's drivers/pci/pci-sysfs.c). The others for the probe of a
 // native driver, which older kernels run within the write that rescans a bus or binds: I/O ports, pinned
 // memory, priorities of its threads. SYS_PTRACE: a container's root directory (proc_ns access to
 // /proc/PID/root). Modules and firmware come by the kernel's own hand.
-constexpr std::array kept{CAP_CHOWN,    CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER,       CAP_SYS_ADMIN,
-                          CAP_SYS_RAWIO, CAP_IPC_LOCK,     CAP_SYS_NICE,        CAP_SYS_RESOURCE, CAP_SYS_PTRACE};
+constexpr std::array kept{CAP_CHOWN,        CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER,
+                          CAP_SYS_ADMIN,    CAP_SYS_RAWIO,    CAP_IPC_LOCK,        CAP_SYS_NICE,
+                          CAP_SYS_RESOURCE, CAP_SYS_PTRACE};
 
 using Words = std::array<__user_cap_data_struct, 2>;
 

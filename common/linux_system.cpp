@@ -90,6 +90,12 @@ template <typename Wanted> std::vector<std::string> names_in(const std::string& 
     return names;
 }
 
+constexpr const char* stopped_text = "the task was stopped; start the guest again";
+
+// A write that was going on when the task was stopped: most end within this, and then all can be undone
+// before Proxmox, which waits 5 s, sends SIGKILL.
+constexpr Milliseconds ends_after_a_stop{1'000};
+
 // Of these nothing is left undone in the kernel when they are given up.
 bool looks_only(BoundedChild::Task task)
 {
@@ -185,18 +191,18 @@ Outcome LinuxSystem::in_child(BoundedChild::Task task, const std::string& path, 
     Outcome outcome =
         child_->perform(task, root_.follow(path), text, number, timeout, interrupted_ ? -1 : signals_);
     if (outcome.child == 0) return outcome;
-    child_.reset(); // stuck or dead: the next operation gets a new one
+    const auto child = std::move(child_); // stuck or dead: the next operation gets a new one
     if (outcome.refused())
         throw Error(Reason::failed,
                     "the child process that was at work here was killed; start the guest again",
                     root_.follow(path));
-    if (stopped())
-        throw Error(looks_only(task) ? Reason::interrupted : Reason::stuck_write,
-                    "the task was stopped while the kernel had not come back from this (pid " +
-                        std::to_string(outcome.child) + ", in: " + outcome.child_stack +
-                        "); start the guest again when that process has ended",
-                    root_.follow(path));
-    return outcome;
+    if (!stopped()) return outcome;
+    if (child->answers_within(ends_after_a_stop)) throw Error(Reason::interrupted, stopped_text);
+    throw Error(looks_only(task) ? Reason::interrupted : Reason::stuck_write,
+                "the task was stopped while the kernel had not come back from this (pid " +
+                    std::to_string(outcome.child) + ", in: " + outcome.child_stack +
+                    "); start the guest again when that process has ended",
+                root_.follow(path));
 }
 
 Outcome LinuxSystem::read_within(const std::string& path, std::size_t bytes, Milliseconds timeout) const
@@ -366,7 +372,7 @@ bool LinuxSystem::stopped() const
 
 void LinuxSystem::check_signals() const
 {
-    if (stopped()) throw Error(Reason::interrupted, "the task was stopped; start the guest again");
+    if (stopped()) throw Error(Reason::interrupted, stopped_text);
 }
 
 bool LinuxSystem::wait_until(const std::function<bool()>& fact, Milliseconds timeout)

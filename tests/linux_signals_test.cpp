@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -60,6 +61,27 @@ TEST_CASE("SIGTERM ends the wait for a stuck write, and the error names the file
     process.send(SIGTERM);
     CHECK(process.wait() == 0);
     close(writer);
+}
+
+TEST_CASE("a write that ends soon after SIGTERM is over; one that does not keeps the kernel busy")
+{
+    for (const bool ends : {true, false}) {
+        TempDirectory root;
+        root.fifo("/slow");
+        TestProcess process([&] {
+            LinuxSystem system("test", root());
+            const auto reason = reason_of([&] { system.write("/slow", "1", very_long); });
+            return reason == (ends ? Reason::interrupted : Reason::stuck_write) ? 0 : 1;
+        });
+        REQUIRE(eventually([&] { return !children_of(process.pid()).empty(); }));
+        poll(nullptr, 0,
+             200); // the child's open waits for a reader by then; too early a signal finds nothing begun
+        process.send(SIGTERM);
+        poll(nullptr, 0, 100);
+        const int reader = ends ? open(root("/slow").c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
+        CHECK(process.wait() == 0);
+        if (reader >= 0) close(reader);
+    }
 }
 
 TEST_CASE("nothing is begun after SIGTERM")

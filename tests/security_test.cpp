@@ -192,10 +192,10 @@ TEST_CASE("a child that writes for us can gain no privilege and has given up mos
     CHECK(status_of(outcome.child, "NoNewPrivs") == "1");
     CHECK(status_of(outcome.child, "CapInh") == "0000000000000000");
     const auto effective = std::stoull(status_of(outcome.child, "CapEff"), nullptr, 16);
-    // capabilities(7), by number: DAC_OVERRIDE 1, DAC_READ_SEARCH 2, FOWNER 3, IPC_LOCK 14, SYS_RAWIO 17,
-    // SYS_PTRACE 19, SYS_ADMIN 21, SYS_NICE 23, SYS_RESOURCE 24
-    constexpr unsigned long long kept = 1ULL << 1U | 1ULL << 2U | 1ULL << 3U | 1ULL << 14U | 1ULL << 17U |
-                                        1ULL << 19U | 1ULL << 21U | 1ULL << 23U | 1ULL << 24U;
+    // capabilities(7), by number: CHOWN 0, DAC_OVERRIDE 1, DAC_READ_SEARCH 2, FOWNER 3, IPC_LOCK 14,
+    // SYS_RAWIO 17, SYS_PTRACE 19, SYS_ADMIN 21, SYS_NICE 23, SYS_RESOURCE 24
+    constexpr unsigned long long kept = 1ULL | 1ULL << 1U | 1ULL << 2U | 1ULL << 3U | 1ULL << 14U |
+                                        1ULL << 17U | 1ULL << 19U | 1ULL << 21U | 1ULL << 23U | 1ULL << 24U;
     CHECK((effective & ~kept) == 0);
     real.root.release_writer("/stuck");
 }
