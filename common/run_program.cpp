@@ -66,7 +66,8 @@ bool take_standard_descriptors(int output)
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, nullptr);
-    std::signal(SIGPIPE, SIG_DFL);
+    // What a caller ignores (nohup) is inherited, and SIGPIPE is ignored by ourselves.
+    for (const int number : {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGTERM}) std::signal(number, SIG_DFL);
     umask(S_IWGRP | S_IWOTH);
     if (take_standard_descriptors(output) && close_descriptors(STDERR_FILENO + 1, trouble) && chdir("/") == 0)
         execve(argv[0], argv.data(), const_cast<char**>(environment.data())); // NOLINT

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -107,8 +108,10 @@ TEST_CASE("a program has its own session and no blocked signal, so that it can b
     sigset_t all;
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, nullptr);
+    const auto before = std::signal(SIGHUP, SIG_IGN); // as under nohup
     const auto status = run({"/bin/grep", "-E", "Sig(Blk|Ign)", "/proc/self/status"});
     CHECK(status.text == "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
+    std::signal(SIGHUP, before);
     const auto stat = run({"/bin/cat", "/proc/self/stat"});
     const auto fields = split(stat.text, ' '); // pid, name, state, parent, process group, session
     CHECK(fields.at(4) == fields.at(0));
