@@ -37,9 +37,8 @@ dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
 .verdict { color: var(--tone); font-weight: 600; } .name { font-weight: 600; }
 .subject { color: var(--soft); margin-left: auto; font-variant-numeric: tabular-nums; }
 .why { color: var(--soft); }
-.fix { font: 13px/1.55 ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace;
-  background: var(--back); border-radius: 6px; padding: 8px 12px; }
-.fix b { font-family: system-ui, "DejaVu Sans", sans-serif; color: var(--tone); margin-right: 6px; }
+.fix { background: var(--back); border-radius: 6px; padding: 8px 12px; font-size: 14px; }
+.fix b { color: var(--tone); margin-right: 6px; } .fix code { font-weight: 600; margin-right: 10px; }
 .does { color: var(--ok); font-size: 13px; }
 details { background: var(--paper); border: 1px solid var(--line); border-radius: 8px; padding: 10px 16px; }
 summary { cursor: pointer; color: var(--soft); }
