@@ -1,6 +1,7 @@
 // What the installer writes into the files that a boot reads, beside what the administrator has there.
 #include "catch.hpp"
 #include "commands.hpp"
+#include "error.hpp"
 #include "install_hosts.hpp"
 #include "modprobe_files.hpp"
 #include "paths.hpp"
@@ -201,7 +202,13 @@ TEST_CASE("a configuration file that is a link is refused before anything is cha
     host.machine.file("/srv/modules", "# the administrator's\n");
     host.machine.tree().set_link(std::string(paths::initramfs_modules), "/srv/modules");
     const auto before = host.machine.effects().size();
-    CHECK_THROWS_WITH(host.install_it(), Catch::Contains("is a link to '/srv/modules'"));
+    std::string trouble;
+    try {
+        host.install_it();
+    } catch (const Error& error) {
+        trouble = error.what();
+    }
+    CHECK(trouble.find("is a link to '/srv/modules'") != std::string::npos);
     for (auto at = before; at < host.machine.effects().size(); ++at)
         CHECK(host.machine.effects()[at].find("run ") == std::string::npos);
     CHECK_FALSE(host.machine.exists(modprobe_file));
