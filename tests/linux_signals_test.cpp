@@ -78,9 +78,12 @@ TEST_CASE("a write that ends soon after SIGTERM is over; one that does not keeps
              200); // the child's open waits for a reader by then; too early a signal finds nothing begun
         process.send(SIGTERM);
         poll(nullptr, 0, 100);
-        const int reader = ends ? open(root("/slow").c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
+        const auto let_go = [&] { return open(root("/slow").c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); };
+        int reader = ends ? let_go() : -1;
         CHECK(process.wait() == 0);
-        if (reader >= 0) close(reader);
+        if (!ends) reader = let_go(); // the child that was left behind
+        CHECK(eventually([&] { return children_of(process.pid()).empty(); }));
+        close(reader);
     }
 }
 
