@@ -27,4 +27,14 @@ inline boost::program_options::variables_map parse_options(boost::program_option
     return values;
 }
 
+// Of --root; empty without it. Throws boost::program_options::error for an empty one: DIR comes from a
+// variable that a script forgot to set, and must not be the live host.
+inline std::string root_of(const boost::program_options::variables_map& values)
+{
+    if (values.count("root") == 0) return "";
+    auto root = values["root"].as<std::string>();
+    if (root.empty()) throw boost::program_options::error("'--root' needs a directory");
+    return root;
+}
+
 } // namespace pvegpu

@@ -4,6 +4,7 @@
 #include "json_lines.hpp"
 #include "settings_names.hpp"
 #include "text.hpp"
+#include "vmid.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -30,12 +31,6 @@ std::string below(std::string path, const std::string& key)
     path += '/';
     path += key;
     return path;
-}
-
-bool is_vmid(const std::string& text)
-{
-    const auto number = parse_decimal(text);
-    return number && *number >= 100 && *number <= 999999999 && std::to_string(*number) == text;
 }
 
 bool is_device_id(const std::string& text)
@@ -79,7 +74,7 @@ private:
         if (key != "guests" && key != "devices") return false;
         if (!value.is_object()) fail(path, "is no object: write '{ ... }'");
         for (const auto& [name, settings] : value.items()) {
-            if (key == "guests" && !is_vmid(name))
+            if (key == "guests" && !parse_vmid(name))
                 fail(below(path, name), "is no VM or container id: write '101'");
             check_settings(below(path, name), settings, false);
         }

@@ -11,6 +11,7 @@
 #include "situation.hpp"
 #include "text.hpp"
 #include "version.hpp"
+#include "vmid.hpp"
 
 #include <array>
 #include <cstdio>
@@ -61,15 +62,6 @@ std::optional<Phase> parse_phase(std::string_view text)
     return std::nullopt;
 }
 
-std::optional<unsigned> parse_vmid(std::string_view text)
-{
-    constexpr unsigned lowest = 100;
-    constexpr unsigned highest = 999'999'999;
-    const auto number = parse_decimal(text);
-    if (text.starts_with('0') || !number || *number < lowest || *number > highest) return std::nullopt;
-    return number;
-}
-
 [[noreturn]] void exit_with_usage(const std::string& problem)
 {
     std::fprintf(stderr,
@@ -86,15 +78,6 @@ options::variables_map parse(int argc, const char* const* argv)
     known.add_options()("help", "")("version", "")("dry-run", "")("json", "")("nodes", "")(
         "root", options::value<std::string>());
     return parse_options(known, argc, argv);
-}
-
-// Not the live host: DIR comes from a variable that a script forgot to set.
-std::string root_of(const options::variables_map& values)
-{
-    if (values.count("root") == 0) return "";
-    auto root = values["root"].as<std::string>();
-    if (root.empty()) exit_with_usage("'--root' needs a directory");
-    return root;
 }
 
 Command command_from(const options::variables_map& values)

@@ -2,6 +2,7 @@
 
 #include "parse_options.hpp"
 #include "text.hpp"
+#include "vmid.hpp"
 
 #include <algorithm>
 #include <array>
@@ -100,9 +101,8 @@ std::vector<unsigned> vmids(const options::variables_map& values, const char* na
 {
     std::vector<unsigned> numbers;
     for (const auto& text : strings(values, name)) {
-        const auto number = parse_decimal(text);
-        if (text.starts_with('0') || !number || *number < 100 || *number > 999'999'999)
-            throw UsageError("not a VMID: " + quote(text));
+        const auto number = parse_vmid(text);
+        if (!number) throw options::error("not a VMID: " + quote(text));
         if (std::find(numbers.begin(), numbers.end(), *number) == numbers.end()) numbers.push_back(*number);
     }
     return numbers;
@@ -112,7 +112,7 @@ std::string text_of(const options::variables_map& values, const char* name)
 {
     if (values.count(name) == 0) return "";
     auto text = values[name].as<std::string>();
-    if (text.empty()) throw UsageError("'--" + std::string(name) + "' needs a text");
+    if (text.empty()) throw options::error("'--" + std::string(name) + "' needs a text");
     return text;
 }
 
@@ -146,22 +146,13 @@ Options options_of(const options::variables_map& values)
 const Command& command_of(const options::variables_map& values)
 {
     const auto words = strings(values, "words");
-    if (words.size() > 1) throw UsageError("one command at a time, not " + quote(words[1]) + " too");
+    if (words.size() > 1) throw options::error("one command at a time, not " + quote(words[1]) + " too");
     const std::string name = words.empty() ? "install" : words.front();
     for (const auto& command : commands)
         if (command.name == name) return command;
     for (const auto& command : package_commands)
         if (command.name == name) return command;
-    throw UsageError("not a command: " + quote(name));
-}
-
-std::string root_of(const options::variables_map& values)
-{
-    if (values.count("root") == 0) return "";
-    auto root = values["root"].as<std::string>();
-    // Not the live host: DIR comes from a variable that a script forgot to set.
-    if (root.empty()) throw UsageError("'--root' needs a directory");
-    return root;
+    throw options::error("not a command: " + quote(name));
 }
 
 void check_options(const Command& command, const options::variables_map& values)
@@ -169,12 +160,12 @@ void check_options(const Command& command, const options::variables_map& values)
     for (const auto* const option : some_commands)
         if (values.count(option) != 0 &&
             command.options.find(" " + std::string(option) + " ") == std::string_view::npos)
-            throw UsageError("'" + std::string(command.name) + "' takes no '--" + option + "'");
+            throw options::error("'" + std::string(command.name) + "' takes no '--" + option + "'");
     const bool guests = values.count("vm") != 0 || values.count("ct") != 0;
-    const bool asked = values.count("host") != 0 || values.count("explain") != 0;
-    if (!command.which_guest.empty() && !guests && !asked) throw UsageError(std::string(command.which_guest));
+    if (!command.which_guest.empty() && !guests && values.count("host") == 0)
+        throw options::error(std::string(command.which_guest));
     if (command.name == "install" && values.count("gpu") != 0 && values.count("ct") == 0)
-        throw UsageError(
+        throw options::error(
             "'--gpu' is for containers, and no '--ct' names one; a VM has the GPU of its hostpci lines");
 }
 
@@ -186,7 +177,6 @@ Arguments parse_arguments(int argc, const char* const* argv)
     Arguments arguments;
     arguments.version = values.count("version") != 0;
     if (arguments.version || values.count("help") != 0) return arguments;
-    if (argc < 2) throw UsageError(std::string(commands.front().which_guest));
     if (strings(values, "words") == std::vector<std::string>{"help"}) return arguments;
     arguments.command = &command_of(values);
     check_options(*arguments.command, values);

@@ -3,20 +3,10 @@
 
 #include "commands.hpp"
 
-#include <exception>
 #include <string>
 #include <string_view>
 
 namespace pvegpu {
-
-class UsageError : public std::exception {
-public:
-    explicit UsageError(std::string text) : text_(std::move(text)) {}
-    const char* what() const noexcept override { return text_.c_str(); }
-
-private:
-    std::string text_;
-};
 
 struct Command {
     std::string_view name;
@@ -33,7 +23,7 @@ struct Arguments {
     Options options;
 };
 
-// Throws UsageError, boost::program_options::error.
+// Throws boost::program_options::error.
 Arguments parse_arguments(int argc, const char* const* argv);
 
 std::string help_text();

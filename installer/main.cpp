@@ -113,8 +113,6 @@ int main(int argc, char** argv)
         return act(arguments);
     } catch (const boost::program_options::error& error) {
         std::fprintf(stderr, "pve-gpu-install: %s; see '--help'\n", printable(error.what()).c_str());
-    } catch (const UsageError& error) {
-        std::fprintf(stderr, "pve-gpu-install: %s; see '--help'\n", error.what());
     }
     return exit_usage;
 }
