@@ -105,8 +105,7 @@ int claim(const std::string& path)
     return file.failed() ? errno : 0;
 }
 
-// The bit is cleared here, in the process that set it, so that no death of the parent can leave the bus in
-// reset. PCI-to-PCI Bridge Architecture Specification 3.2.5.18: Bridge Control is at 0x3e, bit 6.
+// PCI-to-PCI Bridge Architecture Specification 3.2.5.18: Bridge Control is at 0x3e, the reset is its bit 6.
 constexpr off_t bridge_control = 0x3e;
 constexpr unsigned char secondary_bus_reset = 0x40;
 
@@ -118,8 +117,8 @@ int read_bridge_control(const Descriptor& config, BridgeControl& value)
     if (const int error =
             error_of(pread(config.number(), value.data(), value.size(), bridge_control), value.size()))
         return error;
-    return value[0] == 0xff && value[1] == 0xff ? ENODEV
-                                                : 0; // it does not answer; nothing of this is its own
+    const bool silent = value[0] == 0xff && value[1] == 0xff; // nothing of this is its own
+    return silent ? ENODEV : 0;
 }
 
 int write_bridge_control(const Descriptor& config, BridgeControl value, bool in_reset)
@@ -129,6 +128,8 @@ int write_bridge_control(const Descriptor& config, BridgeControl value, bool in_
     return error_of(pwrite(config.number(), value.data(), value.size(), bridge_control), value.size());
 }
 
+// The bit is cleared here, in the process that set it, so that no death of the parent can leave the bus in
+// reset.
 int pulse_bridge_control(const std::string& path, std::uint64_t hold_milliseconds)
 {
     const auto config = open_file(path, O_RDWR);

@@ -4,6 +4,7 @@
 #include "error.hpp"
 #include "list_inside.hpp"
 #include "paths.hpp"
+#include "read_pve_file.hpp"
 #include "recover_gpu.hpp"
 #include "situation.hpp"
 #include "text.hpp"
@@ -12,9 +13,6 @@
 
 namespace pvegpu {
 namespace {
-
-// pmxcfs answers from memory, or it hangs.
-constexpr Milliseconds pve_answers_within{10'000};
 
 std::vector<unsigned> containers_of_this_node(const SysReader& reader)
 {

@@ -124,6 +124,14 @@ private:
     GuestState state_;
 };
 
+// A card that is left alone at the start is still given back where that is wished.
+bool is_ours_to_give_back(const CardPlan& card, const PlannedFunction& function)
+{
+    if (!card.steps.empty()) return function.cycled;
+    return function.to_vfio && card.card.port && card.settings.strategy != Strategy::off &&
+           card.settings.after_stop == AfterStop::native;
+}
+
 } // namespace
 
 std::string print_guest_state(const GuestState& state)
@@ -142,6 +150,11 @@ std::string print_guest_state(const GuestState& state)
                     {"console", settings_json(state.console)},
                     {"holder", holder}};
     return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+void save_guest_state(System& system, const GuestState& state)
+{
+    system.replace_file(paths::guest_state(state.vmid), print_guest_state(state));
 }
 
 std::optional<GuestState> parse_guest_state(std::string_view text)
@@ -168,18 +181,6 @@ std::vector<GuestState> read_guest_states(const SysReader& reader)
     }
     return states;
 }
-
-namespace {
-
-// A card that is left alone at the start is still given back where that is wished.
-bool is_ours_to_give_back(const CardPlan& card, const PlannedFunction& function)
-{
-    if (!card.steps.empty()) return function.cycled;
-    return function.to_vfio && card.card.port && card.settings.strategy != Strategy::off &&
-           card.settings.after_stop == AfterStop::native;
-}
-
-} // namespace
 
 GuestState note_guest_state(const SysReader& reader, const Plan& plan)
 {

@@ -44,6 +44,8 @@ struct GuestState {
 
 std::string print_guest_state(const GuestState& state);
 
+void save_guest_state(System& system, const GuestState& state); // throws Error
+
 // Nothing of a damaged file; nothing in it that is not below /sys.
 std::optional<GuestState> parse_guest_state(std::string_view text);
 

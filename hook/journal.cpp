@@ -17,7 +17,7 @@ using Json = nlohmann::ordered_json;
 
 // Proxmox sends SIGKILL 5 s after SIGTERM, and there may be several things to undo. What takes longer is left
 // to the next start, which has more time.
-constexpr Milliseconds setting_within{1'000};
+constexpr Milliseconds setting_within_at_the_end{1'000};
 constexpr Milliseconds pci_within_at_the_end{3'000};
 
 struct KindName {
@@ -52,11 +52,11 @@ Outcome undo_one(System& system, const Undo& undo, Milliseconds pci_within)
     case Undo::Kind::pci:
         return system.write(undo.path, undo.text, pci_within);
     case Undo::Kind::bridge_control: // by now the card may be somebody's: no second pulse
-        return system.clear_secondary_bus_reset(undo.path, setting_within);
+        return system.clear_secondary_bus_reset(undo.path, setting_within_at_the_end);
     case Undo::Kind::setting:
         break;
     }
-    return system.write(undo.path, undo.text, setting_within);
+    return system.write(undo.path, undo.text, setting_within_at_the_end);
 }
 
 // Newest first. Gives back what could not be undone. A refusal is an answer too: what the setting belonged to

@@ -10,8 +10,6 @@
 namespace pvegpu {
 namespace {
 
-constexpr Milliseconds setting_within{5'000};
-
 const Undo autoprobe_back_on{Undo::Kind::setting, std::string(paths::drivers_autoprobe), "1"};
 
 std::string vfio(std::string_view attribute)

@@ -79,7 +79,7 @@ void post_start(System& system, Report& report)
     }
     state->holder = opened->pid;
     state->holder_program = opened->program;
-    system.replace_file(paths::guest_state(vmid), print_guest_state(*state));
+    save_guest_state(system, *state);
 }
 
 // A card that falls asleep when QEMU lets go of it may not wake again (D3cold).

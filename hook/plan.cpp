@@ -127,9 +127,8 @@ void refuse_stuck_writer(const Situation& situation, Plan& plan)
             refuse(plan, Reason::stuck_writer,
                    "pid " + std::to_string(writer.pid) + " (" + writer.program +
                        ") is stuck in the kernel's '" + writer.where +
-                       "' waiting for a VM to release its device; stop the VM that uses it ('pve-gpu-install "
-                       "status' "
-                       "shows who has what), else the host has to be rebooted");
+                       "' waiting for a VM to release its device; stop the VM that uses it "
+                       "('pve-gpu-install status' shows who has what), else the host has to be rebooted");
 }
 
 void refuse_mismatched_mapping(const Situation& situation, Plan& plan)
@@ -163,8 +162,7 @@ std::string names_unknown(const PassedDevice& device, const HostSelector& select
                "', which is not on the PCI bus; switch the host off and on, or correct the line";
     return "the mapping '" + *device.mapping + "' of '" + device.key + "' lists '" + selector.text +
            "', which is not on the PCI bus, and Proxmox starts no guest with this mapping; switch the host "
-           "off "
-           "and on, or correct it under Datacenter > Resource Mappings";
+           "off and on, or correct it under Datacenter > Resource Mappings";
 }
 
 void refuse_unknown_device(const Situation& situation, Plan& plan)

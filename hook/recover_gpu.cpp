@@ -73,7 +73,7 @@ void keep_console_for_the_stop(System& system, const Journal& journal, GuestStat
 {
     for (const auto& undo : journal.entries())
         if (undo.path.starts_with(paths::virtual_consoles)) state.console.push_back({undo.path, undo.text});
-    system.replace_file(paths::guest_state(state.vmid), print_guest_state(state));
+    save_guest_state(system, state);
 }
 
 // After a failure, whose own message must not be lost.
@@ -89,8 +89,7 @@ void let_sleep_again(System& system, const GuestState& state)
 void note_what_is_given_back(System& system, const Plan& plan)
 {
     const auto state = note_guest_state(system, plan);
-    if (!state.functions.empty())
-        system.replace_file(paths::guest_state(state.vmid), print_guest_state(state));
+    if (!state.functions.empty()) save_guest_state(system, state);
 }
 
 void recover_cards(System& system, Report& report, const Deadline& deadline)
@@ -99,7 +98,7 @@ void recover_cards(System& system, Report& report, const Deadline& deadline)
     Journal journal(system, vmid);
     const Run run{system, journal, deadline, vmid, report.plan.warnings};
     auto state = note_guest_state(system, report.plan);
-    system.replace_file(paths::guest_state(vmid), print_guest_state(state));
+    save_guest_state(system, state);
     try {
         for (const auto& card : report.plan.cards)
             if (!card.steps.empty()) recover_card(run, report.plan, card, report.steps);

@@ -12,8 +12,6 @@
 namespace pvegpu {
 namespace {
 
-constexpr Milliseconds setting_within{5'000};
-
 std::string bridge_of(const PciBus& bus, std::string_view attribute)
 {
     return paths::join(paths::bus(bus) + "/device", attribute);

@@ -18,9 +18,6 @@ namespace {
 
 constexpr std::string_view vfio_pci = "vfio-pci";
 
-// Attributes that take no lock a driver could hold; if they do not answer at once nothing will.
-constexpr Milliseconds setting_within{5'000};
-
 std::string bound_driver(const SysReader& reader, const PciAddress& address)
 {
     const auto target = reader.read_link(paths::function(address, "driver")).value_or("");

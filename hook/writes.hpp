@@ -11,6 +11,9 @@
 
 namespace pvegpu {
 
+// Attributes that take no lock a driver could hold; if they do not answer at once nothing will.
+inline constexpr Milliseconds setting_within{5'000};
+
 // What every step of a run needs.
 struct Run {
     System& system;
