@@ -2,7 +2,7 @@
 #include "catch.hpp"
 #include "ct_boot.hpp"
 #include "ct_hosts.hpp"
-#include "phases.hpp"
+#include "ct_runs.hpp"
 #include "recover_gpu.hpp"
 
 #include <nlohmann/json.hpp>
@@ -13,29 +13,9 @@ using Json = nlohmann::json;
 
 namespace {
 
-constexpr unsigned vmid = 901;
-
-Report pre_start(FakeSystem& machine)
-{
-    return run_phase(machine, {vmid, Phase::pre_start, ""});
-}
-
 Report post_start(FakeSystem& machine)
 {
     return run_phase(machine, {vmid, Phase::post_start, ""});
-}
-
-std::vector<std::string> steps_of(const Report& report)
-{
-    std::vector<std::string> steps;
-    for (const auto& step : report.steps) steps.push_back(to_string(step.step.op) + " " + step.step.target());
-    return steps;
-}
-
-bool ran(const FakeSystem& machine, const std::string& command)
-{
-    const auto& effects = machine.effects();
-    return std::find(effects.begin(), effects.end(), "run " + command) != effects.end();
 }
 
 using Texts = std::vector<std::string>;

@@ -1,34 +1,14 @@
 // What becomes of a container's node that is missing: who could bring it, and who has taken it.
 #include "catch.hpp"
 #include "ct_hosts.hpp"
+#include "ct_runs.hpp"
 #include "node_prospects.hpp"
-#include "phases.hpp"
 #include "recover_gpu.hpp"
 
 using namespace pvegpu;
 using namespace pvegpu::testing;
 
 namespace {
-
-constexpr unsigned vmid = 901;
-
-Report pre_start(FakeSystem& machine)
-{
-    return run_phase(machine, {vmid, Phase::pre_start, ""});
-}
-
-std::vector<std::string> steps_of(const Report& report)
-{
-    std::vector<std::string> steps;
-    for (const auto& step : report.steps) steps.push_back(to_string(step.step.op) + " " + step.step.target());
-    return steps;
-}
-
-bool ran(const FakeSystem& machine, const std::string& command)
-{
-    const auto& effects = machine.effects();
-    return std::find(effects.begin(), effects.end(), "run " + command) != effects.end();
-}
 
 // An Arc card that VM 101 has.
 void add_vms_arc(FakeSystem& machine)
