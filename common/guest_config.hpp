@@ -46,6 +46,9 @@ struct HostPci {
 struct ConfigWarning {
     unsigned line = 0; // from 1
     std::string text;  // a sentence in lower case that quotes the line or its key
+
+    // "FILE:LINE: text"
+    std::string in(const std::string& file) const { return file + ":" + std::to_string(line) + ": " + text; }
 };
 
 struct GuestConfig {

@@ -2,6 +2,7 @@
 
 #include "chained_hook.hpp"
 #include "ct_inside.hpp"
+#include "guest_files.hpp"
 #include "guest_state.hpp"
 #include "node_state.hpp"
 #include "paths.hpp"
@@ -10,7 +11,6 @@
 #include "read_topology.hpp"
 #include "recover_gpu.hpp"
 #include "return_to_host.hpp"
-#include "situation.hpp"
 
 #include <algorithm>
 

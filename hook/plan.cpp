@@ -293,7 +293,6 @@ Plan make_plan(const Situation& situation, const SettingsFile& settings)
     Plan plan;
     plan.request = situation.request;
     plan.guest = situation.guest;
-    plan.guest = situation.guest;
     plan.warnings = situation.warnings;
     plan.devices = situation.devices;
     plan.search = situation.search;

@@ -3,10 +3,10 @@
 
 #include "cards.hpp"
 #include "gpu_nodes.hpp"
+#include "guest_files.hpp"
 #include "holders.hpp"
 #include "passthrough.hpp"
 #include "pci_writers.hpp"
-#include "request.hpp"
 #include "system.hpp"
 #include "topology.hpp"
 
@@ -15,8 +15,6 @@
 #include <vector>
 
 namespace pvegpu {
-
-enum class GuestKind { unknown, vm, container };
 
 struct Situation {
     Request request;
@@ -52,13 +50,5 @@ bool may_have_a_gpu(const SysReader& reader, Situation& situation);
 // guest's own use of them counts as use.
 Situation read_situation_of(const SysReader& reader, const Request& request,
                             const std::vector<PciAddress>& functions, std::int64_t wall_clock);
-
-// What its configuration makes it; unknown while Proxmox's files do not answer or refuse. Throws
-// Error(not_found) where it has none.
-GuestKind kind_of_guest(const SysReader& reader, const Request& request, Milliseconds answers_within);
-
-// What its lines in the journal begin with: "VM 101", "CT 901"; "guest 901" of one that is not here, or while
-// Proxmox's files do not answer.
-std::string name_for_log(const SysReader& reader, const Request& request);
 
 } // namespace pvegpu

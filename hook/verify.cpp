@@ -145,8 +145,7 @@ std::vector<Difference> compare(const CardPlan& card, const PlannedFunction& bef
 std::optional<Difference> compare_link(const PciAddress& port, const std::optional<ConfigSpace>& before,
                                        const std::optional<ConfigSpace>& now)
 {
-    if (!before || !now || before->link_width == 0 || now->link_width >= before->link_width)
-        return std::nullopt;
+    if (!before || !now || now->link_width >= before->link_width) return std::nullopt;
     return Difference{false, "the link of port '" + to_string(port) + "' has " +
                                  std::to_string(now->link_width) + " lanes instead of " +
                                  std::to_string(before->link_width) +

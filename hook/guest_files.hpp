@@ -1,0 +1,30 @@
+// The guest's own file of Proxmox's: which it is, and what is in it.
+#pragma once
+
+#include "request.hpp"
+#include "system.hpp"
+
+#include <string>
+
+namespace pvegpu {
+
+enum class GuestKind { unknown, vm, container };
+
+struct GuestFile {
+    GuestKind kind = GuestKind::unknown;
+    std::string path, text;
+};
+
+// Throws Error(not_found) for a guest that does not exist, Error(invalid_config) if the request names a node
+// that cannot be one, Error(timed_out) when /etc/pve does not answer.
+GuestFile read_guest_file(const SysReader& reader, const Request& request);
+
+// What its file makes it; unknown while Proxmox's files do not answer or refuse. Throws Error(not_found)
+// where it has none.
+GuestKind kind_of_guest(const SysReader& reader, const Request& request, Milliseconds answers_within);
+
+// What its lines in the journal begin with: "VM 101", "CT 901"; "guest 901" of one that is not here, or while
+// Proxmox's files do not answer.
+std::string name_for_log(const SysReader& reader, const Request& request);
+
+} // namespace pvegpu
