@@ -6,9 +6,10 @@ echo 0 >/proc/sys/kernel/randomize_va_space
 empty_list=/bench/empty
 : >$empty_list
 
-# run_timed PROGRAM WORD...   sets `took`, in microseconds
+# run_timed PROGRAM WORD...   sets `took`, in microseconds, and `kib`, the most memory that it had
 run_timed() {
     took=$(lab-stopwatch /bench/output "$@") || { fail "$*: $(cat /bench/output)"; return 1; }
+    kib=${took#* }
     took=${took% *}
     # The hook's child ends a moment after the hook; it shall not run in the next one's time.
     usleep 50000
@@ -46,6 +47,15 @@ script_from() {
         s/^back \(.*\)/while [ ! -e \1 ]; do :; done/' "$1"
 }
 
+# And as Perl, in the style of Proxmox's own example.
+perl_from() {
+    echo 'use strict; use warnings;'
+    echo 'sub put { open(my $file, ">", $_[0]) or die "$_[0]: $!"; syswrite($file, "$_[1]\n") or die "$_[0]: $!"; close($file); }'
+    sed "s/^write \([^ ]*\) \(.*\)/put('\1', '\2');/
+        s/^gone \(.*\)/1 while -e '\1';/
+        s/^back \(.*\)/1 while !-e '\1';/" "$1"
+}
+
 # Milliseconds of the hook's report, and of them those of each kind of step.
 hook_steps() {
     awk -F '[:", ]+' '
@@ -81,6 +91,8 @@ measure() {
     run_timed $hook_program "$vmid" pre-start
     list_of_writes $hook_program "$vmid" pre-start >/bench/list
     script_from /bench/list >/bench/no-sleep
+    perl_from /bench/list >/bench/no-sleep.pl
+    echo 'use strict; use warnings;' >/bench/nothing.pl
     echo "BENCH-WRITES $bench $(grep -c ^write /bench/list)"
     round=0
     while [ "$round" -lt "$bench_rounds" ]; do
@@ -92,7 +104,7 @@ measure() {
 # Each program's start is measured in the same round, with nothing to do.
 measure_round() {
     run_timed $hook_program --version; line=$took
-    run_timed $hook_program "$vmid" pre-start; line="$line $took"
+    run_timed $hook_program "$vmid" pre-start; line="$line $took"; memory=$kib
     steps=$(hook_steps "$vmid")
     expect_bound_to_vfio "$@"
     run_timed /bin/lab-floor $empty_list; line="$line $took"
@@ -108,7 +120,10 @@ measure_round() {
     run_timed /bin/sh /bench/driverctl.sh nothing "$@"; steps="$steps $took"
     run_timed /bin/sh /bench/driverctl.sh override "$@"; steps="$steps $took"
     expect_bound_to_vfio "$@"
-    echo "BENCH-ROUND $bench $line $steps"
+    run_timed /usr/bin/perl /bench/nothing.pl; steps="$steps $took"
+    run_timed /usr/bin/perl /bench/no-sleep.pl; steps="$steps $took"
+    expect_bound_to_vfio "$@"
+    echo "BENCH-ROUND $bench $line $steps $memory"
     # The usual script leaves the card a little different: put it as it was for the next round.
     run_timed $hook_program "$vmid" pre-start
 }
