@@ -53,9 +53,10 @@ void compare_bars(const std::vector<Bar>& before, const std::vector<Bar>& now, F
         }
         findings.fatal(lost, "has no memory for " + name +
                                  "; switch on 'above 4G decoding' in the firmware or boot with pci=realloc");
-        findings.warning(!lost && other != nullptr && other->size < bar.size,
-                         name + " is " + size_text(other != nullptr ? other->size : 0) + " instead of " +
-                             size_text(bar.size) + "; the guest may run slower until the host is rebooted");
+        if (lost || other == nullptr) continue;
+        findings.warning(other->size < bar.size,
+                         name + " is " + size_text(other->size) + " instead of " + size_text(bar.size) +
+                             "; the guest may run slower until the host is rebooted");
     }
 }
 

@@ -175,6 +175,56 @@ TEST_CASE("nobody is waited for where nobody is at work", "[plan]")
     CHECK_FALSE(plan_of(situation).others_at_work);
     situation.writers = {{600, "bash", "remove_store", false}};
     CHECK(plan_of(situation).others_at_work);
+    CHECK_FALSE(plan_of(situation).refused);
+}
+
+TEST_CASE("a guest for which nothing is done is not kept from its start by what stops a recovery", "[plan]")
+{
+    Host host;
+    host.add_disk();
+    auto situation = host.situation("hostpci0: 08:00\n");
+    situation.writers = {{600, "bash", "remove_store", true}};
+    const auto plan = plan_of(situation);
+    CHECK_FALSE(plan.refused);
+    CHECK(plan.nothing_to_do());
+}
+
+TEST_CASE("where only a missing device is looked for, what is held beside it is Proxmox's to judge", "[plan]")
+{
+    Host host;
+    host.add_card();
+    host.add_disk();
+    host.falls_off_the_bus("0000:06:00.0");
+    host.falls_off_the_bus("0000:06:00.1");
+    auto situation = host.situation(both + "hostpci1: 08:00\n");
+    situation.holders = {holder(Holder::Kind::mount, disk_address)};
+    const auto plan = plan_of(situation);
+    CHECK_FALSE(plan.refused);
+    CHECK_FALSE(plan.nothing_to_do());
+    CHECK(plan_of(situation, R"({"strategy": "off"})").nothing_to_do());
+    situation.writers = {{600, "bash", "remove_store", true}};
+    CHECK(plan_of(situation).refused); // the search would wait for the same lock
+}
+
+TEST_CASE("a missing device of a guest for which nothing is done is told of, if it is passed whole", "[plan]")
+{
+    Host host;
+    host.add_disk();
+    const auto plan = plan_of(host.situation("hostpci0: 99:00\nhostpci1: 98:00,mdev=x\n"));
+    CHECK_FALSE(plan.refused);
+    REQUIRE(plan.warnings.size() == 1);
+    CHECK(plan.warnings.at(0).find("'hostpci0' names '99:00', which is not on the PCI bus") == 0);
+}
+
+TEST_CASE("a companion is busy only if it is the companion that is held", "[plan]")
+{
+    Host host;
+    host.add_card();
+    host.add_disk();
+    auto situation = host.situation("hostpci0: 06:00.0\n");
+    situation.taken = {gpu};
+    situation.holders = {holder(Holder::Kind::mount, disk_address)};
+    CHECK(plan_of(situation).warnings.empty());
 }
 
 TEST_CASE("a held card is no refusal where nothing is done to it", "[plan]")
