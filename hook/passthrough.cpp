@@ -102,6 +102,15 @@ std::vector<PassedDevice> resolve_hostpci(const GuestConfig& config, const PciMa
     return devices;
 }
 
+std::string key_of(const std::vector<PassedDevice>& devices, const PciAddress& address)
+{
+    for (const auto& device : devices) {
+        const auto& functions = device.taken().functions;
+        if (std::find(functions.begin(), functions.end(), address) != functions.end()) return device.key;
+    }
+    return "";
+}
+
 void choose_alternatives(std::vector<PassedDevice>& devices,
                          const std::function<bool(const std::vector<PciAddress>&)>& is_free)
 {

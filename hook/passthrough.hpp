@@ -41,6 +41,9 @@ struct PassedDevice {
 std::vector<PassedDevice> resolve_hostpci(const GuestConfig& config, const PciMappings& mappings,
                                           const std::string& node, const std::vector<PciAddress>& all);
 
+// The key of the line by which the guest is given a function; empty if no line names it.
+std::string key_of(const std::vector<PassedDevice>& devices, const PciAddress& address);
+
 // Chooses as choose_hostpci_devices in qemu-server's PCI.pm, in the order of N: the first alternative whose
 // functions are free and not taken by an earlier hostpciN of this guest. Nothing free: the first that is not
 // taken by one, so that its holder will be named. Leaves the lines of mediated devices alone.

@@ -2,32 +2,12 @@
 
 #include "card_steps.hpp"
 #include "device_table.hpp"
-#include "remedy.hpp"
+#include "refusals.hpp"
 
 #include <algorithm>
-#include <map>
 
 namespace pvegpu {
 namespace {
-
-// What another use of a device means for us.
-bool stops_the_start(const Holder& holder, const Plan& plan, bool named)
-{
-    if (holder.kind == Holder::Kind::usb)
-        return !named; // whoever names a USB controller wants what is plugged in
-    if (holder.kind != Holder::Kind::process || !named) return true;
-    return std::any_of(plan.cards.begin(), plan.cards.end(),
-                       [&](const CardPlan& card) { return card.find(holder.function) != nullptr; });
-}
-
-std::string key_of(const std::vector<PassedDevice>& devices, const PciAddress& address)
-{
-    for (const auto& device : devices) {
-        const auto& functions = device.taken().functions;
-        if (std::find(functions.begin(), functions.end(), address) != functions.end()) return device.key;
-    }
-    return "";
-}
 
 std::vector<const Holder*> holders_of(const Situation& situation, const PciAddress& address)
 {
@@ -91,87 +71,6 @@ void spare_busy_companions(const Situation& situation, CardPlan& card, std::vect
     if (busy)
         for (auto& function : card.functions)
             function.cycled = function.role == Role::gpu && function.to_vfio;
-}
-
-void refuse(Plan& plan, Reason reason, std::string detail)
-{
-    if (!plan.refused) plan.refused = Refusal{reason, std::move(detail)};
-}
-
-void refuse_virtual_functions(Plan& plan)
-{
-    for (const auto& card : plan.cards)
-        for (const auto& function : card.functions)
-            if (function.facts.virtual_functions > 0)
-                refuse(plan, Reason::sriov_parent,
-                       "'" + to_string(function.address()) + "' has virtual functions (" +
-                           std::to_string(function.facts.virtual_functions) +
-                           "), which removing it would destroy; pass one of those to the guest, or write 0 "
-                           "to its "
-                           "sriov_numvfs first");
-}
-
-void refuse_held(const Situation& situation, Plan& plan)
-{
-    for (const auto& holder : situation.holders) {
-        if (!situation.taken.contains(holder.function)) continue;
-        if (!stops_the_start(holder, plan, !key_of(situation.devices, holder.function).empty())) continue;
-        refuse(plan, Reason::in_use, in_use_message(holder));
-    }
-}
-
-void refuse_stuck_writer(const Situation& situation, Plan& plan)
-{
-    for (const auto& writer : situation.writers)
-        if (writer.stuck)
-            refuse(plan, Reason::stuck_writer,
-                   "pid " + std::to_string(writer.pid) + " (" + writer.program +
-                       ") is stuck in the kernel's '" + writer.where +
-                       "' waiting for a VM to release its device; stop the VM that uses it "
-                       "('pve-gpu-install status' shows who has what), else the host has to be rebooted");
-}
-
-void refuse_mismatched_mapping(const Situation& situation, Plan& plan)
-{
-    for (const auto& reason : situation.mapping_mismatches)
-        refuse(plan, Reason::invalid_config,
-               reason + "; Proxmox will not start the guest until it is corrected under Datacenter > "
-                        "Resource Mappings");
-}
-
-// As choose_hostpci_devices in qemu-server's PCI.pm.
-void refuse_double_device(const Situation& situation, Plan& plan)
-{
-    std::map<PciAddress, std::string> seen;
-    for (const auto& device : situation.devices) {
-        if (!device.reserved()) continue;
-        for (const auto& address : device.taken().functions) {
-            const auto [first, added] = seen.emplace(address, device.key);
-            if (!added)
-                refuse(plan, Reason::invalid_config,
-                       "'" + to_string(address) + "' is named by '" + first->second + "' and by '" +
-                           device.key + "'; Proxmox will not start the guest until one of them is taken out");
-        }
-    }
-}
-
-std::string names_unknown(const PassedDevice& device, const HostSelector& selector)
-{
-    if (!device.mapping)
-        return "'" + device.key + "' names '" + selector.text +
-               "', which is not on the PCI bus; switch the host off and on, or correct the line";
-    return "the mapping '" + *device.mapping + "' of '" + device.key + "' lists '" + selector.text +
-           "', which is not on the PCI bus, and Proxmox starts no guest with this mapping; switch the host "
-           "off and on, or correct it under Datacenter > Resource Mappings";
-}
-
-void refuse_unknown_device(const Situation& situation, Plan& plan)
-{
-    if (!situation.search.empty()) return;
-    for (const auto& device : situation.devices)
-        for (const auto& selector : device.taken().missing)
-            if (device.passed_whole() && !situation.cards.empty())
-                refuse(plan, Reason::not_found, names_unknown(device, selector));
 }
 
 // Not a refusal where nothing is done: it need not be a GPU, and Proxmox itself then fails the start.
@@ -307,13 +206,9 @@ Plan make_plan(const Situation& situation, const SettingsFile& settings)
     plan.others_at_work =
         !situation.writers.empty() && std::none_of(situation.writers.begin(), situation.writers.end(),
                                                    [](const PciWriter& writer) { return writer.stuck; });
-    refuse_stuck_writer(situation, plan);
+    plan.refused = refuse_stuck_writer(situation);
     if (!cycles_something(plan)) return plan; // a search waits for the same lock of the kernel
-    refuse_unknown_device(situation, plan);
-    refuse_double_device(situation, plan);
-    refuse_mismatched_mapping(situation, plan);
-    refuse_virtual_functions(plan);
-    refuse_held(situation, plan);
+    if (!plan.refused) plan.refused = refuse_cycle(situation, plan);
     if (!plan.refused) warn_of_idle_neighbours(situation, plan);
     if (plan.refused)
         for (auto& card : plan.cards) card.steps.clear(), card.second_rung.clear();

@@ -54,9 +54,9 @@ void compare_bars(const std::vector<Bar>& before, const std::vector<Bar>& now, F
         findings.fatal(lost, "has no memory for " + name +
                                  "; switch on 'above 4G decoding' in the firmware or boot with pci=realloc");
         if (lost || other == nullptr) continue;
-        findings.warning(other->size < bar.size,
-                         name + " is " + size_text(other->size) + " instead of " + size_text(bar.size) +
-                             "; the guest may run slower until the host is rebooted");
+        findings.warning(other->size < bar.size, name + " is " + size_text(other->size) + " instead of " +
+                                                     size_text(bar.size) +
+                                                     "; the guest may run slower until the host is rebooted");
     }
 }
 

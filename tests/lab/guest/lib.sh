@@ -364,10 +364,21 @@ qemu_lacks() {
     echo "{\"execute\": \"qom-list\", \"arguments\": {\"path\": \"/machine/peripheral/$1\"}}" >/dev/ttyS1
     wait_until 20 qmp_answered && grep -q '"error"' "$lab_run/qmp"
 }
+# The memory of a device goes a moment after the device, and the next one of its kind in its place finds QEMU aborting until
+# then.
+video_memories() {
+    qmp_says '{"execute": "x-query-ramblock"}' && grep -o 'vga\.vram' "$lab_run/qmp" | wc -l
+}
+video_memory_went() { [ "$(video_memories)" -lt "$lab_video_memories" ]; }
 unplug() {
+    qmp_says "{\"execute\": \"qom-get\", \"arguments\": {\"path\": \"/machine/peripheral/$1\", \"property\": \"type\"}}"
+    local is_gpu=false
+    grep -q '"secondary-vga"' "$lab_run/qmp" && is_gpu=true
+    lab_video_memories=$(video_memories)
     qmp device_del "$1"
     lab-eject >/dev/null || :
     wait_until 60 qemu_lacks "$1" || { fail "QEMU still has $1"; return 1; }
+    ! $is_gpu || wait_until 20 video_memory_went || { fail "QEMU keeps the memory of $1"; return 1; }
 }
 # plug ID driver=NAME bus=PORT   A bochs-display that has shown something cannot be plugged in a second time (QEMU aborts: its
 # video memory is still registered); `secondary-vga` is the same GPU to the guest: 1234:1111, class 0x0380, same BARs.
