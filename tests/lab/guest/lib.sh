@@ -334,7 +334,6 @@ qmp() {
         *) arguments="$arguments, \"${each%%=*}\": ${each#*=}" ;; # newer QEMUs take no text for a number
         esac
     done
-    [ -e "$lab_run/qmp" ] || qmp_connect
     qmp_says "{\"execute\": \"$command\", \"arguments\": {$arguments}}"
 }
 qmp_returned() { grep -q '"return"' "$lab_run/qmp"; }
@@ -351,6 +350,7 @@ qmp_connect() {
     wait_until 20 qmp_returned || { fail "QEMU's monitor does not answer: $(cat "$lab_run/qmp")"; return 1; }
 }
 qmp_says() {
+    [ -e "$lab_run/qmp" ] || qmp_connect
     : >"$lab_run/qmp"
     echo "$1" >/dev/ttyS1
     wait_until 20 qmp_answered || { fail "QEMU did not answer to $1"; return 1; }
