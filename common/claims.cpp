@@ -1,12 +1,11 @@
 #include "claims.hpp"
 
+#include "json_number.hpp"
 #include "paths.hpp"
 #include "proc_stat.hpp"
 #include "text.hpp"
 
 #include <nlohmann/json.hpp>
-
-#include <limits>
 
 namespace pvegpu {
 namespace {
@@ -21,18 +20,10 @@ const Json& member(const Json& json, const char* key)
     return json.is_object() && found != json.end() ? *found : nothing;
 }
 
-template <typename Number> std::optional<Number> number(const Json& json, Number largest)
-{
-    if (!json.is_number_unsigned()) return std::nullopt;
-    const auto value = json.get<std::uint64_t>();
-    if (value > static_cast<std::uint64_t>(largest)) return std::nullopt;
-    return static_cast<Number>(value);
-}
-
 std::optional<ClaimParent> parent_in(const Json& json)
 {
-    const auto pid = number(member(json, "pid"), std::numeric_limits<pid_t>::max());
-    const auto start = number(member(json, "start_time"), std::numeric_limits<std::uint64_t>::max());
+    const auto pid = whole_number<pid_t>(member(json, "pid"));
+    const auto start = whole_number<std::uint64_t>(member(json, "start_time"));
     if (!pid || *pid == 0 || !start) return std::nullopt;
     return ClaimParent{*pid, *start};
 }
@@ -83,7 +74,7 @@ ParsedClaim parse_claim(std::string_view text)
 {
     const auto json = Json::parse(text, nullptr, false);
     if (json.is_discarded()) return damaged("it is not JSON");
-    const auto vmid = number(member(json, "vmid"), std::numeric_limits<unsigned>::max());
+    const auto vmid = whole_number<unsigned>(member(json, "vmid"));
     if (!vmid) return damaged("'vmid' is not a guest's number");
     const auto parent = parent_in(member(json, "parent"));
     if (!parent) return damaged("'parent' does not name a process");

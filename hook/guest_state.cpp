@@ -1,5 +1,6 @@
 #include "guest_state.hpp"
 
+#include "json_number.hpp"
 #include "paths.hpp"
 
 #include <algorithm>
@@ -46,7 +47,7 @@ bool is_plain_name(const std::string& name)
 GuestState state_from(const Json& json)
 {
     GuestState state;
-    state.vmid = json.at("vmid").get<unsigned>();
+    state.vmid = whole_number<unsigned>(json.at("vmid")).value();
     for (const auto& entry : json.at("functions")) {
         auto function = function_from(entry);
         if (is_plain_name(function.native_driver)) state.functions.push_back(std::move(function));
@@ -54,7 +55,7 @@ GuestState state_from(const Json& json)
     state.power = settings_from(json.at("power"));
     state.console = settings_from(json.at("console"));
     if (const auto& holder = json.at("holder"); !holder.is_null()) {
-        state.holder = holder.at("pid").get<pid_t>();
+        state.holder = whole_number<pid_t>(holder.at("pid")).value();
         state.holder_program = holder.at("program").get<std::string>();
     }
     return state;

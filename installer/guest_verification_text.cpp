@@ -79,7 +79,7 @@ GuestAnswer parse_agent_answer(const Outcome& outcome)
     const auto code = json.find("exitcode");
     if (code == json.end() && json.contains("signal")) return {GuestAnswer::Kind::failed, text};
     if (code == json.end() || !code->is_number_integer()) return {GuestAnswer::Kind::no_answer, text};
-    return {code->get<int>() == 0 ? GuestAnswer::Kind::done : GuestAnswer::Kind::failed, text};
+    return {*code == 0 ? GuestAnswer::Kind::done : GuestAnswer::Kind::failed, text};
 }
 
 std::string verification_json(const std::vector<GuestVerification>& guests)

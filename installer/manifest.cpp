@@ -2,6 +2,7 @@
 
 #include "error.hpp"
 #include "host_files.hpp"
+#include "json_number.hpp"
 #include "paths.hpp"
 
 #include <algorithm>
@@ -67,7 +68,7 @@ ManifestEntry read_entry(const SysReader& reader, const Json& json)
 
 Attachment read_attachment(const Json& json)
 {
-    Attachment guest{json.at("vmid").get<unsigned>(),
+    Attachment guest{whole_number<unsigned>(json.at("vmid")).value(),
                      json.at("volume").get<std::string>(),
                      text_or_nothing(json.at("old_volume")).value_or(""),
                      {},
@@ -191,7 +192,9 @@ Manifest read_manifest(const SysReader& reader)
     if (!text) return {};
     try {
         return read_json(reader, Json::parse(*text));
-    } catch (const Json::exception&) {
+    } catch (const Error&) {
+        throw;
+    } catch (const std::exception&) { // of nlohmann::json or std::optional
         throw Error(Reason::failed,
                     "is damaged, so what was installed is not known; restore it, or move it away", path);
     }

@@ -2,6 +2,7 @@
 
 #include "install_plan.hpp"
 #include "journal.hpp"
+#include "json_number.hpp"
 #include "paths.hpp"
 #include "read_topology.hpp"
 #include "request.hpp"
@@ -63,8 +64,8 @@ std::optional<LastRun> parse_last_run(const std::string& report)
     const auto json = Json::parse(report, nullptr, false);
     if (!json.is_object() || !json.contains("outcome")) return std::nullopt;
     LastRun run{word(json, "phase"), word(json, "outcome"), word(json, "started"), word(json, "error"), 0};
-    if (const auto elapsed = json.find("elapsed_ms"); elapsed != json.end() && elapsed->is_number_integer())
-        run.elapsed_ms = elapsed->get<std::int64_t>();
+    if (const auto elapsed = json.find("elapsed_ms"); elapsed != json.end())
+        run.elapsed_ms = whole_number<std::int64_t>(*elapsed).value_or(0);
     return run;
 }
 

@@ -215,6 +215,7 @@ TEST_CASE("what guests answer is told apart: done, failed, not installed, no ans
     CHECK(parse_attach_answer(ended(127, "x")).kind == Kind::not_installed);
     CHECK(parse_attach_answer({Outcome::Kind::still_running, 0, "", 1, ""}).kind == Kind::no_answer);
     CHECK(parse_agent_answer(ended(0, R"({"exitcode":0,"exited":1,"out-data":"a"})")).text == "a");
+    CHECK(parse_agent_answer(ended(0, R"({"exitcode":4294967296})")).kind == GuestAnswer::Kind::failed);
     CHECK(parse_agent_answer(ended(0, R"({"exitcode":3,"exited":1,"err-data":"b"})")).kind == Kind::failed);
     CHECK(parse_agent_answer(ended(0, R"({"pid":77})")).kind == Kind::no_answer);
     CHECK(parse_agent_answer(ended(0, R"({"exitcode":"no","out-data":7})")).kind == Kind::no_answer);

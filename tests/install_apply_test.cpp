@@ -624,11 +624,14 @@ TEST_CASE("a driver that is kept away already keeps its softdep", "[install]")
 
 TEST_CASE("a damaged manifest stops everything before it starts", "[install]")
 {
-    Host host;
-    host.machine.file(std::string(paths::install_manifest), "{");
-    CHECK(host.failure_of(install, {.vms = {101}, .yes = true}).find("is damaged") != std::string::npos);
-    CHECK(host.failure_of(uninstall, {.yes = true}).find("is damaged") != std::string::npos);
-    CHECK(hookscript_of(host.machine, 101).empty());
+    for (const auto* const text :
+         {"{", R"({"changes":[],"guests":[{"vmid":1e37,"volume":"","old_volume":""}],"directories":[]})"}) {
+        Host host;
+        host.machine.file(std::string(paths::install_manifest), text);
+        CHECK(host.failure_of(install, {.vms = {101}, .yes = true}).find("is damaged") != std::string::npos);
+        CHECK(host.failure_of(uninstall, {.yes = true}).find("is damaged") != std::string::npos);
+        CHECK(hookscript_of(host.machine, 101).empty());
+    }
 }
 
 TEST_CASE("a reboot is asked for only when it is needed and wanted", "[install]")

@@ -231,6 +231,13 @@ TEST_CASE("a damaged note of the start is as if there were none", "[phases]")
     for (const auto* const text :
          {"", "{", "[]", R"({"vmid": "x"})", R"({"vmid":101,"functions":[{"address":"../x"}]})"})
         CHECK_FALSE(parse_guest_state(text));
+    GuestState state;
+    state.vmid = 101;
+    state.holder = 4711;
+    for (const auto* const number : {"1e37", "-4711", "4711.5", "99999999999"}) { // found by fuzz_guest_state
+        auto text = print_guest_state(state);
+        CHECK_FALSE(parse_guest_state(text.replace(text.find("4711"), 4, number)));
+    }
 }
 
 TEST_CASE("a note of the start reads as it was written", "[phases]")
