@@ -165,6 +165,9 @@ TEST_CASE("the first reason of a refusal is the one that is told", "[plan]")
     REQUIRE(plan.refused);
     CHECK(plan.refused->reason == Reason::stuck_writer);
     CHECK_FALSE(plan.others_at_work);
+    situation.writers.clear();
+    situation.mapping_mismatches = {"mapping 'a': is another device", "mapping 'b': is another device"};
+    CHECK(plan_of(situation).refused->detail.starts_with("mapping 'a': is another device; Proxmox will not"));
 }
 
 TEST_CASE("nobody is waited for where nobody is at work", "[plan]")
