@@ -203,13 +203,21 @@ private:
             add_one({bus.domain, bus.bus, slot, number});
     }
 
+    // Deeper with each step, so that it ends whatever a tree says that changes while it is read.
     void add_below(const PciAddress& bridge)
     {
+        const auto depth = depth_of(bridge);
         for (const auto& name : reader_.list(paths::function(bridge)))
             if (const auto child = parse_pci_address(name); child && *child != bridge) {
-                if (add_one(*child) != nullptr) add_below(*child);
+                if (add_one(*child) != nullptr && depth_of(*child) > depth) add_below(*child);
                 for (const auto& member : members_of(*child)) add_one(member);
             }
+    }
+
+    std::size_t depth_of(const PciAddress& address) const
+    {
+        const auto* function = topology_.find(address);
+        return function == nullptr ? 0 : function->above.size();
     }
 
     std::vector<PciAddress> members_of(const PciAddress& address) const

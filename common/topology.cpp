@@ -55,6 +55,7 @@ std::string to_string(Role role)
 
 bool is_gpu(const Function& function)
 {
+    if (function.bridge) return false; // vfio-pci takes none, whatever class it says
     const auto base = base_class(function.class_code);
     return base == 0x03 || base == 0x12;
 }

@@ -52,7 +52,7 @@ std::string subsystem_id(const Function& function); // "1849:6006"
 enum class Role { gpu, companion, neighbour };
 std::string to_string(Role role);
 
-bool is_gpu(const Function& function);       // class 0x03 or 0x12
+bool is_gpu(const Function& function);       // class 0x03 or 0x12, and no bridge
 bool is_companion(const Function& function); // audio, USB, serial bus, SMBus, communication
 
 // The functions around the devices in question: closed upwards (every bridge above is there), and every

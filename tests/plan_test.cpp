@@ -369,3 +369,15 @@ TEST_CASE("a function whose bridge goes while it is looked at is gone with it", 
     CHECK(situation.topology.find({0, 3, 0, 0}) == nullptr);
     CHECK_NOTHROW(plan_of(situation));
 }
+
+TEST_CASE("a tree that leads back to where it came from is looked through once",
+          "[plan]") // found by fuzz_situation
+{
+    FakeSystem host;
+    add_arc(host);
+    add_guest(host, 101, "hostpci0: 03:00\n");
+    host.file("/sys/bus/pci/devices/0000:03:00.0/0000:02:01.0/x", "");
+    REQUIRE(host.list("/sys/bus/pci/devices/0000:03:00.0").front() == "0000:02:01.0");
+    const auto situation = read_situation(host, {101, Phase::pre_start, ""}, host.wall_clock());
+    CHECK(situation.cards.size() == 1);
+}

@@ -91,6 +91,14 @@ TEST_CASE("classes of GPUs and of companions")
         CHECK_FALSE(is_companion(of(other)));
 }
 
+TEST_CASE("a bridge is no GPU, whatever class it says") // found by fuzz_topology
+{
+    auto odd = function(at(3), {at(0, 0x1c)}, 0x030200);
+    CHECK(is_gpu(odd));
+    odd.bridge = true;
+    CHECK_FALSE(is_gpu(odd));
+}
+
 TEST_CASE("ids and roles are printed as in CONTRACT.md")
 {
     auto gpu = function(at(3), {}, 0x030000);
