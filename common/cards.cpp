@@ -43,7 +43,8 @@ const Function* switch_on_card(const Topology& topology, const Function& gpu, De
     const auto* downstream = topology.bridge_above(gpu);
     if (downstream == nullptr || !is_pcie(*downstream, PcieType::switch_downstream)) return nullptr;
     const auto* upstream = topology.bridge_above(*downstream);
-    if (upstream == nullptr || upstream->above.empty()) return nullptr;
+    const auto* port = upstream != nullptr ? topology.bridge_above(*upstream) : nullptr;
+    if (port == nullptr || !port->bridge) return nullptr;
     return holds_one_card_only(topology, *upstream, gpu) ? upstream : nullptr;
 }
 
@@ -65,7 +66,9 @@ std::string why_not_by_its_place(const Topology& topology, const Function& gpu, 
     const auto* port = topology.bridge_above(gpu);
     if (port == nullptr) return "it is integrated: there is no port above it that could be reset";
     if (!port->config) return "the bridge above it, '" + to_string(port->address) + "', does not answer";
-    if (!is_pcie(*port, PcieType::root_port) && !is_pcie(*port, PcieType::switch_downstream))
+    // No bridge any more where the bus below it has just been removed.
+    if (!port->bridge ||
+        (!is_pcie(*port, PcieType::root_port) && !is_pcie(*port, PcieType::switch_downstream)))
         return "the bridge above it, '" + to_string(port->address) + "', is not a PCI Express port";
     return "";
 }

@@ -381,3 +381,15 @@ TEST_CASE("a tree that leads back to where it came from is looked through once",
     const auto situation = read_situation(host, {101, Phase::pre_start, ""}, host.wall_clock());
     CHECK(situation.cards.size() == 1);
 }
+
+TEST_CASE("a port whose bus has gone while it was looked at has no card", "[plan]") // found by fuzz_topology
+{
+    Host host;
+    host.add_card();
+    auto topology = host.situation(both).topology;
+    CHECK(find_cards(topology, {gpu}).at(0).port);
+    topology.functions.at({0, 0, 1, 0}).bridge = false;
+    const auto card = find_cards(topology, {gpu}).at(0);
+    CHECK_FALSE(card.port);
+    CHECK(card.left_alone_because == "the bridge above it, '0000:00:01.0', is not a PCI Express port");
+}
