@@ -17,9 +17,10 @@ std::vector<PciAddress> addresses(const Functions& functions, bool bridges)
     return result;
 }
 
+// No bridge any more where the bus below it has just been removed.
 bool is_pcie(const Function& bridge, PcieType type)
 {
-    return bridge.config && bridge.config->pcie == type;
+    return bridge.bridge && bridge.config && bridge.config->pcie == type;
 }
 
 // A switch belongs to the card when nothing is below its upstream port but this one GPU and companions, and
@@ -66,9 +67,7 @@ std::string why_not_by_its_place(const Topology& topology, const Function& gpu, 
     const auto* port = topology.bridge_above(gpu);
     if (port == nullptr) return "it is integrated: there is no port above it that could be reset";
     if (!port->config) return "the bridge above it, '" + to_string(port->address) + "', does not answer";
-    // No bridge any more where the bus below it has just been removed.
-    if (!port->bridge ||
-        (!is_pcie(*port, PcieType::root_port) && !is_pcie(*port, PcieType::switch_downstream)))
+    if (!is_pcie(*port, PcieType::root_port) && !is_pcie(*port, PcieType::switch_downstream))
         return "the bridge above it, '" + to_string(port->address) + "', is not a PCI Express port";
     return "";
 }
