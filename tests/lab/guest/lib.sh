@@ -320,7 +320,9 @@ somebody_waits_for_a_reader() { grep -qs fifo_open /proc/[0-9]*/stack; }
 # --- QEMU's monitor: the host side of the machine ----------------------------------------------------------------------
 # The second serial port is QEMU's own QMP monitor (see tests/lab/boot.bash).
 
-qmp_answered() { grep -q '"return"\|"error"' "$lab_run/qmp"; }
+# What came is whole when it ends with a line's end: the line is slow, and a long answer is seen in parts.
+qmp_is_whole() { [ "$(tail -c 1 "$lab_run/qmp" | xxd -p)" = 0a ]; }
+qmp_answered() { qmp_is_whole && grep -q '"return"\|"error"' "$lab_run/qmp"; }
 
 # qmp COMMAND ID [NAME=VALUE...]   qmp device_del gpu0;  qmp device_add gpu0 driver=bochs-display bus=gpu_port0
 qmp() {
@@ -336,7 +338,7 @@ qmp() {
     done
     qmp_says "{\"execute\": \"$command\", \"arguments\": {$arguments}}"
 }
-qmp_returned() { grep -q '"return"' "$lab_run/qmp"; }
+qmp_returned() { qmp_is_whole && grep -q '"return"' "$lab_run/qmp"; }
 # Until it is raw the line echoes QEMU's greeting back to QEMU, which answers with errors: byte 255 makes its parser forget
 # what it has, and only the first good answer counts.
 qmp_connect() {
