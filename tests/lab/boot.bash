@@ -88,7 +88,7 @@ boot() {
         -chardev "pipe,id=guest,path=$work/guest" -serial chardev:guest \
         -chardev "pipe,id=monitor,path=$work/monitor" -mon chardev=monitor,mode=control \
         -device intel-iommu,intremap=on,caching-mode=on "${args[@]}" \
-        -kernel "$kernel/vmlinuz" -initrd "$initramfs" \
+        -kernel "$kernel/vmlinux" -initrd "$initramfs" \
         -append "console=ttyS0,115200 quiet panic=-1 intel_iommu=on iommu=pt no_timer_check lab_scenario=$scenario lab_first=$first lab_load=${load// /,}" \
         >"$work/qemu" 2>&1 || status=$?
     rm -f "$work/disk.image"
