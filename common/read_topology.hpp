@@ -8,21 +8,11 @@
 
 namespace pvegpu {
 
-// Every PCI function of the host, by its name in sysfs, sorted. Reads one directory.
-std::vector<PciAddress> list_functions(const SysReader& reader);
-
 // The functions of `wanted` that exist, the bridges above them, the members of their IOMMU groups, and for a
 // GPU everything below the root port that it hangs on. Configuration space is read of a GPU, of what shares
 // its port or its switch and of the bridges above, each within the timeout; a function whose configuration
 // space does not answer in time gets none. Reading grows with the devices asked for, not with the host's.
 Topology read_topology(const SysReader& reader, const std::vector<PciAddress>& wanted,
                        Milliseconds config_timeout);
-
-// One function as it is now, without its configuration space; nothing if it is absent.
-std::optional<Function> read_function(const SysReader& reader, const PciAddress& address);
-
-// Nothing if it does not answer in time or may not be read.
-std::optional<ConfigSpace> read_config_space(const SysReader& reader, const PciAddress& address,
-                                             Milliseconds timeout);
 
 } // namespace pvegpu

@@ -3,7 +3,7 @@
 #include "containers.hpp"
 #include "device_files.hpp"
 #include "paths.hpp"
-#include "read_topology.hpp"
+#include "read_function.hpp"
 #include "situation.hpp"
 
 #include <algorithm>

@@ -1,7 +1,7 @@
 #include "native_drivers.hpp"
 
 #include "paths.hpp"
-#include "read_topology.hpp"
+#include "read_function.hpp"
 #include "text.hpp"
 
 #include <algorithm>

@@ -2,7 +2,7 @@
 
 #include "device_files.hpp"
 #include "paths.hpp"
-#include "read_topology.hpp"
+#include "read_function.hpp"
 #include "text.hpp"
 
 #include <algorithm>

@@ -7,8 +7,8 @@
 #include "node_state.hpp"
 #include "paths.hpp"
 #include "power.hpp"
+#include "read_function.hpp"
 #include "read_pve_file.hpp"
-#include "read_topology.hpp"
 #include "recover_gpu.hpp"
 #include "return_to_host.hpp"
 

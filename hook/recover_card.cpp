@@ -3,7 +3,7 @@
 #include "console.hpp"
 #include "native_drivers.hpp"
 #include "paths.hpp"
-#include "read_topology.hpp"
+#include "read_function.hpp"
 #include "reset.hpp"
 #include "steps.hpp"
 #include "verify.hpp"

@@ -1,7 +1,7 @@
 #include "reset.hpp"
 
 #include "paths.hpp"
-#include "read_topology.hpp"
+#include "read_function.hpp"
 
 #include <cerrno>
 

@@ -3,7 +3,7 @@
 #include "journal.hpp"
 #include "paths.hpp"
 #include "power.hpp"
-#include "read_topology.hpp"
+#include "read_function.hpp"
 #include "recover_gpu.hpp"
 #include "reset.hpp"
 #include "steps.hpp"

@@ -2,6 +2,7 @@
 
 #include "named_devices.hpp"
 #include "paths.hpp"
+#include "read_function.hpp"
 #include "read_topology.hpp"
 
 #include <algorithm>

@@ -4,7 +4,7 @@
 #include "holders.hpp"
 #include "paths.hpp"
 #include "power.hpp"
-#include "read_topology.hpp"
+#include "read_function.hpp"
 #include "remedy.hpp"
 
 #include <algorithm>

@@ -4,7 +4,7 @@
 #include "paths.hpp"
 #include "pve_files.hpp"
 #include "quiet_reader.hpp"
-#include "read_topology.hpp"
+#include "read_function.hpp"
 #include "text.hpp"
 
 #include <algorithm>

@@ -7,7 +7,7 @@
 #include "paths.hpp"
 #include "programs.hpp"
 #include "pve_files.hpp"
-#include "read_topology.hpp"
+#include "read_function.hpp"
 #include "reservations.hpp"
 #include "text.hpp"
 

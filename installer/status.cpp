@@ -4,6 +4,7 @@
 #include "journal.hpp"
 #include "json_number.hpp"
 #include "paths.hpp"
+#include "read_function.hpp"
 #include "read_topology.hpp"
 #include "request.hpp"
 #include "text.hpp"

@@ -7,6 +7,7 @@
 #include "passthrough.hpp"
 #include "paths.hpp"
 #include "programs.hpp"
+#include "read_function.hpp"
 #include "read_topology.hpp"
 #include "recover_gpu.hpp"
 #include "stub.hpp"

@@ -3,7 +3,7 @@
 #include "catch.hpp"
 #include "fake_system.hpp"
 #include "paths.hpp"
-#include "read_topology.hpp"
+#include "read_function.hpp"
 
 #include <algorithm>
 #include <cerrno>

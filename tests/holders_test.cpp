@@ -5,7 +5,7 @@
 #include "fake_system.hpp"
 #include "holders.hpp"
 #include "paths.hpp"
-#include "read_topology.hpp"
+#include "read_function.hpp"
 
 #include <map>
 

@@ -2,6 +2,7 @@
 #include "catch.hpp"
 #include "machine_file.hpp"
 #include "paths.hpp"
+#include "read_function.hpp"
 #include "read_topology.hpp"
 
 #include <algorithm>

@@ -4,6 +4,7 @@
 #include "module_aliases.hpp"
 #include "paths.hpp"
 #include "quiet_reader.hpp"
+#include "read_function.hpp"
 #include "read_topology.hpp"
 #include "text.hpp"
 

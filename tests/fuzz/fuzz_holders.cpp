@@ -4,6 +4,7 @@
 #include "holders.hpp"
 #include "machine_reader.hpp"
 #include "pci_writers.hpp"
+#include "read_function.hpp"
 #include "read_topology.hpp"
 #include "remedy.hpp"
 

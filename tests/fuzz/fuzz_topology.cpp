@@ -2,6 +2,7 @@
 #include "cards.hpp"
 #include "fuzz.hpp"
 #include "machine_reader.hpp"
+#include "read_function.hpp"
 #include "read_topology.hpp"
 
 using namespace pvegpu;

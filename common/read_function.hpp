@@ -1,0 +1,22 @@
+// Reads what sysfs says of one function.
+#pragma once
+
+#include "system.hpp"
+#include "topology.hpp"
+
+#include <optional>
+#include <vector>
+
+namespace pvegpu {
+
+// Every PCI function of the host, by its name in sysfs, sorted. Reads one directory.
+std::vector<PciAddress> list_functions(const SysReader& reader);
+
+// One function as it is now, without its configuration space; nothing if it is absent.
+std::optional<Function> read_function(const SysReader& reader, const PciAddress& address);
+
+// Nothing if it does not answer in time or may not be read.
+std::optional<ConfigSpace> read_config_space(const SysReader& reader, const PciAddress& address,
+                                             Milliseconds timeout);
+
+} // namespace pvegpu
