@@ -75,6 +75,8 @@ Findings guest_firmware(const CheckFacts& facts);
 Findings guest_pcie(const CheckFacts& facts);
 Findings guest_x_vga(const CheckFacts& facts);
 Findings guest_cpu(const CheckFacts& facts);
+
+// guest_memory_checks.cpp
 Findings guest_balloon(const CheckFacts& facts);
 Findings guest_numa(const CheckFacts& facts);
 Findings guest_hibernate(const CheckFacts& facts);

@@ -57,6 +57,11 @@ inline Finding about_guest(const SurveyedGuest& guest, Verdict verdict, std::str
 // "qm set 101 REST", "pct set 901 REST"
 std::string set_command(const SurveyedGuest& guest, const std::string& rest);
 
+inline Fix set(const SurveyedGuest& guest, const std::string& rest)
+{
+    return by_command(set_command(guest, rest));
+}
+
 // "pve-gpu-install --vm 101", "pve-gpu-install --ct 901"
 std::string install_command(const SurveyedGuest& guest);
 
@@ -118,6 +123,17 @@ std::vector<const SurveyedGuest*> guests_with_devices(const CheckFacts& facts);
 
 // Those of them that are passed a GPU whole.
 std::vector<const SurveyedGuest*> guests_with_gpus(const CheckFacts& facts);
+
+// One finding for each guest that is passed a GPU, about its configuration: look(guest).
+template <typename Look> Findings of_guests(const CheckFacts& facts, Look look)
+{
+    Findings findings;
+    for (const auto* guest : guests_with_gpus(facts)) {
+        findings.push_back(look(*guest));
+        findings.back().evidence.insert(0, conf_of(*guest) + ": ");
+    }
+    return findings;
+}
 
 // The one GPU that a guest is passed, or its first one; nullptr if there is none.
 const CardFacts* first_card_of(const CheckFacts& facts, unsigned vmid);
