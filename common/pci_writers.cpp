@@ -62,7 +62,7 @@ bool begins_with_one_of(std::string_view name, const auto& beginnings)
 
 // "[<0>] vfio_unregister_group_dev+0x9a/0xf0 [vfio]" -> the name; "" for a function of a module other than
 // vfio's and the hotplug drivers', because zram and USB have a remove_store and a reset_store too.
-std::string_view function_in(std::string_view line)
+std::string_view kernel_function_in(std::string_view line)
 {
     const auto begin = line.find("] ");
     if (begin == std::string_view::npos) return "";
@@ -76,7 +76,7 @@ std::string_view function_in(std::string_view line)
 std::vector<std::string_view> functions_in(std::string_view stack)
 {
     std::vector<std::string_view> functions;
-    for (LineReader lines(stack); lines.next();) functions.push_back(function_in(lines.line()));
+    for (LineReader lines(stack); lines.next();) functions.push_back(kernel_function_in(lines.line()));
     return functions;
 }
 

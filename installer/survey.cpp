@@ -18,9 +18,6 @@
 namespace pvegpu {
 namespace {
 
-// A server that is there answers in milliseconds. One that is not costs this for each hookscript on it.
-constexpr Milliseconds storage_answers_within{1'000};
-
 // A card that does not answer is still a card; the hook waits longer.
 constexpr Milliseconds config_space_answers_within{2'000};
 
@@ -304,6 +301,8 @@ Survey survey_host(const SysReader& reader, const std::vector<unsigned>& prepare
 // child has just been told the kernel remembers for a while.
 bool storage_answers(const SysReader& reader, const std::string& path)
 {
+    // A server that is there answers in milliseconds. One that is not costs this for each hookscript on it.
+    constexpr Milliseconds storage_answers_within{1'000};
     constexpr std::size_t any = 1; // of its bytes
     return !reader.read_within(path, any, storage_answers_within).still_running();
 }

@@ -42,7 +42,7 @@ bool addresses_enough(const CheckFacts& facts, const SurveyedGuest& guest)
            guest.config.setting("args").find("X-PciMmio64Mb") != std::string::npos;
 }
 
-Finding large_of(const CheckFacts& facts, const CardFacts& one, std::uint64_t size)
+Finding large_bar_of(const CheckFacts& facts, const CardFacts& one, std::uint64_t size)
 {
     const auto evidence = file_of(one.gpu, "resource") + ": the largest BAR has " + bytes_in_words(size);
     for (const auto vmid : one.vmids) {
@@ -125,7 +125,7 @@ Findings bars_large_memory(const CheckFacts& facts)
     for (const auto& one : facts.cards) {
         const auto* bar = largest_memory_bar(facts.gpu(one));
         if (one.passed() && bar != nullptr && bar->size >= window_of_ovmf)
-            findings.push_back(large_of(facts, one, bar->size));
+            findings.push_back(large_bar_of(facts, one, bar->size));
     }
     return findings;
 }
