@@ -26,8 +26,7 @@ std::string line_with(const SurveyedGuest& guest, const WantedNode& wanted)
 Fix removal_of(const SurveyedGuest& guest, const WantedNode& wanted, const std::string& otherwise)
 {
     if (wanted.by_proxmox)
-        return by_command(set_command(guest, "--delete " + wanted.from),
-                          "takes the line out; or " + otherwise);
+        return set(guest, "--delete " + wanted.from, "takes the line out; or " + otherwise);
     return {otherwise + "; or take line " + std::to_string(wanted.line) + " out of " + conf_of(guest)};
 }
 
@@ -80,11 +79,11 @@ Finding missing_of(const CheckFacts& facts, const ContainerFacts& container, con
 
 Finding refused_line(const SurveyedGuest& guest, const LxcDevice& device)
 {
-    return about_guest(guest, Verdict::error,
-                       conf_of(guest) + ":" + std::to_string(device.line) + ": '" + device.key + ": " +
-                           printable(device.value) + "': " + *device.start_error,
-                       by_command(set_command(guest, "--delete " + device.key),
-                                  "takes the line out; or write the path of a device into it"));
+    return about_guest(
+        guest, Verdict::error,
+        conf_of(guest) + ":" + std::to_string(device.line) + ": '" + device.key + ": " +
+            printable(device.value) + "': " + *device.start_error,
+        set(guest, "--delete " + device.key, "takes the line out; or write the path of a device into it"));
 }
 
 void add_ok(Findings& findings, std::size_t before, const SurveyedGuest& guest, const std::string& evidence)
@@ -170,12 +169,11 @@ bool is_for_root_only(const LxcDevice& device)
 
 Finding for_root_only(const SurveyedGuest& guest, const LxcDevice& device)
 {
-    return about_guest(
-        guest, Verdict::note,
-        conf_of(guest) + ":" + std::to_string(device.line) + ": '" + device.key + ": " +
-            printable(device.value) + "' has no 'mode' and no 'gid'",
-        by_command(set_command(guest, "--" + device.key + " '" + device.value + ",mode=0666'"),
-                   "or 'gid=' with the number that the container's group 'render' or 'video' has"));
+    return about_guest(guest, Verdict::note,
+                       conf_of(guest) + ":" + std::to_string(device.line) + ": '" + device.key + ": " +
+                           printable(device.value) + "' has no 'mode' and no 'gid'",
+                       set(guest, "--" + device.key + " '" + device.value + ",mode=0666'",
+                           "or 'gid=' with the number that the container's group 'render' or 'video' has"));
 }
 
 std::string versions_of(const Inside& inside)

@@ -155,10 +155,9 @@ Finding hookscript_here(const SurveyedGuest& guest, const HookscriptFacts& hook)
 {
     constexpr mode_t executable = 0111;
     const auto& volume = guest.config.hookscript;
-    const auto again =
-        guest.attached
-            ? by_command(install_command(guest), "or: " + set_command(guest, "--delete hookscript"), true)
-            : by_command(set_command(guest, "--delete hookscript"), "or put the file back");
+    const auto again = guest.attached ? by_command(install_command(guest),
+                                                   "or: " + set_command(guest, "--delete hookscript"), true)
+                                      : set(guest, "--delete hookscript", "or put the file back");
     if (!hook.path)
         return about_guest(guest, Verdict::error,
                            "the storage of the hookscript " + quote(volume) + " is not in " +

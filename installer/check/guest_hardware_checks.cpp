@@ -77,10 +77,10 @@ Fix to_ovmf(const SurveyedGuest& guest)
 {
     const std::string anew =
         "a system that was installed with SeaBIOS does not start with OVMF: install it anew";
-    if (!guest.config.setting("efidisk0").empty()) return by_command(set_command(guest, "--bios ovmf"), anew);
+    if (!guest.config.setting("efidisk0").empty()) return set(guest, "--bios ovmf", anew);
     const auto storage = storage_of_disks(guest);
     if (storage.empty()) return {"choose OVMF under Hardware > BIOS and add an EFI disk; " + anew};
-    return by_command(set_command(guest, "--bios ovmf --efidisk0 " + storage + ":1"), anew);
+    return set(guest, "--bios ovmf --efidisk0 " + storage + ":1", anew);
 }
 
 Finding firmware(const SurveyedGuest& guest)

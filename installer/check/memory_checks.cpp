@@ -51,12 +51,12 @@ Finding large_bar_of(const CheckFacts& facts, const CardFacts& one, std::uint64_
         if (guest->config.setting("bios") != "ovmf")
             return about_card(one, Verdict::warning,
                               evidence + ", and VM " + std::to_string(vmid) + " starts with SeaBIOS",
-                              by_command(set_command(*guest, "--bios ovmf")));
+                              set(*guest, "--bios ovmf"));
         if (!addresses_enough(facts, *guest))
             return about_card(one, Verdict::warning,
                               evidence + ", and VM " + std::to_string(vmid) + " has 'cpu: " +
                                   guest->config.setting("cpu") + "', which leaves OVMF a window of 32 GiB",
-                              by_command(set_command(*guest, "--cpu host")));
+                              set(*guest, "--cpu host"));
     }
     return about_card(one, Verdict::ok, evidence + ", and its guests can address it");
 }

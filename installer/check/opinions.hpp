@@ -57,9 +57,9 @@ inline Finding about_guest(const SurveyedGuest& guest, Verdict verdict, std::str
 // "qm set 101 REST", "pct set 901 REST"
 std::string set_command(const SurveyedGuest& guest, const std::string& rest);
 
-inline Fix set(const SurveyedGuest& guest, const std::string& rest)
+inline Fix set(const SurveyedGuest& guest, const std::string& rest, std::string text = "")
 {
-    return by_command(set_command(guest, rest));
+    return by_command(set_command(guest, rest), std::move(text));
 }
 
 // "pve-gpu-install --vm 101", "pve-gpu-install --ct 901"
