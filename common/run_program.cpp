@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <utility>
@@ -54,6 +55,18 @@ bool take_standard_descriptors(int output)
            dup2(output, STDERR_FILENO) >= 0;
 }
 
+// What a caller ignores is inherited: SIGHUP under nohup, 32 and 33 under GNU make 4.3 (its posix_spawn), and
+// SIGPIPE is ignored by ourselves. The C library keeps 32 and 33 to itself, so the kernel is asked: its
+// struct sigaction of amd64, with SIG_DFL in it, is four words of 0 (arch/x86/include/uapi/asm/signal.h); the
+// last word is the mask, of 64 signals.
+void ignore_nothing() noexcept
+{
+    constexpr std::array<unsigned long, 4> by_default{};
+    constexpr int last = 64;
+    for (int number = 1; number <= last; ++number) // SIGKILL and SIGSTOP are refused, and are never ignored
+        syscall(SYS_rt_sigaction, number, by_default.data(), nullptr, sizeof by_default.back());
+}
+
 // Nothing of our own environment is passed on: it came from whoever called the hook. Our umask is stricter
 // than programs expect that make files for others.
 [[noreturn]] void become(const std::vector<std::string>& arguments, int output, int trouble) noexcept
@@ -66,8 +79,7 @@ bool take_standard_descriptors(int output)
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, nullptr);
-    // What a caller ignores (nohup) is inherited, and SIGPIPE is ignored by ourselves.
-    for (const int number : {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGTERM}) std::signal(number, SIG_DFL);
+    ignore_nothing();
     umask(S_IWGRP | S_IWOTH);
     if (take_standard_descriptors(output) && close_descriptors(STDERR_FILENO + 1, trouble) && chdir("/") == 0)
         execve(argv[0], argv.data(), const_cast<char**>(environment.data())); // NOLINT
