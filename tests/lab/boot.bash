@@ -5,25 +5,37 @@ lab_qemu_packages=(qemu-system-x86 busybox-static kmod xz-utils zstd)
 # Any of these may be named in `# load:`; they are in every initramfs with their dependencies, and loaded only when asked.
 lab_modules=(vfio-pci vfio_iommu_type1 bochs snd_hda_intel loop ext4 nvme virtio_pci virtio-gpu virtio_net e1000e xhci_pci fuse)
 
-# make_initramfs KERNEL_DIRECTORY PROGRAMS_DIRECTORY HOOK|"" OUTPUT [SCENARIO_FILE...]
+# make_initramfs KERNEL_DIRECTORY PROGRAMS_DIRECTORY OUTPUT [lxc]
+# What a machine needs until it is ready; OUTPUT.sum tells one content from another. Neither the hook nor a scenario is in it.
 make_initramfs() {
-    local kernel=$1 programs=$2 hook=$3 output=$4 tree
-    shift 4
+    local kernel=$1 programs=$2 output=$3 tree
     tree=$(mktemp -d "$output.XXXXXX")
     chmod 0755 "$tree" # it becomes the machine's /, and not only root walks through it
-    mkdir -p "$tree"/{bin,sbin,dev,proc,sys,run,tmp,etc,root,usr/bin,usr/sbin,lab/{modules,scenarios}}
+    mkdir -p "$tree"/{bin,sbin,dev,proc,sys,run,tmp,etc,root,usr/bin,usr/sbin,lab/modules}
     cp "$(command -v busybox)" "$tree/bin/busybox"
     ln -s busybox "$tree/bin/sh"
     cp "$programs"/lab-* "$tree/bin/"
-    cp "$here"/guest/* "$tree/lab/"
-    mv "$tree/lab/init" "$tree/init"
-    chmod +x "$tree/init"
-    [[ -z $hook ]] || cp "$hook" "$tree/usr/sbin/pve-gpu-hook"
-    (($# == 0)) || cp "$@" "$tree/lab/scenarios/"
+    cp "$here/guest/modules.sh" "$tree/lab/"
+    install -m 755 "$here/guest/init" "$tree/init"
     add_modules "$kernel" "$tree/lab/modules"
-    if (($#)) && grep -q '^# lxc: yes' "$@"; then add_lxc "$tree"; fi
+    [[ ${4:-} != lxc ]] || add_lxc "$tree"
+    (cd "$tree" && { find . -type f -print0 | sort -z | xargs -0 sha256sum; find . -printf '%y %m %p %l\n' | sort; }) |
+        sha256sum | cut -d ' ' -f 1 >"$output.sum"
     # Not compressed: unpacking under emulation takes longer than copying.
     (cd "$tree" && find . | busybox cpio -o -H newc --quiet 2>/dev/null) >"$output"
+    rm -rf "$tree"
+}
+
+# make_payload HOOK|"" OUTPUT SCENARIO_FILE...   what a machine that is ready gets: the hook, the scenarios and what they are written in
+make_payload() {
+    local hook=$1 output=$2 tree
+    shift 2
+    tree=$(mktemp -d "$output.XXXXXX")
+    mkdir -p "$tree"/{usr/sbin,lab/scenarios}
+    find "$here/guest" -type f ! -name init ! -name modules.sh -exec cp -t "$tree/lab" {} +
+    cp "$@" "$tree/lab/scenarios/"
+    [[ -z $hook ]] || install -m 755 "$hook" "$tree/usr/sbin/pve-gpu-hook"
+    tar -C "$tree" --owner=0 --group=0 -cf "$output" usr lab
     rm -rf "$tree"
 }
 
@@ -62,10 +74,83 @@ add_modules() {
     done
 }
 
-# boot KERNEL_DIRECTORY INITRAMFS MACHINE SLOTS FIRST LOAD TIMEOUT_SECONDS WORK_DIRECTORY SCENARIO
-# Leaves the console's text in WORK_DIRECTORY/log. Returns 0 when the scenario passed.
+# machine_words KERNEL_DIRECTORY INITRAMFS MACHINE SLOTS FIRST LOAD WORK_DIRECTORY   prints QEMU's arguments, one a line, but for the
+# guest's second serial port. All that a machine is made of is among them, or in the two files.
+machine_words() {
+    local kernel=$1 initramfs=$2 machine=$3 slots=$4 first=$5 load=$6 work=$7
+    # One thread for both processors: with two, a processor can run into an instruction that the other one is patching, and
+    # the kernel dies while it boots (seen once in some two hundred boots on a busy host). It is not slower here.
+    printf '%s\n' -accel tcg,thread=single -cpu max -machine q35,kernel-irqchip=split -m 1024 -smp 2 -nodefaults \
+        -display none -no-reboot -device isa-debug-exit,iobase=0x501,iosize=1 \
+        -chardev "file,id=console,path=$work/log" -serial chardev:console -serial chardev:guest \
+        -device intel-iommu,intremap=on,caching-mode=on
+    grep -v '^#' "$here/machines/$machine.args" | sed "s|@work@|$work|g" | tr ' ' '\n' | grep .
+    # With acpiphp slots QEMU's ports say that they report an active link (LnkCap bit 20) and never do (LnkSta bit 13 is 0 even
+    # with a working card); with pciehp slots the bit is set, and stays set during a reset.
+    [[ $slots == acpiphp ]] || printf '%s\n' -global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off
+    # no_timer_check: on a busy host the kernel's check of its timer runs out of time and it panics.
+    printf '%s\n' -kernel "$kernel/vmlinux" -initrd "$initramfs" -append "console=ttyS0,115200 quiet panic=-1 intel_iommu=on iommu=pt \
+no_timer_check lab_first=$first lab_load=${load// /,}"
+}
+
+# snapshot_file KERNEL_DIRECTORY INITRAMFS MACHINE SLOTS FIRST LOAD   prints where such a machine's snapshot is, if there is one: its name
+# is the sum of all that went into it.
+snapshot_file() {
+    local sum
+    sum=$({
+        cat "$1/version" "$2.sum"
+        sha256sum <"$1/vmlinux"
+        qemu-system-x86_64 --version
+        machine_words "" "" "${@:3}" ""
+    } | sha256sum | cut -c 1-32)
+    echo "$(lab_cache)/snapshots/$sum"
+}
+
+# make_snapshot FILE KERNEL_DIRECTORY INITRAMFS MACHINE SLOTS FIRST LOAD WORK_DIRECTORY
+# Boots the machine until it waits for its scenario and saves it. Fails where QEMU cannot save one of its devices, or it does not boot.
+make_snapshot() {
+    local file=$1 work=$8 words new status=0
+    mkdir -p "$(dirname "$file")"
+    exec 7>"$file.lock"
+    flock 7
+    if [[ -e $file ]]; then exec 7>&-; return 0; fi # another run has made it meanwhile
+    rm -rf "$work"
+    mkdir -p "$work"
+    truncate -s 64M "$work/disk.image"
+    mapfile -t words < <(machine_words "${@:2}")
+    mkfifo "$work/commands"
+    new=$file.new.$$
+    # Nobody reads the second serial port yet. QEMU's monitor is on standard input.
+    timeout --kill-after=10 300 qemu-system-x86_64 "${words[@]}" -chardev null,id=guest \
+        -chardev stdio,id=commands -mon chardev=commands,mode=readline <"$work/commands" >"$work/qemu" 2>&1 7>&- &
+    local qemu=$!
+    exec 6>"$work/commands"
+    until grep -qs '^LAB-READY' "$work/log" || ! kill -0 "$qemu" 2>/dev/null; do sleep 0.1; done
+    # Not stopped before: a machine that was saved while it stood still stands still when it is resumed.
+    printf 'migrate "exec:zstd -q -1 -T1 >%s"\nquit\n' "$new" >&6
+    wait "$qemu" || status=$?
+    exec 6>&-
+    if ((status == 0)) && zstd -qt "$new" 2>/dev/null; then mv "$new" "$file"; else status=1; fi
+    rm -f "$new" "$work/disk.image" "$file.lock"
+    exec 7>&-
+    return "$status"
+}
+
+# bound_snapshots MEBIBYTES   removes those that were used least lately until the rest is no larger
+bound_snapshots() {
+    local left=$(($1 * 1024 * 1024)) size file
+    # What a killed run has left.
+    find "$(lab_cache)/snapshots" -name '*.new.*' -mmin +60 -delete 2>/dev/null || :
+    while read -r _ size file; do
+        left=$((left - size))
+        ((left >= 0)) || rm -f "$file"
+    done < <(find "$(lab_cache)/snapshots" -type f -size +0 -printf '%T@ %s %p\n' 2>/dev/null | sort -rn)
+}
+
+# boot KERNEL_DIRECTORY INITRAMFS MACHINE SLOTS FIRST LOAD WORK_DIRECTORY PAYLOAD SCENARIO TIMEOUT_SECONDS [SNAPSHOT]
+# Leaves the console's text in WORK_DIRECTORY/log. Returns 0 when the scenario passed. With a SNAPSHOT the machine goes on from there.
 boot() {
-    local kernel=$1 initramfs=$2 machine=$3 slots=$4 first=$5 load=$6 limit=$7 work=$8 scenario=$9 args status=0
+    local work=$7 payload=$8 scenario=$9 limit=${10} snapshot=${11:-} words status=0
     rm -rf "$work"
     mkdir -p "$work"
     # The guest's second serial port and QEMU's monitor, tied together by two FIFOs: so a scenario can give QEMU commands
@@ -74,22 +159,11 @@ boot() {
     ln -s guest.out "$work/monitor.in"
     ln -s guest.in "$work/monitor.out"
     truncate -s 64M "$work/disk.image"
-    read -ra args <<<"$(grep -v '^#' "$here/machines/$machine.args" | sed "s|@work@|$work|g" | tr '\n' ' ')"
-    # With acpiphp slots QEMU's ports say that they report an active link (LnkCap bit 20) and never do (LnkSta bit 13 is 0 even
-    # with a working card); with pciehp slots the bit is set, and stays set during a reset.
-    [[ $slots == acpiphp ]] || args+=(-global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off)
-    # One thread for both processors: with two, a processor can run into an instruction that the other one is patching, and
-    # the kernel dies while it boots (seen once in some two hundred boots on a busy host). It is not slower here.
-    # no_timer_check: on a busy host the kernel's check of its timer runs out of time and it panics.
-    timeout --kill-after=10 "$limit" qemu-system-x86_64 -accel tcg,thread=single -cpu max \
-        -machine q35,kernel-irqchip=split -m 1024 -smp 2 -nodefaults -display none -no-reboot \
-        -device isa-debug-exit,iobase=0x501,iosize=1 \
-        -chardev "file,id=console,path=$work/log" -serial chardev:console \
-        -chardev "pipe,id=guest,path=$work/guest" -serial chardev:guest \
+    mapfile -t words < <(machine_words "${@:1:7}")
+    [[ -z $snapshot ]] || words+=(-incoming "exec:zstd -qdc $snapshot")
+    timeout --kill-after=10 "$limit" qemu-system-x86_64 "${words[@]}" -chardev "pipe,id=guest,path=$work/guest" \
         -chardev "pipe,id=monitor,path=$work/monitor" -mon chardev=monitor,mode=control \
-        -device intel-iommu,intremap=on,caching-mode=on "${args[@]}" \
-        -kernel "$kernel/vmlinux" -initrd "$initramfs" \
-        -append "console=ttyS0,115200 quiet panic=-1 intel_iommu=on iommu=pt no_timer_check lab_scenario=$scenario lab_first=$first lab_load=${load// /,}" \
+        -fw_cfg "name=opt/lab/payload,file=$payload" -fw_cfg "name=opt/lab/scenario,string=$scenario" \
         >"$work/qemu" 2>&1 || status=$?
     rm -f "$work/disk.image"
     ((status != 124)) || echo "no verdict within $limit s" >>"$work/qemu"
