@@ -1,8 +1,9 @@
 // lab-payload NAME
 //
-// Waits until QEMU has a file NAME for this machine (-fw_cfg name=NAME,...) and writes it to standard output. A machine that was saved
-// while it waited gets the file from the QEMU that goes on with it: so a snapshot knows neither the scenario nor the hook.
-// The kernel's own driver reads the file from its beginning for every page of it, so this one asks the ports.
+// Waits until QEMU has a file NAME for this machine (-fw_cfg name=NAME,...) and writes it to standard output.
+// A machine that was saved while it waited gets the file from the QEMU that goes on with it: so a snapshot
+// knows neither the scenario nor the hook. The kernel's own driver reads the file from its beginning for
+// every page of it, so this one asks the ports.
 #include <array>
 #include <cstdint>
 #include <cstdio>
@@ -31,7 +32,8 @@ std::vector<char> read_bytes(std::size_t count)
 std::uint32_t number_at(const std::vector<char>& bytes, std::size_t offset, std::size_t size)
 {
     std::uint32_t number = 0;
-    for (std::size_t i = 0; i < size; ++i) number = number << 8U | static_cast<unsigned char>(bytes.at(offset + i));
+    for (std::size_t i = 0; i < size; ++i)
+        number = number << 8U | static_cast<unsigned char>(bytes.at(offset + i));
     return number;
 }
 
