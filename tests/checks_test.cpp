@@ -4,7 +4,9 @@
 #include "facts.hpp"
 
 #include <algorithm>
+#include <map>
 #include <set>
+#include <utility>
 
 using namespace pvegpu;
 using namespace pvegpu::testing;
@@ -21,43 +23,58 @@ Findings found_by(const std::string& check, const std::string& kernel, const Bui
     return findings;
 }
 
-std::vector<CheckCase> all_cases()
+// By a name, so that each can be run alone: pvegpu-tests "[check-case]" -c "iommu.enabled: ..."
+using NamedCase = std::pair<std::string, CheckCase>;
+
+const std::vector<NamedCase>& all_cases()
 {
-    std::vector<CheckCase> cases;
-    for (const auto& family : {host_cases(), card_cases(), guest_cases(), container_cases(), log_cases()})
-        cases.insert(cases.end(), family.begin(), family.end());
+    static const auto cases = [] {
+        std::vector<NamedCase> named;
+        std::map<std::string, unsigned> times;
+        for (const auto& family : {host_cases(), card_cases(), guest_cases(), container_cases(), log_cases()})
+            for (const auto& one : family) {
+                const auto name = one.check + ": " + one.says;
+                const auto time = ++times[name];
+                named.emplace_back(time == 1 ? name : name + " (" + std::to_string(time) + ")", one);
+            }
+        return named;
+    }();
     return cases;
 }
 
 } // namespace
 
-TEST_CASE("each check finds what is wrong, with where it looked and what to do", "[check]")
+TEST_CASE("each check finds what is wrong, with where it looked and what to do", "[check][check-case]")
 {
-    for (const auto& one : all_cases()) {
-        INFO(one.check << " " << one.says);
-        const auto findings = found_by(one.check, one.kernel, one.fires);
-        REQUIRE_FALSE(findings.empty());
-        const auto& worst = findings.front();
-        CHECK(worst.verdict == one.verdict);
-        CHECK(worst.subject == one.subject);
-        CHECK(worst.evidence.find(one.says) != std::string::npos);
-        CHECK_FALSE(worst.why.empty());
-        const auto fix = worst.remedy + " " + worst.command;
-        INFO(fix);
-        CHECK(fix.size() > 1);
-        CHECK(fix.find(one.fix) != std::string::npos);
+    for (const auto& [name, one] : all_cases()) {
+        DYNAMIC_SECTION(name)
+        {
+            const auto findings = found_by(one.check, one.kernel, one.fires);
+            REQUIRE_FALSE(findings.empty());
+            const auto& worst = findings.front();
+            CHECK(worst.verdict == one.verdict);
+            CHECK(worst.subject == one.subject);
+            CHECK(worst.evidence.find(one.says) != std::string::npos);
+            CHECK_FALSE(worst.why.empty());
+            const auto fix = worst.remedy + " " + worst.command;
+            INFO(fix);
+            CHECK(fix.size() > 1);
+            CHECK(fix.find(one.fix) != std::string::npos);
+        }
     }
 }
 
-TEST_CASE("each check finds nothing on a host that is well", "[check]")
+TEST_CASE("each check finds nothing on a host that is well", "[check][check-case]")
 {
-    for (const auto& one : all_cases()) {
-        INFO(one.check);
-        const auto findings = found_by(one.check, one.kernel, one.quiet);
-        CHECK(findings.empty() == one.silent);
-        for (const auto& finding : findings) {
-            INFO(finding.evidence);
-            CHECK(finding.verdict == Verdict::ok);
+    for (const auto& [name, one] : all_cases()) {
+        DYNAMIC_SECTION(name)
+        {
+            const auto findings = found_by(one.check, one.kernel, one.quiet);
+            CHECK(findings.empty() == one.silent);
+            for (const auto& finding : findings) {
+                INFO(finding.evidence);
+                CHECK(finding.verdict == Verdict::ok);
+            }
         }
     }
 }
@@ -65,7 +82,7 @@ TEST_CASE("each check finds nothing on a host that is well", "[check]")
 TEST_CASE("no check of the table is without such a case, and no case without a check", "[check]")
 {
     std::set<std::string> cases, checks;
-    for (const auto& one : all_cases()) cases.insert(one.check);
+    for (const auto& [name, one] : all_cases()) cases.insert(one.check);
     for (const auto& check : all_checks()) checks.emplace(check.name);
     CHECK(checks.size() == all_checks().size()); // no name comes twice
     CHECK(cases == checks);

@@ -248,17 +248,19 @@ const std::vector<Case> cases{
 
 } // namespace
 
-TEST_CASE("install plans are as the golden files say", "[install]")
+TEST_CASE("install plans are as the golden files say", "[install][golden]")
 {
     for (const auto& one : cases) {
-        const auto text = "# " + one.shows + "\n\n" + plan_text(one);
-        const auto file = std::string(TESTS_DIR) + "/installs/" + one.name + ".txt";
-        if (std::getenv("UPDATE_GOLDEN") != nullptr) std::ofstream(file) << text;
-        std::ifstream in(file);
-        std::ostringstream expected;
-        expected << in.rdbuf();
-        INFO(one.name);
-        CHECK(text == expected.str());
+        DYNAMIC_SECTION(one.name)
+        {
+            const auto text = "# " + one.shows + "\n\n" + plan_text(one);
+            const auto file = std::string(TESTS_DIR) + "/installs/" + one.name + ".txt";
+            if (std::getenv("UPDATE_GOLDEN") != nullptr) std::ofstream(file) << text;
+            std::ifstream in(file);
+            std::ostringstream expected;
+            expected << in.rdbuf();
+            CHECK(text == expected.str());
+        }
     }
 }
 

@@ -150,7 +150,8 @@ TEST_CASE("a BAR that had no memory before is not missed", "[verify]")
 TEST_CASE("a BAR that the register shows and the kernel does not is fatal, whichever it is", "[verify]")
 {
     for (unsigned index = 1; index < 5; ++index) {
-        const auto finding = only([&](Function& now) { now.config = answering(1U | 1U << index); });
+        const auto finding =
+            only([&](Function& now) { now.config = answering(static_cast<std::uint8_t>(1U | 1U << index)); });
         CHECK(finding.starts_with("fatal: '0000:03:00.0' has no memory for BAR " + std::to_string(index)));
     }
     const auto unassigned = only([](Function& now) {
