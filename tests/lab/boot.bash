@@ -1,9 +1,18 @@
-# Sourced by `run` and `capture`: makes an initramfs and boots QEMU with it.
+# Sourced by `run` and `capture`: makes an initramfs and boots QEMU with it. `here` is tests/lab.
+top=$(cd "$here/../.." && pwd)
+. "$here/../build.bash"
 
 lab_qemu_packages=(qemu-system-x86 busybox-static kmod xz-utils zstd)
 
 # Any of these may be named in `# load:`; they are in every initramfs with their dependencies, and loaded only when asked.
 lab_modules=(vfio-pci vfio_iommu_type1 bochs snd_hda_intel loop ext4 nvme virtio_pci virtio-gpu virtio_net e1000e xhci_pci fuse)
+
+# Builds what runs beside busybox in the machine, and prints where it is.
+lab_programs() {
+    need "${build_packages[@]}"
+    build_of lab >&2
+    echo "$build/lab/programs"
+}
 
 # make_initramfs KERNEL_DIRECTORY PROGRAMS_DIRECTORY OUTPUT [lxc]
 # What a machine needs until it is ready; OUTPUT.sum tells one content from another. Neither the hook nor a scenario is in it.
@@ -134,17 +143,6 @@ make_snapshot() {
     rm -f "$new" "$work/disk.image" "$file.lock"
     exec 7>&-
     return "$status"
-}
-
-# bound_snapshots MEBIBYTES   removes those that were used least lately until the rest is no larger
-bound_snapshots() {
-    local left=$(($1 * 1024 * 1024)) size file
-    # What a killed run has left.
-    find "$(lab_cache)/snapshots" -name '*.new.*' -mmin +60 -delete 2>/dev/null || :
-    while read -r _ size file; do
-        left=$((left - size))
-        ((left >= 0)) || rm -f "$file"
-    done < <(find "$(lab_cache)/snapshots" -type f -size +0 -printf '%T@ %s %p\n' 2>/dev/null | sort -rn)
 }
 
 # boot KERNEL_DIRECTORY INITRAMFS MACHINE SLOTS FIRST LOAD WORK_DIRECTORY PAYLOAD SCENARIO TIMEOUT_SECONDS [SNAPSHOT]
