@@ -1,0 +1,56 @@
+# Sourced by what types a document's commands: in a tree (tests/tree/readme), and on its own kernel (tests/tree/booted).
+# Who sources it says what its lines begin with ($suite), and a directory ($work).
+
+screen=$work/screen
+
+# type_command COMMAND   as somebody at a terminal, who answers each question with yes; its exit status. What it says is in $screen.
+type_command() {
+    local keyboard=${screen%/*}/keyboard pid asked=0 seen status=0
+    [[ -e $keyboard ]] || mkfifo "$keyboard"
+    exec 8<>"$keyboard"
+    # The text of the terminal itself, which begins with the command, is not wanted.
+    PAGER=cat script -qefc "$1" /dev/null <&8 >"$screen" 2>&1 9<&- &
+    pid=$!
+    while kill -0 "$pid" 2>/dev/null; do
+        seen=$(tr -d '\0' <"$screen" | grep -oE '\[(y/N|Y/n)\]' | wc -l)
+        while ((asked < seen)); do
+            echo y >&8
+            asked=$((asked + 1))
+        done
+        sleep 0.2
+    done
+    wait "$pid" || status=$?
+    exec 8>&-
+    return "$status"
+}
+
+# What is on the screen, in one line and without colours.
+said() { tr -d '\0' <"$screen" | sed 's/\x1b\[[0-9;?]*[A-Za-z]//g' | tr -s '\r\n ' ' '; }
+show_screen() { tr -d '\0\r' <"$screen" | tail -n 60 | sed 's/^/      | /'; }
+
+# run_commands FILE   what tests/readme has planned for a place: STATUS TAB WORDS TAB BEFORE TAB COMMAND
+run_commands() {
+    local wanted words before command status failed=0
+    cd /root
+    while IFS=$'\t' read -r wanted words before command <&9; do
+        if [[ $before != - ]]; then
+            status=0
+            type_command "$before" || status=$?
+            echo "    $suite: before that: $before (exit $status)"
+            ((status == 0 || status == 3)) || { show_screen; failed=1; }
+        fi
+        status=0
+        type_command "$command" || status=$?
+        if [[ $status != "$wanted" ]]; then
+            echo "FAILED  $suite: $command (exit $status, expected $wanted)"
+        elif [[ $words != - && $(said) != *"$words"* ]]; then
+            echo "FAILED  $suite: $command (does not say '$words')"
+        else
+            echo "ok  $suite: $command (exit $status$( ((wanted == 0)) || echo ', as expected'))"
+            continue
+        fi
+        show_screen
+        failed=1
+    done 9<"$1"
+    return "$failed"
+}
