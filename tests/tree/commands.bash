@@ -5,6 +5,8 @@ screen=$work/screen
 
 # type_command COMMAND   as somebody at a terminal, who answers each question with yes; its exit status. What it says is in $screen.
 type_command() {
+    began=$SECONDS
+    : >"$screen"
     local keyboard=${screen%/*}/keyboard pid asked=0 seen status=0
     [[ -e $keyboard ]] || mkfifo "$keyboard"
     exec 8<>"$keyboard"
@@ -26,21 +28,29 @@ type_command() {
 
 # What is on the screen, in one line and without colours.
 said() { tr -d '\0' <"$screen" | sed 's/\x1b\[[0-9;?]*[A-Za-z]//g' | tr -s '\r\n ' ' '; }
+write_down() { # COMMAND STATUS
+    {
+        printf '\n# %s    (exit %s after %s s)\n' "$1" "$2" $((SECONDS - began))
+        tr -d '\0\r' <"$screen"
+    } >>"$log"
+}
 show_screen() { tr -d '\0\r' <"$screen" | tail -n 60 | sed 's/^/      | /'; }
 
-# run_commands FILE   what tests/readme has planned for a place: STATUS TAB WORDS TAB BEFORE TAB COMMAND
+# run_commands FILE LOG   what tests/readme has planned for a place: STATUS TAB WORDS TAB BEFORE TAB COMMAND
 run_commands() {
-    local wanted words before command status failed=0
+    local log=$2 wanted words before command status failed=0
     cd /root
     while IFS=$'\t' read -r wanted words before command <&9; do
         if [[ $before != - ]]; then
             status=0
             type_command "$before" || status=$?
+            write_down "$before" $status
             echo "    $suite: before that: $before (exit $status)"
             ((status == 0 || status == 3)) || { show_screen; failed=1; }
         fi
         status=0
         type_command "$command" || status=$?
+        write_down "$command" $status
         if [[ $status != "$wanted" ]]; then
             echo "FAILED  $suite: $command (exit $status, expected $wanted)"
         elif [[ $words != - && $(said) != *"$words"* ]]; then
