@@ -4,22 +4,24 @@
 screen=$work/screen
 
 # type_command COMMAND   as somebody at a terminal, who answers each question with yes; its exit status. What it says is in $screen.
+# While it runs nothing is started here: the kernel that it runs on may be an emulated one.
 type_command() {
+    local keyboard=${screen%/*}/keyboard pid asked=0 text questions status=0
     began=$SECONDS
     : >"$screen"
-    local keyboard=${screen%/*}/keyboard pid asked=0 seen status=0
-    [[ -e $keyboard ]] || mkfifo "$keyboard"
+    [[ -e $keyboard ]] || mkfifo "$keyboard" "$keyboard.never"
     exec 8<>"$keyboard"
-    # The text of the terminal itself, which begins with the command, is not wanted.
     PAGER=cat script -qefc "$1" /dev/null <&8 >"$screen" 2>&1 9<&- &
     pid=$!
     while kill -0 "$pid" 2>/dev/null; do
-        seen=$(tr -d '\0' <"$screen" | grep -oE '\[(y/N|Y/n)\]' | wc -l)
-        while ((asked < seen)); do
+        IFS= read -r -d '' text <"$screen" || :
+        questions=${text//\[[yY]\/[nN]\]/}
+        while ((asked < (${#text} - ${#questions}) / 5)); do
             echo y >&8
             asked=$((asked + 1))
         done
-        sleep 0.2
+        # Nothing is ever written there.
+        IFS= read -r -t 0.3 text <>"$keyboard.never" || :
     done
     wait "$pid" || status=$?
     exec 8>&-
