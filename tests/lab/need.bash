@@ -46,3 +46,10 @@ jobs_of() {
     awk -v each="$1" -v most="$(($(nproc) + ${2:-0}))" \
         '/^MemAvailable/ { fit = int($2 / 1024 / each) } END { print fit < 1 ? 1 : fit < most ? fit : most }' /proc/meminfo
 }
+
+# turn NUMBER [SHIFT]   prints one of 0 ... NUMBER-1 by this checkout's commit: what rotates, differs from commit to commit and is the same for one
+turn() {
+    local commit
+    commit=$(git -c safe.directory='*' rev-parse HEAD 2>/dev/null || echo 0)
+    echo $(((16#${commit:0:7} + ${2:-0}) % $1))
+}

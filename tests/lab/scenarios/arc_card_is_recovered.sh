@@ -2,6 +2,7 @@
 # machine: two_arcs
 # slots: acpiphp pciehp
 # load-first: vfio native
+# core: yes
 pve_host
 conf 101 <<'CONF'
 name: gaming

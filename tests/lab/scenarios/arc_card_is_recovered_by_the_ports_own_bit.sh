@@ -1,6 +1,7 @@
 # The second order, for kernels without reset_subordinate: remove, reset by the port's Bridge Control register, rescan.
 # machine: two_arcs
 # slots: acpiphp pciehp
+# core: yes
 pve_host
 settings <<'JSON'
 { "reset_with": "bridge_control" }

@@ -3,6 +3,7 @@
 # it after the start, and one that goes away is missed.
 # machine: two_slots
 # lxc: yes
+# core: yes
 . /lab/containers.sh
 pve_host
 chmod 0660 /dev/dri/card0 /dev/dri/card1

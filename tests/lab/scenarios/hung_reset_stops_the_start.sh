@@ -2,6 +2,7 @@
 # reset is switched on again.
 # machine: arc
 # slots: acpiphp pciehp
+# core: yes
 pve_host
 settings <<'JSON'
 { "timeouts": { "reset": 3 } }

@@ -1,6 +1,7 @@
 # Of a mapping's two alternatives the one that runs in a VM is skipped and not touched; the other one is recovered.
 # machine: two_arcs
 # slots: acpiphp pciehp
+# core: yes
 pve_host
 printf 'gpu\n\tmap id=1234:1111,iommugroup=%s,node=lab,path=0000:03:00.0,subsystem-id=1af4:1100\n\tmap id=1234:1111,iommugroup=%s,node=lab,path=0000:08:00.0,subsystem-id=1af4:1100\n\n' \
     "$(group_of 0000:03:00.0)" "$(group_of 0000:08:00.0)" | mapping

@@ -1,6 +1,7 @@
 # The GPU fell off the bus before the start: it is looked for where it was, found, and recovered with its card.
 # machine: arc
 # slots: acpiphp pciehp
+# core: yes
 pve_host
 conf 101 <<'CONF'
 hostpci0: 0000:03:00.0

@@ -1,6 +1,7 @@
 # A running VM has the GPU open: another VM's start is refused, names the holder, and writes nothing.
 # machine: arc
 # slots: acpiphp pciehp
+# core: yes
 pve_host
 conf 101 <<'CONF'
 hostpci0: 0000:03:00.0

@@ -2,6 +2,7 @@
 # machine: two_slots
 # slots: acpiphp pciehp
 # load-first: vfio native
+# core: yes
 pve_host
 conf 101 <<'CONF'
 hostpci0: 0000:01:00,pcie=1

@@ -2,6 +2,7 @@
 # the ports' power settings as before; a later or second post-stop does nothing.
 # machine: arc
 # slots: acpiphp pciehp
+# core: yes
 pve_host
 settings <<'JSON'
 { "after_stop": "native" } // comments are allowed
