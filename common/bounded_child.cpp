@@ -135,8 +135,8 @@ Outcome BoundedChild::perform(Task task, const std::string& path, std::string_vi
     if (progress == Progress::complete)
         progress = receive_all(channel_, answer.data(), answer.size(), patience);
     if (progress != Progress::complete) return without_answer(progress, pid_);
-    if (head.error_number != 0) return {Outcome::Kind::refused, head.error_number, "", 0, ""};
-    return {Outcome::Kind::done, 0, std::move(answer), 0, ""};
+    const auto kind = head.error_number != 0 ? Outcome::Kind::refused : Outcome::Kind::done;
+    return {kind, head.error_number, std::move(answer), 0, "", Milliseconds(head.milliseconds)};
 }
 
 } // namespace pvegpu

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstring>
 #include <fcntl.h>
@@ -121,11 +122,12 @@ int read_bridge_control(const Descriptor& config, BridgeControl& value)
     return silent ? ENODEV : 0;
 }
 
-int write_bridge_control(const Descriptor& config, BridgeControl value, bool in_reset)
+// Only the byte with the bit is written.
+int write_bridge_control(const Descriptor& config, const BridgeControl& value, bool in_reset)
 {
-    value[0] = static_cast<unsigned char>(in_reset ? value[0] | secondary_bus_reset
-                                                   : value[0] & ~secondary_bus_reset);
-    return error_of(pwrite(config.number(), value.data(), value.size(), bridge_control), value.size());
+    const auto byte = static_cast<unsigned char>(in_reset ? value[0] | secondary_bus_reset
+                                                          : value[0] & ~secondary_bus_reset);
+    return error_of(pwrite(config.number(), &byte, sizeof byte, bridge_control), sizeof byte);
 }
 
 // The bit is cleared here, in the process that set it, so that no death of the parent can leave the bus in
@@ -211,7 +213,11 @@ void serve_tasks(int channel) noexcept
         if (task == BoundedChild::Task::guard) guarded.push_back(message);
         if (task == BoundedChild::Task::forget_guarded) guarded.clear();
         std::string text;
-        const AnswerHead head{perform(message, text), text.size()};
+        const auto begin = std::chrono::steady_clock::now();
+        const int error_number = perform(message, text);
+        const auto took = std::chrono::steady_clock::now() - begin;
+        const AnswerHead head{error_number, text.size(),
+                              std::chrono::duration_cast<std::chrono::milliseconds>(took).count()};
         if (!send_all(channel, &head, sizeof head) || !send_all(channel, text.data(), text.size())) break;
     }
     for (const auto& write : guarded) write_once(write.path, write.text);

@@ -16,6 +16,7 @@ struct TaskMessage {
 struct AnswerHead {
     std::int32_t error_number = 0; // 0: done
     std::uint64_t length = 0;      // of the text that follows
+    std::int64_t milliseconds = 0; // that the task took
 };
 
 // The message as it goes over the channel.

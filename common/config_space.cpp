@@ -1,5 +1,7 @@
 #include "config_space.hpp"
 
+#include "text.hpp"
+
 #include <bitset>
 
 namespace pvegpu {
@@ -84,7 +86,22 @@ void read_link(std::string_view bytes, unsigned pcie, ConfigSpace& space)
     space.link_active = (status & active) != 0;
 }
 
+// Bridge Control is at 0x3e, the reset is its bit 6 (PCI-to-PCI Bridge Architecture Specification 3.2.5.18).
+void read_bridge(std::string_view bytes, ConfigSpace& space)
+{
+    constexpr unsigned secondary_bus_reset = 0x40;
+    const auto number = [&](unsigned offset) { return static_cast<std::uint8_t>(byte_at(bytes, offset)); };
+    space.bus_numbers = {number(0x18), number(0x19), number(0x1a)};
+    space.secondary_bus_reset = (byte_at(bytes, 0x3e) & secondary_bus_reset) != 0;
+}
+
 } // namespace
+
+std::string to_string(const BusNumbers& numbers)
+{
+    return to_hex(numbers.primary, 2) + " " + to_hex(numbers.secondary, 2) + " " +
+           to_hex(numbers.subordinate, 2);
+}
 
 ConfigSpace parse_config_space(std::string_view bytes)
 {
@@ -97,6 +114,7 @@ ConfigSpace parse_config_space(std::string_view bytes)
     space.health = space.vendor == 0x0001 ? Health::not_ready : Health::alive;
     if (space.health == Health::not_ready) return space;
     if (space.header_type == 0) space.memory_bars = memory_bars(bytes);
+    if (space.header_type == 1) read_bridge(bytes, space);
     if (const unsigned pcie = find_capability(bytes, capability_pcie); pcie != 0) {
         space.pcie = type_of(word_at(bytes, pcie + 2));
         read_link(bytes, pcie, space);

@@ -26,7 +26,8 @@ constexpr std::array flrs = {Name{"untested", DeviceTraits::Flr::untested},
 constexpr std::array shapes = {Name{"topology", DeviceTraits::CardShape::ask_topology},
                                Name{"one-slot", DeviceTraits::CardShape::one_slot},
                                Name{"whole-switch", DeviceTraits::CardShape::whole_switch},
-                               Name{"integrated", DeviceTraits::CardShape::integrated}};
+                               Name{"integrated", DeviceTraits::CardShape::integrated},
+                               Name{"switch", DeviceTraits::CardShape::switch_on_card}};
 
 [[noreturn]] void fail(const std::string& what)
 {

@@ -11,7 +11,8 @@ namespace pvegpu {
 struct DeviceTraits {
     enum class BusReset { untested, safe, unsafe };
     enum class Flr { untested, works, harmful };
-    enum class CardShape { ask_topology, one_slot, whole_switch, integrated };
+    // switch_on_card: no GPU, but the upstream port of a switch that is found on graphics cards only.
+    enum class CardShape { ask_topology, one_slot, whole_switch, integrated, switch_on_card };
 
     std::string name;
     BusReset bus_reset = BusReset::untested;

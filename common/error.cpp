@@ -44,6 +44,8 @@ std::string to_string(Reason reason)
         return "timed-out";
     case Reason::interrupted:
         return "interrupted";
+    case Reason::disturbed:
+        return "disturbed";
     case Reason::stuck_write:
         return "stuck-write";
     case Reason::failed:

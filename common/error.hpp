@@ -15,6 +15,7 @@ enum class Reason {
     needs_power_cycle, // the card answers nothing after every kind of reset
     timed_out,         // something did not end in time
     interrupted,       // SIGTERM: the task was stopped
+    disturbed,         // somebody else's work on the PCI bus has undone ours; the whole card is tried again
     stuck_write,       // a write of our own never came back from the kernel; no other may follow it
     failed             // the machine refused what was asked of it
 };

@@ -146,6 +146,7 @@ inline constexpr std::string_view lock = "/run/pve-gpu-hook/lock";
 inline constexpr std::string_view claims = "/run/pve-gpu-hook/claims";
 inline constexpr std::string_view journals = "/run/pve-gpu-hook/journal";
 inline constexpr std::string_view guest_states = "/run/pve-gpu-hook/state";
+inline constexpr std::string_view known_cards = "/run/pve-gpu-hook/cards";
 
 inline std::string json_file(std::string_view directory, unsigned vmid)
 {
@@ -162,6 +163,10 @@ inline std::string journal(unsigned vmid)
 inline std::string guest_state(unsigned vmid)
 {
     return json_file(guest_states, vmid);
+}
+inline std::string known_card(const PciAddress& port)
+{
+    return join(known_cards, to_string(port)) + ".json";
 }
 inline std::string report(unsigned vmid)
 {

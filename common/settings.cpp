@@ -34,6 +34,7 @@ void lay_over(Settings& settings, const json& object)
     choose("on_timeout", on_timeout_names, settings.on_timeout);
     choose("after_stop", after_stop_names, settings.after_stop);
     choose("reset_with", reset_with_names, settings.reset_with);
+    if (object.contains("reset_method")) settings.reset_method = object["reset_method"].get<std::string>();
     if (object.contains("retries")) settings.retries = object["retries"].get<unsigned>();
     if (!object.contains("timeouts")) return;
     for (const auto& [key, seconds] : object["timeouts"].items())
@@ -107,6 +108,7 @@ Settings default_settings()
         .after_stop =
             AfterStop::keep, // as Proxmox leaves a device; the native driver must not meet a dirty card
         .reset_with = ResetWith::best, // the kernel's own reset where it has one
+        .reset_method = "default",     // what the device table says, or else what is set
     };
 }
 

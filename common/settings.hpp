@@ -31,6 +31,8 @@ struct Settings {
     OnTimeout on_timeout;
     AfterStop after_stop;
     ResetWith reset_with;
+    std::string
+        reset_method; // of the GPU while a guest has it: "default", "none", or as the kernel's file takes it
 };
 
 Settings default_settings();

@@ -6,6 +6,8 @@
 #include "text.hpp"
 #include "vmid.hpp"
 
+#include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
 
 namespace pvegpu {
@@ -86,12 +88,13 @@ private:
     {
         if (key == "timeouts") return check_timeouts(path, value);
         if (key == "retries") return check_retries(path, value);
+        if (key == "reset_method") return check_reset_method(path, value);
         if (key == "strategy") return check_choice(path, value, strategy_names);
         if (key == "on_timeout") return check_choice(path, value, on_timeout_names);
         if (key == "after_stop") return check_choice(path, value, after_stop_names);
         if (key == "reset_with") return check_choice(path, value, reset_with_names);
         fail(path, std::string("is no setting; known are 'timeouts', 'retries', 'strategy', 'on_timeout', "
-                               "'after_stop', 'reset_with'") +
+                               "'after_stop', 'reset_with', 'reset_method'") +
                        (whole_file ? ", 'guests', 'devices'" : ""));
     }
 
@@ -105,6 +108,24 @@ private:
                 seconds.is_number() && seconds.get<double>() > 0 && seconds.get<double>() <= longest_timeout;
             if (!good) fail(below(path, key), "must be a number of seconds above 0 and up to 3600");
         }
+    }
+
+    // The names are the kernel's (pci_reset_fn_methods in drivers/pci/pci.c); it takes several, the first one
+    // first.
+    void check_reset_method(const std::string& path, const json& value) const
+    {
+        constexpr std::array<std::string_view, 7> known{
+            "device_specific", "acpi", "flr", "af_flr", "pm", "bus", "cxl_bus"};
+        bool good = value.is_string();
+        if (good) {
+            const std::string_view text = value.get_ref<const std::string&>();
+            for (const auto word : split(text, ' '))
+                good = good && (text == "default" || text == "none" ||
+                                std::find(known.begin(), known.end(), word) != known.end());
+        }
+        if (!good)
+            fail(path, "must be 'default', 'none', or names of the kernel's reset methods: 'bus', 'flr', "
+                       "'pm', 'device_specific'");
     }
 
     void check_retries(const std::string& path, const json& value) const

@@ -49,6 +49,7 @@ struct Outcome {
     std::string text;        // what a read brought
     pid_t child = 0;         // of a child that is still running: its pid,
     std::string child_stack; // and where in the kernel it is blocked, as far as that can be read
+    Milliseconds took{0};    // of what was done or refused: how long the kernel was at it
 
     bool done() const { return kind == Kind::done; }
     bool refused() const { return kind == Kind::refused; }

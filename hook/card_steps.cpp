@@ -1,6 +1,7 @@
 #include "card_steps.hpp"
 
 #include "device_table.hpp"
+#include "port.hpp"
 
 #include <algorithm>
 #include <array>
@@ -230,7 +231,13 @@ CardSteps steps_for(const CardPlan& card, const Situation& situation)
     if (!chosen.why_none.empty())
         result.warnings.push_back("the card below '" + to_string(*card.card.port) +
                                   "' is not reset, only removed and found again: " + chosen.why_none);
-    result.first = chosen.how == CardReset::bridge_control
+    // What is below a bridge without its numbers is out of reach, and a reset of it would be saved and put
+    // back by nobody.
+    const bool lost =
+        std::any_of(card.card.switches.begin(), card.card.switches.end(), [&](const PciAddress& bridge) {
+            return has_lost_its_numbers(situation.topology.at(bridge));
+        });
+    result.first = chosen.how == CardReset::bridge_control || lost
                        ? unbound_then_from_the_top(card, situation, chosen.how)
                        : leaves_first(card, chosen.how);
     result.second = from_the_top(card, situation, chosen.how);

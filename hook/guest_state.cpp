@@ -54,6 +54,7 @@ GuestState state_from(const Json& json)
     }
     state.power = settings_from(json.at("power"));
     state.console = settings_from(json.at("console"));
+    if (json.contains("reset_methods")) state.reset_methods = settings_from(json.at("reset_methods"));
     if (const auto& holder = json.at("holder"); !holder.is_null()) {
         state.holder = whole_number<pid_t>(holder.at("pid")).value();
         state.holder_program = holder.at("program").get<std::string>();
@@ -74,7 +75,10 @@ public:
     {
         state_.vmid = vmid;
         for (const auto& known : earlier_)
-            if (known.vmid == vmid) state_.console = known.console;
+            if (known.vmid == vmid) {
+                state_.console = known.console;
+                state_.reset_methods = known.reset_methods;
+            }
     }
 
     void add(const PlannedFunction& function)
@@ -149,6 +153,7 @@ std::string print_guest_state(const GuestState& state)
                     {"functions", functions},
                     {"power", settings_json(state.power)},
                     {"console", settings_json(state.console)},
+                    {"reset_methods", settings_json(state.reset_methods)},
                     {"holder", holder}};
     return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }

@@ -35,6 +35,7 @@ struct GuestState {
     unsigned vmid = 0;
     std::vector<GuestFunction> functions; // of the guest's cards, those that it was given
     std::vector<Setting> power;           // power/control and d3cold_allowed of the cards and the ports above
+    std::vector<Setting> reset_methods;   // of functions for which another one was chosen
     std::vector<Setting> console;         // virtual consoles that were taken off a GPU
     std::optional<pid_t> holder;          // who was seen to have them open after the start
     std::string holder_program;

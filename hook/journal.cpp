@@ -25,7 +25,8 @@ struct KindName {
     std::string_view name;
 };
 
-constexpr std::array<KindName, 3> kind_names{{{Undo::Kind::setting, "setting"},
+constexpr std::array<KindName, 4> kind_names{{{Undo::Kind::setting, "setting"},
+                                              {Undo::Kind::device, "device"},
                                               {Undo::Kind::pci, "pci"},
                                               {Undo::Kind::bridge_control, "bridge-control"}}};
 
@@ -53,6 +54,9 @@ Outcome undo_one(System& system, const Undo& undo, Milliseconds pci_within)
         return system.write(undo.path, undo.text, pci_within);
     case Undo::Kind::bridge_control: // by now the card may be somebody's: no second pulse
         return system.clear_secondary_bus_reset(undo.path, setting_within_at_the_end);
+    case Undo::Kind::device: // what is as it was is not written: numa_node taints the kernel
+        if (trim(system.read(undo.path).value_or("")) == undo.text) return {};
+        return system.write(undo.path, undo.text + '\n', setting_within_at_the_end);
     case Undo::Kind::setting:
         break;
     }
@@ -87,6 +91,15 @@ std::vector<Undo> undo_entries(System& system, const std::vector<Undo>& entries,
     else
         for (auto& undo : undo_of_kind(system, entries, Undo::Kind::pci, pci_within))
             left.push_back(std::move(undo));
+    // Of what is not on the bus yet they are still owed.
+    const auto settings = undo_of_kind(system, entries, Undo::Kind::device);
+    const bool owed =
+        std::any_of(left.begin(), left.end(), [](const Undo& undo) { return undo.kind == Undo::Kind::pci; });
+    if (!owed)
+        left.insert(left.end(), settings.begin(), settings.end());
+    else
+        std::copy_if(entries.begin(), entries.end(), std::back_inserter(left),
+                     [](const Undo& undo) { return undo.kind == Undo::Kind::device; });
     return left;
 }
 
@@ -148,9 +161,27 @@ void Journal::note(const Undo& undo)
     save();
 }
 
+void Journal::note(const std::vector<Undo>& undos)
+{
+    for (const auto& undo : undos) {
+        const bool noted = std::any_of(entries_.begin(), entries_.end(), [&](const Undo& one) {
+            return one.kind == undo.kind && one.path == undo.path;
+        });
+        if (!noted) entries_.push_back(undo);
+    }
+    save();
+}
+
 void Journal::settled(const Undo& undo)
 {
     if (std::erase(entries_, undo) > 0) save();
+}
+
+void Journal::settled(const std::vector<Undo>& undos)
+{
+    const auto before = entries_.size();
+    for (const auto& undo : undos) std::erase(entries_, undo);
+    if (entries_.size() != before) save();
 }
 
 bool Journal::holds(const Undo& undo) const
@@ -178,12 +209,14 @@ void Journal::undo_all(bool pci_core_stuck)
 
 void Journal::undo_settings()
 {
-    const auto stays = [](const Undo& undo) { return undo.path.starts_with(paths::virtual_consoles); };
-    std::vector<Undo> consoles;
-    std::copy_if(entries_.begin(), entries_.end(), std::back_inserter(consoles), stays);
+    const auto stays = [](const Undo& undo) {
+        return undo.kind == Undo::Kind::device || undo.path.starts_with(paths::virtual_consoles);
+    };
+    std::vector<Undo> kept;
+    std::copy_if(entries_.begin(), entries_.end(), std::back_inserter(kept), stays);
     std::erase_if(entries_, stays);
     undo_all(true);
-    entries_.insert(entries_.end(), consoles.begin(), consoles.end());
+    entries_.insert(entries_.end(), kept.begin(), kept.end());
     save();
 }
 

@@ -13,6 +13,7 @@ namespace pvegpu {
 struct Undo {
     enum class Kind {
         setting,       // write `text` to `path`; cannot block on the PCI core
+        device,        // write `text` to `path` of a device, which may have to be found again first
         pci,           // write `text` to `path`, a rescan or a driver's bind; not while the PCI core is stuck
         bridge_control // clear the secondary bus reset bit of the port whose `config` is `path`
     };
@@ -33,8 +34,11 @@ class Journal {
 public:
     Journal(System& system, unsigned vmid) : system_(system), vmid_(vmid) {}
 
-    void note(const Undo& undo);    // before the change
-    void settled(const Undo& undo); // after it has been undone, or cannot need it any more
+    void note(const Undo& undo); // before the change
+    void
+    note(const std::vector<Undo>& undos); // at once; of a path that is noted already the first text stays
+    void settled(const Undo& undo);       // after it has been undone, or cannot need it any more
+    void settled(const std::vector<Undo>& undos);
 
     bool holds(const Undo& undo) const;
     const std::vector<Undo>& entries() const { return entries_; }
@@ -43,7 +47,7 @@ public:
     void close();
 
     // Settings only, newest first: before a card is tried another way. A console that was taken off the card
-    // stays off it until the guest has stopped.
+    // stays off it until the guest has stopped, and what was set on a device is put back when it is there.
     void undo_settings();
 
     // Newest first, each within a few seconds. With `pci_core_stuck` no rescan and no bind; they stay written

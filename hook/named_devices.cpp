@@ -115,7 +115,9 @@ void choose_free_alternatives(std::vector<PassedDevice>& devices, const std::vec
 
 std::optional<PciAddress> first_function(const std::string& path)
 {
-    return parse_pci_address(path.find('.') == std::string::npos ? path + ".0" : path);
+    const bool has_domain = path.find(':') != path.rfind(':');
+    const auto text = has_domain ? path : "0000:" + path;
+    return parse_pci_address(text.find('.') == std::string::npos ? text + ".0" : text);
 }
 
 } // namespace pvegpu

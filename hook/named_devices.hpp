@@ -30,7 +30,8 @@ std::vector<std::string> mapping_mismatches(const std::vector<PassedDevice>& dev
 // Chooses for each device as Proxmox will, by what the holders say of other guests.
 void choose_free_alternatives(std::vector<PassedDevice>& devices, const std::vector<Holder>& holders);
 
-// What a mapping's path or a line's selector names as Proxmox looks at it: function 0 of a whole slot.
+// What a mapping's path or a line's selector names as Proxmox looks at it: function 0 of a whole slot, in
+// domain 0000 where none is named.
 std::optional<PciAddress> first_function(const std::string& path);
 
 } // namespace pvegpu

@@ -2,6 +2,7 @@
 
 #include "card_steps.hpp"
 #include "device_table.hpp"
+#include "named_devices.hpp"
 #include "refusals.hpp"
 
 #include <algorithm>
@@ -21,7 +22,11 @@ CardPlan plan_functions(const Situation& situation, const Card& card)
 {
     CardPlan plan;
     plan.card = card;
-    if (card.port) plan.port = situation.topology.at(*card.port).config;
+    if (card.port) {
+        const auto& port = situation.topology.at(*card.port);
+        plan.port = port.config;
+        if (port.secondary_bus) plan.buses = {*port.secondary_bus, port.subordinate_bus};
+    }
     for (const auto& address : card.functions) {
         const auto& function = situation.topology.at(address);
         plan.functions.push_back({function, role_of(function), key_of(situation.devices, address),
@@ -182,9 +187,21 @@ const PlannedFunction* CardPlan::find(const PciAddress& address) const
     return found == functions.end() ? nullptr : &*found;
 }
 
+bool CardPlan::may_hold(const HostSelector& selector) const
+{
+    const auto first = first_function(selector.text);
+    return buses && first && buses->has(bus_of(*first));
+}
+
 bool Plan::nothing_to_do() const
 {
     return !refused && search.empty() && !cycles_something(*this);
+}
+
+bool Plan::is_looked_for(const HostSelector& missing) const
+{
+    return std::any_of(cards.begin(), cards.end(),
+                       [&](const CardPlan& card) { return !card.steps.empty() && card.may_hold(missing); });
 }
 
 Plan make_plan(const Situation& situation, const SettingsFile& settings)
@@ -195,6 +212,7 @@ Plan make_plan(const Situation& situation, const SettingsFile& settings)
     plan.warnings = situation.warnings;
     plan.devices = situation.devices;
     plan.search = situation.search;
+    plan.lost_cards = situation.lost_cards;
     plan.settings = settings.for_guest(situation.request.vmid);
     if (plan.settings.strategy == Strategy::off) plan.search.clear();
     for (const auto& card : situation.cards) plan_card(situation, card, settings, plan);

@@ -52,15 +52,28 @@ struct PlannedFunction {
     const PciAddress& address() const { return facts.address; }
 };
 
+// The bus numbers that the kernel has given to a bridge for what is below it.
+struct BusRange {
+    PciBus first;
+    std::uint8_t last = 0;
+
+    bool has(const PciBus& bus) const
+    {
+        return bus.domain == first.domain && bus.bus >= first.bus && bus.bus <= last;
+    }
+};
+
 struct CardPlan {
     Card card;
     std::optional<ConfigSpace> port; // as the card's port was; nothing without a port
+    std::optional<BusRange> buses;   // below the port
     std::vector<PlannedFunction> functions;
     Settings settings; // of this guest and this GPU
     std::vector<Step> steps;
     std::vector<Step> second_rung; // if the first does not bring the card back
 
     const PlannedFunction* find(const PciAddress& address) const;
+    bool may_hold(const HostSelector& selector) const; // what it names would be below the card's port
 };
 
 struct Refusal {
@@ -75,13 +88,16 @@ struct Plan {
     std::vector<std::string> warnings;
     std::vector<PassedDevice> devices;
     std::vector<CardPlan> cards;
-    std::vector<PciBus> search;   // rescanned first; then everything is read again
+    std::vector<PciBus> search;       // rescanned first; then everything is read again
+    std::vector<LostCard> lost_cards; // tried where that brings nothing
     bool others_at_work = false;  // on the PCI bus, and not stuck: waited for; then everything is read again
     Settings settings;            // of this guest
     std::vector<NodeFacts> nodes; // of a container, with the steps that bring those that are missing
     std::vector<Step> node_steps;
 
     bool nothing_to_do() const; // no step, no search, no refusal
+    bool
+    is_looked_for(const HostSelector& missing) const; // a card that is reset and found again would hold it
 };
 
 Plan make_plan(const Situation& situation, const SettingsFile& settings);

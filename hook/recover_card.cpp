@@ -1,8 +1,12 @@
 #include "recover_card.hpp"
 
 #include "console.hpp"
+#include "device_settings.hpp"
+#include "guest_state.hpp"
 #include "native_drivers.hpp"
 #include "paths.hpp"
+#include "pci_writers.hpp"
+#include "port.hpp"
 #include "read_function.hpp"
 #include "reset.hpp"
 #include "steps.hpp"
@@ -41,18 +45,38 @@ void verify_link(const Run& run, const CardPlan& card)
     if (const auto finding = compare_link(*card.card.port, card.port, now)) run.warn(finding->text);
 }
 
+bool has_bind(const std::vector<Step>& steps, const PciAddress& address)
+{
+    return std::any_of(steps.begin(), steps.end(),
+                       [&](const Step& step) { return step.op == Op::bind && step.function == address; });
+}
+
+// Below the card's port there is a function that the plan does not know.
+bool holds_a_stranger(const SysReader& reader, const CardPlan& card)
+{
+    if (!card.buses) return false;
+    const auto all = list_functions(reader);
+    return std::any_of(all.begin(), all.end(), [&](const PciAddress& address) {
+        return card.buses->has(bus_of(address)) && card.find(address) == nullptr &&
+               !reader.exists(paths::function(address, "pci_bus"));
+    });
+}
+
 class CardRun {
 public:
-    CardRun(const Run& run, const Plan& plan, const CardPlan& card, std::vector<StepReport>& reports)
-        : run_(run), plan_(plan), card_(card), reports_(reports), guard_(run, card)
+    CardRun(const Run& run, const Plan& plan, CardPlan& card, std::vector<Step>& steps,
+            std::vector<StepReport>& reports)
+        : run_(run), plan_(plan), card_(card), steps_(steps), reports_(reports), guard_(run, card)
     {
     }
 
-    void run_steps(const std::vector<Step>& steps)
+    void run_steps()
     {
-        for (const auto& step : steps) {
-            enter_or_leave_rescans(step.op == Op::rescan);
+        for (std::size_t index = 0; index < steps_.size(); ++index) {
+            enter_or_leave_rescans(steps_[index].op == Op::rescan);
+            const auto step = steps_[index]; // leaving the rescans may have added some
             report(step);
+            if (step.op == Op::remove) removed_.push_back(step.function);
         }
     }
 
@@ -65,9 +89,54 @@ private:
         if (rescanning) {
             guard_.before_rescans();
         } else {
+            adopt_what_appeared();
             guard_.after_rescans();
             restore_hotplug(run_);
+            put_back_device_settings(run_);
         }
+    }
+
+    // Whatever appears below the card's port when the card is found again is the card's: it was missing when
+    // the plan was made. The situation is read once more for it.
+    void adopt_what_appeared()
+    {
+        if (!holds_a_stranger(run_.system, card_)) return add_missing_steps();
+        const auto now = read_situation(run_.system, plan_.request, run_.system.wall_clock());
+        for (const auto& card : now.cards) {
+            if (card.port != card_.card.port) continue;
+            for (const auto& address : card.functions) {
+                if (card_.find(address) != nullptr) continue;
+                const auto& function = now.topology.at(address);
+                card_.card.functions.push_back(address);
+                card_.functions.push_back({function, role_of(function), key_of(now.devices, address),
+                                           now.taken.contains(address), true});
+                run_.warn("'" + to_string(address) + "' on the GPU's card was missing, and is back");
+            }
+            card_.card.switches = card.switches;
+        }
+        save_guest_state(run_.system, note_guest_state(run_.system, plan_));
+        add_missing_steps();
+    }
+
+    void add_missing_steps()
+    {
+        for (const auto& function : card_.functions) {
+            if (!function.to_vfio || !function.cycled || has_bind(steps_, function.address())) continue;
+            const auto first_verify = std::find_if(steps_.begin(), steps_.end(),
+                                                   [](const Step& step) { return step.op == Op::verify; });
+            steps_.insert(first_verify, {Op::bind, function.address(), {}, {}});
+            steps_.push_back({Op::verify, function.address(), {}, {}});
+        }
+    }
+
+    // A reset under a driver that somebody else's rescan has given the card to would be an accident.
+    void check_nothing_is_back(const Step& step) const
+    {
+        for (const auto& address : removed_)
+            if (run_.system.exists(paths::function(address)))
+                throw Error(Reason::disturbed, "'" + to_string(address) +
+                                                   "' was found again by somebody else before '" +
+                                                   step.target() + "' was reset");
     }
 
     StepOutcome perform(const Step& step)
@@ -78,6 +147,7 @@ private:
         case Op::unbind:
             return unbind(run_, card_, step.function);
         case Op::reset:
+            check_nothing_is_back(step);
             return reset(run_, card_, step);
         case Op::remove:
             return remove(run_, card_, step.function);
@@ -119,9 +189,11 @@ private:
 
     const Run& run_;
     const Plan& plan_;
-    const CardPlan& card_;
+    CardPlan& card_;
+    std::vector<Step>& steps_;
     std::vector<StepReport>& reports_;
     NativeDriverGuard guard_;
+    std::vector<PciAddress> removed_;
     bool rescanning_ = false;
 };
 
@@ -131,12 +203,28 @@ void list_unreached(const std::vector<Step>& steps, std::size_t reached, std::ve
         reports.push_back({steps[index], StepResult::not_reached, {}, ""});
 }
 
-void run_rung(const Run& run, const Plan& plan, const CardPlan& card, const std::vector<Step>& steps,
+// What the guest's lines name below the card's port, and was missing when the plan was made.
+void verify_named(const Run& run, const Plan& plan, const CardPlan& card)
+{
+    const auto all = list_functions(run.system);
+    for (const auto& device : plan.devices) {
+        if (!device.passed_whole()) continue;
+        for (const auto& selector : device.taken().missing)
+            if (card.may_hold(selector) &&
+                std::none_of(all.begin(), all.end(),
+                             [&](const PciAddress& address) { return selector.matches(to_string(address)); }))
+                throw Error(Reason::failed,
+                            "'" + selector.text + "' (" + device.key + ") did not come back with its card");
+    }
+}
+
+void run_rung(const Run& run, const Plan& plan, CardPlan& card, std::vector<Step> steps,
               std::vector<StepReport>& reports)
 {
     const auto before = reports.size();
     try {
-        CardRun(run, plan, card, reports).run_steps(steps);
+        CardRun(run, plan, card, steps, reports).run_steps();
+        verify_named(run, plan, card);
         verify_link(run, card);
     } catch (const Error&) {
         list_unreached(steps, reports.size() - before, reports);
@@ -179,26 +267,53 @@ void release_firmware_console(const Run& run, const CardPlan& card)
         if (function.cycled && function.facts.driver.empty()) release_console(run, function.facts);
 }
 
+// A bit that somebody's reset has left set lets nothing below it answer.
+void clear_left_resets(const Run& run, const CardPlan& card)
+{
+    const auto within = card.settings.timeouts.reappear;
+    clear_left_reset(run, *card.card.port, within);
+    for (const auto& bridge : card.card.switches) clear_left_reset(run, bridge, within);
+}
+
+bool others_are_at_work(const Run& run)
+{
+    constexpr Milliseconds between_looks{200}; // each reads all of /proc
+    constexpr unsigned looks = 3;              // a loop of rescans makes no longer pauses
+    for (unsigned look = 1; find_pci_writers(run.system).empty(); ++look) {
+        if (look == looks) return false;
+        let_pass(run, between_looks);
+    }
+    return true;
+}
+
 } // namespace
 
-void recover_card(const Run& run, const Plan& plan, const CardPlan& card, std::vector<StepReport>& reports)
+void recover_card(const Run& run, const Plan& plan, CardPlan& card, std::vector<StepReport>& reports)
 {
     require_vfio(run, card.settings.timeouts.bind);
     release_firmware_console(run, card);
-    try {
-        run_rung(run, plan, card, card.steps, reports);
-        return;
-    } catch (const Error& error) {
-        if (error.reason() != Reason::failed) throw;
-        if (card.second_rung.empty()) give_up(run, card, error);
-        run.warn(without_remedy(error) + "; trying once more with the whole card removed");
-        run.journal.undo_settings();
-    }
-    try {
-        run_rung(run, plan, card, card.second_rung, reports);
-    } catch (const Error& error) {
-        if (error.reason() != Reason::failed) throw;
-        give_up(run, card, error);
+    clear_left_resets(run, card);
+    std::string last_failure, disturbed_by;
+    for (bool whole_card = false;;) {
+        try {
+            return run_rung(run, plan, card, whole_card ? card.second_rung : card.steps, reports);
+        } catch (const Error& error) {
+            if (error.reason() == Reason::timed_out && !disturbed_by.empty())
+                throw Error(Reason::timed_out, disturbed_by +
+                                                   "; others are at work on the PCI bus all the time: find "
+                                                   "out who rescans it, and start the guest again");
+            if (error.reason() != Reason::failed && error.reason() != Reason::disturbed) throw;
+            const bool last = whole_card || card.second_rung.empty();
+            const bool disturbed = error.reason() == Reason::disturbed || (last && others_are_at_work(run));
+            if (last && !disturbed) give_up(run, card, error);
+            // Attempts that others have undone do not count, as long as the run lasts.
+            const auto text = without_remedy(error);
+            if (text != last_failure) run.warn(text + "; trying once more with the whole card removed");
+            last_failure = text;
+            if (disturbed) disturbed_by = text;
+            run.journal.undo_settings();
+            whole_card = !card.second_rung.empty();
+        }
     }
 }
 

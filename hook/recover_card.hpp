@@ -1,4 +1,5 @@
-// One card from its plan to its verification, with the second rung if the first did not help.
+// One card from its plan to its verification, with the second rung if the first did not help, and again as
+// long as somebody else's work on the PCI bus undoes it.
 #pragma once
 
 #include "plan.hpp"
@@ -11,6 +12,9 @@ namespace pvegpu {
 
 // Appends every step to `reports` as it goes. Throws Error as the steps do, Error(failed) with what is wrong
 // when the card is not usable in the end, and Error(needs_power_cycle) when it does not even answer.
-void recover_card(const Run& run, const Plan& plan, const CardPlan& card, std::vector<StepReport>& reports);
+//
+// What comes back with the card and was missing when it was looked at joins its functions, and the guest's
+// notes: it is bound and verified like the others.
+void recover_card(const Run& run, const Plan& plan, CardPlan& card, std::vector<StepReport>& reports);
 
 } // namespace pvegpu

@@ -3,8 +3,10 @@
 #include "claims.hpp"
 #include "ct_conflicts.hpp"
 #include "ct_prepare.hpp"
+#include "device_settings.hpp"
 #include "guest_state.hpp"
 #include "journal.hpp"
+#include "known_cards.hpp"
 #include "paths.hpp"
 #include "power.hpp"
 #include "recover_card.hpp"
@@ -100,8 +102,13 @@ void recover_cards(System& system, Report& report, const Deadline& deadline)
     auto state = note_guest_state(system, report.plan);
     save_guest_state(system, state);
     try {
-        for (const auto& card : report.plan.cards)
+        for (auto& card : report.plan.cards)
             if (!card.steps.empty()) recover_card(run, report.plan, card, report.steps);
+        for (const auto& card : report.plan.cards)
+            if (!card.steps.empty()) save_known_card(system, card);
+        state = note_guest_state(system, report.plan);
+        for (const auto& card : report.plan.cards)
+            if (!card.steps.empty()) choose_reset_methods(run, card, state);
         keep_console_for_the_stop(system, journal, state);
         journal.close();
     } catch (const std::exception& error) {
@@ -111,31 +118,57 @@ void recover_cards(System& system, Report& report, const Deadline& deadline)
     }
 }
 
+// What is missing, and is not expected to come back with a card that is reset and found again.
 std::string missing_names(const Plan& plan)
 {
     std::string names;
-    for (const auto& device : plan.devices)
+    for (const auto& device : plan.devices) {
+        if (!device.passed_whole()) continue;
         for (const auto& selector : device.taken().missing)
-            names += (names.empty() ? "'" : ", '") + selector.text + "' (" + device.key + ")";
+            if (!plan.is_looked_for(selector))
+                names += (names.empty() ? "'" : ", '") + selector.text + "' (" + device.key + ")";
+    }
     return names;
 }
 
-Plan plan_again_after_search(System& system, const Plan& first, const SettingsFile& settings,
-                             const Deadline& deadline, std::vector<std::string>& warnings)
+// The search has found nothing: the strongest cure decides what is said.
+[[noreturn]] void give_up_search(const Plan& plan, const std::string& names)
+{
+    for (const auto& card : plan.lost_cards)
+        if (!card.left_alone_because.empty())
+            throw Error(Reason::not_found,
+                        names + " is not on the PCI bus and does not come back; all that is below port '" +
+                            to_string(card.port) + "' would have to be reset, which is not done because " +
+                            card.left_alone_because +
+                            "; stop what uses it and start the guest again, else switch the host off and on");
+    throw Error(
+        Reason::not_found,
+        names +
+            " is not on the PCI bus and does not come back, though its port was reset; switch the host off "
+            "and on, or correct the guest's hostpci lines");
+}
+
+Plan search_and_plan_again(System& system, const Plan& first, const SettingsFile& settings,
+                           const Deadline& deadline, std::vector<std::string>& warnings)
 {
     Journal journal(system, first.request.vmid);
+    const Run run{system, journal, deadline, first.request.vmid, warnings};
+    const auto plan_again = [&] {
+        return plan_recovery(system, first.request, settings, system.wall_clock());
+    };
     try {
-        search_missing({system, journal, deadline, first.request.vmid, warnings}, first);
+        search_missing(run, first);
+        auto plan = plan_again();
+        if (missing_names(plan).empty()) return plan;
+        for (const auto& card : plan.lost_cards)
+            if (card.left_alone_because.empty()) search_card(run, plan, card);
+        plan = plan_again();
+        if (const auto names = missing_names(plan); !names.empty()) give_up_search(plan, names);
+        return plan;
     } catch (const std::exception& error) {
         journal.undo_all(reason_of(error) == Reason::stuck_write);
         throw;
     }
-    auto plan = plan_recovery(system, first.request, settings, system.wall_clock());
-    if (!plan.search.empty())
-        throw Error(Reason::not_found, missing_names(plan) +
-                                           " is not on the PCI bus and does not come back; switch "
-                                           "the host off and on, or correct the guest's hostpci lines");
-    return plan;
 }
 
 void run_story(System& system, const SettingsFile& settings, Report& report)
@@ -163,7 +196,7 @@ void run_story(System& system, const SettingsFile& settings, Report& report)
     }
     std::vector<std::string> said; // already
     if (!report.plan.search.empty() && !report.plan.refused)
-        report.plan = plan_again_after_search(system, report.plan, settings, deadline, said);
+        report.plan = search_and_plan_again(system, report.plan, settings, deadline, said);
     say_warnings(system, report.plan);
     report.plan.warnings.insert(report.plan.warnings.begin(), said.begin(), said.end());
     refuse_if_planned(report.plan);

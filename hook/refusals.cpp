@@ -18,12 +18,13 @@ bool stops_the_start(const Holder& holder, const Plan& plan, bool named)
                        [&](const CardPlan& card) { return card.find(holder.function) != nullptr; });
 }
 
-std::optional<Refusal> refuse_unknown_device(const Situation& situation)
+std::optional<Refusal> refuse_unknown_device(const Situation& situation, const Plan& plan)
 {
     if (!situation.search.empty() || situation.cards.empty()) return std::nullopt;
     for (const auto& device : situation.devices)
         for (const auto& selector : device.taken().missing)
-            if (device.passed_whole()) return Refusal{Reason::not_found, names_unknown(device, selector)};
+            if (device.passed_whole() && !plan.is_looked_for(selector))
+                return Refusal{Reason::not_found, names_unknown(device, selector)};
     return std::nullopt;
 }
 
@@ -94,7 +95,7 @@ std::optional<Refusal> refuse_stuck_writer(const Situation& situation)
 
 std::optional<Refusal> refuse_cycle(const Situation& situation, const Plan& plan)
 {
-    auto refused = refuse_unknown_device(situation);
+    auto refused = refuse_unknown_device(situation, plan);
     if (!refused) refused = refuse_double_device(situation);
     if (!refused) refused = refuse_mismatched_mapping(situation);
     if (!refused) refused = refuse_virtual_functions(plan);
@@ -106,10 +107,13 @@ std::string names_unknown(const PassedDevice& device, const HostSelector& select
 {
     if (!device.mapping)
         return "'" + device.key + "' names '" + selector.text +
-               "', which is not on the PCI bus; switch the host off and on, or correct the line";
+               "', which is not on the PCI bus, and there is no port that could have lost it; correct the "
+               "line "
+               "('lspci' shows what is there)";
     return "the mapping '" + *device.mapping + "' of '" + device.key + "' lists '" + selector.text +
-           "', which is not on the PCI bus, and Proxmox starts no guest with this mapping; switch the host "
-           "off and on, or correct it under Datacenter > Resource Mappings";
+           "', which is not on the PCI bus, and Proxmox starts no guest with this mapping; there is no port "
+           "that could "
+           "have lost it: correct it under Datacenter > Resource Mappings";
 }
 
 } // namespace pvegpu

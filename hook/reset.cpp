@@ -1,9 +1,10 @@
 #include "reset.hpp"
 
 #include "paths.hpp"
-#include "read_function.hpp"
+#include "port.hpp"
 
 #include <cerrno>
+#include <optional>
 
 namespace pvegpu {
 namespace {
@@ -12,10 +13,11 @@ namespace {
 // (pci_reset_secondary_bus in drivers/pci/pci.c).
 constexpr Milliseconds hold_reset{2};
 
-// The same section: configuration requests may be sent 100 ms after the link is up.
-constexpr Milliseconds after_link_up{100};
+// With ENOTTY the kernel refuses before it has done anything, or gives up on a card that it has reset: after
+// 100 ms at least (pci_bus_max_d3cold_delay and pci_bridge_wait_for_secondary_bus in drivers/pci/pci.c),
+// often after a minute (pci_dev_wait).
+constexpr Milliseconds refuses_within{50};
 
-constexpr Milliseconds config_space_within{5'000};
 constexpr Milliseconds hotplug_within{10'000};
 
 // The port's hotplug service has a name like "0000:00:1c.0:pcie004", 4 being the kind; the digits before it
@@ -32,28 +34,38 @@ std::string pciehp(std::string_view attribute)
     return paths::join(paths::pciehp_driver, attribute);
 }
 
-// Whether the link can be waited for, and is up: a port that never reports an active link cannot say when it
-// has come back (QEMU's root ports without pciehp, some old boards).
-struct Link {
-    bool reported = false;
-    bool up = false;
-};
-
-Link link_below(const SysReader& reader, const PciAddress& port)
-{
-    const auto config = read_config_space(reader, port, config_space_within);
-    if (!config) return {};
-    return {config->link_active_reported, config->link_active};
-}
-
 void wait_for_link(const Run& run, const CardPlan& card, const Step& step)
 {
-    const bool up = run.system.wait_until([&] { return link_below(run.system, step.function).up; },
-                                          run.deadline.at_most(run.system, card.settings.timeouts.reappear));
+    const auto within = run.deadline.at_most(run.system, card.settings.timeouts.reappear);
+    const bool up = run.system.wait_until([&] { return link_below(run.system, step.function).up; }, within);
     if (up) return;
-    const std::string text = "the link below '" + step.target() + "' did not come up after the reset";
+    const std::string text = "the link below '" + step.target() + "' did not come up within " +
+                             std::to_string(within.count() / 1000) + " s after the reset";
     if (card.settings.on_timeout == OnTimeout::fail) throw Error(Reason::failed, text);
     run.warn(text + "; the rescan will show whether the card is there");
+}
+
+// The reset was done, and the card takes longer than the kernel waits for it.
+StepOutcome late(const Run& run, const CardPlan& card, const Step& step, std::string_view file,
+                 Milliseconds waited)
+{
+    const auto within = run.deadline.at_most(run.system, card.settings.timeouts.reappear);
+    const auto begin = run.system.now();
+    const auto& port = step.by == ResetBy::function ? *card.card.port : step.function;
+    const bool ready = wait_until_ready(run, port, within);
+    const auto more = std::chrono::duration_cast<Milliseconds>(run.system.now() - begin);
+    const std::string what = "'" + step.target() +
+                             "': the reset was done, and the kernel did not wait until the card answered (" +
+                             std::to_string(waited.count()) + " ms)";
+    if (ready)
+        return {.detail = "by '" + std::string(file) + "'; the card answered " +
+                          std::to_string(more.count()) + " ms after the kernel had given up waiting"};
+    if (card.settings.on_timeout == OnTimeout::fail)
+        throw Error(Reason::failed, what + "; it does not answer " + std::to_string(within.count() / 1000) +
+                                        " s later either");
+    run.warn(what + "; its link is slow or down, and the rescan will show whether it is there");
+    return {.detail = "by '" + std::string(file) + "'; the card did not answer within " +
+                      std::to_string(within.count() / 1000) + " s"};
 }
 
 StepOutcome refused(const Run& run, const Step& step, const Outcome& outcome)
@@ -82,10 +94,37 @@ StepOutcome pulse(const Run& run, const CardPlan& card, const Step& step)
 
 StepOutcome by_file(const Run& run, const CardPlan& card, const Step& step, std::string_view file)
 {
+    const auto port = step.by == ResetBy::reset_subordinate ? std::optional(step.function) : std::nullopt;
+    const Link before = port ? link_below(run.system, *port) : Link{};
     const auto outcome = write_checked(run, paths::function(step.function, file), "1",
                                        card.settings.timeouts.reset, card.settings.retries);
+    const auto went_down = [&] { return before.reported && before.up && !link_below(run.system, *port).up; };
+    if (outcome.refused() && outcome.error_number == ENOTTY && (outcome.took > refuses_within || went_down()))
+        return late(run, card, step, file, outcome.took);
+    if (outcome.refused() && (outcome.error_number == EAGAIN || outcome.error_number == EBUSY))
+        throw Error(Reason::disturbed,
+                    "'" + step.target() + "' could not be reset: somebody else is at work on it", "",
+                    outcome.error_number);
     if (outcome.refused()) return refused(run, step, outcome);
+    // Where the kernel knows nothing below the port, it has waited for nothing.
+    if (port && !something_is_below(run.system, *port)) {
+        if (before.reported && before.up) wait_for_link(run, card, step);
+        let_pass(run, after_link_up);
+    }
     return {.detail = "by '" + std::string(file) + "'"};
+}
+
+StepOutcome reset_by(const Run& run, const CardPlan& card, const Step& step)
+{
+    switch (step.by) {
+    case ResetBy::bridge_control:
+        return pulse(run, card, step);
+    case ResetBy::function:
+        return by_file(run, card, step, "reset");
+    case ResetBy::reset_subordinate:
+        break;
+    }
+    return by_file(run, card, step, "reset_subordinate");
 }
 
 void quiet_hotplug(const Run& run, const PciAddress& port)
@@ -100,16 +139,12 @@ void quiet_hotplug(const Run& run, const PciAddress& port)
 
 StepOutcome reset(const Run& run, const CardPlan& card, const Step& step)
 {
-    quiet_hotplug(run, step.by == ResetBy::function ? *card.card.port : step.function);
-    switch (step.by) {
-    case ResetBy::bridge_control:
-        return pulse(run, card, step);
-    case ResetBy::function:
-        return by_file(run, card, step, "reset");
-    case ResetBy::reset_subordinate:
-        break;
-    }
-    return by_file(run, card, step, "reset_subordinate");
+    const auto& port = step.by == ResetBy::function ? *card.card.port : step.function;
+    quiet_hotplug(run, port);
+    auto outcome = reset_by(run, card, step);
+    clear_left_reset(run, port, card.settings.timeouts.reappear);
+    check_bus_numbers(run, card);
+    return outcome;
 }
 
 void restore_hotplug(const Run& run)

@@ -1,5 +1,6 @@
 #include "return_to_host.hpp"
 
+#include "device_settings.hpp"
 #include "journal.hpp"
 #include "paths.hpp"
 #include "power.hpp"
@@ -113,6 +114,7 @@ void return_to_host(System& system, const GuestState& state, Report& report)
         repair_before_planning(system, report.plan.settings);
         return_cards(system, state, report);
     }
+    restore_reset_methods(system, state);
     restore_power(system, state);
 }
 

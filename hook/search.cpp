@@ -1,9 +1,14 @@
 #include "search.hpp"
 
+#include "device_settings.hpp"
+#include "named_devices.hpp"
 #include "native_drivers.hpp"
 #include "paths.hpp"
+#include "port.hpp"
 #include "power.hpp"
 #include "read_function.hpp"
+#include "reset.hpp"
+#include "steps.hpp"
 #include "text.hpp"
 
 #include <algorithm>
@@ -60,28 +65,71 @@ bool something_is_on(const SysReader& reader, const PciBus& bus)
                        [&](const PciAddress& address) { return bus_of(address) == bus; });
 }
 
-bool appears_on(const Run& run, const PciBus& bus, Milliseconds within)
+std::optional<PciAddress> bridge_to(const SysReader& reader, const PciBus& bus)
 {
-    return run.system.wait_until([&] { return something_is_on(run.system, bus); },
+    const auto target = reader.read_link(paths::bus(bus) + "/device").value_or("");
+    return parse_pci_address(target.substr(target.rfind('/') + 1));
+}
+
+// What the guest names on these buses and is missing.
+std::vector<HostSelector> missing_on(const Plan& plan, const BusRange& buses)
+{
+    std::vector<HostSelector> missing;
+    for (const auto& device : plan.devices) {
+        if (!device.passed_whole()) continue;
+        for (const auto& selector : device.taken().missing)
+            if (const auto first = first_function(selector.text); first && buses.has(bus_of(*first)))
+                missing.push_back(selector);
+    }
+    return missing;
+}
+
+// What is below the bridge to that bus.
+BusRange buses_of(const SysReader& reader, const PciBus& bus)
+{
+    const auto bridge = bridge_to(reader, bus);
+    const auto function = bridge ? read_function(reader, *bridge) : std::nullopt;
+    return {bus, function ? function->subordinate_bus : bus.bus};
+}
+
+bool is_complete(const SysReader& reader, const std::vector<HostSelector>& missing)
+{
+    const auto all = list_functions(reader);
+    return std::all_of(missing.begin(), missing.end(), [&](const HostSelector& selector) {
+        return std::any_of(all.begin(), all.end(),
+                           [&](const PciAddress& address) { return selector.matches(to_string(address)); });
+    });
+}
+
+bool appears(const Run& run, const std::vector<HostSelector>& missing, Milliseconds within)
+{
+    return run.system.wait_until([&] { return is_complete(run.system, missing); },
                                  run.deadline.at_most(run.system, within));
 }
 
-void rescan_until_found(const Run& run, const PciBus& bus, const Settings& settings)
+// What hangs on an empty bus is reset, which is nothing that the kernel knows.
+void rescan_until_found(const Run& run, const Plan& plan, const PciBus& bus)
 {
-    rescan(run, bus, settings);
-    if (appears_on(run, bus, settings.timeouts.reappear)) return;
+    const auto& timeouts = plan.settings.timeouts;
+    const auto bridge = bridge_to(run.system, bus);
+    const auto missing = missing_on(plan, buses_of(run.system, bus));
+    if (bridge) clear_left_reset(run, *bridge, timeouts.reappear);
+    rescan(run, bus, plan.settings);
+    if (appears(run, missing, timeouts.reappear)) return;
     const auto reset = bridge_of(bus, "reset_subordinate");
-    if (!run.system.exists(reset)) return;
-    write_checked(run, reset, "1", settings.timeouts.reset, settings.retries);
-    rescan(run, bus, settings);
-    appears_on(run, bus, settings.timeouts.reappear);
+    if (!run.system.exists(reset) || something_is_on(run.system, bus)) return;
+    write_checked(run, reset, "1", timeouts.reset, plan.settings.retries);
+    if (bridge) clear_left_reset(run, *bridge, timeouts.reappear);
+    let_pass(run, after_link_up);
+    rescan(run, bus, plan.settings);
+    appears(run, missing, timeouts.reappear);
 }
 
-void search_bus(const Run& run, const PciBus& bus, const Settings& settings)
+void search_bus(const Run& run, const Plan& plan, const PciBus& bus)
 {
     run.warn("looking for a missing device on bus '" + to_string(bus) + "'");
-    AwakeBridge bridge(run, bus, settings);
-    rescan_until_found(run, bus, settings);
+    AwakeBridge bridge(run, bus, plan.settings);
+    rescan_until_found(run, plan, bus);
     bridge.let_sleep_again();
 }
 
@@ -106,16 +154,62 @@ void probe_what_is_the_hosts(const Run& run, const Plan& plan, const std::vector
                           plan.settings.timeouts.bind, 0);
 }
 
+// What is left of a card, for the steps that remove, reset and find it again.
+CardPlan plan_of(const SysReader& reader, const Plan& plan, const LostCard& lost)
+{
+    CardPlan card;
+    card.card.port = lost.port;
+    card.card.top = lost.top;
+    card.settings = plan.settings;
+    for (const auto& address : lost.functions)
+        if (auto function = read_function(reader, address))
+            card.functions.push_back({std::move(*function), Role::neighbour, "", false, true});
+    return card;
+}
+
+// Nothing can be bound while the bus is searched, and what is the host's is probed afterwards.
+template <typename Search> void with_autoprobe_held(const Run& run, const Plan& plan, Search search)
+{
+    const auto before = list_functions(run.system);
+    const bool held = hold_autoprobe(run);
+    search();
+    if (!held) return;
+    probe_what_is_the_hosts(run, plan, before);
+    release_autoprobe(run);
+}
+
 } // namespace
 
 void search_missing(const Run& run, const Plan& plan)
 {
-    const auto before = list_functions(run.system);
-    const bool held = hold_autoprobe(run);
-    for (const auto& bus : plan.search) search_bus(run, bus, plan.settings);
-    if (!held) return;
-    probe_what_is_the_hosts(run, plan, before);
-    release_autoprobe(run);
+    with_autoprobe_held(run, plan, [&] {
+        for (const auto& bus : plan.search) search_bus(run, plan, bus);
+    });
+}
+
+void search_card(const Run& run, const Plan& plan, const LostCard& lost)
+{
+    const auto port = read_function(run.system, lost.port);
+    if (!port || !port->secondary_bus) return;
+    run.warn("looking for the whole card below port '" + to_string(lost.port) +
+             "': it is removed, reset and found again");
+    const auto card = plan_of(run.system, plan, lost);
+    const auto by = port->has_reset_subordinate ? ResetBy::reset_subordinate : ResetBy::bridge_control;
+    with_autoprobe_held(run, plan, [&] {
+        AwakeBridge bridge(run, *port->secondary_bus, plan.settings);
+        clear_left_reset(run, lost.port, plan.settings.timeouts.reappear);
+        for (const auto& address : lost.top) remove(run, card, address);
+        reset(run, card, {Op::reset, lost.port, {}, by});
+        rescan(run, *port->secondary_bus, plan.settings);
+        const auto found = [&] {
+            return is_complete(run.system, missing_on(plan, {*port->secondary_bus, port->subordinate_bus}));
+        };
+        run.system.wait_until(found, run.deadline.at_most(run.system, plan.settings.timeouts.reappear));
+        restore_hotplug(run);
+        put_back_device_settings(run);
+        run.journal.settled({Undo::Kind::pci, paths::bus_rescan(*port->secondary_bus), "1"});
+        bridge.let_sleep_again();
+    });
 }
 
 } // namespace pvegpu

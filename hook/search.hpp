@@ -12,4 +12,8 @@ namespace pvegpu {
 // it: it may be dirty. Throws Error(stuck_write). Read the situation again afterwards.
 void search_missing(const Run& run, const Plan& plan);
 
+// The last step of a search: what is left of the card is removed, the port resets it, and its bus is scanned
+// anew. Only for a card that nothing says must be left alone. Throws as the steps do.
+void search_card(const Run& run, const Plan& plan, const LostCard& lost);
+
 } // namespace pvegpu

@@ -1,5 +1,6 @@
 #include "situation.hpp"
 
+#include "lost_devices.hpp"
 #include "named_devices.hpp"
 #include "paths.hpp"
 #include "read_function.hpp"
@@ -54,44 +55,6 @@ std::vector<const Function*> watched(const Topology& topology, const std::vector
     result.reserve(addresses.size());
     for (const auto& address : addresses) result.push_back(&topology.at(address));
     return result;
-}
-
-// The one bridge without anything below it whose bus range holds the number: nothing else can have lost it.
-std::optional<PciBus> empty_bus_for(const SysReader& reader, const std::string& name,
-                                    const std::vector<PciAddress>& all)
-{
-    const auto wanted = first_function(name);
-    if (!wanted) return std::nullopt;
-    std::optional<PciBus> found;
-    for (const auto& address : all) {
-        if (address.domain != wanted->domain) continue;
-        const auto bridge = read_function(reader, address);
-        if (!bridge || !bridge->bridge || bridge->secondary_bus->bus > wanted->bus ||
-            bridge->subordinate_bus < wanted->bus)
-            continue;
-        const bool empty = std::none_of(all.begin(), all.end(), [&](const PciAddress& other) {
-            return other.domain == wanted->domain && other.bus >= bridge->secondary_bus->bus &&
-                   other.bus <= bridge->subordinate_bus;
-        });
-        if (empty) found = bridge->secondary_bus;
-    }
-    return found;
-}
-
-// A function fell off the bus, or was removed by a run that was killed.
-void look_for_missing(const SysReader& reader, Situation& situation, const std::vector<PciAddress>& all)
-{
-    std::set<PciBus> buses;
-    for (const auto& device : situation.devices) {
-        if (!device.passed_whole()) continue;
-        for (const auto& selector : device.taken().missing) {
-            const bool has_domain = selector.text.find(':') != selector.text.rfind(':');
-            if (const auto bus =
-                    empty_bus_for(reader, has_domain ? selector.text : "0000:" + selector.text, all))
-                buses.insert(*bus);
-        }
-    }
-    situation.search.assign(buses.begin(), buses.end());
 }
 
 // "none [integrity] confidentiality": anything but none forbids writing configuration space.
@@ -168,7 +131,9 @@ Situation read_situation(const SysReader& reader, const Request& request, std::i
     const auto all = list_functions(reader);
     read_devices(reader, all, situation);
     read_surroundings(reader, situation, request.vmid, wall_clock);
-    look_for_missing(reader, situation, all);
+    situation.search = find_lost(reader, situation.devices, all);
+    if (!situation.search.empty())
+        situation.lost_cards = find_lost_cards(reader, situation.devices, request, wall_clock);
     if (!situation.nothing_to_do()) situation.writers = find_pci_writers(reader);
     return situation;
 }

@@ -5,6 +5,7 @@
 #include "gpu_nodes.hpp"
 #include "guest_files.hpp"
 #include "holders.hpp"
+#include "lost_devices.hpp"
 #include "passthrough.hpp"
 #include "pci_writers.hpp"
 #include "system.hpp"
@@ -24,11 +25,12 @@ struct Situation {
     std::vector<WantedNode> wanted; // by the container
     std::vector<PassedDevice> devices;
     Topology topology;
-    std::vector<Card> cards;        // of the GPUs that this guest is given whole
-    std::set<PciAddress> taken;     // what Proxmox will bind to vfio-pci
-    std::vector<Holder> holders;    // of the taken set and of the cards
-    std::vector<PciWriter> writers; // on the whole host
-    std::vector<PciBus> search;     // buses to be rescanned for functions that are missing
+    std::vector<Card> cards;          // of the GPUs that this guest is given whole
+    std::set<PciAddress> taken;       // what Proxmox will bind to vfio-pci
+    std::vector<Holder> holders;      // of the taken set and of the cards
+    std::vector<PciWriter> writers;   // on the whole host
+    std::vector<PciBus> search;       // buses to be rescanned for functions that are missing
+    std::vector<LostCard> lost_cards; // that those may belong to, when a rescan does not bring them
     std::vector<std::string> warnings;
     std::vector<std::string> mapping_mismatches; // Proxmox will refuse to start for these reasons
     bool config_space_writable = true;           // false under kernel lockdown

@@ -1,6 +1,7 @@
 #include "steps.hpp"
 
 #include "console.hpp"
+#include "device_settings.hpp"
 #include "holders.hpp"
 #include "paths.hpp"
 #include "power.hpp"
@@ -27,6 +28,14 @@ std::string bound_driver(const SysReader& reader, const PciAddress& address)
 bool is_present(const SysReader& reader, const PciAddress& address)
 {
     return reader.exists(paths::function(address, "vendor"));
+}
+
+// Tells a function from the one that is found again in its place: sysfs gives no number twice for a long
+// time. 0: absent.
+std::uint64_t identity(const SysReader& reader, const PciAddress& address)
+{
+    const auto facts = reader.file_facts(paths::function(address));
+    return facts && is_present(reader, address) ? facts->inode : 0;
 }
 
 [[noreturn]] void fail(const PciAddress& address, const std::string& text, int error_number = 0)
@@ -185,10 +194,13 @@ StepOutcome remove(const Run& run, const CardPlan& card, const PciAddress& addre
     for (const auto& function : card.functions)
         if (goes_with(function, address) && !bound_driver(run.system, function.address()).empty())
             check_not_held(run, card, function.address());
+    note_device_settings(run, address);
     run.journal.note({Undo::Kind::pci, paths::bus_rescan(bus_of(address)), "1"});
+    const auto before = identity(run.system, address);
     const auto outcome = write_checked(run, paths::function(address, "remove"), "1",
                                        card.settings.timeouts.remove, card.settings.retries);
-    const bool gone = run.system.wait_until([&] { return !is_present(run.system, address); },
+    // Somebody else's rescan may have found it again already.
+    const bool gone = run.system.wait_until([&] { return identity(run.system, address) != before; },
                                             effect_within(run, outcome, card.settings.timeouts.remove));
     if (!gone) fail(address, "is still there after it was removed", outcome.error_number);
     for (const auto& function : card.functions)

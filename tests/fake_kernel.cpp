@@ -60,6 +60,7 @@ Reaction FakeKernel::function_file(const PciAddress& address, const std::string&
     if (file == "driver_override") {
         return done([=, this] { pci_.set_attribute(address, file, text.empty() ? "(null)" : text); });
     }
+    if (file == "reset_method") return choose_reset_method(address, text);
     const bool acts = file == "remove" || file == "rescan" || file == "reset" || file == "reset_subordinate";
     if (!acts) return done([=, this] { pci_.set_attribute(address, file, text); });
     if (!is_number(text)) return refused(EINVAL);

@@ -47,6 +47,7 @@ private:
     Reaction remove(const PciAddress& address);
     Reaction rescan(const std::string& directory, bool sizes_windows);
     Reaction unbind(const std::string& driver, const PciAddress& address);
+    Reaction choose_reset_method(const PciAddress& address, const std::string& text);
     Reaction reset_subordinate(const PciAddress& bridge);
     Reaction resize(const PciAddress& address, unsigned index, const std::string& text);
     Reaction pciehp_service(const std::string& file, const std::string& name);

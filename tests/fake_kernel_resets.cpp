@@ -3,6 +3,7 @@
 
 #include "paths.hpp"
 
+#include <algorithm>
 #include <cerrno>
 
 namespace pvegpu::testing {
@@ -41,6 +42,20 @@ unsigned FakeKernel::resets(const PciAddress& address) const
 {
     const auto found = resets_.find(address);
     return found == resets_.end() ? 0 : found->second;
+}
+
+// reset_method_store in drivers/pci/pci-sysfs.c: nothing, "default", or names of what the function has.
+Reaction FakeKernel::choose_reset_method(const PciAddress& address, const std::string& text)
+{
+    const auto offered = pci_.offered_reset_methods(address);
+    if (text == "default") return done([=, this] { pci_.set_attribute(address, "reset_method", offered); });
+    for (std::size_t at = 0; at < text.size();) {
+        const auto end = std::min(text.find(' ', at), text.size());
+        if ((' ' + offered + ' ').find(' ' + text.substr(at, end - at) + ' ') == std::string::npos)
+            return refused(EINVAL);
+        at = end + 1;
+    }
+    return done([=, this] { pci_.set_attribute(address, "reset_method", text); });
 }
 
 // The kernel sees its quirks, and saves config space, only of what is on the bus. That an open vfio device is

@@ -141,6 +141,7 @@ void FakePci::reset_defaults(const PciAddress& address, bool room)
     set_attribute(address, "power/control", "on");
     set_attribute(address, "d3cold_allowed", "1");
     set_attribute(address, "enable", "0");
+    if (offered_.contains(address)) set_attribute(address, "reset_method", offered_.at(address));
     tree_.set_file(paths::function(address, "config"), healthy_config_[address]);
     return_bars(address, room);
     if (behaviour.id) {
@@ -190,6 +191,31 @@ bool FakePci::is_shelved_bridge(const PciAddress& address) const
 {
     const auto& shelved = shelf_.at(address);
     return shelved.nodes.contains(shelved.directory + "/pci_bus");
+}
+
+void FakePci::lose_numbers(const PciAddress& bridge)
+{
+    set_config_byte(bridge, 0x1a, config_byte(bridge, 0x19));
+    lost_.insert(bridge);
+    // What is there answers no more.
+    for (const auto& address : at_and_below(directory(bridge)))
+        if (address != bridge && !is_bridge(address)) {
+            remember_health(address);
+            tree_.set_file(paths::function(address, "config"), std::string(config_bytes, '\xff'));
+        }
+}
+
+void FakePci::set_config_byte(const PciAddress& address, unsigned offset, unsigned value)
+{
+    remember_health(address);
+    auto config = tree_.find(paths::function(address, "config"))->text;
+    config.at(offset) = static_cast<char>(value);
+    tree_.set_file(paths::function(address, "config"), config);
+}
+
+unsigned FakePci::config_byte(const PciAddress& address, unsigned offset) const
+{
+    return static_cast<unsigned char>(tree_.find(paths::function(address, "config"))->text.at(offset));
 }
 
 void FakePci::resize_bar(const PciAddress& address, unsigned index, std::uint64_t size)

@@ -49,8 +49,17 @@ public:
     // A bridge whose config space was lost while it was on the bus: all below reads all ones as well, and a
     // rescan finds nothing there.
     void lose_branch(const PciAddress& bridge);
+    // The registers of a bridge say that nothing but its own bus is below it: a rescan finds nothing there.
+    void lose_numbers(const PciAddress& bridge);
+    void set_config_byte(const PciAddress& address, unsigned offset, unsigned value);
+    unsigned config_byte(const PciAddress& address, unsigned offset) const;
     void resize_bar(const PciAddress& address, unsigned index, std::uint64_t size);
     FakeReturn& returning(const PciAddress& address) { return returns_[address]; }
+    std::string offered_reset_methods(const PciAddress& address) const
+    {
+        const auto found = offered_.find(address);
+        return found == offered_.end() ? "" : found->second;
+    }
     bool quirk_no_bus_reset(const PciAddress& address) const { return no_bus_reset_.contains(address); }
 
 private:
@@ -88,6 +97,7 @@ private:
     std::map<PciAddress, FakeReturn> returns_;
     std::set<PciAddress> lost_;
     std::set<PciAddress> no_bus_reset_;
+    std::map<PciAddress, std::string> offered_; // reset methods
     std::set<unsigned> freed_groups_;
     unsigned next_group_ = 0;
     std::uint64_t next_bar_ = 0xc0000000;

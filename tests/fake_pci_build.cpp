@@ -107,6 +107,7 @@ FakeReturn& FakePci::add_function(const std::string& parent, const std::string& 
     if (!facts.reset_methods.empty()) {
         tree_.set_write_only(directory + "/reset");
         tree_.set_file(directory + "/reset_method", joined(facts.reset_methods));
+        offered_[address] = attribute(address, "reset_method");
     }
     if (facts.boot_vga) tree_.set_file(directory + "/boot_vga", *facts.boot_vga ? "1\n" : "0\n");
     if (facts.no_bus_reset) no_bus_reset_.insert(address);

@@ -197,7 +197,9 @@ std::optional<Outcome> FakeSystem::injected(const std::string& path, Millisecond
     if (hanging_writes_.contains(path)) return still_running(timeout, "[<0>] remove_store+0x7c/0x90\n");
     if (const auto refused = refusals_.find(path); refused != refusals_.end() && refused->second.second > 0) {
         --refused->second.second;
-        return refusal(refused->second.first);
+        auto outcome = refusal(refused->second.first);
+        if (const auto slow = slow_.find(path); slow != slow_.end()) advance(outcome.took = slow->second);
+        return outcome;
     }
     if (const auto slow = slow_.find(path); slow != slow_.end()) {
         if (slow->second > timeout) return still_running(timeout, "[<0>] pci_dev_wait+0x12c/0x1b0\n");
@@ -213,7 +215,12 @@ Outcome FakeSystem::write(const std::string& path, std::string_view text, Millis
     if (const auto outcome = injected(path, timeout)) return *outcome;
     const auto real = tree_.resolve(path);
     if (!real) return refusal(ENOENT);
-    return perform(path, kernel_.store(*real, text), timeout);
+    auto outcome = perform(path, kernel_.store(*real, text), timeout);
+    if (const auto event = after_.find(path); event != after_.end() && event->second.second > 0) {
+        --event->second.second;
+        event->second.first();
+    }
+    return outcome;
 }
 
 Outcome FakeSystem::perform(const std::string& path, const Reaction& reaction, Milliseconds timeout)
@@ -246,13 +253,16 @@ Outcome FakeSystem::pulse_secondary_bus_reset(const std::string& path, Milliseco
     return as_outcome(kernel_.pulse_secondary_bus_reset(*real));
 }
 
-// The bit of a fake bridge is never set but during a pulse.
 Outcome FakeSystem::clear_secondary_bus_reset(const std::string& path, Milliseconds timeout)
 {
     writes_.push_back(path + " = end of a secondary bus reset");
     record(writes_.back());
     if (const auto outcome = injected(path, timeout)) return *outcome;
-    return tree_.resolve(path) ? Outcome{} : refusal(ENOENT);
+    const auto real = tree_.resolve(path);
+    const auto bridge = real ? parse_pci_address(base_name(directory_of(*real))) : std::nullopt;
+    if (!bridge) return refusal(ENOENT);
+    pci_.set_config_byte(*bridge, 0x3e, pci_.config_byte(*bridge, 0x3e) & ~0x40U);
+    return {};
 }
 
 void FakeSystem::guard_write(const std::string& path, std::string_view text)

@@ -85,6 +85,20 @@ public:
     void ignore_write(const std::string& path) { ignored_.insert(path); } // it succeeds without effect
     void delay_effect(const std::string& path, Milliseconds time) { delays_[path] = time; }
     void slow_write(const std::string& path, Milliseconds time) { slow_[path] = time; } // it returns later
+    // What somebody else does, as soon as that was written.
+    void after_write(const std::string& path, std::function<void()> event, int times = 1)
+    {
+        after_[path] = {std::move(event), times};
+    }
+    void loses_bus_numbers(const std::string& bridge) { pci_.lose_numbers(address_of(bridge)); }
+    void set_reset_bit(const std::string& bridge)
+    {
+        pci_.set_config_byte(address_of(bridge), 0x3e, pci_.config_byte(address_of(bridge), 0x3e) | 0x40U);
+    }
+    bool reset_bit(const std::string& bridge) const
+    {
+        return (pci_.config_byte(address_of(bridge), 0x3e) & 0x40U) != 0;
+    }
     void claimed(const std::string& device) { claimed_.insert(device); } // try_claim_within: EBUSY
     void hold_lock(const std::string& path, Milliseconds time);          // somebody else has it so long
     void answer_run(const std::string& command, int status, const std::string& output);
@@ -162,6 +176,7 @@ private:
     std::map<std::string, int> refused_reads_;
     std::set<std::string> hanging_writes_, hanging_reads_, ignored_, claimed_;
     std::map<std::string, Milliseconds> delays_, slow_, locks_;
+    std::map<std::string, std::pair<std::function<void()>, int>> after_;
     std::map<std::string, std::pair<int, std::string>> answers_;
     std::vector<std::string> writes_, effects_, guards_, said_;
     std::map<std::string, pid_t> opened_by_;
