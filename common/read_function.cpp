@@ -135,13 +135,36 @@ void read_group(const SysReader& reader, const FunctionReader& from, Function& f
         if (const auto member = parse_pci_address(name)) function.group_members.push_back(*member);
 }
 
-void read_bridge(const FunctionReader& from, Function& function)
+std::optional<PciBus> bus_below(const SysReader& reader, const PciAddress& bridge)
+{
+    for (const auto& name : reader.list(paths::function(bridge, "pci_bus")))
+        if (const auto first = parse_pci_address(name + ":00.0")) return bus_of(*first);
+    return std::nullopt;
+}
+
+// The highest number that the kernel has given to a bus below the bridge.
+std::uint8_t highest_bus_below(const SysReader& reader, const PciAddress& bridge)
+{
+    const auto own = bus_below(reader, bridge);
+    auto highest = own ? own->bus : std::uint8_t{0};
+    for (const auto& name : reader.list(paths::function(bridge)))
+        if (const auto child = parse_pci_address(name); child && own && bus_of(*child) == *own)
+            highest = std::max(highest, highest_bus_below(reader, *child));
+    return highest;
+}
+
+// secondary_bus_number and subordinate_bus_number are read from the bridge's registers at that moment, which may have
+// lost them; the kernel's own numbers are in the names of the buses.
+void read_bridge(const SysReader& reader, const FunctionReader& from, Function& function)
 {
     function.bridge = from.has("pci_bus");
     if (!function.bridge) return;
-    function.secondary_bus =
-        PciBus{function.address.domain, from.number<std::uint8_t>("secondary_bus_number", 10)};
-    function.subordinate_bus = from.number<std::uint8_t>("subordinate_bus_number", 10);
+    const auto secondary = from.number<std::uint8_t>("secondary_bus_number", 10);
+    const auto subordinate = from.number<std::uint8_t>("subordinate_bus_number", 10);
+    constexpr std::uint8_t silent = 0xff;
+    function.secondary_bus = bus_below(reader, function.address).value_or(PciBus{function.address.domain, secondary});
+    function.subordinate_bus = highest_bus_below(reader, function.address);
+    if (secondary != silent) function.subordinate_bus = std::max(function.subordinate_bus, subordinate);
     function.has_reset_subordinate = from.has("reset_subordinate");
 }
 
@@ -172,7 +195,7 @@ std::optional<Function> read_function(const SysReader& reader, const PciAddress&
     function.address = address;
     place_function(reader.read_link(paths::function(address)).value_or(""), function);
     read_ids(from, function);
-    read_bridge(from, function);
+    read_bridge(reader, from, function);
     read_group(reader, from, function);
     function.driver = last_component(from.link("driver"));
     function.reset_methods = words_of(from.text("reset_method"));

@@ -30,7 +30,7 @@ struct Function {
     std::uint16_t vendor = 0, device = 0, subsystem_vendor = 0, subsystem_device = 0;
     std::uint32_t class_code = 0; // 0x030000
     bool bridge = false;
-    std::optional<PciBus> secondary_bus; // of a bridge
+    std::optional<PciBus> secondary_bus; // of a bridge, as the kernel has numbered it
     std::uint8_t subordinate_bus = 0;    // of a bridge: the highest bus number below it
     std::string driver;                  // empty: none bound
     std::optional<unsigned> iommu_group;

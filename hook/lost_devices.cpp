@@ -8,6 +8,7 @@
 #include "known_cards.hpp"
 #include "named_devices.hpp"
 #include "paths.hpp"
+#include "port.hpp"
 #include "read_function.hpp"
 #include "read_pve_file.hpp"
 #include "text.hpp"
@@ -18,6 +19,8 @@
 
 namespace pvegpu {
 namespace {
+
+constexpr Milliseconds config_space_within{5'000};
 
 // What is missing of the devices that the guest gets whole.
 std::vector<PciAddress> missing_of(const std::vector<PassedDevice>& devices)
@@ -147,7 +150,8 @@ std::string held(const SysReader& reader, const std::vector<Function>& functions
 // What is left below a port, as a card.
 LostCard what_is_left(const Function& port, const std::vector<Function>& functions)
 {
-    LostCard card{port.address, {}, {}, ""};
+    LostCard card;
+    card.port = port.address;
     for (const auto& function : functions) {
         if (function.above.back() == port.address) card.top.push_back(function.address);
         if (!function.bridge) card.functions.push_back(function.address);
@@ -196,6 +200,16 @@ private:
                 card.left_alone_because = "'" + to_string(function) + "' is there by now";
         if (card.left_alone_because.empty())
             card.left_alone_because = held(reader_, functions, vmid_, wall_clock_);
+        add_card(std::move(card), functions);
+    }
+
+    void add_card(LostCard card, std::vector<Function> functions)
+    {
+        for (auto& function : functions) {
+            if (!function.bridge) continue;
+            function.config = read_config_space(reader_, function.address, config_space_within);
+            card.has_lost_numbers |= has_lost_its_numbers(function);
+        }
         cards_.push_back(std::move(card));
     }
 
@@ -210,9 +224,10 @@ private:
             if (upstream.above.empty() || upstream.above.back() != port.address) continue;
             const bool outermost = index == 1 || is_switch_of_a_card(upstream);
             if (!outermost || is_there(port.address)) continue;
-            auto card = what_is_left(port, below(reader_, port.address, all_));
+            auto functions = below(reader_, port.address, all_);
+            auto card = what_is_left(port, functions);
             card.left_alone_because = why_not(port, upstream, card);
-            cards_.push_back(std::move(card));
+            add_card(std::move(card), std::move(functions));
             return;
         }
     }

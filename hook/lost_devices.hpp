@@ -16,6 +16,7 @@ struct LostCard {
     PciAddress port;
     std::vector<PciAddress> top;       // what is left of it, directly below the port
     std::vector<PciAddress> functions; // that are left of it, no bridges
+    bool has_lost_numbers = false;     // a bridge of it
     std::string left_alone_because;    // of whose it may be besides; empty: it is this guest's
 };
 

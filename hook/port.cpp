@@ -51,10 +51,10 @@ BusNumbers numbers_from_kernel(const Function& bridge)
 }
 
 // The primary number is hard-wired to 0 in some bridges (pci_scan_bridge_extend), and routes nothing in PCI
-// Express.
-bool route_the_same(const BusNumbers& one, const BusNumbers& other)
+// Express. Room for more buses than there are is usual below a slot.
+bool routes_all(const BusNumbers& registers, const BusNumbers& kernel)
 {
-    return one.secondary == other.secondary && one.subordinate == other.subordinate;
+    return registers.secondary == kernel.secondary && registers.subordinate >= kernel.subordinate;
 }
 
 } // namespace
@@ -107,7 +107,7 @@ bool clear_left_reset(const Run& run, const PciAddress& bridge, Milliseconds rea
 bool has_lost_its_numbers(const Function& bridge)
 {
     return bridge.secondary_bus && bridge.config && bridge.config->bus_numbers &&
-           !route_the_same(*bridge.config->bus_numbers, numbers_from_kernel(bridge));
+           !routes_all(*bridge.config->bus_numbers, numbers_from_kernel(bridge));
 }
 
 void check_bus_numbers(const Run& run, const CardPlan& card)
@@ -119,7 +119,7 @@ void check_bus_numbers(const Run& run, const CardPlan& card)
             bridge = read_function(run.system, address);
             if (!bridge || !bridge->secondary_bus) return true; // it is off the bus
             seen = numbers_in_registers(run.system, address);
-            return seen && route_the_same(*seen, numbers_from_kernel(*bridge));
+            return seen && routes_all(*seen, numbers_from_kernel(*bridge));
         };
         if (run.system.wait_until(agree, numbers_within)) continue;
         const auto wanted = to_string(numbers_from_kernel(*bridge));

@@ -8,6 +8,7 @@
 #include "journal.hpp"
 #include "known_cards.hpp"
 #include "paths.hpp"
+#include "port.hpp"
 #include "power.hpp"
 #include "recover_card.hpp"
 #include "search.hpp"
@@ -171,6 +172,18 @@ Plan search_and_plan_again(System& system, const Plan& first, const SettingsFile
     }
 }
 
+// A port that somebody's reset has left in reset: what is below it has not been seen as it is. True if one was let go.
+bool clear_left_resets(System& system, const Plan& plan, const Deadline& deadline, std::vector<std::string>& warnings)
+{
+    Journal journal(system, plan.request.vmid);
+    const Run run{system, journal, deadline, plan.request.vmid, warnings};
+    bool cleared = false;
+    for (const auto& card : plan.cards)
+        if (card.port && card.port->secondary_bus_reset)
+            cleared |= clear_left_reset(run, *card.card.port, card.settings.timeouts.reappear);
+    return cleared;
+}
+
 void run_story(System& system, const SettingsFile& settings, Report& report)
 {
     const Request request = report.plan.request;
@@ -195,6 +208,8 @@ void run_story(System& system, const SettingsFile& settings, Report& report)
         report.plan = plan_recovery(system, request, settings, system.wall_clock());
     }
     std::vector<std::string> said; // already
+    if (!report.plan.refused && clear_left_resets(system, report.plan, deadline, said))
+        report.plan = plan_recovery(system, request, settings, system.wall_clock());
     if (!report.plan.search.empty() && !report.plan.refused)
         report.plan = search_and_plan_again(system, report.plan, settings, deadline, said);
     say_warnings(system, report.plan);

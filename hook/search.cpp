@@ -107,30 +107,39 @@ bool appears(const Run& run, const std::vector<HostSelector>& missing, Milliseco
                                  run.deadline.at_most(run.system, within));
 }
 
-// What hangs on an empty bus is reset, which is nothing that the kernel knows.
-void rescan_until_found(const Run& run, const Plan& plan, const PciBus& bus)
+void rescan_bus(const Run& run, const Plan& plan, const PciBus& bus)
 {
-    const auto& timeouts = plan.settings.timeouts;
     const auto bridge = bridge_to(run.system, bus);
-    const auto missing = missing_on(plan, buses_of(run.system, bus));
-    if (bridge) clear_left_reset(run, *bridge, timeouts.reappear);
+    if (bridge) clear_left_reset(run, *bridge, plan.settings.timeouts.reappear);
     rescan(run, bus, plan.settings);
-    if (appears(run, missing, timeouts.reappear)) return;
-    const auto reset = bridge_of(bus, "reset_subordinate");
-    if (!run.system.exists(reset) || something_is_on(run.system, bus)) return;
-    write_checked(run, reset, "1", timeouts.reset, plan.settings.retries);
-    if (bridge) clear_left_reset(run, *bridge, timeouts.reappear);
-    let_pass(run, after_link_up);
-    rescan(run, bus, plan.settings);
-    appears(run, missing, timeouts.reappear);
 }
 
-void search_bus(const Run& run, const Plan& plan, const PciBus& bus)
+// What hangs on an empty bus is reset, which is nothing that the kernel knows.
+void reset_and_rescan(const Run& run, const Plan& plan, const PciBus& bus)
 {
-    run.warn("looking for a missing device on bus '" + to_string(bus) + "'");
-    AwakeBridge bridge(run, bus, plan.settings);
-    rescan_until_found(run, plan, bus);
-    bridge.let_sleep_again();
+    const auto reset = bridge_of(bus, "reset_subordinate");
+    if (!run.system.exists(reset) || something_is_on(run.system, bus)) return;
+    write_checked(run, reset, "1", plan.settings.timeouts.reset, plan.settings.retries);
+    let_pass(run, after_link_up);
+    rescan_bus(run, plan, bus);
+}
+
+void search_buses(const Run& run, const Plan& plan)
+{
+    // A rescan returns when it has found what answers; what a hotplug port brings comes later.
+    constexpr Milliseconds found_by_rescan{1'000};
+    std::vector<HostSelector> missing;
+    for (const auto& bus : plan.search)
+        for (auto& selector : missing_on(plan, buses_of(run.system, bus))) missing.push_back(std::move(selector));
+    for (const auto& bus : plan.search) rescan_bus(run, plan, bus);
+    if (appears(run, missing, found_by_rescan)) return;
+    // Below a bridge without its bus numbers nothing is reached: only the whole card helps.
+    const auto lost = [](const LostCard& card) { return card.has_lost_numbers; };
+    if (std::any_of(plan.lost_cards.begin(), plan.lost_cards.end(), lost)) return;
+    for (const auto& bus : plan.search) reset_and_rescan(run, plan, bus);
+    const bool more_to_try = std::any_of(plan.lost_cards.begin(), plan.lost_cards.end(),
+                                         [](const LostCard& card) { return card.left_alone_because.empty(); });
+    appears(run, missing, more_to_try ? found_by_rescan : plan.settings.timeouts.reappear);
 }
 
 bool is_the_guests(const Plan& plan, const PciAddress& address)
@@ -183,7 +192,13 @@ template <typename Search> void with_autoprobe_held(const Run& run, const Plan& 
 void search_missing(const Run& run, const Plan& plan)
 {
     with_autoprobe_held(run, plan, [&] {
-        for (const auto& bus : plan.search) search_bus(run, plan, bus);
+        std::vector<AwakeBridge> awake;
+        for (const auto& bus : plan.search) {
+            run.warn("looking for a missing device on bus '" + to_string(bus) + "'");
+            awake.emplace_back(run, bus, plan.settings);
+        }
+        search_buses(run, plan);
+        for (auto& bridge : awake) bridge.let_sleep_again();
     });
 }
 

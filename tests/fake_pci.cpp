@@ -196,6 +196,7 @@ bool FakePci::is_shelved_bridge(const PciAddress& address) const
 void FakePci::lose_numbers(const PciAddress& bridge)
 {
     set_config_byte(bridge, 0x1a, config_byte(bridge, 0x19));
+    set_attribute(bridge, "subordinate_bus_number", std::to_string(config_byte(bridge, 0x19)));
     lost_.insert(bridge);
     // What is there answers no more.
     for (const auto& address : at_and_below(directory(bridge)))

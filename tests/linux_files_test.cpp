@@ -92,7 +92,7 @@ TEST_CASE("a file is replaced with others' lock held, and only if it is what it 
     {
         const Descriptor held(open(real.root("/run/lock/lxc/901.lock").c_str(), O_RDONLY | O_CLOEXEC));
         REQUIRE(flock(held.number(), LOCK_EX) == 0);
-        CHECK(replace("before", Milliseconds(100)).error_number == EWOULDBLOCK);
+        CHECK(replace("before", Milliseconds(2'000)).error_number == EWOULDBLOCK);
     }
     CHECK(replace("before", soon).done());
     CHECK(real.root.text("/etc/pve/lxc/901.conf") == "after");

@@ -1,0 +1,26 @@
+# One rescan of somebody else's, at any moment of the start, of all buses or of this card's port: the card is recovered all the same.
+# machine: arc
+# slots: acpiphp pciehp
+# timeout: 600
+# core: yes
+pve_host
+conf 101 <<'CONF'
+hostpci0: 0000:03:00.0
+hostpci1: 0000:04:00.0
+CONF
+dirty_card 0000:05:00.0
+for target in $sys/bus/pci/rescan $devices/0000:00:1c.0/rescan $sys/class/pci_bus/0000:01/rescan; do
+    for delay in 0 60 120 180 240 300 360 450; do
+        dirty 0000:05:00.0
+        start_hook run 101 pre-start
+        usleep ${delay}000
+        { echo 1 >$target; } 2>/dev/null || : # the port's own bus may be gone at that moment
+        wait_hook run
+        expect_exit 0
+        expect_bound_to_vfio 0000:03:00.0 0000:04:00.0
+        expect_clean 0000:05:00.0
+        expect_bars_assigned 0000:03:00.0
+        expect_within 12000
+        expect_host_as_before
+    done
+done

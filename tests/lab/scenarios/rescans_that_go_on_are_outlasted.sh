@@ -1,0 +1,28 @@
+# Somebody rescans all buses over and over, for ten seconds: the start goes on trying, is never wrong about the card, and ends soon
+# after the last rescan.
+# machine: arc
+# slots: acpiphp pciehp
+pve_host
+conf 101 <<'CONF'
+hostpci0: 0000:03:00.0
+hostpci1: 0000:04:00.0
+CONF
+dirty_card 0000:05:00.0
+(
+    end=$(($(uptime_ms) + 10000))
+    while [ "$(uptime_ms)" -lt $end ]; do
+        echo 1 >$sys/bus/pci/rescan
+        { echo 1 >$sys/class/pci_bus/0000:01/rescan; } 2>/dev/null || :
+    done
+) &
+busy=$!
+hook 101 pre-start
+wait $busy
+expect_exit 0
+expect_within 22000
+expect_clean 0000:05:00.0
+expect_bound_to_vfio 0000:03:00.0 0000:04:00.0
+expect_no_output "power cycle"
+expect_no_output "switch the host off"
+expect_no_output "reboot the host"
+expect_host_as_before
