@@ -2,6 +2,7 @@
 # machine: arc_and_slot
 # slots: pciehp
 # timeout: 600
+# turn: 2
 . /lab/faults.sh
 fault_host
 
