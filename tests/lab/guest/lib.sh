@@ -6,6 +6,7 @@
 lab_run=/lab/run
 hook_program=/usr/sbin/pve-gpu-hook
 . /lab/modules.sh
+. /lab/kernel_log.sh
 
 # --- saying ---------------------------------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 # The device does not come back as it was: late, gone, as another one, with other BARs, dead. QEMU's monitor plugs and unplugs.
 # machine: arc_and_slot
 # timeout: 600
+# log: 0000:0[1-5]:0.\.0: .*(no space|failed to assign) — the whole card is removed: the kernel first looks for room in its port's windows, then gives the port larger ones
 step_seconds=20
 . /lab/faults.sh
 # Without the native driver: a secondary-vga that has shown something cannot be plugged in a second time.
