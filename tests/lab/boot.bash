@@ -6,6 +6,7 @@ lab_qemu_packages=(qemu-system-x86 busybox-static kmod xz-utils zstd)
 
 # Any of these may be named in `# load:`; they are in every initramfs with their dependencies, and loaded only when asked.
 lab_modules=(vfio-pci vfio_iommu_type1 bochs snd_hda_intel loop ext4 nvme virtio_pci virtio-gpu virtio_net e1000e xhci_pci fuse)
+lab_qemu_modules=(kvm-amd) # and these where there is a QEMU
 
 # Builds what runs beside busybox in the machine, and prints where it is.
 lab_programs() {
@@ -14,7 +15,7 @@ lab_programs() {
     echo "$build/lab/programs"
 }
 
-# make_initramfs KERNEL_DIRECTORY PROGRAMS_DIRECTORY OUTPUT [lxc]
+# make_initramfs KERNEL_DIRECTORY PROGRAMS_DIRECTORY OUTPUT [lxc|qemu]
 # What a machine needs until it is ready; OUTPUT.sum tells one content from another. Neither the hook nor a scenario is in it.
 make_initramfs() {
     local kernel=$1 programs=$2 output=$3 tree
@@ -26,8 +27,14 @@ make_initramfs() {
     cp "$programs"/lab-* "$tree/bin/"
     cp "$here/guest/modules.sh" "$tree/lab/"
     install -m 755 "$here/guest/init" "$tree/init"
-    add_modules "$kernel" "$tree/lab/modules"
-    [[ ${4:-} != lxc ]] || add_lxc "$tree"
+    add_modules "$kernel" "$tree/lab/modules" "${lab_modules[@]}"
+    case ${4:-} in
+    lxc) add_lxc "$tree" ;;
+    qemu)
+        add_modules "$kernel" "$tree/lab/modules" "${lab_qemu_modules[@]}"
+        add_qemu "$tree" "$programs/firmware.bin"
+        ;;
+    esac
     (cd "$tree" && { find . -type f -print0 | sort -z | xargs -0 sha256sum; find . -printf '%y %m %p %l\n' | sort; }) |
         sha256sum | cut -d ' ' -f 1 >"$output.sum"
     # Not compressed: unpacking under emulation takes longer than copying.
@@ -48,15 +55,11 @@ make_payload() {
     rm -rf "$tree"
 }
 
-# Debian's lxc with what it is linked with, and the directory in which it mounts a container's root.
-add_lxc() {
-    local tree=$1 lxc library
-    lxc=$("$here/lxc")
-    mkdir -p "$tree"/{lib64,usr/lib,var/lib/lxc}
-    cp "$lxc"/usr/bin/lxc-{start,stop} "$tree/usr/bin/"
-    (cd "$lxc" && find usr/lib -type d -path '*/lxc/rootfs') | while read -r library; do mkdir -p "$tree/$library"; done
-    LD_LIBRARY_PATH=$(echo "$lxc"/usr/lib/*-linux-gnu) ldd "$lxc/usr/bin/lxc-start" |
-        sed -n 's/^[^/]*\(\/[^ ]*\) (.*/\1/p' | while read -r library; do
+# add_libraries TREE PROGRAM   what the program is linked with
+add_libraries() {
+    local tree=$1 library
+    mkdir -p "$tree"/{lib64,usr/lib}
+    ldd "$2" | sed -n 's/^[^/]*\(\/[^ ]*\) (.*/\1/p' | while read -r library; do
         case $library in
         */ld-linux*) cp -L "$library" "$tree/lib64/" ;;
         *) cp -L "$library" "$tree/usr/lib/" ;;
@@ -64,11 +67,32 @@ add_lxc() {
     done
 }
 
+# Debian's lxc, and the directory in which it mounts a container's root.
+add_lxc() {
+    local tree=$1 lxc directory
+    lxc=$("$here/lxc")
+    mkdir -p "$tree"/var/lib/lxc
+    cp "$lxc"/usr/bin/lxc-{start,stop} "$tree/usr/bin/"
+    (cd "$lxc" && find usr/lib -type d -path '*/lxc/rootfs') | while read -r directory; do mkdir -p "$tree/$directory"; done
+    LD_LIBRARY_PATH=$(echo "$lxc"/usr/lib/*-linux-gnu) add_libraries "$tree" "$lxc/usr/bin/lxc-start"
+}
+
+# The QEMU that runs the lab's machines, for one inside of them (guest/vm.sh); its firmware is our own.
+add_qemu() {
+    local tree=$1 firmware=$2
+    cp "$(command -v qemu-system-x86_64)" "$tree/usr/bin/"
+    add_libraries "$tree" "$tree/usr/bin/qemu-system-x86_64"
+    mkdir -p "$tree/usr/share/qemu"
+    cp /usr/share/qemu/kvmvapic.bin "$tree/usr/share/qemu/"
+    cp "$firmware" "$tree/lab/"
+}
+
+# add_modules KERNEL_DIRECTORY DIRECTORY MODULE...
 # Each module's files in the order to insert them, as modprobe knows it; the host's own modprobe.d has no say.
 add_modules() {
     local kernel=$1 directory=$2 version module file name
     version=$(<"$kernel/version")
-    for module in "${lab_modules[@]}"; do
+    for module in "${@:3}"; do
         modprobe -C /dev/null -d "$kernel" -S "$version" --show-depends "$module" |
             sed -n 's/^insmod \([^ ]*\).*/\1/p' | while read -r file; do
             name=${file##*/}
@@ -97,9 +121,10 @@ machine_words() {
     # With acpiphp slots QEMU's ports say that they report an active link (LnkCap bit 20) and never do (LnkSta bit 13 is 0 even
     # with a working card); with pciehp slots the bit is set, and stays set during a reset.
     [[ $slots == acpiphp ]] || printf '%s\n' -global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off
-    # no_timer_check: on a busy host the kernel's check of its timer runs out of time and it panics.
+    # no_timer_check: on a busy host the kernel's check of its timer runs out of time and it panics. log_buf_len: the whole log of a
+    # scenario is judged at its end.
     printf '%s\n' -kernel "$kernel/vmlinux" -initrd "$initramfs" -append "console=ttyS0,115200 quiet panic=-1 intel_iommu=on iommu=pt \
-no_timer_check lab_first=$first lab_load=${load// /,}"
+no_timer_check log_buf_len=1M lab_first=$first lab_load=${load// /,}"
 }
 
 # snapshot_file KERNEL_DIRECTORY INITRAMFS MACHINE SLOTS FIRST LOAD   prints where such a machine's snapshot is, if there is one: its name

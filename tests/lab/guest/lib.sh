@@ -6,6 +6,7 @@
 lab_run=/lab/run
 hook_program=/usr/sbin/pve-gpu-hook
 . /lab/modules.sh
+. /lab/kernel_log.sh
 
 # --- saying ---------------------------------------------------------------------------------------------------------
 
@@ -372,12 +373,16 @@ plug() { qmp device_add "$@"; }
 
 # --- lines of expectations ------------------------------------------------------------------------------------------
 
-# The line of the scenario that calls an expectation: a function alone cannot know it in ash, an alias can. Last in this
-# file, because an alias would spoil the definition of the function.
-for lab_word in fail expect_driver expect_present expect_absent expect_bars_assigned expect_exit expect_killed_by \
-    expect_no_waiting expect_within expect_file_says expect_file_lacks expect_file_exists expect_no_file expect_output \
-    expect_no_output expect_clean expect_still_dirty expect_equal expect_bound_to_vfio expect_open expect_not_open \
-    expect_group_of hook start_hook wait_hook hold hold_vfio dirty dirty_card expect_untouched expect_host_as_before qmp plug unplug; do
-    # shellcheck disable=SC2139 # LINENO is escaped
-    alias "$lab_word=lab_line=\$LINENO $lab_word"
-done
+# The line of the scenario that calls an expectation: a function alone cannot know it in ash, an alias can. Last in a file, because an alias
+# would spoil the definition of the function; a file that defines more of them begins with `unalias -a`.
+lab_words="fail expect_driver expect_present expect_absent expect_bars_assigned expect_exit expect_killed_by
+    expect_no_waiting expect_within expect_file_says expect_file_lacks expect_file_exists expect_no_file expect_output
+    expect_no_output expect_clean expect_still_dirty expect_equal expect_bound_to_vfio expect_open expect_not_open
+    expect_group_of hook start_hook wait_hook hold hold_vfio dirty dirty_card expect_untouched expect_host_as_before qmp plug unplug"
+tell_lines() {
+    for lab_word in $lab_words; do
+        # shellcheck disable=SC2139 # LINENO is escaped
+        alias "$lab_word=lab_line=\$LINENO $lab_word"
+    done
+}
+tell_lines

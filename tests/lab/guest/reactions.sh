@@ -1,4 +1,5 @@
 # What the kernel changes in sysfs when something is written to it; see tests/lab/reactions for the format.
+# log: 0000:0[1-5]:0.\.0: .*(no space|failed to assign) — the whole card is removed: the kernel first looks for room in its port's windows, then gives the port larger ones
 sed '/^echo LAB-CAPTURE-BEGINS/,$d' /lab/capture.sh >"$lab_run/capture.sh"
 . "$lab_run/capture.sh"
 

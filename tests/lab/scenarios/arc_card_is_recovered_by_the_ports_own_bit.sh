@@ -2,6 +2,7 @@
 # machine: two_arcs
 # slots: acpiphp pciehp
 # core: yes
+# log: 0000:0[1-5]:0.\.0: .*(no space|failed to assign) — the whole card is removed: the kernel first looks for room in its port's windows, then gives the port larger ones
 pve_host
 settings <<'JSON'
 { "reset_with": "bridge_control" }

@@ -2,6 +2,7 @@
 # machine: arc_and_slot
 # timeout: 600
 # turn: 2
+# log: 0000:0[1-5]:0.\.0: .*(no space|failed to assign) — the whole card is removed: the kernel first looks for room in its port's windows, then gives the port larger ones
 step_seconds=20
 . /lab/faults.sh
 # Without the native driver: a secondary-vga that has shown something cannot be plugged in a second time.

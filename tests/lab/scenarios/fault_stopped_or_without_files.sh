@@ -11,8 +11,11 @@ begin_cell "SIGTERM while the card is off the bus" "sent to the hook"
 lying_writes "$(file_of rescan)"
 start_hook faulty 101 pre-start
 wait_until 20 absent $gpu || fail "the GPU was not removed"
+# Stopped for a moment, so that it does not look again before it hears of its end.
+kill -STOP "$(hook_pid faulty)"
 real_writes "$(file_of rescan)"
 kill -TERM "$(hook_pid faulty)"
+kill -CONT "$(hook_pid faulty)"
 wait_hook faulty
 after_fault
 expect_answer 1 0

@@ -1,5 +1,6 @@
 # The GPU does not come back from any rescan: the start fails with its name, within the deadlines, and the host is as before.
 # machine: arc
+# log: 0000:0[1-5]:0.\.0: .*(no space|failed to assign) — the whole card is removed: the kernel first looks for room in its port's windows, then gives the port larger ones
 pve_host
 settings <<'JSON'
 { "timeouts": { "reappear": 2 }, "on_timeout": "fail" }

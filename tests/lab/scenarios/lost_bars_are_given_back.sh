@@ -1,6 +1,7 @@
 # The GPU starts without addresses for its BARs (a rescan in the wrong place left it so): after the hook it has them again.
 # machine: arc
 # slots: acpiphp pciehp
+# log: 0000:0[1-5]:0.\.0: .*(no space|failed to assign) — that is how the addresses are lost here
 pve_host
 conf 101 <<'CONF'
 hostpci0: 0000:03:00.0
