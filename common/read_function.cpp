@@ -153,8 +153,8 @@ std::uint8_t highest_bus_below(const SysReader& reader, const PciAddress& bridge
     return highest;
 }
 
-// secondary_bus_number and subordinate_bus_number are read from the bridge's registers at that moment, which may have
-// lost them; the kernel's own numbers are in the names of the buses.
+// secondary_bus_number and subordinate_bus_number are read from the bridge's registers at that moment, which
+// may have lost them; the kernel's own numbers are in the names of the buses.
 void read_bridge(const SysReader& reader, const FunctionReader& from, Function& function)
 {
     function.bridge = from.has("pci_bus");
@@ -162,7 +162,8 @@ void read_bridge(const SysReader& reader, const FunctionReader& from, Function& 
     const auto secondary = from.number<std::uint8_t>("secondary_bus_number", 10);
     const auto subordinate = from.number<std::uint8_t>("subordinate_bus_number", 10);
     constexpr std::uint8_t silent = 0xff;
-    function.secondary_bus = bus_below(reader, function.address).value_or(PciBus{function.address.domain, secondary});
+    function.secondary_bus =
+        bus_below(reader, function.address).value_or(PciBus{function.address.domain, secondary});
     function.subordinate_bus = highest_bus_below(reader, function.address);
     if (secondary != silent) function.subordinate_bus = std::max(function.subordinate_bus, subordinate);
     function.has_reset_subordinate = from.has("reset_subordinate");

@@ -54,6 +54,28 @@ void share_what_is_missing(PassedDevice& device)
     for (auto& one : device.alternatives) one.missing = missing;
 }
 
+// A slot whose function 0 is not there has lost it: there is no card without one (PCI Local Bus
+// Specification 3.0, 3.2.2.3.4), and the GPU is function 0 mostly. Virtual functions have slots of their own,
+// without one.
+void note_lost_first_functions(const SysReader& reader, const HostPci& line, PassedDevice& device)
+{
+    for (const auto& selector : line.hosts) {
+        const HostSelector first{selector.text + ".0"};
+        auto& taken = device.alternatives.front();
+        if (selector.text.find('.') != std::string::npos) continue;
+        const auto names = [&](const HostSelector& one, const PciAddress& function) {
+            return one.matches(to_string(function));
+        };
+        const auto& all = taken.functions;
+        const auto beside =
+            std::find_if(all.begin(), all.end(), [&](const auto& one) { return names(selector, one); });
+        const bool complete =
+            std::any_of(all.begin(), all.end(), [&](const auto& one) { return names(first, one); });
+        if (beside != all.end() && !complete && !reader.exists(paths::function(*beside, "physfn")))
+            taken.missing.push_back(first);
+    }
+}
+
 // What makes Proxmox pass an alternative over (reserve_pci_usage in qemu-server's PCI.pm): another VM's
 // reservation of one of its own functions, whoever else has it open. Our claims are reservations to be.
 bool is_spoken_for(const std::vector<Holder>& holders, const std::vector<PciAddress>& functions)
@@ -89,6 +111,8 @@ NamedDevices read_named_devices(const SysReader& reader, const GuestConfig& conf
     for (const auto& warning : mappings.warnings)
         named.warnings.push_back(warning.in(std::string(paths::pve_pci_mappings)));
     named.devices = resolve_hostpci(config, mappings, node_name(reader), all);
+    for (std::size_t index = 0; index < named.devices.size(); ++index)
+        note_lost_first_functions(reader, config.hostpci[index], named.devices[index]);
     for (auto& device : named.devices) {
         device.nvidia_vgpu = device.mdev && is_nvidia_vgpu(reader, device);
         share_what_is_missing(device);

@@ -125,7 +125,8 @@ void NativeDriverGuard::teach_ids()
     for (const auto& ids : wanted) {
         if (unbound.contains(ids)) continue; // a twin of the card would be caught
         run_.journal.note({Undo::Kind::setting, vfio("remove_id"), ids});
-        if (write_checked(run_, vfio("new_id"), ids, setting_within, 0).done())
+        // Somebody else's rescan may have found the card meanwhile, and its native driver be at its probe.
+        if (write_checked(run_, vfio("new_id"), ids, card_.settings.timeouts.bind, 0).done())
             taught_.push_back(ids);
         else
             run_.journal.settled(

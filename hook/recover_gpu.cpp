@@ -172,8 +172,10 @@ Plan search_and_plan_again(System& system, const Plan& first, const SettingsFile
     }
 }
 
-// A port that somebody's reset has left in reset: what is below it has not been seen as it is. True if one was let go.
-bool clear_left_resets(System& system, const Plan& plan, const Deadline& deadline, std::vector<std::string>& warnings)
+// A port that somebody's reset has left in reset: what is below it has not been seen as it is. True if one
+// was let go.
+bool clear_left_resets(System& system, const Plan& plan, const Deadline& deadline,
+                       std::vector<std::string>& warnings)
 {
     Journal journal(system, plan.request.vmid);
     const Run run{system, journal, deadline, plan.request.vmid, warnings};

@@ -130,15 +130,17 @@ void search_buses(const Run& run, const Plan& plan)
     constexpr Milliseconds found_by_rescan{1'000};
     std::vector<HostSelector> missing;
     for (const auto& bus : plan.search)
-        for (auto& selector : missing_on(plan, buses_of(run.system, bus))) missing.push_back(std::move(selector));
+        for (auto& selector : missing_on(plan, buses_of(run.system, bus)))
+            missing.push_back(std::move(selector));
     for (const auto& bus : plan.search) rescan_bus(run, plan, bus);
     if (appears(run, missing, found_by_rescan)) return;
     // Below a bridge without its bus numbers nothing is reached: only the whole card helps.
     const auto lost = [](const LostCard& card) { return card.has_lost_numbers; };
     if (std::any_of(plan.lost_cards.begin(), plan.lost_cards.end(), lost)) return;
     for (const auto& bus : plan.search) reset_and_rescan(run, plan, bus);
-    const bool more_to_try = std::any_of(plan.lost_cards.begin(), plan.lost_cards.end(),
-                                         [](const LostCard& card) { return card.left_alone_because.empty(); });
+    const bool more_to_try =
+        std::any_of(plan.lost_cards.begin(), plan.lost_cards.end(),
+                    [](const LostCard& card) { return card.left_alone_because.empty(); });
     appears(run, missing, more_to_try ? found_by_rescan : plan.settings.timeouts.reappear);
 }
 

@@ -219,12 +219,12 @@ TEST_CASE("a mapping that lists a device which the host never had is refused", "
     CHECK(says(outcome, "'0000:99:00'"));
 }
 
-TEST_CASE("a mapping of a whole slot needs its function 0, whatever else is there", "[plan][mapping]")
+TEST_CASE("function 0 of a whole slot is looked for, whatever else is there", "[plan][mapping]")
 {
     MappedHost host;
     host.falls_off_the_bus(second);
     CHECK(host.plan(mapped).search == std::vector{PciBus{0, 0x07}});
-    CHECK(host.outcome("hostpci0: 06:00\nhostpci1: 07:00\n") == first); // a plain line passes what is there
+    CHECK(host.plan("hostpci0: 06:00\nhostpci1: 07:00\n").search == std::vector{PciBus{0, 0x07}});
 }
 
 TEST_CASE("a guest whose only device is not on the bus is told so", "[plan][mapping]")

@@ -1,6 +1,7 @@
 # Somebody's reset has left the port's reset bit set: nothing below answers. It is cleared first, and the start is an ordinary one.
 # machine: arc
 # slots: acpiphp pciehp
+# log: 0000:0[1-5]:0.\.0: .*(no space|failed to assign) — the whole card is removed: the kernel first looks for room in its port's windows, then gives the port larger ones
 pve_host
 conf 101 <<'CONF'
 hostpci0: 0000:03:00.0
