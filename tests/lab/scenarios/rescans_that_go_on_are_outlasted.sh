@@ -9,6 +9,10 @@ hostpci0: 0000:03:00.0
 hostpci1: 0000:04:00.0
 CONF
 dirty_card 0000:05:00.0
+# The negative control, with all of the card: that is no reset either.
+remove 0000:01:00.0
+rescan 0000:01
+expect_still_dirty 0000:05:00.0
 (
     end=$(($(uptime_ms) + 10000))
     while [ "$(uptime_ms)" -lt $end ]; do
