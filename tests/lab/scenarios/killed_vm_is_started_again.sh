@@ -3,6 +3,7 @@
 # machine: arc
 # slots: acpiphp pciehp
 # qemu: yes
+# turn: 4
 . /lab/vm.sh
 vm_witness_at=0000:05:00.0
 pve_host

@@ -2,7 +2,7 @@
 # machine: arc
 # slots: acpiphp pciehp
 # timeout: 600
-# core: yes
+# turn: 2
 pve_host
 conf 101 <<'CONF'
 hostpci0: 0000:03:00.0

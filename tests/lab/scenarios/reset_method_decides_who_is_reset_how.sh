@@ -2,6 +2,7 @@
 # reset and the end of it, with nothing beside the GPU on its bus and with two more functions. docs/after-the-hook.md has it as a table.
 # machine: flr
 # qemu: yes
+# turn: 4
 # timeout: 600
 . /lab/vm.sh
 pve_host

@@ -3,6 +3,7 @@
 # machine: two_arcs
 # slots: acpiphp pciehp
 # qemu: yes
+# turn: 4
 . /lab/vm.sh
 pve_host
 conf 101 <<CONF

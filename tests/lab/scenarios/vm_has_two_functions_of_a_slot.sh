@@ -3,6 +3,7 @@
 # machine: slot
 # slots: acpiphp pciehp
 # qemu: yes
+# turn: 4
 . /lab/vm.sh
 vm_witness_at=0000:01:00.2
 pve_host

@@ -2,6 +2,7 @@
 # the hook the eleventh is not.
 # machine: arc
 # qemu: yes
+# turn: 4
 # timeout: 600
 . /lab/vm.sh
 vm_witness_at=0000:05:00.0
