@@ -87,12 +87,17 @@ void read_link(std::string_view bytes, unsigned pcie, ConfigSpace& space)
 }
 
 // Bridge Control is at 0x3e, the reset is its bit 6 (PCI-to-PCI Bridge Architecture Specification 3.2.5.18).
+// The windows are 0x1c and 0x1d and 0x20 to 0x33; the secondary status between them changes by itself.
 void read_bridge(std::string_view bytes, ConfigSpace& space)
 {
+    constexpr unsigned control = 0x3e;
     constexpr unsigned secondary_bus_reset = 0x40;
     const auto number = [&](unsigned offset) { return static_cast<std::uint8_t>(byte_at(bytes, offset)); };
     space.bus_numbers = {number(0x18), number(0x19), number(0x1a)};
-    space.secondary_bus_reset = (byte_at(bytes, 0x3e) & secondary_bus_reset) != 0;
+    space.secondary_bus_reset = (byte_at(bytes, control) & secondary_bus_reset) != 0;
+    space.bridge_setup = std::string(bytes.substr(0x1c, 2)) + std::string(bytes.substr(0x20, 0x14)) +
+                         static_cast<char>(byte_at(bytes, control) & ~secondary_bus_reset) +
+                         static_cast<char>(byte_at(bytes, control + 1));
 }
 
 } // namespace

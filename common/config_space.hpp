@@ -41,6 +41,7 @@ struct ConfigSpace {
     bool link_active = false;              // and it is
     std::optional<BusNumbers> bus_numbers; // of a bridge
     bool secondary_bus_reset = false;      // of a bridge: it holds what is below it in reset
+    std::string bridge_setup;              // of a bridge: its windows and its control, as bytes
 };
 
 // Fewer than 64 bytes are a dead function.

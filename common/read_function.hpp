@@ -15,6 +15,9 @@ std::vector<PciAddress> list_functions(const SysReader& reader);
 // One function as it is now, without its configuration space; nothing if it is absent.
 std::optional<Function> read_function(const SysReader& reader, const PciAddress& address);
 
+// A configuration read that wakes a sleeping device takes up to a second; one of a dead device a minute.
+inline constexpr Milliseconds config_space_within{5'000};
+
 // Nothing if it does not answer in time or may not be read.
 std::optional<ConfigSpace> read_config_space(const SysReader& reader, const PciAddress& address,
                                              Milliseconds timeout);

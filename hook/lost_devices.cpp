@@ -20,8 +20,6 @@
 namespace pvegpu {
 namespace {
 
-constexpr Milliseconds config_space_within{5'000};
-
 // What is missing of the devices that the guest gets whole.
 std::vector<PciAddress> missing_of(const std::vector<PassedDevice>& devices)
 {
@@ -69,15 +67,15 @@ std::vector<Function> below(const SysReader& reader, const PciAddress& port,
     return result;
 }
 
-std::optional<PciBus> bus_to_rescan(const SysReader& reader, const PciAddress& wanted,
+std::optional<PciBus> bus_to_rescan(const SysReader& reader, const PciAddress& lost,
                                     const std::vector<PciAddress>& all)
 {
-    const auto bridges = bridges_to(reader, bus_of(wanted), all);
+    const auto bridges = bridges_to(reader, bus_of(lost), all);
     if (bridges.empty()) return std::nullopt;
     const auto& innermost = bridges.back();
-    const bool beside = innermost.secondary_bus == bus_of(wanted) &&
-                        std::any_of(all.begin(), all.end(),
-                                    [&](const PciAddress& other) { return same_slot(other, wanted); });
+    const bool beside =
+        innermost.secondary_bus == bus_of(lost) &&
+        std::any_of(all.begin(), all.end(), [&](const PciAddress& one) { return same_slot(one, lost); });
     if (beside || below(reader, innermost.address, all).empty()) return innermost.secondary_bus;
     return std::nullopt;
 }

@@ -9,8 +9,6 @@
 namespace pvegpu {
 namespace {
 
-constexpr Milliseconds config_space_within{5'000};
-
 // PCI Express Base Specification 6.6.1: a device has answered a second after the reset, or asks for patience.
 constexpr Milliseconds ready_at_last{1'000};
 
@@ -38,13 +36,6 @@ std::vector<PciAddress> directly_below(const SysReader& reader, const PciAddress
     return result;
 }
 
-// Its numbers as its registers have them; nothing if it does not answer.
-std::optional<BusNumbers> numbers_in_registers(const SysReader& reader, const PciAddress& bridge)
-{
-    const auto config = read_config_space(reader, bridge, config_space_within);
-    return config ? config->bus_numbers : std::nullopt;
-}
-
 BusNumbers numbers_from_kernel(const Function& bridge)
 {
     return {bridge.address.bus, bridge.secondary_bus->bus, bridge.subordinate_bus};
@@ -55,6 +46,23 @@ BusNumbers numbers_from_kernel(const Function& bridge)
 bool routes_all(const BusNumbers& registers, const BusNumbers& kernel)
 {
     return registers.secondary == kernel.secondary && registers.subordinate >= kernel.subordinate;
+}
+
+// "its bus numbers (01 02 02 instead of 01 02 04)"; empty if it is as it was, or off the bus.
+std::string what_it_has_lost(const SysReader& reader, const Function& before)
+{
+    auto now = read_function(reader, before.address);
+    if (!now || !now->secondary_bus) return "";
+    now->config = read_config_space(reader, before.address, config_space_within);
+    const auto wanted = to_string(numbers_from_kernel(*now));
+    if (!now->config || !now->config->bus_numbers) return "its bus numbers (none instead of " + wanted + ")";
+    if (has_lost_its_numbers(*now))
+        return "its bus numbers (" + to_string(*now->config->bus_numbers) + " instead of " + wanted + ")";
+    const bool was_good =
+        before.config && before.config->health == Health::alive && !has_lost_its_numbers(before);
+    return was_good && now->config->bridge_setup != before.config->bridge_setup
+               ? "its windows or its control register"
+               : "";
 }
 
 } // namespace
@@ -110,23 +118,17 @@ bool has_lost_its_numbers(const Function& bridge)
            !routes_all(*bridge.config->bus_numbers, numbers_from_kernel(bridge));
 }
 
-void check_bus_numbers(const Run& run, const CardPlan& card)
+void check_bridges(const Run& run, const CardPlan& card)
 {
-    for (const auto& address : card.card.switches) {
-        std::optional<Function> bridge;
-        std::optional<BusNumbers> seen;
-        const auto agree = [&] {
-            bridge = read_function(run.system, address);
-            if (!bridge || !bridge->secondary_bus) return true; // it is off the bus
-            seen = numbers_in_registers(run.system, address);
-            return seen && routes_all(*seen, numbers_from_kernel(*bridge));
+    for (const auto& before : card.bridges) {
+        std::string lost;
+        const auto is_as_it_was = [&] {
+            lost = what_it_has_lost(run.system, before);
+            return lost.empty();
         };
-        if (run.system.wait_until(agree, numbers_within)) continue;
-        const auto wanted = to_string(numbers_from_kernel(*bridge));
-        throw Error(Reason::disturbed, "bridge '" + to_string(address) +
-                                           "' on the card has lost its bus numbers in the reset (" +
-                                           (seen ? to_string(*seen) : "none") + " instead of " + wanted +
-                                           ")");
+        if (run.system.wait_until(is_as_it_was, numbers_within)) continue;
+        throw Error(Reason::disturbed, "bridge '" + to_string(before.address) + "' on the card has lost " +
+                                           lost + " in the reset");
     }
 }
 

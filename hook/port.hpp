@@ -34,10 +34,11 @@ bool wait_until_ready(const Run& run, const PciAddress& port, Milliseconds withi
 bool clear_left_reset(const Run& run, const PciAddress& bridge, Milliseconds ready_within);
 
 // Throws Error(disturbed) if a bridge on the card has other bus numbers in its registers than the kernel has
-// given it: what is below it is then out of reach, and only a scan of the whole card gives it new ones.
-void check_bus_numbers(const Run& run, const CardPlan& card);
+// given it, or other windows or control bits than before: what is below it is then out of reach, and only a
+// scan of the whole card sets it up again. A bridge that is off the bus has nothing to lose.
+void check_bridges(const Run& run, const CardPlan& card);
 
-// The same of the machine as it was read. Pure.
+// Of its numbers, as it was read. Pure.
 bool has_lost_its_numbers(const Function& bridge);
 
 } // namespace pvegpu

@@ -17,8 +17,6 @@
 namespace pvegpu {
 namespace {
 
-constexpr Milliseconds config_space_within{5'000};
-
 std::optional<Function> look_at(const SysReader& reader, const PciAddress& address)
 {
     auto function = read_function(reader, address);
@@ -72,9 +70,9 @@ public:
 
     void run_steps()
     {
-        for (std::size_t index = 0; index < steps_.size(); ++index) {
-            enter_or_leave_rescans(steps_[index].op == Op::rescan);
-            const auto step = steps_[index]; // leaving the rescans may have added some
+        for (std::size_t done = 0; done < steps_.size(); ++done) {
+            enter_or_leave_rescans(steps_.at(done).op == Op::rescan); // which may add some
+            const auto step = steps_.at(done);
             report(step);
             if (step.op == Op::remove) removed_.push_back(step.function);
         }

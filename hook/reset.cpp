@@ -143,7 +143,7 @@ StepOutcome reset(const Run& run, const CardPlan& card, const Step& step)
     quiet_hotplug(run, port);
     auto outcome = reset_by(run, card, step);
     clear_left_reset(run, port, card.settings.timeouts.reappear);
-    check_bus_numbers(run, card);
+    check_bridges(run, card);
     return outcome;
 }
 

@@ -11,9 +11,6 @@
 namespace pvegpu {
 namespace {
 
-// A configuration read that wakes a sleeping device takes up to a second; one of a dead device a minute.
-constexpr Milliseconds config_space_answers_within{5'000};
-
 void take_warnings(const std::vector<ConfigWarning>& warnings, const std::string& file, Situation& situation)
 {
     for (const auto& warning : warnings) situation.warnings.push_back(warning.in(file));
@@ -69,7 +66,7 @@ void read_surroundings(const SysReader& reader, Situation& situation, unsigned o
                        std::int64_t wall_clock)
 {
     const auto candidates = whole_functions(situation.devices, true);
-    situation.topology = read_topology(reader, candidates, config_space_answers_within);
+    situation.topology = read_topology(reader, candidates, config_space_within);
     situation.mapping_mismatches = mapping_mismatches(situation.devices, situation.topology);
     situation.holders = find_holders(reader, watched(situation.topology, candidates), own_vmid, wall_clock);
     choose_free_alternatives(situation.devices, situation.holders);

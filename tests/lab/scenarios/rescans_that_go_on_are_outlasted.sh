@@ -24,7 +24,7 @@ busy=$!
 hook 101 pre-start
 wait $busy
 expect_exit 0
-expect_within 22000
+expect_within 40000
 expect_clean 0000:05:00.0
 expect_bound_to_vfio 0000:03:00.0 0000:04:00.0
 expect_no_output "power cycle"

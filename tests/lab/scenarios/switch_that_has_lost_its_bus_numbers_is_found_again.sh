@@ -44,6 +44,6 @@ for bridge in 0000:02:01.0 0000:02:04.0 0000:02:05.0 0000:01:00.0; do
 done
 hook 101 pre-start
 expect_exit 0
-expect_within 12000
+expect_within 30000 # three machines at once; alone it is a few seconds
 expect_bound_to_vfio 0000:03:00.0 0000:04:00.0
 expect_clean 0000:05:00.0
