@@ -1,7 +1,5 @@
 #include "config_space.hpp"
 
-#include "text.hpp"
-
 #include <bitset>
 
 namespace pvegpu {
@@ -87,26 +85,14 @@ void read_link(std::string_view bytes, unsigned pcie, ConfigSpace& space)
 }
 
 // Bridge Control is at 0x3e, the reset is its bit 6 (PCI-to-PCI Bridge Architecture Specification 3.2.5.18).
-// The windows are 0x1c and 0x1d and 0x20 to 0x33; the secondary status between them changes by itself.
-void read_bridge(std::string_view bytes, ConfigSpace& space)
+bool holds_reset(std::string_view bytes)
 {
-    constexpr unsigned control = 0x3e;
+    constexpr unsigned bridge_control = 0x3e;
     constexpr unsigned secondary_bus_reset = 0x40;
-    const auto number = [&](unsigned offset) { return static_cast<std::uint8_t>(byte_at(bytes, offset)); };
-    space.bus_numbers = {number(0x18), number(0x19), number(0x1a)};
-    space.secondary_bus_reset = (byte_at(bytes, control) & secondary_bus_reset) != 0;
-    space.bridge_setup = std::string(bytes.substr(0x1c, 2)) + std::string(bytes.substr(0x20, 0x14)) +
-                         static_cast<char>(byte_at(bytes, control) & ~secondary_bus_reset) +
-                         static_cast<char>(byte_at(bytes, control + 1));
+    return (byte_at(bytes, bridge_control) & secondary_bus_reset) != 0;
 }
 
 } // namespace
-
-std::string to_string(const BusNumbers& numbers)
-{
-    return to_hex(numbers.primary, 2) + " " + to_hex(numbers.secondary, 2) + " " +
-           to_hex(numbers.subordinate, 2);
-}
 
 ConfigSpace parse_config_space(std::string_view bytes)
 {
@@ -119,7 +105,7 @@ ConfigSpace parse_config_space(std::string_view bytes)
     space.health = space.vendor == 0x0001 ? Health::not_ready : Health::alive;
     if (space.health == Health::not_ready) return space;
     if (space.header_type == 0) space.memory_bars = memory_bars(bytes);
-    if (space.header_type == 1) read_bridge(bytes, space);
+    space.secondary_bus_reset = space.header_type == 1 && holds_reset(bytes);
     if (const unsigned pcie = find_capability(bytes, capability_pcie); pcie != 0) {
         space.pcie = type_of(word_at(bytes, pcie + 2));
         read_link(bytes, pcie, space);

@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <string_view>
 
 namespace pvegpu {
@@ -21,14 +20,6 @@ enum class Health {
     dead       // reads all ones: off the bus, or powered down
 };
 
-// PCI-to-PCI Bridge Architecture Specification 3.2.5.2 to 3.2.5.4: registers 0x18 to 0x1a.
-struct BusNumbers {
-    std::uint8_t primary = 0, secondary = 0, subordinate = 0;
-
-    bool operator==(const BusNumbers&) const = default;
-};
-std::string to_string(const BusNumbers& numbers); // "01 02 04"
-
 struct ConfigSpace {
     Health health = Health::dead;
     std::uint16_t vendor = 0xffff;
@@ -37,11 +28,9 @@ struct ConfigSpace {
     std::optional<PcieType> pcie;    // nothing on conventional PCI
     std::uint8_t memory_bars = 0; // of an endpoint: bit N is set if BAR register N is seen to be a memory BAR
     unsigned link_width = 0;      // lanes now, 0 if there is no link
-    bool link_active_reported = false;     // the port can tell whether its link is up,
-    bool link_active = false;              // and it is
-    std::optional<BusNumbers> bus_numbers; // of a bridge
-    bool secondary_bus_reset = false;      // of a bridge: it holds what is below it in reset
-    std::string bridge_setup;              // of a bridge: its windows and its control, as bytes
+    bool link_active_reported = false; // the port can tell whether its link is up,
+    bool link_active = false;          // and it is
+    bool secondary_bus_reset = false;  // of a bridge: it holds what is below it in reset
 };
 
 // Fewer than 64 bytes are a dead function.

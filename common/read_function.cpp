@@ -154,18 +154,19 @@ std::uint8_t highest_bus_below(const SysReader& reader, const PciAddress& bridge
 }
 
 // secondary_bus_number and subordinate_bus_number are read from the bridge's registers at that moment, which
-// may have lost them; the kernel's own numbers are in the names of the buses.
+// may have lost them, and without the lock that a read of `config` waits for; the kernel's own numbers are in
+// the names of the buses.
 void read_bridge(const SysReader& reader, const FunctionReader& from, Function& function)
 {
     function.bridge = from.has("pci_bus");
     if (!function.bridge) return;
-    const auto secondary = from.number<std::uint8_t>("secondary_bus_number", 10);
-    const auto subordinate = from.number<std::uint8_t>("subordinate_bus_number", 10);
-    constexpr std::uint8_t silent = 0xff;
-    function.secondary_bus =
-        bus_below(reader, function.address).value_or(PciBus{function.address.domain, secondary});
+    function.registers = {from.number<std::uint8_t>("secondary_bus_number", 10),
+                          from.number<std::uint8_t>("subordinate_bus_number", 10)};
+    function.secondary_bus = bus_below(reader, function.address)
+                                 .value_or(PciBus{function.address.domain, function.registers.secondary});
     function.subordinate_bus = highest_bus_below(reader, function.address);
-    if (secondary != silent) function.subordinate_bus = std::max(function.subordinate_bus, subordinate);
+    if (function.registers.secondary == function.secondary_bus->bus) // else they mean nothing
+        function.subordinate_bus = std::max(function.subordinate_bus, function.registers.subordinate);
     function.has_reset_subordinate = from.has("reset_subordinate");
 }
 

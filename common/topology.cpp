@@ -1,5 +1,7 @@
 #include "topology.hpp"
 
+#include "text.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cstdio>
@@ -28,6 +30,11 @@ std::string two_ids(unsigned one, unsigned other)
 bool Function::flr() const
 {
     return std::find(reset_methods.begin(), reset_methods.end(), "flr") != reset_methods.end();
+}
+
+std::string to_string(const BusNumbers& numbers)
+{
+    return to_hex(numbers.secondary, 2) + " " + to_hex(numbers.subordinate, 2);
 }
 
 std::string device_id(const Function& function)

@@ -23,6 +23,14 @@ struct Bar {
     bool operator==(const Bar&) const = default;
 };
 
+// What a bridge passes on to what is below it.
+struct BusNumbers {
+    std::uint8_t secondary = 0, subordinate = 0;
+
+    bool operator==(const BusNumbers&) const = default;
+};
+std::string to_string(const BusNumbers& numbers); // "02 04"
+
 struct Function {
     PciAddress address;
     std::vector<PciAddress> above;          // the bridges above it, the outermost first; empty on a root bus
@@ -32,6 +40,7 @@ struct Function {
     bool bridge = false;
     std::optional<PciBus> secondary_bus; // of a bridge, as the kernel has numbered it
     std::uint8_t subordinate_bus = 0;    // of a bridge: the highest bus number below it
+    BusNumbers registers;                // of a bridge: the same as its registers have it at this moment
     std::string driver;                  // empty: none bound
     std::optional<unsigned> iommu_group;
     std::vector<PciAddress> group_members; // of the group, this function and bridges included

@@ -1,7 +1,6 @@
 #include "lost_devices.hpp"
 
 #include "claims.hpp"
-#include "config_space.hpp"
 #include "device_table.hpp"
 #include "guest_config.hpp"
 #include "holders.hpp"
@@ -201,13 +200,9 @@ private:
         add_card(std::move(card), functions);
     }
 
-    void add_card(LostCard card, std::vector<Function> functions)
+    void add_card(LostCard card, const std::vector<Function>& functions)
     {
-        for (auto& function : functions) {
-            if (!function.bridge) continue;
-            function.config = read_config_space(reader_, function.address, config_space_within);
-            card.has_lost_numbers |= has_lost_its_numbers(function);
-        }
+        card.has_lost_numbers = std::any_of(functions.begin(), functions.end(), has_lost_its_numbers);
         cards_.push_back(std::move(card));
     }
 
@@ -222,10 +217,10 @@ private:
             if (upstream.above.empty() || upstream.above.back() != port.address) continue;
             const bool outermost = index == 1 || is_switch_of_a_card(upstream);
             if (!outermost || is_there(port.address)) continue;
-            auto functions = below(reader_, port.address, all_);
+            const auto functions = below(reader_, port.address, all_);
             auto card = what_is_left(port, functions);
             card.left_alone_because = why_not(port, upstream, card);
-            add_card(std::move(card), std::move(functions));
+            add_card(std::move(card), functions);
             return;
         }
     }

@@ -27,7 +27,6 @@ CardPlan plan_functions(const Situation& situation, const Card& card)
         plan.port = port.config;
         if (port.secondary_bus) plan.buses = {*port.secondary_bus, port.subordinate_bus};
     }
-    for (const auto& address : card.switches) plan.bridges.push_back(situation.topology.at(address));
     for (const auto& address : card.functions) {
         const auto& function = situation.topology.at(address);
         plan.functions.push_back({function, role_of(function), key_of(situation.devices, address),

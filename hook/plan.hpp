@@ -68,8 +68,7 @@ struct CardPlan {
     std::optional<ConfigSpace> port; // as the card's port was; nothing without a port
     std::optional<BusRange> buses;   // below the port
     std::vector<PlannedFunction> functions;
-    std::vector<Function> bridges; // of the switch on the card, as they were
-    Settings settings;             // of this guest and this GPU
+    Settings settings; // of this guest and this GPU
     std::vector<Step> steps;
     std::vector<Step> second_rung; // if the first does not bring the card back
 

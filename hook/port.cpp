@@ -36,35 +36,6 @@ std::vector<PciAddress> directly_below(const SysReader& reader, const PciAddress
     return result;
 }
 
-BusNumbers numbers_from_kernel(const Function& bridge)
-{
-    return {bridge.address.bus, bridge.secondary_bus->bus, bridge.subordinate_bus};
-}
-
-// The primary number is hard-wired to 0 in some bridges (pci_scan_bridge_extend), and routes nothing in PCI
-// Express. Room for more buses than there are is usual below a slot.
-bool routes_all(const BusNumbers& registers, const BusNumbers& kernel)
-{
-    return registers.secondary == kernel.secondary && registers.subordinate >= kernel.subordinate;
-}
-
-// "its bus numbers (01 02 02 instead of 01 02 04)"; empty if it is as it was, or off the bus.
-std::string what_it_has_lost(const SysReader& reader, const Function& before)
-{
-    auto now = read_function(reader, before.address);
-    if (!now || !now->secondary_bus) return "";
-    now->config = read_config_space(reader, before.address, config_space_within);
-    const auto wanted = to_string(numbers_from_kernel(*now));
-    if (!now->config || !now->config->bus_numbers) return "its bus numbers (none instead of " + wanted + ")";
-    if (has_lost_its_numbers(*now))
-        return "its bus numbers (" + to_string(*now->config->bus_numbers) + " instead of " + wanted + ")";
-    const bool was_good =
-        before.config && before.config->health == Health::alive && !has_lost_its_numbers(before);
-    return was_good && now->config->bridge_setup != before.config->bridge_setup
-               ? "its windows or its control register"
-               : "";
-}
-
 } // namespace
 
 Link link_below(const SysReader& reader, const PciAddress& port)
@@ -114,21 +85,24 @@ bool clear_left_reset(const Run& run, const PciAddress& bridge, Milliseconds rea
 
 bool has_lost_its_numbers(const Function& bridge)
 {
-    return bridge.secondary_bus && bridge.config && bridge.config->bus_numbers &&
-           !routes_all(*bridge.config->bus_numbers, numbers_from_kernel(bridge));
+    return bridge.secondary_bus && (bridge.registers.secondary != bridge.secondary_bus->bus ||
+                                    bridge.registers.subordinate < bridge.subordinate_bus);
 }
 
 void check_bridges(const Run& run, const CardPlan& card)
 {
-    for (const auto& before : card.bridges) {
-        std::string lost;
+    for (const auto& address : card.card.switches) {
+        std::optional<Function> bridge;
         const auto is_as_it_was = [&] {
-            lost = what_it_has_lost(run.system, before);
-            return lost.empty();
+            bridge = read_function(run.system, address);
+            return !bridge || !has_lost_its_numbers(*bridge);
         };
         if (run.system.wait_until(is_as_it_was, numbers_within)) continue;
-        throw Error(Reason::disturbed, "bridge '" + to_string(before.address) + "' on the card has lost " +
-                                           lost + " in the reset");
+        const BusNumbers wanted{bridge->secondary_bus->bus, bridge->subordinate_bus};
+        throw Error(Reason::disturbed, "bridge '" + to_string(address) +
+                                           "' on the card has lost its bus numbers in the reset (" +
+                                           to_string(bridge->registers) + " instead of " + to_string(wanted) +
+                                           ")");
     }
 }
 

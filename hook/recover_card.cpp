@@ -70,9 +70,10 @@ public:
 
     void run_steps()
     {
-        for (std::size_t done = 0; done < steps_.size(); ++done) {
+        std::size_t done = 0;
+        while (done < steps_.size()) {
             enter_or_leave_rescans(steps_.at(done).op == Op::rescan); // which may add some
-            const auto step = steps_.at(done);
+            const auto step = steps_.at(done++);
             report(step);
             if (step.op == Op::remove) removed_.push_back(step.function);
         }
@@ -292,6 +293,7 @@ void recover_card(const Run& run, const Plan& plan, CardPlan& card, std::vector<
     release_firmware_console(run, card);
     clear_left_resets(run, card);
     std::string last_failure, disturbed_by;
+    unsigned undisturbed = 0; // failures of the whole card in a row
     for (bool whole_card = false;;) {
         try {
             return run_rung(run, plan, card, whole_card ? card.second_rung : card.steps, reports);
@@ -301,14 +303,15 @@ void recover_card(const Run& run, const Plan& plan, CardPlan& card, std::vector<
                                                    "; others are at work on the PCI bus all the time: find "
                                                    "out who rescans it, and start the guest again");
             if (error.reason() != Reason::failed && error.reason() != Reason::disturbed) throw;
+            // Attempts that others have undone do not count, as long as the run lasts; after one, a failure
+            // that shows no trace of them may still be theirs.
             const bool last = whole_card || card.second_rung.empty();
             const bool disturbed = error.reason() == Reason::disturbed || (last && others_are_at_work(run));
-            if (last && !disturbed) give_up(run, card, error);
-            // Attempts that others have undone do not count, as long as the run lasts.
+            if (last && !disturbed && (disturbed_by.empty() || ++undisturbed == 2)) give_up(run, card, error);
             const auto text = without_remedy(error);
             if (text != last_failure) run.warn(text + "; trying once more with the whole card removed");
             last_failure = text;
-            if (disturbed) disturbed_by = text;
+            if (disturbed) disturbed_by = text, undisturbed = 0;
             run.journal.undo_settings();
             whole_card = !card.second_rung.empty();
         }

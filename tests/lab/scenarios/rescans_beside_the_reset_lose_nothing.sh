@@ -1,6 +1,7 @@
 # One rescan of somebody else's, at any moment of the start, of all buses or of this card's port: the card is recovered all the same.
 # machine: arc
 # slots: acpiphp pciehp
+# log may: 0000:0[1-5]:0.\.0: .*(no space|failed to assign)|WARNING: .*pci_cfg_access_unlock — whether the rescan hits the reset is chance
 # timeout: 600
 # turn: 2
 pve_host
