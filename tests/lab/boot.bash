@@ -121,10 +121,10 @@ machine_words() {
     # With acpiphp slots QEMU's ports say that they report an active link (LnkCap bit 20) and never do (LnkSta bit 13 is 0 even
     # with a working card); with pciehp slots the bit is set, and stays set during a reset.
     [[ $slots == acpiphp ]] || printf '%s\n' -global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off
-    # no_timer_check: on a busy host the kernel's check of its timer runs out of time and it panics. log_buf_len: the whole log of a
-    # scenario is judged at its end.
+    # On a busy host the kernel's checks of its timer and of its clock run out of time, and it panics (no_timer_check) or complains
+    # (tsc=nowatchdog). log_buf_len: the whole log of a scenario is judged at its end.
     printf '%s\n' -kernel "$kernel/vmlinux" -initrd "$initramfs" -append "console=ttyS0,115200 quiet panic=-1 intel_iommu=on iommu=pt \
-no_timer_check log_buf_len=1M lab_first=$first lab_load=${load// /,}"
+no_timer_check tsc=nowatchdog log_buf_len=1M lab_first=$first lab_load=${load// /,}"
 }
 
 # snapshot_file KERNEL_DIRECTORY INITRAMFS MACHINE SLOTS FIRST LOAD   prints where such a machine's snapshot is, if there is one: its name
