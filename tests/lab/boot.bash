@@ -124,7 +124,7 @@ machine_words() {
     # On a busy host the kernel's checks of its timer and of its clock run out of time, and it panics (no_timer_check) or complains
     # (tsc=nowatchdog). log_buf_len: the whole log of a scenario is judged at its end.
     printf '%s\n' -kernel "$kernel/vmlinux" -initrd "$initramfs" -append "console=ttyS0,115200 quiet panic=-1 intel_iommu=on iommu=pt \
-no_timer_check tsc=nowatchdog log_buf_len=1M lab_first=$first lab_load=${load// /,}"
+no_timer_check tsc=nowatchdog log_buf_len=4M lab_first=$first lab_load=${load// /,}"
 }
 
 # snapshot_file KERNEL_DIRECTORY INITRAMFS MACHINE SLOTS FIRST LOAD   prints where such a machine's snapshot is, if there is one: its name
