@@ -16,9 +16,7 @@ const std::string script = "/var/lib/vz/snippets/old.sh";
 struct Host : FakeSystem {
     Host() : FakeSystem("7.0.2-1-pve")
     {
-        add_arc(*this);
-        add_guest(*this, 101, "hostpci0: 03:00\nhostpci1: 04:00\n");
-        add_process(parent_pid(), "task UPID:pve1:");
+        add_arc_for_vm_101(*this);
         file("/var/lib/pve-gpu-hook/chained/101.json",
              R"({"volume":"local:snippets/old.sh","path":"/var/lib/vz/snippets/old.sh"})");
         file(script, "#!/bin/sh\n");

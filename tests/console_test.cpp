@@ -19,9 +19,7 @@ const std::string console = "/sys/class/vtconsole/vtcon1/bind";
 struct Host : FakeSystem {
     explicit Host(const ArcOptions& options = {}) : FakeSystem("7.0.2-1-pve")
     {
-        add_arc(*this, options);
-        add_guest(*this, 101, "hostpci0: 03:00\nhostpci1: 04:00\n");
-        add_process(parent_pid(), "task UPID:pve1:");
+        add_arc_for_vm_101(*this, options);
         file("/sys/class/vtconsole/vtcon0/name", "(S) dummy device\n");
         file("/sys/class/vtconsole/vtcon0/bind", "0\n");
         file("/sys/class/vtconsole/vtcon1/name", "(M) frame buffer device\n");

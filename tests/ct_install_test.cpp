@@ -5,15 +5,13 @@
 #include "ct_hard_coded.hpp"
 #include "ct_hosts.hpp"
 #include "ct_install_plan.hpp"
+#include "golden.hpp"
 #include "install_hosts.hpp"
 #include "manifest.hpp"
 #include "show.hpp"
 
-#include <cstdlib>
-#include <fstream>
 #include <functional>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 using namespace pvegpu;
 using namespace pvegpu::testing;
@@ -335,13 +333,8 @@ TEST_CASE("install plans of containers are as the golden files say", "[install][
     for (const auto& one : cases) {
         DYNAMIC_SECTION(one.name)
         {
-            const auto text = "# " + one.shows + "\n\n" + plan_text(one);
-            const auto file = std::string(TESTS_DIR) + "/installs/" + one.name + ".txt";
-            if (std::getenv("UPDATE_GOLDEN") != nullptr) std::ofstream(file) << text;
-            std::ifstream in(file);
-            std::ostringstream expected;
-            expected << in.rdbuf();
-            CHECK(text == expected.str());
+            check_golden("/installs/" + std::string(one.name) + ".txt",
+                         "# " + one.shows + "\n\n" + plan_text(one));
         }
     }
 }

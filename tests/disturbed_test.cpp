@@ -27,9 +27,7 @@ std::string device(const std::string& address, const std::string& file)
 struct ArcHost : FakeSystem {
     explicit ArcHost(const std::string& kernel = "7.0.2-1-pve") : FakeSystem(kernel)
     {
-        add_arc(*this, {.pciehp = true});
-        add_guest(*this, 101, "hostpci0: 03:00\nhostpci1: 04:00\n");
-        add_process(parent_pid(), "task UPID:pve1:");
+        add_arc_for_vm_101(*this, {.pciehp = true});
     }
 
     Report phase(Phase phase) { return run_phase(*this, {101, phase, ""}); }

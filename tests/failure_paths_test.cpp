@@ -19,9 +19,7 @@ const std::string reset_above_gpu = "/sys/class/pci_bus/0000:03/device/reset_sub
 struct Host : FakeSystem {
     explicit Host(const std::string& kernel = "7.0.2-1-pve") : FakeSystem(kernel)
     {
-        add_arc(*this, {.pciehp = true});
-        add_guest(*this, 101, "hostpci0: 03:00\nhostpci1: 04:00\n");
-        add_process(parent_pid(), "task UPID:pve1:");
+        add_arc_for_vm_101(*this, {.pciehp = true});
     }
 
     void settings(const std::string& json) { file("/etc/pve-gpu-hook/settings.json", json); }

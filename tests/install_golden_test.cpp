@@ -1,13 +1,11 @@
 // A host and a request in, what the administrator is shown out: tests/installs/NAME.txt. UPDATE_GOLDEN=1
 // writes them anew; then read the difference.
 #include "catch.hpp"
+#include "golden.hpp"
 #include "install_hosts.hpp"
 #include "show.hpp"
 
-#include <cstdlib>
-#include <fstream>
 #include <functional>
-#include <sstream>
 
 using namespace pvegpu;
 using namespace pvegpu::testing;
@@ -253,13 +251,8 @@ TEST_CASE("install plans are as the golden files say", "[install][golden]")
     for (const auto& one : cases) {
         DYNAMIC_SECTION(one.name)
         {
-            const auto text = "# " + one.shows + "\n\n" + plan_text(one);
-            const auto file = std::string(TESTS_DIR) + "/installs/" + one.name + ".txt";
-            if (std::getenv("UPDATE_GOLDEN") != nullptr) std::ofstream(file) << text;
-            std::ifstream in(file);
-            std::ostringstream expected;
-            expected << in.rdbuf();
-            CHECK(text == expected.str());
+            check_golden("/installs/" + std::string(one.name) + ".txt",
+                         "# " + one.shows + "\n\n" + plan_text(one));
         }
     }
 }

@@ -109,4 +109,12 @@ inline void add_guest(FakeSystem& machine, unsigned vmid, const std::string& lin
     machine.file("/proc/sys/kernel/hostname", "pve1\n");
 }
 
+// That Arc card, GPU and audio for VM 101, which Proxmox's task is about to start.
+inline void add_arc_for_vm_101(FakeSystem& machine, const ArcOptions& options = {})
+{
+    add_arc(machine, options);
+    add_guest(machine, 101, "hostpci0: 03:00\nhostpci1: 04:00\n");
+    machine.add_process(machine.parent_pid(), "task UPID:pve1:");
+}
+
 } // namespace pvegpu::testing

@@ -23,9 +23,7 @@ constexpr auto second = Milliseconds(1000);
 struct Host : FakeSystem {
     Host() : FakeSystem("7.0.2-1-pve")
     {
-        add_arc(*this);
-        add_guest(*this, 101, "hostpci0: 03:00\nhostpci1: 04:00\n");
-        add_process(parent_pid(), "task UPID:pve1:");
+        add_arc_for_vm_101(*this);
         file(port_control, "auto\n");
         file(port_d3cold, "1\n");
     }

@@ -1,13 +1,11 @@
 // A machine and a guest in, the plan out, as a text that a person can read: tests/plans/NAME.txt.
 // UPDATE_GOLDEN=1 writes them anew; then read the difference.
 #include "catch.hpp"
+#include "golden.hpp"
 #include "machines.hpp"
 #include "recover_gpu.hpp"
 
-#include <cstdlib>
-#include <fstream>
 #include <functional>
-#include <sstream>
 
 using namespace pvegpu;
 using namespace pvegpu::testing;
@@ -86,14 +84,6 @@ std::string plan_of(const Case& golden)
     CHECK(machine.writes().empty());
     return "# " + golden.shows + "\n\n" + golden.guest +
            (golden.settings.empty() ? "" : "\n" + golden.settings + "\n") + "\n" + plan;
-}
-
-std::string file_text(const std::string& path)
-{
-    std::ifstream file(path);
-    std::stringstream text;
-    text << file.rdbuf();
-    return text.str();
 }
 
 void build_arc(FakeSystem& machine)
@@ -409,10 +399,7 @@ TEST_CASE("each odd machine has the plan that its file shows", "[plan][golden]")
     for (const auto& golden : cases) {
         DYNAMIC_SECTION(golden.name)
         {
-            const std::string path = std::string(TESTS_DIR) + "/plans/" + golden.name + ".txt";
-            const std::string plan = plan_of(golden);
-            if (std::getenv("UPDATE_GOLDEN") != nullptr) std::ofstream(path) << plan;
-            CHECK(plan == file_text(path));
+            check_golden("/plans/" + std::string(golden.name) + ".txt", plan_of(golden));
         }
     }
 }

@@ -29,9 +29,7 @@ struct ArcHost : FakeSystem {
     explicit ArcHost(const std::string& kernel = "7.0.2-1-pve", const ArcOptions& options = {})
         : FakeSystem(kernel)
     {
-        add_arc(*this, options);
-        add_guest(*this, 101, "hostpci0: 03:00\nhostpci1: 04:00\n");
-        add_process(parent_pid(), "task UPID:pve1:");
+        add_arc_for_vm_101(*this, options);
     }
 
     Report start(unsigned vmid = 101) { return run_phase(*this, {vmid, Phase::pre_start, ""}); }
