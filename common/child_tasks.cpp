@@ -1,6 +1,7 @@
 #include "child_tasks.hpp"
 
 #include "bounded_child.hpp"
+#include "config_space.hpp"
 #include "descriptors.hpp"
 #include "harden_process.hpp"
 #include "list_inside.hpp"
@@ -105,10 +106,6 @@ int claim(const std::string& path)
     const auto file = open_file(path, O_RDONLY | O_EXCL | O_NONBLOCK);
     return file.failed() ? errno : 0;
 }
-
-// PCI-to-PCI Bridge Architecture Specification 3.2.5.18: Bridge Control is at 0x3e, the reset is its bit 6.
-constexpr off_t bridge_control = 0x3e;
-constexpr unsigned char secondary_bus_reset = 0x40;
 
 using BridgeControl = std::array<unsigned char, 2>;
 

@@ -84,14 +84,6 @@ void read_link(std::string_view bytes, unsigned pcie, ConfigSpace& space)
     space.link_active = (status & active) != 0;
 }
 
-// Bridge Control is at 0x3e, the reset is its bit 6 (PCI-to-PCI Bridge Architecture Specification 3.2.5.18).
-bool holds_reset(std::string_view bytes)
-{
-    constexpr unsigned bridge_control = 0x3e;
-    constexpr unsigned secondary_bus_reset = 0x40;
-    return (byte_at(bytes, bridge_control) & secondary_bus_reset) != 0;
-}
-
 } // namespace
 
 ConfigSpace parse_config_space(std::string_view bytes)
@@ -105,7 +97,8 @@ ConfigSpace parse_config_space(std::string_view bytes)
     space.health = space.vendor == 0x0001 ? Health::not_ready : Health::alive;
     if (space.health == Health::not_ready) return space;
     if (space.header_type == 0) space.memory_bars = memory_bars(bytes);
-    space.secondary_bus_reset = space.header_type == 1 && holds_reset(bytes);
+    space.secondary_bus_reset =
+        space.header_type == 1 && (byte_at(bytes, bridge_control) & secondary_bus_reset) != 0;
     if (const unsigned pcie = find_capability(bytes, capability_pcie); pcie != 0) {
         space.pcie = type_of(word_at(bytes, pcie + 2));
         read_link(bytes, pcie, space);

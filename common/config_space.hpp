@@ -12,6 +12,11 @@ namespace pvegpu {
 // needed, and reading less of a sick device is better.
 inline constexpr unsigned config_bytes = 256;
 
+// Bridge Control, and its bit that holds what is below in reset (PCI-to-PCI Bridge Architecture Specification
+// 3.2.5.18).
+inline constexpr unsigned bridge_control = 0x3e;
+inline constexpr unsigned char secondary_bus_reset = 0x40;
+
 enum class PcieType { endpoint, root_port, switch_upstream, switch_downstream, bridge, other };
 
 enum class Health {

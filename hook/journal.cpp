@@ -78,6 +78,11 @@ std::vector<Undo> undo_of_kind(System& system, const std::vector<Undo>& entries,
     return left;
 }
 
+auto is_of(Undo::Kind kind)
+{
+    return [kind](const Undo& undo) { return undo.kind == kind; };
+}
+
 // Settings first: they are quick, concern the whole host, and Proxmox may kill us before the rest is done.
 std::vector<Undo> undo_entries(System& system, const std::vector<Undo>& entries, bool pci_core_stuck,
                                Milliseconds pci_within)
@@ -86,20 +91,15 @@ std::vector<Undo> undo_entries(System& system, const std::vector<Undo>& entries,
     for (auto& undo : undo_of_kind(system, entries, Undo::Kind::bridge_control))
         left.push_back(std::move(undo));
     if (pci_core_stuck)
-        std::copy_if(entries.begin(), entries.end(), std::back_inserter(left),
-                     [](const Undo& undo) { return undo.kind == Undo::Kind::pci; });
+        std::copy_if(entries.begin(), entries.end(), std::back_inserter(left), is_of(Undo::Kind::pci));
     else
         for (auto& undo : undo_of_kind(system, entries, Undo::Kind::pci, pci_within))
             left.push_back(std::move(undo));
-    // Of what is not on the bus yet they are still owed.
-    const auto settings = undo_of_kind(system, entries, Undo::Kind::device);
-    const bool owed =
-        std::any_of(left.begin(), left.end(), [](const Undo& undo) { return undo.kind == Undo::Kind::pci; });
-    if (!owed)
-        left.insert(left.end(), settings.begin(), settings.end());
+    // What was set on a device has to wait until it is on the bus again.
+    if (std::any_of(left.begin(), left.end(), is_of(Undo::Kind::pci)))
+        std::copy_if(entries.begin(), entries.end(), std::back_inserter(left), is_of(Undo::Kind::device));
     else
-        std::copy_if(entries.begin(), entries.end(), std::back_inserter(left),
-                     [](const Undo& undo) { return undo.kind == Undo::Kind::device; });
+        for (auto& undo : undo_of_kind(system, entries, Undo::Kind::device)) left.push_back(std::move(undo));
     return left;
 }
 

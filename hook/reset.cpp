@@ -34,7 +34,13 @@ std::string pciehp(std::string_view attribute)
     return paths::join(paths::pciehp_driver, attribute);
 }
 
-void wait_for_link(const Run& run, const CardPlan& card, const Step& step)
+// The port that the step's reset is seen at.
+const PciAddress& port_of(const CardPlan& card, const Step& step)
+{
+    return step.by == ResetBy::function ? *card.card.port : step.function;
+}
+
+void wait_for_link_up(const Run& run, const CardPlan& card, const Step& step)
 {
     const auto within = run.deadline.at_most(run.system, card.settings.timeouts.reappear);
     const bool up = run.system.wait_until([&] { return link_below(run.system, step.function).up; }, within);
@@ -45,14 +51,20 @@ void wait_for_link(const Run& run, const CardPlan& card, const Step& step)
     run.warn(text + "; the rescan will show whether the card is there");
 }
 
+// As long as the standard wants, where nobody else has waited.
+void wait_after_reset(const Run& run, const CardPlan& card, const Step& step, const Link& before)
+{
+    if (before.reported && before.up) wait_for_link_up(run, card, step);
+    let_pass(run, after_link_up);
+}
+
 // The reset was done, and the card takes longer than the kernel waits for it.
 StepOutcome late(const Run& run, const CardPlan& card, const Step& step, std::string_view file,
                  Milliseconds waited)
 {
     const auto within = run.deadline.at_most(run.system, card.settings.timeouts.reappear);
     const auto begin = run.system.now();
-    const auto& port = step.by == ResetBy::function ? *card.card.port : step.function;
-    const bool ready = wait_until_ready(run, port, within);
+    const bool ready = wait_until_ready(run, port_of(card, step), within);
     const auto more = std::chrono::duration_cast<Milliseconds>(run.system.now() - begin);
     const std::string what = "'" + step.target() +
                              "': the reset was done, and the kernel did not wait until the card answered (" +
@@ -87,8 +99,7 @@ StepOutcome pulse(const Run& run, const CardPlan& card, const Step& step)
     if (outcome.still_running()) throw_stuck(outcome, config);
     if (outcome.refused()) return refused(run, step, outcome); // the bit may be set: it stays noted
     run.journal.settled(undo);
-    if (before.reported && before.up) wait_for_link(run, card, step);
-    let_pass(run, after_link_up);
+    wait_after_reset(run, card, step, before);
     return {.detail = "by the secondary bus reset bit"};
 }
 
@@ -107,10 +118,7 @@ StepOutcome by_file(const Run& run, const CardPlan& card, const Step& step, std:
                     outcome.error_number);
     if (outcome.refused()) return refused(run, step, outcome);
     // Where the kernel knows nothing below the port, it has waited for nothing.
-    if (port && !something_is_below(run.system, *port)) {
-        if (before.reported && before.up) wait_for_link(run, card, step);
-        let_pass(run, after_link_up);
-    }
+    if (port && !something_is_below(run.system, *port)) wait_after_reset(run, card, step, before);
     return {.detail = "by '" + std::string(file) + "'"};
 }
 
@@ -139,7 +147,7 @@ void quiet_hotplug(const Run& run, const PciAddress& port)
 
 StepOutcome reset(const Run& run, const CardPlan& card, const Step& step)
 {
-    const auto& port = step.by == ResetBy::function ? *card.card.port : step.function;
+    const auto& port = port_of(card, step);
     quiet_hotplug(run, port);
     auto outcome = reset_by(run, card, step);
     clear_left_reset(run, port, card.settings.timeouts.reappear);
