@@ -3,7 +3,7 @@
 # same start has a clean card. Without the hook QEMU itself fails, after Proxmox has reset the functions under the one that still runs.
 # machine: arc
 # qemu: yes
-# rotates: yes
+# turn: 4
 . /lab/vm.sh
 vm_witness_at=0000:05:00.0
 pve_host
