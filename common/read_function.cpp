@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <set>
 
 namespace pvegpu {
 namespace {
@@ -145,11 +146,11 @@ std::optional<PciBus> bus_below(const SysReader& reader, const PciAddress& bridg
 // The highest number that the kernel has given to a bus below the bridge.
 std::uint8_t highest_bus_below(const SysReader& reader, const PciAddress& bridge)
 {
-    const auto own = bus_below(reader, bridge);
-    auto highest = own ? own->bus : std::uint8_t{0};
-    for (const auto& name : reader.list(paths::function(bridge)))
-        if (const auto child = parse_pci_address(name); child && own && bus_of(*child) == *own)
-            highest = std::max(highest, highest_bus_below(reader, *child));
+    auto below = list_below(reader, bridge);
+    below.push_back(bridge);
+    std::uint8_t highest = 0;
+    for (const auto& address : below)
+        if (const auto bus = bus_below(reader, address)) highest = std::max(highest, bus->bus);
     return highest;
 }
 
@@ -187,6 +188,22 @@ std::vector<PciAddress> list_functions(const SysReader& reader)
     for (const auto& name : reader.list(std::string(paths::pci_functions)))
         if (const auto address = parse_pci_address(name)) result.push_back(*address);
     return result;
+}
+
+// Each once, so that it ends whatever a tree says that changes while it is read.
+std::vector<PciAddress> list_below(const SysReader& reader, const PciAddress& bridge)
+{
+    std::set<PciAddress> found;
+    std::vector<PciAddress> open{bridge};
+    while (!open.empty()) {
+        const auto names = reader.list(paths::function(open.back()));
+        open.pop_back();
+        for (const auto& name : names)
+            if (const auto child = parse_pci_address(name);
+                child && *child != bridge && found.insert(*child).second)
+                open.push_back(*child);
+    }
+    return {found.begin(), found.end()};
 }
 
 std::optional<Function> read_function(const SysReader& reader, const PciAddress& address)

@@ -12,6 +12,10 @@ namespace pvegpu {
 // Every PCI function of the host, by its name in sysfs, sorted. Reads one directory.
 std::vector<PciAddress> list_functions(const SysReader& reader);
 
+// Everything below a bridge, at any depth, sorted; nothing below what is no bridge. Reads a directory for
+// each.
+std::vector<PciAddress> list_below(const SysReader& reader, const PciAddress& bridge);
+
 // One function as it is now, without its configuration space; nothing if it is absent.
 std::optional<Function> read_function(const SysReader& reader, const PciAddress& address);
 

@@ -20,7 +20,7 @@ public:
         const Function* function = add_one(address);
         if (function == nullptr) return;
         if (is_gpu(*function)) add_surroundings(*function);
-        for (const auto& member : function->group_members) add_one(member);
+        add_members(*function);
     }
 
     Topology take() { return std::move(topology_); }
@@ -57,27 +57,17 @@ private:
             add_one({bus.domain, bus.bus, slot, number});
     }
 
-    // Deeper with each step, so that it ends whatever a tree says that changes while it is read.
     void add_below(const PciAddress& bridge)
     {
-        const auto depth = depth_of(bridge);
-        for (const auto& name : reader_.list(paths::function(bridge)))
-            if (const auto child = parse_pci_address(name); child && *child != bridge) {
-                if (add_one(*child) != nullptr && depth_of(*child) > depth) add_below(*child);
-                for (const auto& member : members_of(*child)) add_one(member);
-            }
+        for (const auto& address : list_below(reader_, bridge))
+            if (const auto* function = add_one(address)) add_members(*function);
     }
 
-    std::size_t depth_of(const PciAddress& address) const
+    // A copy: adding one may move the others.
+    void add_members(const Function& function)
     {
-        const auto* function = topology_.find(address);
-        return function == nullptr ? 0 : function->above.size();
-    }
-
-    std::vector<PciAddress> members_of(const PciAddress& address) const
-    {
-        const auto* function = topology_.find(address);
-        return function == nullptr ? std::vector<PciAddress>{} : function->group_members;
+        const auto members = function.group_members;
+        for (const auto& member : members) add_one(member);
     }
 
     // On a switch a card may be everything below its upstream port, which is two bridges up.

@@ -37,6 +37,11 @@ std::string to_string(const BusNumbers& numbers)
     return to_hex(numbers.secondary, 2) + " " + to_hex(numbers.subordinate, 2);
 }
 
+std::optional<BusRange> Function::buses() const
+{
+    return secondary_bus ? std::optional(BusRange{*secondary_bus, subordinate_bus}) : std::nullopt;
+}
+
 std::string device_id(const Function& function)
 {
     return two_ids(function.vendor, function.device);

@@ -31,6 +31,17 @@ struct BusNumbers {
 };
 std::string to_string(const BusNumbers& numbers); // "02 04"
 
+// The bus numbers that the kernel has given to what is below a bridge.
+struct BusRange {
+    PciBus first;
+    std::uint8_t last = 0;
+
+    bool has(const PciBus& bus) const
+    {
+        return bus.domain == first.domain && bus.bus >= first.bus && bus.bus <= last;
+    }
+};
+
 struct Function {
     PciAddress address;
     std::vector<PciAddress> above;          // the bridges above it, the outermost first; empty on a root bus
@@ -53,6 +64,7 @@ struct Function {
     std::optional<ConfigSpace> config; // nothing where it was not read
 
     bool flr() const;
+    std::optional<BusRange> buses() const; // of a bridge
 };
 
 std::string device_id(const Function& function);    // "8086:56a6"

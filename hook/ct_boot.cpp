@@ -2,37 +2,15 @@
 
 #include "ct_prepare.hpp"
 #include "error.hpp"
-#include "list_inside.hpp"
+#include "guest_files.hpp"
 #include "paths.hpp"
-#include "read_pve_file.hpp"
 #include "recover_gpu.hpp"
 #include "situation.hpp"
-#include "text.hpp"
 
 #include <algorithm>
 
 namespace pvegpu {
 namespace {
-
-std::vector<unsigned> containers_of_this_node(const SysReader& reader)
-{
-    const std::string directory(paths::pve_ct_configs);
-    const auto outcome = reader.list_inside("/", directory, "", pve_answers_within);
-    if (outcome.still_running())
-        throw Error(Reason::timed_out,
-                    "Proxmox's cluster file system does not answer; see 'systemctl status pve-cluster'",
-                    directory);
-    constexpr std::string_view ending = ".conf";
-    std::vector<unsigned> vmids;
-    for (const auto& entry : parse_inside(outcome.text)) {
-        const std::string_view name = entry.name;
-        if (!name.ends_with(ending)) continue;
-        const auto vmid = parse_decimal(name.substr(0, name.size() - ending.size()));
-        if (vmid && *vmid >= 100) vmids.push_back(*vmid);
-    }
-    std::sort(vmids.begin(), vmids.end());
-    return vmids;
-}
 
 // The lines of all containers as if one container had them: each node is brought once.
 void collect(System& system, unsigned vmid, Situation& all)
@@ -72,7 +50,7 @@ void prepare_nodes_at_boot(System& system)
 {
     Situation all;
     all.request.vmid = all_containers;
-    for (const auto vmid : containers_of_this_node(system)) collect(system, vmid, all);
+    for (const auto vmid : list_guests(system, paths::pve_ct_configs)) collect(system, vmid, all);
     if (!all.wanted.empty()) prepare(system, all);
 }
 

@@ -33,11 +33,11 @@ bool set(const Run& run, const std::string& path, const std::string& text)
 
 std::string wish_for(const CardPlan& card, const PlannedFunction& function)
 {
-    const auto& facts = function.facts;
-    if (function.role == Role::gpu && card.settings.reset_method != "default")
-        return card.settings.reset_method;
-    const bool harmful = device_traits(facts.vendor, facts.device).flr == DeviceTraits::Flr::harmful;
-    return harmful && card.settings.reset_method == "default" ? "bus" : "default";
+    const auto& wish = card.settings.reset_method;
+    if (wish != "default") return function.role == Role::gpu ? wish : "default";
+    const bool harmful =
+        device_traits(function.facts.vendor, function.facts.device).flr == DeviceTraits::Flr::harmful;
+    return harmful ? "bus" : "default";
 }
 
 void note_in_state(const Run& run, const std::string& path, const std::string& before, GuestState& state)
@@ -85,18 +85,15 @@ void choose_reset_method(const Run& run, const CardPlan& card, const PlannedFunc
 
 void note_device_settings(const Run& run, const PciAddress& address)
 {
+    auto devices = list_below(run.system, address);
+    devices.push_back(address);
     std::vector<Undo> undos;
-    for (const auto& each : list_functions(run.system)) {
-        const auto function = read_function(run.system, each);
-        if (!function) continue;
-        const auto& above = function->above;
-        if (each != address && std::find(above.begin(), above.end(), address) == above.end()) continue;
+    for (const auto& each : devices)
         for (const auto file : files) {
             const auto path = paths::function(each, file);
             if (auto text = text_of(run.system, path))
                 undos.push_back({Undo::Kind::device, path, std::move(*text)});
         }
-    }
     run.journal.note(undos);
 }
 

@@ -1,9 +1,11 @@
 #include "guest_files.hpp"
 
 #include "error.hpp"
+#include "list_inside.hpp"
 #include "paths.hpp"
 #include "read_pve_file.hpp"
 #include "text.hpp"
+#include "vmid.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -48,6 +50,24 @@ GuestFile read_guest_file(const SysReader& reader, const Request& request)
     if (auto text = read_pve_file(reader, vm)) return {GuestKind::vm, vm, std::move(*text)};
     if (auto text = read_pve_file(reader, ct)) return {GuestKind::container, ct, std::move(*text)};
     throw no_such_guest(request);
+}
+
+std::vector<unsigned> list_guests(const SysReader& reader, std::string_view directory)
+{
+    const auto outcome = reader.list_inside("/", std::string(directory), "", pve_answers_within);
+    if (outcome.still_running())
+        throw Error(Reason::timed_out,
+                    "Proxmox's cluster file system does not answer; see 'systemctl status pve-cluster'",
+                    std::string(directory));
+    constexpr std::string_view ending = ".conf";
+    std::vector<unsigned> vmids;
+    for (const auto& entry : parse_inside(outcome.text)) {
+        const std::string_view name = entry.name;
+        if (!name.ends_with(ending)) continue;
+        if (const auto vmid = parse_vmid(name.substr(0, name.size() - ending.size()))) vmids.push_back(*vmid);
+    }
+    std::sort(vmids.begin(), vmids.end());
+    return vmids;
 }
 
 GuestKind kind_of_guest(const SysReader& reader, const Request& request, Milliseconds answers_within)

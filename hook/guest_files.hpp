@@ -5,6 +5,8 @@
 #include "system.hpp"
 
 #include <string>
+#include <string_view>
+#include <vector>
 
 namespace pvegpu {
 
@@ -18,6 +20,10 @@ struct GuestFile {
 // Throws Error(not_found) for a guest that does not exist, Error(invalid_config) if the request names a node
 // that cannot be one, Error(timed_out) when /etc/pve does not answer.
 GuestFile read_guest_file(const SysReader& reader, const Request& request);
+
+// The guests that have a file in that directory of this node, in order. Throws Error(timed_out) when /etc/pve
+// does not answer.
+std::vector<unsigned> list_guests(const SysReader& reader, std::string_view directory);
 
 // What its file makes it; unknown while Proxmox's files do not answer or refuse. Throws Error(not_found)
 // where it has none.

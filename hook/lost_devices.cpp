@@ -3,6 +3,7 @@
 #include "claims.hpp"
 #include "device_table.hpp"
 #include "guest_config.hpp"
+#include "guest_files.hpp"
 #include "holders.hpp"
 #include "known_cards.hpp"
 #include "named_devices.hpp"
@@ -10,8 +11,6 @@
 #include "port.hpp"
 #include "read_function.hpp"
 #include "read_pve_file.hpp"
-#include "text.hpp"
-#include "vmid.hpp"
 
 #include <algorithm>
 #include <set>
@@ -19,22 +18,12 @@
 namespace pvegpu {
 namespace {
 
-// What is missing of the devices that the guest gets whole.
-std::vector<PciAddress> missing_of(const std::vector<PassedDevice>& devices)
+std::vector<PciAddress> missing_addresses(const std::vector<PassedDevice>& devices)
 {
     std::vector<PciAddress> result;
-    for (const auto& device : devices) {
-        if (!device.passed_whole()) continue;
-        for (const auto& selector : device.taken().missing)
-            if (const auto address = first_function(selector.text)) result.push_back(*address);
-    }
+    for (const auto& [device, selector] : missing_functions(devices))
+        if (const auto address = first_function(selector.text)) result.push_back(*address);
     return result;
-}
-
-bool has_range_for(const Function& bridge, const PciBus& bus)
-{
-    return bridge.secondary_bus && bridge.secondary_bus->domain == bus.domain &&
-           bridge.secondary_bus->bus <= bus.bus && bus.bus <= bridge.subordinate_bus;
 }
 
 // Every bridge whose bus range holds the bus, the outermost first.
@@ -45,7 +34,8 @@ std::vector<Function> bridges_to(const SysReader& reader, const PciBus& bus,
     for (const auto& address : all) {
         if (address.domain != bus.domain) continue;
         auto bridge = read_function(reader, address);
-        if (bridge && bridge->bridge && has_range_for(*bridge, bus)) bridges.push_back(std::move(*bridge));
+        const auto buses = bridge ? bridge->buses() : std::nullopt;
+        if (buses && buses->has(bus)) bridges.push_back(std::move(*bridge));
     }
     std::stable_sort(bridges.begin(), bridges.end(), [](const Function& one, const Function& other) {
         return one.above.size() < other.above.size();
@@ -53,16 +43,11 @@ std::vector<Function> bridges_to(const SysReader& reader, const PciBus& bus,
     return bridges;
 }
 
-std::vector<Function> below(const SysReader& reader, const PciAddress& port,
-                            const std::vector<PciAddress>& all)
+std::vector<Function> read_below(const SysReader& reader, const PciAddress& port)
 {
     std::vector<Function> result;
-    for (const auto& address : all) {
-        auto function = read_function(reader, address);
-        if (function &&
-            std::find(function->above.begin(), function->above.end(), port) != function->above.end())
-            result.push_back(std::move(*function));
-    }
+    for (const auto& address : list_below(reader, port))
+        if (auto function = read_function(reader, address)) result.push_back(std::move(*function));
     return result;
 }
 
@@ -75,13 +60,24 @@ std::optional<PciBus> bus_to_rescan(const SysReader& reader, const PciAddress& l
     const bool beside =
         innermost.secondary_bus == bus_of(lost) &&
         std::any_of(all.begin(), all.end(), [&](const PciAddress& one) { return same_slot(one, lost); });
-    if (beside || below(reader, innermost.address, all).empty()) return innermost.secondary_bus;
+    if (beside || list_below(reader, innermost.address).empty()) return innermost.secondary_bus;
     return std::nullopt;
 }
 
-// Whether a guest's lines, or the mappings that they name, lead below the port.
-bool names_something_below(const SysReader& reader, const GuestConfig& config, const Function& port,
-                           const std::vector<PciAddress>& all)
+bool leads_to(const BusRange& buses, const Alternative& alternative)
+{
+    const auto is_there = [&](const PciAddress& function) { return buses.has(bus_of(function)); };
+    const auto would_be_there = [&](const HostSelector& selector) {
+        const auto first = first_function(selector.text);
+        return first && is_there(*first);
+    };
+    return std::any_of(alternative.functions.begin(), alternative.functions.end(), is_there) ||
+           std::any_of(alternative.missing.begin(), alternative.missing.end(), would_be_there);
+}
+
+// Whether a guest's lines, or the mappings that they name, lead to one of the buses.
+bool names_something_on(const SysReader& reader, const GuestConfig& config, const BusRange& buses,
+                        const std::vector<PciAddress>& all)
 {
     std::vector<PassedDevice> devices;
     try {
@@ -89,46 +85,32 @@ bool names_something_below(const SysReader& reader, const GuestConfig& config, c
     } catch (const Error&) {
         return false; // Proxmox does not start that guest
     }
-    return std::any_of(devices.begin(), devices.end(), [&](const PassedDevice& device) {
-        return std::any_of(
-            device.alternatives.begin(), device.alternatives.end(), [&](const Alternative& one) {
-                const bool present =
-                    std::any_of(one.functions.begin(), one.functions.end(), [&](const PciAddress& function) {
-                        return has_range_for(port, bus_of(function));
-                    });
-                return present ||
-                       std::any_of(one.missing.begin(), one.missing.end(), [&](const HostSelector& selector) {
-                           const auto first = first_function(selector.text);
-                           return first && has_range_for(port, bus_of(*first));
-                       });
-            });
-    });
+    for (const auto& device : devices)
+        for (const auto& one : device.alternatives)
+            if (leads_to(buses, one)) return true;
+    return false;
 }
 
 // "VM 102 names a device there"; empty if no other VM of this node does.
-std::string named_by_another(const SysReader& reader, const Function& port, unsigned own_vmid,
+std::string named_by_another(const SysReader& reader, const BusRange& buses, unsigned own_vmid,
                              const std::vector<PciAddress>& all)
 {
-    constexpr std::string_view suffix = ".conf";
-    for (const auto& name : reader.list(std::string(paths::pve_vm_configs))) {
-        if (!name.ends_with(suffix)) continue;
-        const auto vmid = parse_vmid(name.substr(0, name.size() - suffix.size()));
-        if (!vmid || *vmid == own_vmid) continue;
-        const auto text = read_pve_file(reader, paths::vm_config(*vmid));
-        if (text && names_something_below(reader, parse_guest_config(*text), port, all))
-            return "VM " + std::to_string(*vmid) + " names a device there";
+    for (const auto vmid : list_guests(reader, paths::pve_vm_configs)) {
+        if (vmid == own_vmid) continue;
+        const auto text = read_pve_file(reader, paths::vm_config(vmid));
+        if (text && names_something_on(reader, parse_guest_config(*text), buses, all))
+            return "VM " + std::to_string(vmid) + " names a device there";
     }
     return "";
 }
 
-std::string claimed_by_another(const SysReader& reader, const Function& port, unsigned own_vmid)
+std::string claimed_by_another(const SysReader& reader, const BusRange& buses, unsigned own_vmid)
 {
     for (const auto& claim : read_claims(reader).claims) {
         if (claim.vmid == own_vmid || !claim_holds(reader, claim)) continue;
-        const bool there =
-            std::any_of(claim.functions.begin(), claim.functions.end(),
-                        [&](const PciAddress& function) { return has_range_for(port, bus_of(function)); });
-        if (there) return "VM " + std::to_string(claim.vmid) + " is being started with a device there";
+        for (const auto& function : claim.functions)
+            if (buses.has(bus_of(function)))
+                return "VM " + std::to_string(claim.vmid) + " is being started with a device there";
     }
     return "";
 }
@@ -190,7 +172,7 @@ private:
     {
         const auto port = read_function(reader_, known.port);
         if (!port || !port->bridge || is_there(known.port)) return;
-        const auto functions = below(reader_, known.port, all_);
+        const auto functions = read_below(reader_, known.port);
         auto card = what_is_left(*port, functions);
         for (const auto& function : card.functions)
             if (!known.has(function))
@@ -217,7 +199,7 @@ private:
             if (upstream.above.empty() || upstream.above.back() != port.address) continue;
             const bool outermost = index == 1 || is_switch_of_a_card(upstream);
             if (!outermost || is_there(port.address)) continue;
-            const auto functions = below(reader_, port.address, all_);
+            const auto functions = read_below(reader_, port.address);
             auto card = what_is_left(port, functions);
             card.left_alone_because = why_not(port, upstream, card);
             add_card(std::move(card), functions);
@@ -231,8 +213,9 @@ private:
             return "nobody knows whether the switch '" + to_string(upstream.address) +
                    "' is on the graphics card or on the board";
         if (!card.functions.empty()) return "'" + to_string(card.functions.front()) + "' is there, too";
-        if (auto claimed = claimed_by_another(reader_, port, vmid_); !claimed.empty()) return claimed;
-        return named_by_another(reader_, port, vmid_, all_);
+        const auto buses = port.buses().value();
+        if (auto claimed = claimed_by_another(reader_, buses, vmid_); !claimed.empty()) return claimed;
+        return named_by_another(reader_, buses, vmid_, all_);
     }
 
     const SysReader& reader_;
@@ -249,7 +232,7 @@ std::vector<PciBus> find_lost(const SysReader& reader, const std::vector<PassedD
                               const std::vector<PciAddress>& all)
 {
     std::set<PciBus> buses;
-    for (const auto& address : missing_of(devices))
+    for (const auto& address : missing_addresses(devices))
         if (const auto bus = bus_to_rescan(reader, address, all)) buses.insert(*bus);
     return {buses.begin(), buses.end()};
 }
@@ -258,7 +241,7 @@ std::vector<LostCard> find_lost_cards(const SysReader& reader, const std::vector
                                       const Request& request, std::int64_t wall_clock)
 {
     LostCards cards(reader, request.vmid, wall_clock);
-    for (const auto& address : missing_of(devices)) cards.add(address);
+    for (const auto& address : missing_addresses(devices)) cards.add(address);
     return cards.take();
 }
 

@@ -20,12 +20,6 @@ Alternative match(const std::vector<HostSelector>& selectors, const std::vector<
     return alternative;
 }
 
-bool match_some(const HostSelector& selector, const std::vector<PciAddress>& functions)
-{
-    return std::any_of(functions.begin(), functions.end(),
-                       [&](const PciAddress& address) { return selector.matches(to_string(address)); });
-}
-
 // Of a path that names a whole slot Proxmox wants function 0 in any case (assert_valid in pve-guest-common's
 // Mapping/PCI.pm).
 Alternative match_mapped(const MappedDevice& device, const std::vector<PciAddress>& all)
@@ -33,7 +27,7 @@ Alternative match_mapped(const MappedDevice& device, const std::vector<PciAddres
     auto alternative = match(device.paths, all);
     for (const auto& path : device.paths) {
         const HostSelector first{path.text + ".0"};
-        if (path.text.find('.') == std::string::npos && match_some(path, all) && !match_some(first, all))
+        if (path.text.find('.') == std::string::npos && names_one(path, all) && !names_one(first, all))
             alternative.missing.push_back(first);
     }
     alternative.mapped = device;
@@ -100,6 +94,22 @@ std::vector<PassedDevice> resolve_hostpci(const GuestConfig& config, const PciMa
     std::vector<PassedDevice> devices;
     for (const auto& line : config.hostpci) devices.push_back(resolve(line, mappings, node, all));
     return devices;
+}
+
+std::vector<MissingFunction> missing_functions(const std::vector<PassedDevice>& devices)
+{
+    std::vector<MissingFunction> missing;
+    for (const auto& device : devices) {
+        if (!device.passed_whole()) continue;
+        for (const auto& selector : device.taken().missing) missing.push_back({device, selector});
+    }
+    return missing;
+}
+
+bool names_one(const HostSelector& selector, const std::vector<PciAddress>& functions)
+{
+    return std::any_of(functions.begin(), functions.end(),
+                       [&](const PciAddress& address) { return selector.matches(to_string(address)); });
 }
 
 std::string key_of(const std::vector<PassedDevice>& devices, const PciAddress& address)

@@ -44,6 +44,17 @@ std::vector<PassedDevice> resolve_hostpci(const GuestConfig& config, const PciMa
 // The key of the line by which the guest is given a function; empty if no line names it.
 std::string key_of(const std::vector<PassedDevice>& devices, const PciAddress& address);
 
+// What Proxmox asks for of the devices that it gives to the guest whole, and no function of the host matches.
+// Refers to the devices.
+struct MissingFunction {
+    const PassedDevice& device;
+    const HostSelector& selector;
+};
+std::vector<MissingFunction> missing_functions(const std::vector<PassedDevice>& devices);
+
+// Whether the selector names one of the functions.
+bool names_one(const HostSelector& selector, const std::vector<PciAddress>& functions);
+
 // Chooses as choose_hostpci_devices in qemu-server's PCI.pm, in the order of N: the first alternative whose
 // functions are free and not taken by an earlier hostpciN of this guest. Nothing free: the first that is not
 // taken by one, so that its holder will be named. Leaves the lines of mediated devices alone.

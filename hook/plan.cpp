@@ -18,6 +18,11 @@ std::vector<const Holder*> holders_of(const Situation& situation, const PciAddre
     return result;
 }
 
+void note_held_in_reset(const Function& bridge, CardPlan& plan)
+{
+    if (bridge.config && bridge.config->secondary_bus_reset) plan.held_in_reset.push_back(bridge.address);
+}
+
 CardPlan plan_functions(const Situation& situation, const Card& card)
 {
     CardPlan plan;
@@ -25,8 +30,10 @@ CardPlan plan_functions(const Situation& situation, const Card& card)
     if (card.port) {
         const auto& port = situation.topology.at(*card.port);
         plan.port = port.config;
-        if (port.secondary_bus) plan.buses = {*port.secondary_bus, port.subordinate_bus};
+        plan.buses = port.buses();
+        note_held_in_reset(port, plan);
     }
+    for (const auto& bridge : card.switches) note_held_in_reset(situation.topology.at(bridge), plan);
     for (const auto& address : card.functions) {
         const auto& function = situation.topology.at(address);
         plan.functions.push_back({function, role_of(function), key_of(situation.devices, address),
@@ -81,9 +88,8 @@ void spare_busy_companions(const Situation& situation, CardPlan& card, std::vect
 // Not a refusal where nothing is done: it need not be a GPU, and Proxmox itself then fails the start.
 void warn_of_unknown_device(const Situation& situation, Plan& plan)
 {
-    for (const auto& device : situation.devices)
-        for (const auto& selector : device.taken().missing)
-            if (device.passed_whole()) plan.warnings.push_back(names_unknown(device, selector));
+    for (const auto& [device, selector] : missing_functions(situation.devices))
+        plan.warnings.push_back(names_unknown(device, selector));
 }
 
 void warn_of_idle_neighbours(const Situation& situation, Plan& plan)

@@ -52,21 +52,12 @@ struct PlannedFunction {
     const PciAddress& address() const { return facts.address; }
 };
 
-// The bus numbers that the kernel has given to a bridge for what is below it.
-struct BusRange {
-    PciBus first;
-    std::uint8_t last = 0;
-
-    bool has(const PciBus& bus) const
-    {
-        return bus.domain == first.domain && bus.bus >= first.bus && bus.bus <= last;
-    }
-};
-
 struct CardPlan {
     Card card;
     std::optional<ConfigSpace> port; // as the card's port was; nothing without a port
     std::optional<BusRange> buses;   // below the port
+    std::vector<PciAddress>
+        held_in_reset; // by: the port and the bridges on the card whose reset bit was seen
     std::vector<PlannedFunction> functions;
     Settings settings; // of this guest and this GPU
     std::vector<Step> steps;
@@ -96,8 +87,8 @@ struct Plan {
     std::vector<Step> node_steps;
 
     bool nothing_to_do() const; // no step, no search, no refusal
-    bool
-    is_looked_for(const HostSelector& missing) const; // a card that is reset and found again would hold it
+    // A card that is reset and found again would hold it.
+    bool is_looked_for(const HostSelector& missing) const;
 };
 
 Plan make_plan(const Situation& situation, const SettingsFile& settings);

@@ -6,7 +6,6 @@
 #include "native_drivers.hpp"
 #include "paths.hpp"
 #include "pci_writers.hpp"
-#include "port.hpp"
 #include "read_function.hpp"
 #include "reset.hpp"
 #include "steps.hpp"
@@ -206,15 +205,10 @@ void list_unreached(const std::vector<Step>& steps, std::size_t reached, std::ve
 void verify_named(const Run& run, const Plan& plan, const CardPlan& card)
 {
     const auto all = list_functions(run.system);
-    for (const auto& device : plan.devices) {
-        if (!device.passed_whole()) continue;
-        for (const auto& selector : device.taken().missing)
-            if (card.may_hold(selector) &&
-                std::none_of(all.begin(), all.end(),
-                             [&](const PciAddress& address) { return selector.matches(to_string(address)); }))
-                throw Error(Reason::failed,
-                            "'" + selector.text + "' (" + device.key + ") did not come back with its card");
-    }
+    for (const auto& [device, selector] : missing_functions(plan.devices))
+        if (card.may_hold(selector) && !names_one(selector, all))
+            throw Error(Reason::failed,
+                        "'" + selector.text + "' (" + device.key + ") did not come back with its card");
 }
 
 void run_rung(const Run& run, const Plan& plan, CardPlan& card, std::vector<Step> steps,
@@ -266,14 +260,6 @@ void release_firmware_console(const Run& run, const CardPlan& card)
         if (function.cycled && function.facts.driver.empty()) release_console(run, function.facts);
 }
 
-// A bit that somebody's reset has left set lets nothing below it answer.
-void clear_left_resets(const Run& run, const CardPlan& card)
-{
-    const auto within = card.settings.timeouts.reappear;
-    clear_left_reset(run, *card.card.port, within);
-    for (const auto& bridge : card.card.switches) clear_left_reset(run, bridge, within);
-}
-
 bool others_are_at_work(const Run& run)
 {
     constexpr Milliseconds between_looks{200}; // each reads all of /proc
@@ -291,7 +277,6 @@ void recover_card(const Run& run, const Plan& plan, CardPlan& card, std::vector<
 {
     require_vfio(run, card.settings.timeouts.bind);
     release_firmware_console(run, card);
-    clear_left_resets(run, card);
     std::string last_failure, disturbed_by;
     unsigned undisturbed = 0; // failures of the whole card in a row
     for (bool whole_card = false;;) {

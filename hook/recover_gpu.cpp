@@ -123,12 +123,9 @@ void recover_cards(System& system, Report& report, const Deadline& deadline)
 std::string missing_names(const Plan& plan)
 {
     std::string names;
-    for (const auto& device : plan.devices) {
-        if (!device.passed_whole()) continue;
-        for (const auto& selector : device.taken().missing)
-            if (!plan.is_looked_for(selector))
-                names += (names.empty() ? "'" : ", '") + selector.text + "' (" + device.key + ")";
-    }
+    for (const auto& [device, selector] : missing_functions(plan.devices))
+        if (!plan.is_looked_for(selector))
+            names += (names.empty() ? "'" : ", '") + selector.text + "' (" + device.key + ")";
     return names;
 }
 
@@ -181,8 +178,8 @@ bool clear_left_resets(System& system, const Plan& plan, const Deadline& deadlin
     const Run run{system, journal, deadline, plan.request.vmid, warnings};
     bool cleared = false;
     for (const auto& card : plan.cards)
-        if (card.port && card.port->secondary_bus_reset)
-            cleared |= clear_left_reset(run, *card.card.port, card.settings.timeouts.reappear);
+        for (const auto& bridge : card.held_in_reset)
+            cleared |= clear_left_reset(run, bridge, card.settings.timeouts.reappear);
     return cleared;
 }
 

@@ -21,10 +21,8 @@ bool stops_the_start(const Holder& holder, const Plan& plan, bool named)
 std::optional<Refusal> refuse_unknown_device(const Situation& situation, const Plan& plan)
 {
     if (!situation.search.empty() || situation.cards.empty()) return std::nullopt;
-    for (const auto& device : situation.devices)
-        for (const auto& selector : device.taken().missing)
-            if (device.passed_whole() && !plan.is_looked_for(selector))
-                return Refusal{Reason::not_found, names_unknown(device, selector)};
+    for (const auto& [device, selector] : missing_functions(situation.devices))
+        if (!plan.is_looked_for(selector)) return Refusal{Reason::not_found, names_unknown(device, selector)};
     return std::nullopt;
 }
 

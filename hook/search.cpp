@@ -58,13 +58,6 @@ void rescan(const Run& run, const PciBus& bus, const Settings& settings)
     write_checked(run, paths::bus_rescan(bus), "1", settings.timeouts.rescan, settings.retries);
 }
 
-bool something_is_on(const SysReader& reader, const PciBus& bus)
-{
-    const auto all = list_functions(reader);
-    return std::any_of(all.begin(), all.end(),
-                       [&](const PciAddress& address) { return bus_of(address) == bus; });
-}
-
 std::optional<PciAddress> bridge_to(const SysReader& reader, const PciBus& bus)
 {
     const auto target = reader.read_link(paths::bus(bus) + "/device").value_or("");
@@ -75,12 +68,9 @@ std::optional<PciAddress> bridge_to(const SysReader& reader, const PciBus& bus)
 std::vector<HostSelector> missing_on(const Plan& plan, const BusRange& buses)
 {
     std::vector<HostSelector> missing;
-    for (const auto& device : plan.devices) {
-        if (!device.passed_whole()) continue;
-        for (const auto& selector : device.taken().missing)
-            if (const auto first = first_function(selector.text); first && buses.has(bus_of(*first)))
-                missing.push_back(selector);
-    }
+    for (const auto& [device, selector] : missing_functions(plan.devices))
+        if (const auto first = first_function(selector.text); first && buses.has(bus_of(*first)))
+            missing.push_back(selector);
     return missing;
 }
 
@@ -89,16 +79,14 @@ BusRange buses_of(const SysReader& reader, const PciBus& bus)
 {
     const auto bridge = bridge_to(reader, bus);
     const auto function = bridge ? read_function(reader, *bridge) : std::nullopt;
-    return {bus, function ? function->subordinate_bus : bus.bus};
+    return function ? function->buses().value_or(BusRange{bus, bus.bus}) : BusRange{bus, bus.bus};
 }
 
 bool is_complete(const SysReader& reader, const std::vector<HostSelector>& missing)
 {
     const auto all = list_functions(reader);
-    return std::all_of(missing.begin(), missing.end(), [&](const HostSelector& selector) {
-        return std::any_of(all.begin(), all.end(),
-                           [&](const PciAddress& address) { return selector.matches(to_string(address)); });
-    });
+    return std::all_of(missing.begin(), missing.end(),
+                       [&](const HostSelector& selector) { return names_one(selector, all); });
 }
 
 bool appears(const Run& run, const std::vector<HostSelector>& missing, Milliseconds within)
@@ -118,7 +106,8 @@ void rescan_bus(const Run& run, const Plan& plan, const PciBus& bus)
 void reset_and_rescan(const Run& run, const Plan& plan, const PciBus& bus)
 {
     const auto reset = bridge_of(bus, "reset_subordinate");
-    if (!run.system.exists(reset) || something_is_on(run.system, bus)) return;
+    const auto bridge = bridge_to(run.system, bus);
+    if (!bridge || !run.system.exists(reset) || something_is_below(run.system, *bridge)) return;
     write_checked(run, reset, "1", plan.settings.timeouts.reset, plan.settings.retries);
     let_pass(run, after_link_up);
     rescan_bus(run, plan, bus);
@@ -207,24 +196,22 @@ void search_missing(const Run& run, const Plan& plan)
 void search_card(const Run& run, const Plan& plan, const LostCard& lost)
 {
     const auto port = read_function(run.system, lost.port);
-    if (!port || !port->secondary_bus) return;
+    const auto buses = port ? port->buses() : std::nullopt;
+    if (!buses) return;
     run.warn("looking for the whole card below port '" + to_string(lost.port) +
              "': it is removed, reset and found again");
     const auto card = plan_of(run.system, plan, lost);
     const auto by = port->has_reset_subordinate ? ResetBy::reset_subordinate : ResetBy::bridge_control;
     with_autoprobe_held(run, plan, [&] {
-        AwakeBridge bridge(run, *port->secondary_bus, plan.settings);
+        AwakeBridge bridge(run, buses->first, plan.settings);
         clear_left_reset(run, lost.port, plan.settings.timeouts.reappear);
         for (const auto& address : lost.top) remove(run, card, address);
         reset(run, card, {Op::reset, lost.port, {}, by});
-        rescan(run, *port->secondary_bus, plan.settings);
-        const auto found = [&] {
-            return is_complete(run.system, missing_on(plan, {*port->secondary_bus, port->subordinate_bus}));
-        };
-        run.system.wait_until(found, run.deadline.at_most(run.system, plan.settings.timeouts.reappear));
+        rescan(run, buses->first, plan.settings);
+        appears(run, missing_on(plan, *buses), plan.settings.timeouts.reappear);
         restore_hotplug(run);
         put_back_device_settings(run);
-        run.journal.settled({Undo::Kind::pci, paths::bus_rescan(*port->secondary_bus), "1"});
+        run.journal.settled({Undo::Kind::pci, paths::bus_rescan(buses->first), "1"});
         bridge.let_sleep_again();
     });
 }

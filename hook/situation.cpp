@@ -112,10 +112,7 @@ bool may_have_a_gpu(const SysReader& reader, Situation& situation)
     if (!read_config(reader, situation)) return false;
     read_devices(reader, list_functions(reader), situation);
     const auto functions = whole_functions(situation.devices, true);
-    return std::any_of(situation.devices.begin(), situation.devices.end(),
-                       [](const PassedDevice& device) {
-                           return device.passed_whole() && !device.taken().missing.empty();
-                       }) ||
+    return !missing_functions(situation.devices).empty() ||
            std::any_of(functions.begin(), functions.end(),
                        [&](const PciAddress& address) { return is_gpu_class(reader, address); });
 }
