@@ -2,7 +2,7 @@
 # after the last rescan.
 # machine: arc
 # slots: acpiphp pciehp
-# turn: 2
+# turn: 16
 # log may: drivers/pci/access.c:.* at pci_cfg_access_unlock|WARNING: .*pci_cfg_access_unlock — reset_subordinate unlocks other devices than it has locked when a rescan comes between: that is what this is about
 # log: 0000:0[1-5]:0.\.0: .*(no space|failed to assign) — the whole card is removed: the kernel first looks for room in its port's windows, then gives the port larger ones
 pve_host
