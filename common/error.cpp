@@ -46,6 +46,8 @@ std::string to_string(Reason reason)
         return "interrupted";
     case Reason::disturbed:
         return "disturbed";
+    case Reason::no_memory:
+        return "no-memory";
     case Reason::stuck_write:
         return "stuck-write";
     case Reason::failed:

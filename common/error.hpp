@@ -16,6 +16,7 @@ enum class Reason {
     timed_out,         // something did not end in time
     interrupted,       // SIGTERM: the task was stopped
     disturbed,         // somebody else's work on the PCI bus has undone ours; the whole card is tried again
+    no_memory,         // the kernel has found no room for what came back
     stuck_write,       // a write of our own never came back from the kernel; no other may follow it
     failed             // the machine refused what was asked of it
 };

@@ -42,6 +42,19 @@ std::optional<BusRange> Function::buses() const
     return secondary_bus ? std::optional(BusRange{*secondary_bus, subordinate_bus}) : std::nullopt;
 }
 
+std::vector<unsigned> bars_without_memory(const Function& function)
+{
+    std::vector<unsigned> lost;
+    if (!function.config || function.config->health != Health::alive) return lost;
+    for (unsigned index = 0; index < 6; ++index) {
+        const bool exists = (function.config->memory_bars >> index & 1U) != 0;
+        const bool placed = std::any_of(function.bars.begin(), function.bars.end(),
+                                        [&](const Bar& bar) { return bar.index == index && bar.assigned; });
+        if (exists && !placed) lost.push_back(index);
+    }
+    return lost;
+}
+
 std::string device_id(const Function& function)
 {
     return two_ids(function.vendor, function.device);

@@ -67,6 +67,11 @@ struct Function {
     std::optional<BusRange> buses() const; // of a bridge
 };
 
+// The numbers of its memory BARs that the kernel has found no room for. It shows nothing at all of such a
+// one; the register still tells that it exists. Empty where the configuration space was not read or does not
+// answer.
+std::vector<unsigned> bars_without_memory(const Function& function);
+
 std::string device_id(const Function& function);    // "8086:56a6"
 std::string subsystem_id(const Function& function); // "1849:6006"
 

@@ -178,6 +178,18 @@ std::vector<Step> from_the_top(const CardPlan& card, const Situation& situation,
     return steps;
 }
 
+// Each time that a card is found again whole the kernel sizes the windows of its bridges anew, and below a
+// port that is made for hotplug it shares out what the port has, whatever they need (measured on 6.12: the
+// second time there is no room for a BAR, and no rescan changes that; 6.1 and 7.2 do not do it). A port that
+// is found itself gets windows as large as they have to be. Nothing but this card is below it, and it is
+// clean.
+std::vector<Step> with_its_port(const CardPlan& card)
+{
+    std::vector<Step> steps{on(Op::remove, *card.card.port), rescan(bus_of(*card.card.port))};
+    finish(card, steps);
+    return steps;
+}
+
 std::vector<Step> unbound_then_from_the_top(const CardPlan& card, const Situation& situation, CardReset how)
 {
     std::vector<Step> steps;
@@ -232,8 +244,11 @@ CardSteps steps_for(const CardPlan& card, const Situation& situation)
         result.warnings.push_back("the card below '" + to_string(*card.card.port) +
                                   "' is not reset, only removed and found again: " + chosen.why_none);
     // What is below a bridge without its numbers is out of reach, and a reset of it would be saved and put
-    // back by nobody.
+    // back by nobody. And a bridge that has its driver already keeps its old windows in its registers,
+    // whatever the kernel gives it later (pci_bus_assign_resources in drivers/pci/setup-bus.c).
     const bool lost =
+        std::any_of(card.functions.begin(), card.functions.end(),
+                    [](const PlannedFunction& one) { return !bars_without_memory(one.facts).empty(); }) ||
         std::any_of(card.card.switches.begin(), card.card.switches.end(), [&](const PciAddress& bridge) {
             return has_lost_its_numbers(situation.topology.at(bridge));
         });
@@ -241,6 +256,7 @@ CardSteps steps_for(const CardPlan& card, const Situation& situation)
                        ? unbound_then_from_the_top(card, situation, chosen.how)
                        : leaves_first(card, chosen.how);
     result.second = from_the_top(card, situation, chosen.how);
+    result.third = with_its_port(card);
     return result;
 }
 

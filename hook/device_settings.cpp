@@ -81,6 +81,16 @@ void choose_reset_method(const Run& run, const CardPlan& card, const PlannedFunc
     if (text_of(run.system, path) == "") warn_of_functions_left_out(run, card, function);
 }
 
+// When the kernel finds the first function of a slot it lists "bus" for it, and with the others beside it, it
+// does not take that back (pci_init_reset_methods and pci_parent_bus_reset in drivers/pci/pci.c).
+std::string without_bus(const std::string& methods)
+{
+    std::vector<std::string> others;
+    for (const auto method : split(methods, ' '))
+        if (method != "bus") others.emplace_back(method);
+    return join(others, " ");
+}
+
 } // namespace
 
 void note_device_settings(const Run& run, const PciAddress& address)
@@ -124,10 +134,12 @@ void choose_reset_methods(const Run& run, const CardPlan& card, GuestState& stat
 void restore_reset_methods(System& system, const GuestState& state)
 {
     for (const auto& setting : state.reset_methods) {
-        const auto now = text_of(system, setting.path);
-        if (!now || *now == setting.text) continue;
-        const auto outcome = system.write(setting.path, setting.text + '\n', setting_within);
-        if (!outcome.done())
+        const auto put_back = [&](const std::string& text) {
+            return text_of(system, setting.path) == text ||
+                   system.write(setting.path, text + '\n', setting_within).done();
+        };
+        if (!text_of(system, setting.path)) continue;
+        if (!put_back(setting.text) && !put_back(without_bus(setting.text)))
             system.say(Severity::warning, "'" + setting.path + "' said '" + setting.text +
                                               "' before the guest's start, and could not be put back");
     }

@@ -1,5 +1,6 @@
 #include "guest_state.hpp"
 
+#include "device_files.hpp"
 #include "json_number.hpp"
 #include "paths.hpp"
 
@@ -95,7 +96,7 @@ public:
 private:
     std::string native_driver(const Function& function) const
     {
-        if (function.driver != "vfio-pci") return function.driver;
+        if (!is_vfio_driver(function.driver)) return function.driver;
         for (const auto& state : earlier_)
             for (const auto& known : state.functions)
                 if (known.address == function.address && known.id == device_id(function))

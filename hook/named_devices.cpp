@@ -1,5 +1,6 @@
 #include "named_devices.hpp"
 
+#include "device_files.hpp"
 #include "paths.hpp"
 #include "read_pve_file.hpp"
 #include "text.hpp"
@@ -76,6 +77,18 @@ void note_lost_first_functions(const SysReader& reader, const HostPci& line, Pas
     }
 }
 
+bool is_on_vfio(const SysReader& reader, const PassedDevice& device)
+{
+    const auto has_vfio_driver = [&](const PciAddress& function) {
+        const auto driver = reader.read_link(paths::function(function, "driver")).value_or("");
+        return is_vfio_driver(std::string_view(driver).substr(driver.rfind('/') + 1));
+    };
+    return std::all_of(device.alternatives.begin(), device.alternatives.end(), [&](const Alternative& one) {
+        return !one.functions.empty() &&
+               std::all_of(one.functions.begin(), one.functions.end(), has_vfio_driver);
+    });
+}
+
 // What makes Proxmox pass an alternative over (reserve_pci_usage in qemu-server's PCI.pm): another VM's
 // reservation of one of its own functions, whoever else has it open. Our claims are reservations to be.
 bool is_spoken_for(const std::vector<Holder>& holders, const std::vector<PciAddress>& functions)
@@ -114,6 +127,7 @@ NamedDevices read_named_devices(const SysReader& reader, const GuestConfig& conf
     for (std::size_t index = 0; index < named.devices.size(); ++index)
         note_lost_first_functions(reader, config.hostpci[index], named.devices[index]);
     for (auto& device : named.devices) {
+        device.on_vfio = is_on_vfio(reader, device);
         device.nvidia_vgpu = device.mdev && is_nvidia_vgpu(reader, device);
         share_what_is_missing(device);
     }

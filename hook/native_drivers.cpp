@@ -12,11 +12,6 @@ namespace {
 
 const Undo autoprobe_back_on{Undo::Kind::setting, std::string(paths::drivers_autoprobe), "1"};
 
-std::string vfio(std::string_view attribute)
-{
-    return paths::driver("vfio-pci", attribute);
-}
-
 // "8086 56a6 1849 6006": with the subsystem, so that it matches as little else as possible.
 std::string ids_of(const Function& function)
 {
@@ -99,7 +94,8 @@ void NativeDriverGuard::after_rescans()
 // Bridges first: without their driver there is no error reporting and no power management for what is below.
 std::vector<PciAddress> NativeDriverGuard::left_to_the_host() const
 {
-    auto addresses = card_.card.switches;
+    std::vector<PciAddress> addresses{*card_.card.port};
+    addresses.insert(addresses.end(), card_.card.switches.begin(), card_.card.switches.end());
     for (const auto& function : card_.functions)
         if (function.cycled && !function.to_vfio) addresses.push_back(function.address());
     return addresses;
@@ -118,27 +114,28 @@ void NativeDriverGuard::probe_new_devices()
 // new_id takes the lock of every device that matches, so it comes after the card was removed.
 void NativeDriverGuard::teach_ids()
 {
-    std::set<std::string> wanted;
+    std::set<std::pair<std::string, std::string>> wanted; // driver and ids
     for (const auto& function : card_.functions)
-        if (function.cycled && function.to_vfio) wanted.insert(ids_of(function.facts));
+        if (function.cycled && function.to_vfio)
+            wanted.insert({function.vfio_driver, ids_of(function.facts)});
     const auto unbound = unbound_ids(run_.system, card_);
-    for (const auto& ids : wanted) {
+    for (const auto& [driver, ids] : wanted) {
         if (unbound.contains(ids)) continue; // a twin of the card would be caught
-        run_.journal.note({Undo::Kind::setting, vfio("remove_id"), ids});
+        const Undo forget{Undo::Kind::setting, paths::driver(driver, "remove_id"), ids};
+        run_.journal.note(forget);
         // Somebody else's rescan may have found the card meanwhile, and its native driver be at its probe.
-        if (write_checked(run_, vfio("new_id"), ids, card_.settings.timeouts.bind, 0).done())
-            taught_.push_back(ids);
+        if (write_checked(run_, paths::driver(driver, "new_id"), ids, card_.settings.timeouts.bind, 0).done())
+            taught_.push_back(forget);
         else
-            run_.journal.settled(
-                {Undo::Kind::setting, vfio("remove_id"), ids}); // known already: not ours to remove
+            run_.journal.settled(forget); // known already: not ours to remove
     }
 }
 
 void NativeDriverGuard::forget_ids()
 {
-    for (const auto& ids : std::exchange(taught_, {})) {
-        write_checked(run_, vfio("remove_id"), ids, setting_within, 0);
-        run_.journal.settled({Undo::Kind::setting, vfio("remove_id"), ids});
+    for (const auto& forget : std::exchange(taught_, {})) {
+        write_checked(run_, forget.path, forget.text, setting_within, 0);
+        run_.journal.settled(forget);
     }
 }
 

@@ -31,8 +31,8 @@ private:
     const Run& run_;
     const CardPlan& card_;
     bool holds_autoprobe_ = false;
-    bool nothing_binds_ = false;      // by itself in a rescan: held by us, or switched off by somebody else
-    std::vector<std::string> taught_; // as written to new_id
+    bool nothing_binds_ = false; // by itself in a rescan: held by us, or switched off by somebody else
+    std::vector<Undo> taught_;   // ids that a driver has learnt
 };
 
 // Host-wide for as long as it lasts. False where it cannot help: an older kernel, or an administrator who has

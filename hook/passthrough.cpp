@@ -60,7 +60,11 @@ PassedDevice resolve(const HostPci& line, const PciMappings& mappings, const std
                      const std::vector<PciAddress>& all)
 {
     if (line.start_error) throw Error(Reason::invalid_config, *line.start_error);
-    PassedDevice device{line.key(), line.mapping, line.mdev, line.keep_driver, {}, 0};
+    PassedDevice device;
+    device.key = line.key();
+    device.mapping = line.mapping;
+    device.mdev = line.mdev;
+    device.keep_driver = line.keep_driver;
     device.alternatives =
         line.mapping ? mapped_alternatives(line, mappings, node, all) : std::vector{match(line.hosts, all)};
     return device;
@@ -112,13 +116,19 @@ bool names_one(const HostSelector& selector, const std::vector<PciAddress>& func
                        [&](const PciAddress& address) { return selector.matches(to_string(address)); });
 }
 
-std::string key_of(const std::vector<PassedDevice>& devices, const PciAddress& address)
+const PassedDevice* device_of(const std::vector<PassedDevice>& devices, const PciAddress& address)
 {
     for (const auto& device : devices) {
         const auto& functions = device.taken().functions;
-        if (std::find(functions.begin(), functions.end(), address) != functions.end()) return device.key;
+        if (std::find(functions.begin(), functions.end(), address) != functions.end()) return &device;
     }
-    return "";
+    return nullptr;
+}
+
+std::string key_of(const std::vector<PassedDevice>& devices, const PciAddress& address)
+{
+    const auto* device = device_of(devices, address);
+    return device == nullptr ? "" : device->key;
 }
 
 void choose_alternatives(std::vector<PassedDevice>& devices,

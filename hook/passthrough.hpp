@@ -25,10 +25,12 @@ struct PassedDevice {
     bool keep_driver = false;
     std::vector<Alternative> alternatives; // one, but for a mapping with several entries of this node
     std::size_t chosen = 0;
+    bool on_vfio = false;     // every function that it names has a driver of vfio's already
     bool nvidia_vgpu = false; // by NVIDIA's own files in sysfs: the function is one vGPU, and has no mdev
 
-    // Proxmox binds it to vfio-pci and gives it to the guest whole.
-    bool passed_whole() const { return !mdev && !keep_driver; }
+    // Proxmox gives it to the guest whole: on vfio-pci, to which it binds it, or kept on what the host has
+    // bound of vfio's.
+    bool passed_whole() const { return !mdev && (!keep_driver || on_vfio); }
     // Proxmox chooses and reserves it for one hostpciN alone (choose_hostpci_devices in qemu-server's
     // PCI.pm); mediated devices share theirs.
     bool reserved() const { return !mdev || nvidia_vgpu; }
@@ -41,7 +43,8 @@ struct PassedDevice {
 std::vector<PassedDevice> resolve_hostpci(const GuestConfig& config, const PciMappings& mappings,
                                           const std::string& node, const std::vector<PciAddress>& all);
 
-// The key of the line by which the guest is given a function; empty if no line names it.
+// The line by which the guest is given a function; nothing if no line names it.
+const PassedDevice* device_of(const std::vector<PassedDevice>& devices, const PciAddress& address);
 std::string key_of(const std::vector<PassedDevice>& devices, const PciAddress& address);
 
 // What Proxmox asks for of the devices that it gives to the guest whole, and no function of the host matches.

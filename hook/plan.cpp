@@ -34,12 +34,15 @@ CardPlan plan_functions(const Situation& situation, const Card& card)
         note_held_in_reset(port, plan);
     }
     for (const auto& bridge : card.switches) note_held_in_reset(situation.topology.at(bridge), plan);
-    for (const auto& address : card.functions) {
-        const auto& function = situation.topology.at(address);
-        plan.functions.push_back({function, role_of(function), key_of(situation.devices, address),
-                                  situation.taken.contains(address), true});
-    }
+    for (const auto& address : card.functions) plan.functions.push_back(plan_function(situation, address));
     return plan;
+}
+
+// vfio-pci, which Proxmox binds whatever it finds; with `driver=keep` the host's own choice, one of the
+// variants that the kernel has for some devices.
+std::string vfio_driver_of(const PassedDevice* device, const Function& function)
+{
+    return device != nullptr && device->keep_driver ? function.driver : "vfio-pci";
 }
 
 const PlannedFunction& gpu_of(const CardPlan& card)
@@ -126,6 +129,7 @@ void plan_steps(const Situation& situation, Plan& plan)
         CardSteps steps = steps_for(card, situation);
         card.steps = std::move(steps.first);
         card.second_rung = std::move(steps.second);
+        card.third_rung = std::move(steps.third);
         plan.warnings.insert(plan.warnings.end(), steps.warnings.begin(), steps.warnings.end());
     }
 }
@@ -210,6 +214,17 @@ bool Plan::is_looked_for(const HostSelector& missing) const
                        [&](const CardPlan& card) { return !card.steps.empty() && card.may_hold(missing); });
 }
 
+PlannedFunction plan_function(const Situation& situation, const PciAddress& address)
+{
+    const auto& function = situation.topology.at(address);
+    const auto* device = device_of(situation.devices, address);
+    return {.facts = function,
+            .role = role_of(function),
+            .hostpci = device == nullptr ? "" : device->key,
+            .to_vfio = situation.taken.contains(address),
+            .vfio_driver = vfio_driver_of(device, function)};
+}
+
 Plan make_plan(const Situation& situation, const SettingsFile& settings)
 {
     Plan plan;
@@ -231,11 +246,13 @@ Plan make_plan(const Situation& situation, const SettingsFile& settings)
         !situation.writers.empty() && std::none_of(situation.writers.begin(), situation.writers.end(),
                                                    [](const PciWriter& writer) { return writer.stuck; });
     plan.refused = refuse_stuck_writer(situation);
+    if (situation.lost_bridge) plan.lost_bridge = situation.lost_bridge->address;
+    if (!plan.refused) plan.refused = refuse_lost_bridge(situation);
     if (!cycles_something(plan)) return plan; // a search waits for the same lock of the kernel
     if (!plan.refused) plan.refused = refuse_cycle(situation, plan);
     if (!plan.refused) warn_of_idle_neighbours(situation, plan);
     if (plan.refused)
-        for (auto& card : plan.cards) card.steps.clear(), card.second_rung.clear();
+        for (auto& card : plan.cards) card.steps.clear(), card.second_rung.clear(), card.third_rung.clear();
     return plan;
 }
 

@@ -47,7 +47,8 @@ struct PlannedFunction {
     Role role = Role::neighbour;
     std::string hostpci; // the key that names it; empty if the guest did not ask for it
     bool to_vfio = false;
-    bool cycled = true; // false: it is busy and stays as it is
+    bool cycled = true;                   // false: it is busy and stays as it is
+    std::string vfio_driver = "vfio-pci"; // what has it at the end, where to_vfio
 
     const PciAddress& address() const { return facts.address; }
 };
@@ -62,6 +63,7 @@ struct CardPlan {
     Settings settings; // of this guest and this GPU
     std::vector<Step> steps;
     std::vector<Step> second_rung; // if the first does not bring the card back
+    std::vector<Step> third_rung;  // if the second brings it back without memory
 
     const PlannedFunction* find(const PciAddress& address) const;
     bool may_hold(const HostSelector& selector) const; // what it names would be below the card's port
@@ -79,8 +81,9 @@ struct Plan {
     std::vector<std::string> warnings;
     std::vector<PassedDevice> devices;
     std::vector<CardPlan> cards;
-    std::vector<PciBus> search;       // rescanned first; then everything is read again
-    std::vector<LostCard> lost_cards; // tried where that brings nothing
+    std::vector<PciBus> search;            // rescanned first; then everything is read again
+    std::vector<LostCard> lost_cards;      // tried where that brings nothing
+    std::optional<PciAddress> lost_bridge; // waited for: the kernel takes the numbers away while it scans
     bool others_at_work = false;  // on the PCI bus, and not stuck: waited for; then everything is read again
     Settings settings;            // of this guest
     std::vector<NodeFacts> nodes; // of a container, with the steps that bring those that are missing
@@ -90,6 +93,9 @@ struct Plan {
     // A card that is reset and found again would hold it.
     bool is_looked_for(const HostSelector& missing) const;
 };
+
+// A function as it is, and what the guest has of it.
+PlannedFunction plan_function(const Situation& situation, const PciAddress& address);
 
 Plan make_plan(const Situation& situation, const SettingsFile& settings);
 

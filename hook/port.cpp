@@ -89,20 +89,39 @@ bool has_lost_its_numbers(const Function& bridge)
                                     bridge.registers.subordinate < bridge.subordinate_bus);
 }
 
+std::string lost_numbers(const Function& bridge)
+{
+    const BusNumbers given{bridge.secondary_bus->bus, bridge.subordinate_bus};
+    return "has lost its bus numbers (" + to_string(bridge.registers) + " instead of " + to_string(given) +
+           ")";
+}
+
+std::optional<Function> lost_bridge_above(const SysReader& reader, const PciAddress& port)
+{
+    auto bridge = read_function(reader, port);
+    if (!bridge || has_lost_its_numbers(*bridge)) return bridge;
+    for (const auto& address : bridge->above)
+        if (auto above = read_function(reader, address); above && has_lost_its_numbers(*above)) return above;
+    return std::nullopt;
+}
+
+bool has_its_numbers(System& system, const PciAddress& bridge)
+{
+    const auto has_them = [&] {
+        const auto now = read_function(system, bridge);
+        return !now || !has_lost_its_numbers(*now);
+    };
+    return system.wait_until(has_them, numbers_within);
+}
+
 void check_bridges(const Run& run, const CardPlan& card)
 {
     for (const auto& address : card.card.switches) {
-        std::optional<Function> bridge;
-        const auto is_as_it_was = [&] {
-            bridge = read_function(run.system, address);
-            return !bridge || !has_lost_its_numbers(*bridge);
-        };
-        if (run.system.wait_until(is_as_it_was, numbers_within)) continue;
-        const BusNumbers wanted{bridge->secondary_bus->bus, bridge->subordinate_bus};
-        throw Error(Reason::disturbed, "bridge '" + to_string(address) +
-                                           "' on the card has lost its bus numbers in the reset (" +
-                                           to_string(bridge->registers) + " instead of " + to_string(wanted) +
-                                           ")");
+        if (has_its_numbers(run.system, address)) continue;
+        const auto bridge = read_function(run.system, address);
+        if (bridge && has_lost_its_numbers(*bridge))
+            throw Error(Reason::disturbed,
+                        "bridge '" + to_string(address) + "' on the card " + lost_numbers(*bridge));
     }
 }
 

@@ -39,7 +39,14 @@ bool clear_left_reset(const Run& run, const PciAddress& bridge, Milliseconds rea
 // ever, and a read that hangs in there keeps the bridge from being removed (measured on 6.12 and 7.2).
 void check_bridges(const Run& run, const CardPlan& card);
 
+// The first of the port and the bridges above it that has lost its numbers.
+std::optional<Function> lost_bridge_above(const SysReader& reader, const PciAddress& port);
+
+// Waits half a second for it. True if it has its numbers, or is gone.
+bool has_its_numbers(System& system, const PciAddress& bridge);
+
 // Of what was read. Pure.
 bool has_lost_its_numbers(const Function& bridge);
+std::string lost_numbers(const Function& bridge); // "has lost its bus numbers (02 02 instead of 02 04)"
 
 } // namespace pvegpu

@@ -6,6 +6,7 @@
 #include "native_drivers.hpp"
 #include "paths.hpp"
 #include "pci_writers.hpp"
+#include "port.hpp"
 #include "read_function.hpp"
 #include "reset.hpp"
 #include "steps.hpp"
@@ -31,7 +32,7 @@ StepOutcome verify(const Run& run, const Plan& plan, const CardPlan& card, const
     if (now)
         if (auto finding = compare_mapping(plan, *now)) findings.push_back(std::move(*finding));
     for (const auto& finding : findings)
-        if (finding.fatal) throw Error(Reason::failed, finding.text);
+        if (finding.fatal) throw Error(finding.no_memory ? Reason::no_memory : Reason::failed, finding.text);
     for (const auto& finding : findings) run.warn(finding.text);
     return {};
 }
@@ -89,7 +90,7 @@ private:
         } else {
             adopt_what_appeared();
             guard_.after_rescans();
-            restore_hotplug(run_);
+            if (restore_hotplug(run_)) unbind_from_vfio(run_, card_);
             put_back_device_settings(run_);
         }
     }
@@ -104,10 +105,8 @@ private:
             if (card.port != card_.card.port) continue;
             for (const auto& address : card.functions) {
                 if (card_.find(address) != nullptr) continue;
-                const auto& function = now.topology.at(address);
                 card_.card.functions.push_back(address);
-                card_.functions.push_back({function, role_of(function), key_of(now.devices, address),
-                                           now.taken.contains(address), true});
+                card_.functions.push_back(plan_function(now, address));
                 run_.warn("'" + to_string(address) + "' on the GPU's card was missing, and is back");
             }
             card_.card.switches = card.switches;
@@ -244,7 +243,17 @@ std::string without_remedy(const Error& error)
 
 [[noreturn]] void give_up(const Run& run, const CardPlan& card, const Error& error)
 {
-    if (answers(run.system, card)) throw Error(error);
+    if (answers(run.system, card)) {
+        if (error.reason() != Reason::disturbed) throw Error(error);
+        throw Error(Reason::failed, without_remedy(error) +
+                                        "; find out what else is at work on the PCI bus, and start the guest "
+                                        "again");
+    }
+    if (const auto bridge = lost_bridge_above(run.system, *card.card.port))
+        throw Error(Reason::not_found, "bridge '" + to_string(bridge->address) + "' above the card " +
+                                           lost_numbers(*bridge) +
+                                           ", so nothing below it can be reached; reboot "
+                                           "the host");
     throw Error(
         Reason::needs_power_cycle,
         "the card below '" + to_string(*card.card.port) +
@@ -278,27 +287,34 @@ void recover_card(const Run& run, const Plan& plan, CardPlan& card, std::vector<
     require_vfio(run, card.settings.timeouts.bind);
     release_firmware_console(run, card);
     std::string last_failure, disturbed_by;
-    unsigned undisturbed = 0; // failures of the whole card in a row
-    for (bool whole_card = false;;) {
+    unsigned undisturbed = 0; // failures of the last rung in a row
+    for (const auto* steps = &card.steps;;) {
         try {
-            return run_rung(run, plan, card, whole_card ? card.second_rung : card.steps, reports);
+            return run_rung(run, plan, card, *steps, reports);
         } catch (const Error& error) {
             if (error.reason() == Reason::timed_out && !disturbed_by.empty())
                 throw Error(Reason::timed_out, disturbed_by +
                                                    "; others are at work on the PCI bus all the time: find "
                                                    "out who rescans it, and start the guest again");
-            if (error.reason() != Reason::failed && error.reason() != Reason::disturbed) throw;
-            // Attempts that others have undone do not count, as long as the run lasts; after one, a failure
-            // that shows no trace of them may still be theirs.
-            const bool last = whole_card || card.second_rung.empty();
-            const bool disturbed = error.reason() == Reason::disturbed || (last && others_are_at_work(run));
-            if (last && !disturbed && (disturbed_by.empty() || ++undisturbed == 2)) give_up(run, card, error);
+            const bool may_go_on = error.reason() == Reason::failed || error.reason() == Reason::disturbed ||
+                                   error.reason() == Reason::no_memory;
+            if (!may_go_on) throw;
             const auto text = without_remedy(error);
-            if (text != last_failure) run.warn(text + "; trying once more with the whole card removed");
+            const bool with_port = steps == &card.second_rung && error.reason() == Reason::no_memory;
+            const bool last = !with_port && (steps != &card.steps || card.second_rung.empty());
+            const bool at_work = last && others_are_at_work(run);
+            if (at_work || error.reason() == Reason::disturbed) disturbed_by = text;
+            // Attempts that others undo do not count, as long as the run lasts; after one, a failure that
+            // shows no trace of them may still be theirs.
+            if (at_work) undisturbed = 0;
+            if (last && !at_work && ++undisturbed == (disturbed_by.empty() ? 1 : 3))
+                give_up(run, card, error);
+            if (text != last_failure || with_port)
+                run.warn(text + (with_port ? "; trying once more with the port above the card removed"
+                                           : "; trying once more with the whole card removed"));
             last_failure = text;
-            if (disturbed) disturbed_by = text, undisturbed = 0;
             run.journal.undo_settings();
-            whole_card = !card.second_rung.empty();
+            steps = with_port ? &card.third_rung : card.second_rung.empty() ? &card.steps : &card.second_rung;
         }
     }
 }

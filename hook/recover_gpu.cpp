@@ -137,8 +137,8 @@ std::string missing_names(const Plan& plan)
             throw Error(Reason::not_found,
                         names + " is not on the PCI bus and does not come back; all that is below port '" +
                             to_string(card.port) + "' would have to be reset, which is not done because " +
-                            card.left_alone_because +
-                            "; stop what uses it and start the guest again, else switch the host off and on");
+                            card.left_alone_because + "; stop what uses it and start the guest again, else " +
+                            (card.has_lost_numbers ? "reboot the host" : "switch the host off and on"));
     throw Error(
         Reason::not_found,
         names +
@@ -206,6 +206,8 @@ void run_story(System& system, const SettingsFile& settings, Report& report)
         wait_for_busy_writers(system, wishes);
         report.plan = plan_recovery(system, request, settings, system.wall_clock());
     }
+    if (report.plan.lost_bridge && has_its_numbers(system, *report.plan.lost_bridge))
+        report.plan = plan_recovery(system, request, settings, system.wall_clock());
     std::vector<std::string> said; // already
     if (!report.plan.refused && clear_left_resets(system, report.plan, deadline, said))
         report.plan = plan_recovery(system, request, settings, system.wall_clock());

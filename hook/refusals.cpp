@@ -1,5 +1,6 @@
 #include "refusals.hpp"
 
+#include "port.hpp"
 #include "remedy.hpp"
 
 #include <algorithm>
@@ -89,6 +90,16 @@ std::optional<Refusal> refuse_stuck_writer(const Situation& situation)
                     "' waiting for a VM to release its device; stop the VM that uses it "
                     "('pve-gpu-install status' shows who has what), else the host has to be rebooted"};
     return std::nullopt;
+}
+
+std::optional<Refusal> refuse_lost_bridge(const Situation& situation)
+{
+    if (!situation.lost_bridge) return std::nullopt;
+    return Refusal{Reason::not_found,
+                   "bridge '" + to_string(situation.lost_bridge->address) + "' " +
+                       lost_numbers(*situation.lost_bridge) +
+                       ", so nothing below it can be reached; it is not on the graphics card, and is left as "
+                       "it is: reboot the host"};
 }
 
 std::optional<Refusal> refuse_cycle(const Situation& situation, const Plan& plan)

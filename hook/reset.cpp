@@ -1,6 +1,7 @@
 #include "reset.hpp"
 
 #include "paths.hpp"
+#include "pci_writers.hpp"
 #include "port.hpp"
 
 #include <cerrno>
@@ -112,7 +113,9 @@ StepOutcome by_file(const Run& run, const CardPlan& card, const Step& step, std:
     const auto went_down = [&] { return before.reported && before.up && !link_below(run.system, *port).up; };
     if (outcome.refused() && outcome.error_number == ENOTTY && (outcome.took > refuses_within || went_down()))
         return late(run, card, step, file, outcome.took);
-    if (outcome.refused() && (outcome.error_number == EAGAIN || outcome.error_number == EBUSY))
+    const bool is_locked =
+        outcome.refused() && (outcome.error_number == EAGAIN || outcome.error_number == EBUSY);
+    if (is_locked && !find_pci_writers(run.system).empty())
         throw Error(Reason::disturbed,
                     "'" + step.target() + "' could not be reset: somebody else is at work on it", "",
                     outcome.error_number);
@@ -155,14 +158,16 @@ StepOutcome reset(const Run& run, const CardPlan& card, const Step& step)
     return outcome;
 }
 
-void restore_hotplug(const Run& run)
+bool restore_hotplug(const Run& run)
 {
+    bool restored = false;
     const auto noted = run.journal.entries(); // a copy: settling takes entries out
     for (const auto& undo : noted) {
         if (undo.path != pciehp("bind")) continue;
-        write_checked(run, undo.path, undo.text, hotplug_within, 0);
+        restored |= write_checked(run, undo.path, undo.text, hotplug_within, 0).done();
         run.journal.settled(undo);
     }
+    return restored;
 }
 
 } // namespace pvegpu

@@ -13,7 +13,7 @@ StepOutcome reset(const Run& run, const CardPlan& card, const Step& step);
 
 // The reset leaves pciehp's service off the port, if it had one: pciehp takes the link's going down for the
 // card being pulled. It comes back when the card is there again; on an empty port it would switch the slot on
-// by itself, while we rescan.
-void restore_hotplug(const Run& run);
+// by itself, while we rescan. True if a port has it again.
+bool restore_hotplug(const Run& run);
 
 } // namespace pvegpu

@@ -74,7 +74,7 @@ void return_card(const Run& run, const CardPlan& card, const GuestState& state)
         if (!function.cycled || (left_alone && !function.to_vfio)) continue;
         const auto driver =
             function.to_vfio ? native_driver_of(state, function.address()) : function.facts.driver;
-        give_to(run, card, function, driver.empty() && function.to_vfio ? "vfio-pci" : driver);
+        give_to(run, card, function, driver.empty() && function.to_vfio ? function.vfio_driver : driver);
     }
 }
 

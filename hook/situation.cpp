@@ -3,6 +3,7 @@
 #include "lost_devices.hpp"
 #include "named_devices.hpp"
 #include "paths.hpp"
+#include "port.hpp"
 #include "read_function.hpp"
 #include "read_topology.hpp"
 
@@ -99,6 +100,37 @@ void read_devices(const SysReader& reader, const std::vector<PciAddress>& all, S
     situation.warnings.insert(situation.warnings.end(), named.warnings.begin(), named.warnings.end());
 }
 
+// A card's own bridges get their numbers back with the card.
+std::optional<Function> find_lost_bridge(const SysReader& reader, const Situation& situation)
+{
+    for (const auto& card : situation.cards) {
+        if (!card.port) continue;
+        const auto& port = situation.topology.at(*card.port);
+        if (has_lost_its_numbers(port)) return port;
+        for (const auto& above : port.above)
+            if (has_lost_its_numbers(situation.topology.at(above))) return situation.topology.at(above);
+    }
+    for (const auto& card : situation.lost_cards)
+        if (auto bridge = lost_bridge_above(reader, card.port)) return bridge;
+    return std::nullopt;
+}
+
+Situation read_situation_with(const SysReader& reader, const Request& request,
+                              const std::vector<PciAddress>& all, std::int64_t wall_clock)
+{
+    Situation situation;
+    situation.request = request;
+    if (!read_config(reader, situation)) return situation;
+    read_devices(reader, all, situation);
+    read_surroundings(reader, situation, request.vmid, wall_clock);
+    situation.search = find_lost(reader, situation.devices, all);
+    if (!situation.search.empty())
+        situation.lost_cards = find_lost_cards(reader, situation.devices, request, wall_clock);
+    situation.lost_bridge = find_lost_bridge(reader, situation);
+    if (!situation.nothing_to_do()) situation.writers = find_pci_writers(reader);
+    return situation;
+}
+
 bool is_gpu_class(const SysReader& reader, const PciAddress& address)
 {
     const auto text = reader.read(paths::function(address, "class")).value_or("");
@@ -119,17 +151,14 @@ bool may_have_a_gpu(const SysReader& reader, Situation& situation)
 
 Situation read_situation(const SysReader& reader, const Request& request, std::int64_t wall_clock)
 {
-    Situation situation;
-    situation.request = request;
-    if (!read_config(reader, situation)) return situation;
-    const auto all = list_functions(reader);
-    read_devices(reader, all, situation);
-    read_surroundings(reader, situation, request.vmid, wall_clock);
-    situation.search = find_lost(reader, situation.devices, all);
-    if (!situation.search.empty())
-        situation.lost_cards = find_lost_cards(reader, situation.devices, request, wall_clock);
-    if (!situation.nothing_to_do()) situation.writers = find_pci_writers(reader);
-    return situation;
+    // What is found or removed by somebody else in between is missing in one part and there in another.
+    constexpr unsigned most_times = 4;
+    for (unsigned time = 1;; ++time) {
+        const auto all = list_functions(reader);
+        auto situation = read_situation_with(reader, request, all, wall_clock);
+        if (situation.devices.empty() || time == most_times || list_functions(reader) == all)
+            return situation;
+    }
 }
 
 Situation read_situation_of(const SysReader& reader, const Request& request,
@@ -138,9 +167,11 @@ Situation read_situation_of(const SysReader& reader, const Request& request,
     constexpr unsigned nobody = 0;
     Situation situation;
     situation.request = request;
-    Alternative given;
-    given.functions = functions;
-    situation.devices.push_back({"the last start", std::nullopt, std::nullopt, false, {std::move(given)}, 0});
+    PassedDevice given;
+    given.key = "the last start";
+    given.keep_driver = given.on_vfio = true; // whichever of vfio's has them
+    given.alternatives.push_back({functions, {}, std::nullopt});
+    situation.devices.push_back(std::move(given));
     read_surroundings(reader, situation, nobody, wall_clock);
     situation.writers = find_pci_writers(reader);
     return situation;

@@ -31,6 +31,8 @@ struct Situation {
     std::vector<PciWriter> writers;   // on the whole host
     std::vector<PciBus> search;       // buses to be rescanned for functions that are missing
     std::vector<LostCard> lost_cards; // that those may belong to, when a rescan does not bring them
+    std::optional<Function>
+        lost_bridge; // above one of the cards: without its bus numbers nothing below is reached
     std::vector<std::string> warnings;
     std::vector<std::string> mapping_mismatches; // Proxmox will refuse to start for these reasons
     bool config_space_writable = true;           // false under kernel lockdown

@@ -144,17 +144,20 @@ void wait_for_passers_by(const Run& run, const CardPlan& card, const PciAddress&
 }
 
 // driver_override rather than new_id: it names this one function, not every card of its kind.
-void bind_now(const Run& run, const CardPlan& card, const PciAddress& address)
+void bind_now(const Run& run, const CardPlan& card, const PlannedFunction& function)
 {
+    const auto& address = function.address();
+    const auto& driver = function.vfio_driver;
     const auto& timeouts = card.settings.timeouts;
-    write_checked(run, paths::function(address, "driver_override"), vfio_pci, timeouts.bind, 0);
-    if (bound_driver(run.system, address) == vfio_pci) return;
-    const auto outcome = write_checked(run, paths::driver(vfio_pci, "bind"), to_string(address),
-                                       timeouts.bind, card.settings.retries);
-    const bool bound = run.system.wait_until([&] { return bound_driver(run.system, address) == vfio_pci; },
+    write_checked(run, paths::function(address, "driver_override"), driver, timeouts.bind, 0);
+    if (bound_driver(run.system, address) == driver) return;
+    const auto outcome = write_checked(run, paths::driver(driver, "bind"), to_string(address), timeouts.bind,
+                                       card.settings.retries);
+    const bool bound = run.system.wait_until([&] { return bound_driver(run.system, address) == driver; },
                                              effect_within(run, outcome, timeouts.bind));
     if (!bound)
-        fail(address, "could not be bound to 'vfio-pci'; see the kernel's log (dmesg)", outcome.error_number);
+        fail(address, "could not be bound to '" + driver + "'; see the kernel's log (dmesg)",
+             outcome.error_number);
 }
 
 } // namespace
@@ -232,7 +235,7 @@ StepOutcome bind(const Run& run, const CardPlan& card, const PciAddress& address
     const auto& planned = *card.find(address);
     StepOutcome outcome;
     const auto driver = bound_driver(run.system, address);
-    const bool wrong = !driver.empty() && driver != vfio_pci;
+    const bool wrong = !driver.empty() && driver != planned.vfio_driver;
     const auto shrunken = shrunken_bars(run.system, planned);
     if (wrong || (!driver.empty() && !shrunken.empty())) {
         wait_for_passers_by(run, card, address);
@@ -240,14 +243,22 @@ StepOutcome bind(const Run& run, const CardPlan& card, const PciAddress& address
     }
     if (wrong) {
         outcome.detail = "from '" + driver + "'";
-        run.warn("'" + driver + "' took '" + to_string(address) +
-                 "' before vfio-pci could, and has been made to give it back; 'pve-gpu-install --vm " +
+        run.warn("'" + driver + "' took '" + to_string(address) + "' before " + planned.vfio_driver +
+                 " could, and has been made to give it back; 'pve-gpu-install --vm " +
                  std::to_string(run.vmid) + "' has vfio-pci loaded first");
     }
     put_bar_sizes_back(run, address, shrunken);
-    bind_now(run, card, address);
+    bind_now(run, card, planned);
     wake(run, card, address); // vfio-pci lets an idle device sleep from its bind on
     return outcome;
+}
+
+void unbind_from_vfio(const Run& run, const CardPlan& card)
+{
+    for (const auto& function : card.functions)
+        if (function.cycled && function.to_vfio &&
+            bound_driver(run.system, function.address()) == function.vfio_driver)
+            unbind_now(run, card, function.address(), function.vfio_driver);
 }
 
 void require_vfio(const Run& run, Milliseconds timeout)

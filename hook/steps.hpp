@@ -26,6 +26,12 @@ StepOutcome remove(const Run& run, const CardPlan& card, const PciAddress& addre
 StepOutcome rescan(const Run& run, const CardPlan& card, const PciBus& bus);
 StepOutcome bind(const Run& run, const CardPlan& card, const PciAddress& address);
 
+// When a function is bound to vfio-pci it is put together with those that QEMU may reset along with it: those
+// of its slot where pciehp has the port at that moment, else those of its bus
+// (vfio_pci_core_register_device in drivers/vfio/pci/vfio_pci_core.c). Those that were bound before pciehp
+// came back are let go here, so that all are bound after.
+void unbind_from_vfio(const Run& run, const CardPlan& card);
+
 // Loads vfio-pci if it is not there. Throws Error(failed).
 void require_vfio(const Run& run, Milliseconds timeout);
 

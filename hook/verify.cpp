@@ -13,14 +13,23 @@ public:
     {
     }
 
-    void fatal(bool found, const std::string& text) { add(found, true, text); }
-    void warning(bool found, const std::string& text) { add(found, false, text); }
+    void fatal(bool found, const std::string& text) { add(found, {guest_gets_it_, text}); }
+    void warning(bool found, const std::string& text) { add(found, {false, text}); }
+    void no_memory(bool found, const std::string& what)
+    {
+        add(found, {guest_gets_it_,
+                    "has no memory " + what +
+                        "; switch on 'above 4G decoding' in the firmware or boot with pci=realloc",
+                    true});
+    }
     std::vector<Difference> take() { return std::move(list_); }
 
 private:
-    void add(bool found, bool is_fatal, const std::string& text)
+    void add(bool found, Difference difference)
     {
-        if (found) list_.push_back({is_fatal && guest_gets_it_, name_ + text});
+        if (!found) return;
+        difference.text = name_ + difference.text;
+        list_.push_back(std::move(difference));
     }
 
     std::string name_;
@@ -51,8 +60,7 @@ void compare_bars(const std::vector<Bar>& before, const std::vector<Bar>& now, F
                                        "; drivers of modern cards do not use them");
             continue;
         }
-        findings.fatal(lost, "has no memory for " + name +
-                                 "; switch on 'above 4G decoding' in the firmware or boot with pci=realloc");
+        findings.no_memory(lost, "for " + name);
         if (lost || other == nullptr) continue;
         findings.warning(other->size < bar.size, name + " is " + size_text(other->size) + " instead of " +
                                                      size_text(bar.size) +
@@ -60,23 +68,14 @@ void compare_bars(const std::vector<Bar>& before, const std::vector<Bar>& now, F
     }
 }
 
-// The kernel shows nothing at all of a BAR that it has found no room for; the register still tells that it
-// exists.
 void look_for_lost_bars(const Function& now, Findings& findings)
 {
     if (!now.config || now.config->health != Health::alive) return;
-    for (unsigned index = 0; index < 6; ++index) {
-        const auto* bar = find_bar(now.bars, index);
-        const bool exists = (now.config->memory_bars >> index & 1U) != 0;
-        findings.fatal(exists && (bar == nullptr || !bar->assigned),
-                       "has no memory for BAR " + std::to_string(index) +
-                           "; switch on 'above 4G decoding' in the firmware or boot with pci=realloc");
-    }
+    for (const auto index : bars_without_memory(now))
+        findings.no_memory(true, "for BAR " + std::to_string(index));
     const bool any =
         std::any_of(now.bars.begin(), now.bars.end(), [](const Bar& bar) { return bar.assigned && !bar.io; });
-    findings.fatal(
-        role_of(now) != Role::neighbour && !any,
-        "has no memory at all; switch on 'above 4G decoding' in the firmware or boot with pci=realloc");
+    findings.no_memory(role_of(now) != Role::neighbour && !any, "at all");
 }
 
 bool contains(const std::vector<PciAddress>& addresses, const PciAddress& address)
@@ -113,7 +112,8 @@ void compare_groups(const CardPlan& card, const Function& before, const Function
     const auto missing = names_of_missing(before.group_members, now.group_members);
     findings.warning(!missing.empty(),
                      "no longer shares its IOMMU group with " + missing +
-                         "; that harms nothing where the guest's hostpci lines name all that it needs");
+                         "; QEMU resets their bus only for a guest that has both: pass it all of the card "
+                         "(hostpci), or reboot the host");
 }
 
 void compare_identity(const Function& before, const Function& now, Findings& findings)
@@ -138,8 +138,9 @@ std::vector<Difference> compare(const CardPlan& card, const PlannedFunction& bef
     compare_bars(before.facts.bars, now->bars, findings);
     look_for_lost_bars(*now, findings);
     compare_groups(card, before.facts, *now, findings);
-    findings.fatal(before.to_vfio && now->driver != "vfio-pci",
-                   "is bound to '" + now->driver + "' and not to 'vfio-pci'; see the kernel's log (dmesg)");
+    findings.fatal(before.to_vfio && now->driver != before.vfio_driver,
+                   "is bound to '" + now->driver + "' and not to '" + before.vfio_driver +
+                       "'; see the kernel's log (dmesg)");
     return findings.take();
 }
 

@@ -10,8 +10,9 @@
 namespace pvegpu {
 
 struct Difference {
-    bool fatal = false; // the guest could not start, or would get something else than it had
-    std::string text;   // ends with what to do
+    bool fatal = false;     // the guest could not start, or would get something else than it had
+    std::string text;       // ends with what to do
+    bool no_memory = false; // the kernel has found no room for it
 };
 
 // What is different between a function as it was and as it is now; `now` is nothing if it is absent.

@@ -13,8 +13,8 @@ void pass_too(FakeSystem& machine, const std::string& selector)
     replace_guest(machine, healthy_guest + "hostpci2: " + selector + ",pcie=1\n");
 }
 
-void add_card(FakeSystem& machine, std::uint16_t vendor, std::uint16_t device,
-              const std::vector<std::string>& resets, std::uint64_t bar = 0x10000000)
+void add_unpassed_card(FakeSystem& machine, std::uint16_t vendor, std::uint16_t device,
+                       const std::vector<std::string>& resets, std::uint64_t bar = 0x10000000)
 {
     machine.add_bridge("", "0000:00:01.0", {.secondary_bus = 0x21});
     machine.add_function("0000:00:01.0", "0000:21:00.0",
@@ -24,6 +24,12 @@ void add_card(FakeSystem& machine, std::uint16_t vendor, std::uint16_t device,
                           .driver = "vfio-pci",
                           .bars = {{0, 0x8000000000, bar, true}},
                           .reset_methods = resets});
+}
+
+void add_card(FakeSystem& machine, std::uint16_t vendor, std::uint16_t device,
+              const std::vector<std::string>& resets, std::uint64_t bar = 0x10000000)
+{
+    add_unpassed_card(machine, vendor, device, resets, bar);
     pass_too(machine, "21:00.0");
 }
 
@@ -148,9 +154,13 @@ std::vector<CheckCase> card_cases()
          gpu, "no hook is attached"},
         {"card.reset", Verdict::warning,
          [](FakeSystem& m) {
-             add_card(m, 0x10de, 0x2b85, {"flr", "bus"});
+             add_unpassed_card(m, 0x10de, 0x2b85, {"flr", "bus"});
+             add_vm(m, 102, "hostpci0: 21:00.0,pcie=1\n");
          },
-         "0000:21:00.0", "does not come back"},
+         "0000:21:00.0", "does not come back",
+         [](FakeSystem& m) {
+             add_card(m, 0x10de, 0x2b85, {"flr", "bus"});
+         }},
         {"card.known", Verdict::note, [](FakeSystem& m) { add_card(m, 0x10de, 0x2204, {"flr"}); },
          "0000:21:00.0", "10de:2204"},
         {"card.link", Verdict::warning,

@@ -1,6 +1,7 @@
 // What becomes of a start where somebody else works on the PCI bus beside it, where parts of the card are
 // missing, and of what was set on its devices; on the fake machine. Real kernels: tests/lab.
 #include "catch.hpp"
+#include "forwarding_system.hpp"
 #include "known_cards.hpp"
 #include "machines.hpp"
 #include "phases.hpp"
@@ -94,7 +95,7 @@ TEST_CASE("a switch that has lost its numbers in the reset is removed and found 
     host.after_write(device(port, "reset_subordinate"), [&] { host.loses_bus_numbers(upstream); });
     CHECK(host.start().exit_status() == 0);
     CHECK(host.on_vfio());
-    CHECK(host.said("bridge '0000:01:00.0' on the card has lost its bus numbers in the reset "
+    CHECK(host.said("bridge '0000:01:00.0' on the card has lost its bus numbers "
                     "(02 02 instead of 02 04)"));
     CHECK(host.elapsed() < 12s);
 }
@@ -199,6 +200,74 @@ TEST_CASE("a reset that was done, and that the kernel did not wait for, is no re
     CHECK_FALSE(host.said("refuses to reset it"));
 }
 
+TEST_CASE("a reset that the kernel refuses as busy, with nobody at work, is a reset that is refused",
+          "[disturbed]")
+{
+    ArcHost host;
+    host.refuse_write(device(port, "reset_subordinate"), EBUSY, 100);
+    const auto report = host.start();
+    CHECK(report.exit_status() == 0);
+    CHECK(host.said("the kernel refuses to reset it"));
+    CHECK(host.elapsed() < 5s);
+}
+
+TEST_CASE("a card that comes back without memory gets it when its port is found anew", "[disturbed]")
+{
+    for (const auto* const kernel : {"6.12.117-1-pve", "7.0.2-1-pve"}) {
+        ArcHost host(kernel);
+        host.spend_windows();
+        const auto report = host.start();
+        CHECK(report.exit_status() == 0);
+        CHECK(host.on_vfio());
+        CHECK(
+            host.said("'0000:03:00.0' has no memory for BAR 0; trying once more with the port above the card "
+                      "removed"));
+        CHECK(host.driver_of(port) == "pcieport");
+        CHECK(host.driver_of(upstream) == "pcieport");
+        CHECK_FALSE(host.exists("/run/pve-gpu-hook/journal/101.json"));
+        CHECK(host.text("/sys/bus/pci/drivers_autoprobe") == "1");
+    }
+}
+
+TEST_CASE("a bridge above the card that has lost its numbers is waited for, and not touched", "[disturbed]")
+{
+    ArcHost host;
+    host.loses_bus_numbers(port);
+    const auto report = host.start();
+    CHECK(report.outcome == RunOutcome::refused);
+    CHECK(host.said(
+        "bridge '0000:00:1c.0' has lost its bus numbers (01 01 instead of 01 04), so nothing below it "
+        "can be reached"));
+    CHECK(host.writes().empty());
+}
+
+// What somebody else's rescan brings while the situation is read.
+class ComesMeanwhile : public ForwardingSystem {
+public:
+    ComesMeanwhile(System& inner, std::string name) : ForwardingSystem(inner), name_(std::move(name)) {}
+
+    std::vector<std::string> list(const std::string& path) const override
+    {
+        auto names = ForwardingSystem::list(path);
+        if (path == "/sys/bus/pci/devices" && !std::exchange(listed_, true)) std::erase(names, name_);
+        return names;
+    }
+
+private:
+    std::string name_;
+    mutable bool listed_ = false;
+};
+
+TEST_CASE("a function that is found while all is read is there", "[disturbed]")
+{
+    ArcHost host;
+    ComesMeanwhile changing(host, gpu);
+    const auto situation = read_situation(changing, {101, Phase::pre_start, ""}, 0);
+    CHECK(missing_functions(situation.devices).empty());
+    REQUIRE(situation.cards.size() == 1);
+    CHECK(situation.cards.front().has(parse_pci_address(gpu).value()));
+}
+
 TEST_CASE("what was set on a device is as before when its card was removed and found again", "[disturbed]")
 {
     ArcHost host;
@@ -239,7 +308,7 @@ TEST_CASE(
     FakeSystem host("7.0.2-1-pve");
     auto gpu_facts = nvidia_gpu;
     gpu_facts.device = 0x2b85;
-    gpu_facts.reset_methods = {"flr"};
+    gpu_facts.reset_methods = {"flr", "bus"};
     host.add_driver("snd_hda_intel", {"10de:1aef"});
     host.add_bridge("", "0000:00:01.0", {.secondary_bus = 0x06});
     host.add_function("0000:00:01.0", "0000:06:00.0", gpu_facts);
@@ -249,6 +318,8 @@ TEST_CASE(
     REQUIRE(run_phase(host, {101, Phase::pre_start, ""}).exit_status() == 0);
     CHECK(host.text(device("0000:06:00.0", "reset_method")).empty());
     CHECK(host.said("only together with '0000:06:00.1', which the guest does not have"));
+    REQUIRE(run_phase(host, {101, Phase::post_stop, ""}).exit_status() == 0);
+    CHECK(host.text(device("0000:06:00.0", "reset_method")) == "flr"); // nor does it take "bus" back
 }
 
 TEST_CASE("the settings choose what resets the GPU while a guest has it", "[disturbed]")

@@ -145,7 +145,8 @@ int FakeKernel::rescan_now(const std::string& directory, bool sizes_windows)
                                      [&](const auto& address) { return pci_.is_shelved_bridge(address); });
     std::vector<PciAddress> found;
     for (const auto& address : missing) {
-        const auto room = sizes_windows || !bridges;
+        if (address.bus == 0 && pci_.is_shelved_bridge(address)) windows_are_spent_ = false;
+        const auto room = (sizes_windows || !bridges) && !windows_are_spent_;
         if (const auto late = pci_.returning(address).late) {
             later_(*late, [=, this] { appear(address, room); });
             continue;

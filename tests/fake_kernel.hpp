@@ -35,6 +35,8 @@ public:
     Reaction store(const std::string& real_path, std::string_view text);
     int pulse_secondary_bus_reset(const std::string& real_config_path);
 
+    // Below its ports there is no room for memory any more until one of them is found anew.
+    void spend_windows() { windows_are_spent_ = true; }
     void add_pciehp_service(const PciAddress& port);
     // The function falls off the bus with all below it, as after a surprise link-down.
     void fall_off(const PciAddress& address);
@@ -62,6 +64,7 @@ private:
     FakePci& pci_;
     FakeDrivers& drivers_;
     Later later_;
+    bool windows_are_spent_ = false;
     bool rescan_lock_held_ = false; // pci_rescan_remove_lock, by a remove that waits
     std::map<PciAddress, unsigned> resets_;
 };

@@ -44,10 +44,17 @@ unsigned FakeKernel::resets(const PciAddress& address) const
     return found == resets_.end() ? 0 : found->second;
 }
 
-// reset_method_store in drivers/pci/pci-sysfs.c: nothing, "default", or names of what the function has.
+// reset_method_store in drivers/pci/pci-sysfs.c: nothing, "default", or names of what the function has. It
+// lists "bus" for the first function that it finds of a slot, and does not take it once there are others
+// (pci_parent_bus_reset in drivers/pci/pci.c).
 Reaction FakeKernel::choose_reset_method(const PciAddress& address, const std::string& text)
 {
     const auto offered = pci_.offered_reset_methods(address);
+    const auto siblings = pci_.at_and_below(directory_of(pci_.directory(address)));
+    const bool alone = std::count_if(siblings.begin(), siblings.end(), [&](const PciAddress& other) {
+                           return bus_of(other) == bus_of(address);
+                       }) == 1;
+    if (!alone && (' ' + text + ' ').find(" bus ") != std::string::npos) return refused(EINVAL);
     if (text == "default") return done([=, this] { pci_.set_attribute(address, "reset_method", offered); });
     for (std::size_t at = 0; at < text.size();) {
         const auto end = std::min(text.find(' ', at), text.size());

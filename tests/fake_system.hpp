@@ -90,6 +90,7 @@ public:
     {
         after_[path] = {std::move(event), times};
     }
+    void spend_windows() { kernel_.spend_windows(); }
     void loses_bus_numbers(const std::string& bridge) { pci_.lose_numbers(address_of(bridge)); }
     void set_reset_bit(const std::string& bridge)
     {

@@ -171,6 +171,60 @@ TEST_CASE("the second order removes the whole card before the port resets", "[st
     CHECK(host.wrote("/sys/class/pci_bus/0000:01/rescan = 1"));
 }
 
+TEST_CASE("what vfio-pci took in the rescan is bound once more when pciehp has its port again", "[story]")
+{
+    ArcHost host("6.14.8-2-pve", {.pciehp = true});
+    host.register_first("vfio-pci");
+    REQUIRE(host.start().outcome == RunOutcome::recovered);
+    const auto& writes = host.writes();
+    const auto pciehp = std::find(writes.begin(), writes.end(),
+                                  "/sys/bus/pci_express/drivers/pciehp/bind = 0000:00:1c.0:pcie004");
+    for (const auto& function : {gpu, audio}) {
+        const auto unbound =
+            std::find(pciehp, writes.end(), "/sys/bus/pci/drivers/vfio-pci/unbind = " + function);
+        REQUIRE(unbound != writes.end());
+        CHECK(std::find(unbound, writes.end(), "/sys/bus/pci/drivers/vfio-pci/bind = " + function) !=
+              writes.end());
+    }
+    CHECK(host.both_on_vfio());
+}
+
+TEST_CASE("driver=keep keeps the variant of vfio-pci that the host has bound", "[story]")
+{
+    const std::string grace = "nvgrace-gpu-vfio-pci"; // in the kernel for 10de:2941
+    for (const auto* const kernel : {"6.14.8-2-pve", "7.0.2-1-pve"}) {
+        FakeSystem host(kernel);
+        host.add_driver(grace, {});
+        host.add_bridge("", "0000:00:01.0", {.secondary_bus = 0x06});
+        host.add_function("0000:00:01.0", "0000:06:00.0",
+                          {.vendor = 0x10de, .device = 0x2941, .class_code = 0x030200, .driver = grace});
+        add_guest(host, 101, "hostpci0: 06:00.0,driver=keep\n");
+        host.add_process(host.parent_pid(), "task UPID:pve1:");
+        host.file("/etc/pve-gpu-hook/settings.json", R"({"after_stop": "native"})");
+        const auto report = run_phase(host, {101, Phase::pre_start, ""});
+        CHECK(report.plan.warnings == std::vector<std::string>{});
+        REQUIRE(report.outcome == RunOutcome::recovered);
+        CHECK(host.resets("0000:06:00.0") == 1);
+        CHECK(host.driver_of("0000:06:00.0") == grace);
+        CHECK(host.text(attribute("0000:06:00.0", "driver_override")) == grace);
+        REQUIRE(run_phase(host, {101, Phase::post_stop, ""}).exit_status() == 0);
+        CHECK(host.driver_of("0000:06:00.0") == grace);
+
+        // Without it Proxmox binds vfio-pci.
+        add_guest(host, 102, "hostpci0: 06:00.0\n");
+        REQUIRE(run_phase(host, {102, Phase::pre_start, ""}).outcome == RunOutcome::recovered);
+        CHECK(host.driver_of("0000:06:00.0") == "vfio-pci");
+    }
+}
+
+TEST_CASE("driver=keep with the host's own driver is not ours", "[story]")
+{
+    ArcHost host;
+    add_guest(host, 101, "hostpci0: 03:00.0,driver=keep\n");
+    CHECK(host.start().outcome == RunOutcome::nothing_to_do);
+    CHECK(host.resets(gpu) == 0);
+}
+
 TEST_CASE("pciehp's service is off the port from the reset to the rescan", "[story]")
 {
     ArcHost host("7.0.2-1-pve", {.pciehp = true});

@@ -25,7 +25,8 @@ bool named_by_guest(const Plan& plan, const CardPlan& card)
 void check(const Plan& plan)
 {
     for (const auto& card : plan.cards) {
-        fuzz::require(!plan.refused || (card.steps.empty() && card.second_rung.empty()));
+        fuzz::require(!plan.refused ||
+                      (card.steps.empty() && card.second_rung.empty() && card.third_rung.empty()));
         fuzz::require(named_by_guest(plan, card));
         for (const auto& step : card.steps)
             if (step.op == Op::remove || step.op == Op::unbind || step.op == Op::bind)
