@@ -92,10 +92,12 @@ Finding reset(const CheckFacts& facts, const CardFacts& one)
     const auto file = file_of(one.gpu, "reset_method");
     const auto evidence =
         gpu.reset_methods.empty() ? file + " is absent" : file + " is " + quote(join(gpu.reset_methods, " "));
-    if (gpu.flr() && traits_of(facts, one).flr == DeviceTraits::Flr::harmful)
-        return about_card(one, Verdict::warning, evidence + ", and this model does not come back from 'flr'",
-                          by_command("echo bus > " + file,
-                                     "before each start (a udev rule can do it), and attach the hook"));
+    if (gpu.flr() && traits_of(facts, one).flr == DeviceTraits::Flr::harmful) {
+        const auto harm = evidence + ", and this model does not come back from 'flr'";
+        if (has_hook(facts, one))
+            return about_card(one, Verdict::ok, harm + "; the hook sees to it that no start uses it");
+        return about_card(one, Verdict::warning, harm, attach(one));
+    }
     if (gpu.flr()) return about_card(one, Verdict::ok, evidence);
     if (!one.card.port)
         return about_card(one, Verdict::note,
