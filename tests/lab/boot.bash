@@ -42,7 +42,8 @@ make_initramfs() {
     rm -rf "$tree"
 }
 
-# make_payload HOOK|"" OUTPUT SCENARIO_FILE...   what a machine that is ready gets: the hook, the scenarios and what they are written in
+# make_payload HOOK|"" OUTPUT SCENARIO_FILE...   what a machine that is ready gets: the hook, the scenarios and what they are written
+# in, and this commit's number
 make_payload() {
     local hook=$1 output=$2 tree
     shift 2
@@ -50,6 +51,7 @@ make_payload() {
     mkdir -p "$tree"/{usr/sbin,lab/scenarios}
     find "$here/guest" -type f ! -name init ! -name modules.sh -exec cp -t "$tree/lab" {} +
     cp "$@" "$tree/lab/scenarios/"
+    (cd "$here" && turn 1000000) >"$tree/lab/turn"
     [[ -z $hook ]] || install -m 755 "$hook" "$tree/usr/sbin/pve-gpu-hook"
     tar -C "$tree" --owner=0 --group=0 -cf "$output" usr lab
     rm -rf "$tree"

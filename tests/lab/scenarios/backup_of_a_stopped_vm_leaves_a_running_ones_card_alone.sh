@@ -1,6 +1,7 @@
 # A backup starts a stopped VM, paused, with all its hostpci devices (the config says `lock: backup`): while another VM runs
 # with the card that start is refused, and neither it nor its clean-up touches the card. When the card is free the same
 # backup gets it, and gives it back.
+# turn: 2
 # machine: arc
 pve_host
 settings <<'JSON'

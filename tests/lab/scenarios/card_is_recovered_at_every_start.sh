@@ -1,4 +1,5 @@
 # The VM starts and stops ten times; each start begins with a dirty card and has a clean one.
+# turn: 2
 # machine: arc
 # slots: acpiphp pciehp
 # timeout: 300

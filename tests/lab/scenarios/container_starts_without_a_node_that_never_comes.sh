@@ -1,5 +1,6 @@
 # The node never comes: a strong warning with the state of the host, after the deadline and no later, and the container starts.
 # Wanted so, the same fails the start.
+# turn: 2
 # machine: slot
 # load-first: vfio-only
 # lxc: yes

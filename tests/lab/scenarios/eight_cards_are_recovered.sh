@@ -1,4 +1,5 @@
 # One VM with eight cards: all of them are reset, and all their functions are on vfio-pci.
+# turn: 2
 # machine: eight_cards
 # timeout: 300
 pve_host

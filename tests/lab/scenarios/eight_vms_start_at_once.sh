@@ -1,4 +1,5 @@
 # Eight VMs with a card each start at the same moment, as at the boot of a host: each gets its card, one after the other.
+# turn: 2
 # machine: eight_cards
 # timeout: 300
 pve_host

@@ -1,7 +1,7 @@
 # The device does not come back as it was: late, gone, as another one, with other BARs, dead. QEMU's monitor plugs and unplugs.
 # machine: arc_and_slot
 # timeout: 600
-# turn: 2
+# turn: 4
 # log: 0000:0[1-5]:0.\.0: .*(no space|failed to assign) — the whole card is removed: the kernel first looks for room in its port's windows, then gives the port larger ones
 step_seconds=20
 . /lab/faults.sh

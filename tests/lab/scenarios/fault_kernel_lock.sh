@@ -1,5 +1,6 @@
 # Somebody removes a device that a VM has open, while the hook is at work: the kernel's own lock of the PCI core is held for as
 # long as that VM runs, and the hook's next remove hangs for real.
+# turn: 2
 # machine: arc_and_slot
 # timeout: 300
 . /lab/faults.sh

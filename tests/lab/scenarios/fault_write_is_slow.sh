@@ -2,7 +2,7 @@
 # machine: arc_and_slot
 # slots: pciehp
 # timeout: 600
-# turn: 2
+# turn: 4
 step_seconds=12
 . /lab/faults.sh
 fault_host

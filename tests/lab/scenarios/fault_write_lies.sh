@@ -2,7 +2,7 @@
 # machine: arc_and_slot
 # slots: pciehp
 # timeout: 600
-# turn: 2
+# turn: 4
 # log: 0000:0[1-5]:0.\.0: .*(no space|failed to assign) — the whole card is removed: the kernel first looks for room in its port's windows, then gives the port larger ones
 . /lab/faults.sh
 fault_host

@@ -3,7 +3,7 @@
 # machine: arc_and_slot
 # slots: acpiphp pciehp
 # timeout: 600
-# turn: 2
+# turn: 4
 . /lab/faults.sh
 fault_host
 

@@ -1,4 +1,5 @@
 # The GPU is gone for good: the start is refused with its name, and the rest of the card is not touched.
+# turn: 2
 # machine: arc
 # slots: acpiphp pciehp
 pve_host

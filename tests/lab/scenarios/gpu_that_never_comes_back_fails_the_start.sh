@@ -1,4 +1,5 @@
 # The GPU does not come back from any rescan: the start fails with its name, within the deadlines, and the host is as before.
+# turn: 2
 # machine: arc
 # log: 0000:0[1-5]:0.\.0: .*(no space|failed to assign) — the whole card is removed: the kernel first looks for room in its port's windows, then gives the port larger ones
 pve_host

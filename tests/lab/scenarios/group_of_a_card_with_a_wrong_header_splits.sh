@@ -1,5 +1,6 @@
 # Emulated functions that say they are alone in their slot (header type 00) each have a group of their own after a rescan, with or
 # without the hook, which says so; those of a real card say that there are more, and stay together (slot_card_is_recovered).
+# turn: 2
 # machine: slot_header_00
 pve_host
 conf 101 <<'CONF'

@@ -1,4 +1,5 @@
 # A remove that succeeds and does nothing: the hook looks afterwards and does not report success.
+# turn: 2
 # machine: arc
 # log: 0000:0[1-5]:0.\.0: .*(no space|failed to assign) — the whole card is removed: the kernel first looks for room in its port's windows, then gives the port larger ones
 pve_host

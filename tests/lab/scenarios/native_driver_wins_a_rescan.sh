@@ -1,4 +1,5 @@
 # Which driver takes a device after a rescan: with its id known to vfio-pci, the one that was registered first.
+# turn: 2
 # machine: arc
 # load-first: vfio native
 echo "1234 1111" >/sys/bus/pci/drivers/vfio-pci/new_id

@@ -1,5 +1,6 @@
-# One rescan of somebody else's, at any moment of the start, of all buses or of this card's port: the card is recovered all the same.
-# machine: arc
+# One rescan of somebody else's, at any moment of the start, of all buses, of this card's port or of another one: the card is recovered all
+# the same.
+# machine: arc_and_slot
 # slots: acpiphp pciehp
 # log may: 0000:0[1-5]:0.\.0: .*(no space|failed to assign)|WARNING: .*pci_cfg_access_unlock — whether the rescan hits the reset is chance
 # timeout: 600
@@ -10,7 +11,7 @@ hostpci0: 0000:03:00.0
 hostpci1: 0000:04:00.0
 CONF
 dirty_card 0000:05:00.0
-for target in $sys/bus/pci/rescan $devices/0000:00:1c.0/rescan $sys/class/pci_bus/0000:01/rescan; do
+for target in $sys/bus/pci/rescan $devices/0000:00:1c.0/rescan $sys/class/pci_bus/0000:01/rescan $devices/0000:00:1d.0/rescan; do
     for delay in 0 60 120 180 240 300 360 450; do
         dirty 0000:05:00.0
         start_hook run 101 pre-start

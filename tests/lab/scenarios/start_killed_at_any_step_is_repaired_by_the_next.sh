@@ -3,7 +3,7 @@
 # machine: arc
 # slots: acpiphp pciehp
 # timeout: 600
-# turn: 2
+# turn: 4
 pve_host
 conf 101 <<'CONF'
 hostpci0: 0000:03:00.0

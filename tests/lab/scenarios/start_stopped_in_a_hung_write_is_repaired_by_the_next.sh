@@ -1,4 +1,5 @@
 # The task is stopped while a write hangs in the kernel: Proxmox is free at once, and after the thaw the next start succeeds.
+# turn: 2
 # machine: arc
 # slots: acpiphp pciehp
 pve_host

@@ -1,4 +1,5 @@
 # The task is stopped in the middle (SIGTERM, after 5 s SIGKILL): the next start repairs what is left and succeeds.
+# turn: 2
 # machine: arc
 # slots: acpiphp pciehp
 # timeout: 300

@@ -1,7 +1,7 @@
 # A card whose GPU has a function-level reset: it gets one from Proxmox's write to `reset`, from QEMU's open, at QEMU's start, at the guest's
 # own reset and at the end. At the two in between all of the bus is reset as well, where the guest has all of it.
 # machine: flr
-# slots: acpiphp
+# slots: acpiphp pciehp
 # qemu: yes
 # turn: 4
 . /lab/vm.sh

@@ -1,8 +1,10 @@
 # A card of one slot with three functions, all of them the guest's: the guest sees the clean register itself. What a guest leaves there its
 # own reset clears, because QEMU then resets the bus that it has all of. QEMU is killed while the card writes to the guest's memory: the
 # kernel resets the bus, nothing is written any more, and the next start is as the first. Handed over without the hook it is dirty.
+# turn: 2
 # machine: slot
 # slots: acpiphp pciehp
+# load-first: vfio native
 # qemu: yes
 . /lab/vm.sh
 vm_witness_at=0000:01:00.2

@@ -1,4 +1,5 @@
 # Any of the card's functions may be missing at the start: each comes back, and what the guest is given is on vfio-pci.
+# turn: 2
 # machine: arc
 # slots: acpiphp pciehp
 # log: 0000:0[1-5]:0.\.0: .*(no space|failed to assign) — the whole card is removed: the kernel first looks for room in its port's windows, then gives the port larger ones

@@ -1,5 +1,6 @@
 # Any of the functions of a card's slot may be missing at the start, whether the guest has the whole slot or names each: what comes
 # back beside its GPU is the card's, and no stranger in its IOMMU group.
+# turn: 2
 # machine: two_slots
 # slots: acpiphp pciehp
 pve_host
