@@ -105,8 +105,14 @@ std::vector<Undo> undo_entries(System& system, const std::vector<Undo>& entries,
 
 void repair(System& system, unsigned vmid, bool pci_core_stuck, Milliseconds pci_within)
 {
-    const auto text = system.read(paths::journal(vmid)).value_or("");
-    const auto left = undo_entries(system, parse_journal(text), pci_core_stuck, pci_within);
+    const auto entries = parse_journal(system.read(paths::journal(vmid)).value_or(""));
+    if (entries.empty()) { // ours never are
+        system.remove_file(paths::journal(vmid));
+        system.say(Severity::warning, "the notes of an interrupted run for VM " + std::to_string(vmid) +
+                                          " were damaged; if the host is not as it should be, reboot it");
+        return;
+    }
+    const auto left = undo_entries(system, entries, pci_core_stuck, pci_within);
     if (!left.empty()) {
         system.replace_file(paths::journal(vmid), print_journal(vmid, left));
         if (pci_core_stuck) return;

@@ -66,8 +66,10 @@ killed_start() {
 garbage() {
     one_in 4 || return 0
     local file number=0
-    for file in $(find /run/pve-gpu-hook -type f ! -name '*lock*') /run/pve-gpu-hook/journal/101.json; do
+    for file in $(find /run/pve-gpu-hook -type f ! -name '*lock*') /run/pve-gpu-hook/journal/101.json /run/pve-gpu-hook/journal/999.json; do
         if one_in 2; then continue; fi
+        # What a killed start has noted to be undone, nobody else knows.
+        case $file in */journal/101.json) [ ! -s $file ] || continue ;; esac
         mkdir -p "${file%/*}"
         number=$((number + 1))
         pick 6

@@ -3,7 +3,7 @@
 # machine: arc
 # kernels: 6.12
 # timeout: 1800
-# turn: 4
+# turn: 12
 pve_host
 settings <<'JSON'
 { "after_stop": "native" }
