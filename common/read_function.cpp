@@ -206,6 +206,11 @@ std::vector<PciAddress> list_below(const SysReader& reader, const PciAddress& br
     return {found.begin(), found.end()};
 }
 
+std::string bound_driver(const SysReader& reader, const PciAddress& address)
+{
+    return std::string(last_component(reader.read_link(paths::function(address, "driver")).value_or("")));
+}
+
 std::optional<Function> read_function(const SysReader& reader, const PciAddress& address)
 {
     const FunctionReader from(reader, address);
@@ -216,7 +221,7 @@ std::optional<Function> read_function(const SysReader& reader, const PciAddress&
     read_ids(from, function);
     read_bridge(reader, from, function);
     read_group(reader, from, function);
-    function.driver = last_component(from.link("driver"));
+    function.driver = bound_driver(reader, address);
     function.reset_methods = words_of(from.text("reset_method"));
     function.virtual_function = from.has("physfn");
     function.virtual_functions = from.virtual_functions();

@@ -16,6 +16,9 @@ std::vector<PciAddress> list_functions(const SysReader& reader);
 // each.
 std::vector<PciAddress> list_below(const SysReader& reader, const PciAddress& bridge);
 
+// The driver that is bound to the function; empty if none is. Reads one link.
+std::string bound_driver(const SysReader& reader, const PciAddress& address);
+
 // One function as it is now, without its configuration space; nothing if it is absent.
 std::optional<Function> read_function(const SysReader& reader, const PciAddress& address);
 

@@ -2,6 +2,7 @@
 
 #include "device_files.hpp"
 #include "paths.hpp"
+#include "read_function.hpp"
 #include "read_pve_file.hpp"
 #include "text.hpp"
 
@@ -80,8 +81,7 @@ void note_lost_first_functions(const SysReader& reader, const HostPci& line, Pas
 bool is_on_vfio(const SysReader& reader, const PassedDevice& device)
 {
     const auto has_vfio_driver = [&](const PciAddress& function) {
-        const auto driver = reader.read_link(paths::function(function, "driver")).value_or("");
-        return is_vfio_driver(std::string_view(driver).substr(driver.rfind('/') + 1));
+        return is_vfio_driver(bound_driver(reader, function));
     };
     return std::all_of(device.alternatives.begin(), device.alternatives.end(), [&](const Alternative& one) {
         return !one.functions.empty() &&
@@ -127,7 +127,7 @@ NamedDevices read_named_devices(const SysReader& reader, const GuestConfig& conf
     for (std::size_t index = 0; index < named.devices.size(); ++index)
         note_lost_first_functions(reader, config.hostpci[index], named.devices[index]);
     for (auto& device : named.devices) {
-        device.on_vfio = is_on_vfio(reader, device);
+        device.on_vfio = device.keep_driver && is_on_vfio(reader, device);
         device.nvidia_vgpu = device.mdev && is_nvidia_vgpu(reader, device);
         share_what_is_missing(device);
     }

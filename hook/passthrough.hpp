@@ -25,7 +25,7 @@ struct PassedDevice {
     bool keep_driver = false;
     std::vector<Alternative> alternatives; // one, but for a mapping with several entries of this node
     std::size_t chosen = 0;
-    bool on_vfio = false;     // every function that it names has a driver of vfio's already
+    bool on_vfio = false;     // and with it each of its functions is on a driver of vfio's already
     bool nvidia_vgpu = false; // by NVIDIA's own files in sysfs: the function is one vGPU, and has no mdev
 
     // Proxmox gives it to the guest whole: on vfio-pci, to which it binds it, or kept on what the host has

@@ -113,9 +113,7 @@ StepOutcome by_file(const Run& run, const CardPlan& card, const Step& step, std:
     const auto went_down = [&] { return before.reported && before.up && !link_below(run.system, *port).up; };
     if (outcome.refused() && outcome.error_number == ENOTTY && (outcome.took > refuses_within || went_down()))
         return late(run, card, step, file, outcome.took);
-    const bool is_locked =
-        outcome.refused() && (outcome.error_number == EAGAIN || outcome.error_number == EBUSY);
-    if (is_locked && !find_pci_writers(run.system).empty())
+    if (says_later(outcome) && !find_pci_writers(run.system).empty())
         throw Error(Reason::disturbed,
                     "'" + step.target() + "' could not be reset: somebody else is at work on it", "",
                     outcome.error_number);

@@ -19,12 +19,6 @@ namespace {
 
 constexpr std::string_view vfio_pci = "vfio-pci";
 
-std::string bound_driver(const SysReader& reader, const PciAddress& address)
-{
-    const auto target = reader.read_link(paths::function(address, "driver")).value_or("");
-    return target.substr(target.rfind('/') + 1);
-}
-
 bool is_present(const SysReader& reader, const PciAddress& address)
 {
     return reader.exists(paths::function(address, "vendor"));

@@ -7,16 +7,14 @@
 namespace pvegpu {
 namespace {
 
-// EAGAIN means that a lock of the bus was taken at that moment, by an open or a close of a vfio device for
-// example; those last milliseconds.
 constexpr Milliseconds try_again_after{200};
+
+} // namespace
 
 bool says_later(const Outcome& outcome)
 {
     return outcome.refused() && (outcome.error_number == EAGAIN || outcome.error_number == EBUSY);
 }
-
-} // namespace
 
 void Run::warn(const std::string& text) const
 {

@@ -25,8 +25,12 @@ struct Run {
     void warn(const std::string& text) const;
 };
 
+// Refused with EAGAIN or EBUSY: a lock of the bus was taken at that moment, by an open or a close of a vfio
+// device for example; those last milliseconds.
+bool says_later(const Outcome& outcome);
+
 // Does not return a write that is still running: throws Error(stuck_write), which names the child and where
-// the kernel holds it. A refusal with EAGAIN or EBUSY is tried again `retries` times.
+// the kernel holds it. One that says later is tried again `retries` times.
 Outcome write_checked(const Run& run, const std::string& path, std::string_view text, Milliseconds timeout,
                       unsigned retries);
 

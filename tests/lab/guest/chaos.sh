@@ -4,7 +4,7 @@
 # may be garbage, somebody may have the GPU open. While it runs others rescan, bind, start a guest with another card, or take the GPU's driver
 # away. What holds then is in judge_start; after it nothing happens, and the guest starts once more (quiet_start).
 . /lab/faults.sh
-others_gpu=0000:06:00.0 others_witness=0000:06:00.2
+others_witness=0000:06:00.2
 
 # pick N   one of 0 ... N-1 is in `picked`; not in a subshell, which would draw the same again
 pick() {
@@ -244,7 +244,7 @@ chaos_round() {
     [ -z "$chaos_other" ] || { finish_hook other && expect_exit 0 && expect_clean $others_witness; }
     last_hook=main
     judge_start
-    [ -z "$chaos_held" ] || { release $gpu; kill "$(cat "$lab_run/hold.$gpu.keeper")" 2>/dev/null || :; }
+    [ -z "$chaos_held" ] || release $gpu
     if [ -n "$chaos_held$chaos_taken$chaos_rescans" ] || one_in 2; then quiet_start; fi
     if one_in 3; then
         note "a stop"

@@ -199,6 +199,8 @@ expect_no_waiting() {
 
 unbind() { local each; for each in "$@"; do [ ! -e "$devices/$each/driver" ] || echo "$each" >"$devices/$each/driver/unbind"; done; }
 remove() { local each; for each in "$@"; do echo 1 >"$devices/$each/remove"; done; }
+# overwrite ADDRESS OFFSET BYTE   in its configuration space; the byte as two hexadecimal digits
+overwrite() { printf "\\x$3" | dd of="$devices/$1/config" bs=1 seek=$(($2)) conv=notrunc 2>/dev/null; }
 # rescan BUS...   as in 0000:03
 rescan() { local each; for each in "$@"; do echo 1 >"$sys/class/pci_bus/$each/rescan"; done; }
 to_vfio() {

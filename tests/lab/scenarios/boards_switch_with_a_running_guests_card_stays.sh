@@ -12,7 +12,6 @@ conf 102 <<CONF
 $hook_line
 hostpci0: 0000:04:00
 CONF
-overwrite() { printf "\\x$3" | dd of="$devices/$1/config" bs=1 seek=$(($2)) conv=notrunc 2>/dev/null; }
 others="0000:04:00.0 0000:04:00.1 0000:04:00.2"
 dirty_card 0000:03:00.2
 start_vm 102

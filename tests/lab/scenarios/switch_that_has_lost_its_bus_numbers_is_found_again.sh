@@ -9,7 +9,6 @@ hostpci0: 0000:03:00.0
 hostpci1: 0000:04:00.0
 hostpci2: 0000:05:00.0
 CONF
-overwrite() { printf "\\x$3" | dd of="$devices/$1/config" bs=1 seek=$(($2)) conv=notrunc 2>/dev/null; }
 dirty_card 0000:05:00.0
 
 say "nothing of the card is known yet"
