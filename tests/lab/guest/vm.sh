@@ -252,7 +252,7 @@ resets() {
             if ($0 ~ /^ *sh-/) return "proxmox"
             if ($0 ~ /^ *(qemu|CPU |call_rcu|kvm-)/) return "qemu"
             sub(/^ */, ""); sub(/-[0-9]+ .*/, "")
-            return $0
+            return $0 in closers ? "qemu" : $0
         }
         function device() {
             if (match($0, /name="[^"]*"/)) return substr($0, RSTART + 6, RLENGTH - 7)
@@ -264,7 +264,8 @@ resets() {
         / file: / { line("writes to reset of " device()) }
         / port: / { line("writes to reset_subordinate of " device()) }
         / open: / { line("opens " device()) }
-        / close: / { line("closes " device()) }
+        # Only QEMU opens them; whoever reads its /proc entries as it ends may be the last to let go.
+        / close: / { closer = $0; sub(/^ */, "", closer); sub(/-[0-9]+ .*/, "", closer); closers[closer]; line("closes " device()) }
         / ask: / { line("asks for " (/0x3b6f/ ? "VFIO_DEVICE_RESET" : "VFIO_DEVICE_PCI_HOT_RESET") " of " device()) }
         / answer: / { if ($0 !~ /result=0/) { match($0, /result=[-0-9]+/); line("  no function reset (" substr($0, RSTART + 7, RLENGTH - 7) ")") } }
         / flr: / { line("  flr of " device()) }
