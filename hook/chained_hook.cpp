@@ -1,8 +1,8 @@
-#include "chained_hook.hpp"
+#include "hook/chained_hook.hpp"
 
-#include "error.hpp"
-#include "paths.hpp"
-#include "text.hpp"
+#include "base/error.hpp"
+#include "base/text.hpp"
+#include "machine/paths.hpp"
 
 #include <nlohmann/json.hpp>
 #include <sys/stat.h>

@@ -2,9 +2,9 @@
 // /var/lib/pve-gpu-hook/chained/VMID.json, and we run it with the arguments that Proxmox gave us.
 #pragma once
 
-#include "request.hpp"
-#include "settings.hpp"
-#include "system.hpp"
+#include "machine/system.hpp"
+#include "proxmox/request.hpp"
+#include "settings/settings.hpp"
 
 #include <optional>
 #include <string>

@@ -1,17 +1,17 @@
 // pve-gpu-hook VMID PHASE, as Proxmox calls it.
 
-#include "ct_boot.hpp"
-#include "error.hpp"
-#include "guest_files.hpp"
-#include "harden_process.hpp"
-#include "linux_system.hpp"
-#include "parse_options.hpp"
-#include "phases.hpp"
-#include "read_pve_file.hpp"
-#include "recover_gpu.hpp"
-#include "text.hpp"
+#include "base/error.hpp"
+#include "base/parse_options.hpp"
+#include "base/text.hpp"
+#include "base/vmid.hpp"
+#include "containers/boot.hpp"
+#include "hook/phases.hpp"
+#include "machine/harden_process.hpp"
+#include "machine/linux_system.hpp"
+#include "proxmox/guest_files.hpp"
+#include "proxmox/read_pve_file.hpp"
+#include "recovery/recover_gpu.hpp"
 #include "version.hpp"
-#include "vmid.hpp"
 
 #include <array>
 #include <cstdio>

@@ -1,16 +1,16 @@
-#include "phases.hpp"
+#include "hook/phases.hpp"
 
-#include "chained_hook.hpp"
-#include "ct_inside.hpp"
-#include "guest_files.hpp"
-#include "guest_state.hpp"
-#include "node_state.hpp"
-#include "paths.hpp"
-#include "power.hpp"
-#include "read_function.hpp"
-#include "read_pve_file.hpp"
-#include "recover_gpu.hpp"
-#include "return_to_host.hpp"
+#include "containers/inside.hpp"
+#include "containers/node_state.hpp"
+#include "hook/chained_hook.hpp"
+#include "machine/paths.hpp"
+#include "pci/read_function.hpp"
+#include "proxmox/guest_files.hpp"
+#include "proxmox/read_pve_file.hpp"
+#include "recovery/guest_state.hpp"
+#include "recovery/power.hpp"
+#include "recovery/recover_gpu.hpp"
+#include "recovery/return_to_host.hpp"
 
 #include <algorithm>
 

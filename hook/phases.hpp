@@ -1,9 +1,9 @@
 // What the hook does when a guest has started, is about to stop, and has stopped.
 #pragma once
 
-#include "report.hpp"
-#include "request.hpp"
-#include "system.hpp"
+#include "hook/report.hpp"
+#include "machine/system.hpp"
+#include "proxmox/request.hpp"
 
 namespace pvegpu {
 

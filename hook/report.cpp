@@ -1,4 +1,4 @@
-#include "report.hpp"
+#include "hook/report.hpp"
 
 #include <algorithm>
 #include <array>

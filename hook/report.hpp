@@ -1,8 +1,8 @@
 // What happened, for people and programs. The JSON is CONTRACT.md's: plan/1 and report/1.
 #pragma once
 
-#include "plan.hpp"
-#include "steps.hpp"
+#include "recovery/plan.hpp"
+#include "recovery/steps.hpp"
 
 #include <chrono>
 #include <cstdint>

@@ -1,11 +1,11 @@
 // pve-gpu-install: prepares the host and attaches the hook to guests.
 
-#include "arguments.hpp"
-#include "dry_run_system.hpp"
-#include "error.hpp"
-#include "harden_process.hpp"
-#include "linux_system.hpp"
-#include "text.hpp"
+#include "base/error.hpp"
+#include "base/text.hpp"
+#include "commands/arguments.hpp"
+#include "machine/dry_run_system.hpp"
+#include "machine/harden_process.hpp"
+#include "machine/linux_system.hpp"
 #include "version.hpp"
 
 #include <array>

@@ -1,7 +1,7 @@
-#include "bounded_child.hpp"
+#include "machine/bounded_child.hpp"
 
+#include "base/error.hpp"
 #include "catch.hpp"
-#include "error.hpp"
 #include "real_process.hpp"
 
 #include <algorithm>

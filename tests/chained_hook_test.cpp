@@ -1,8 +1,8 @@
 // The hookscript that a guest had before ours.
 #include "catch.hpp"
-#include "chained_hook.hpp"
+#include "hook/chained_hook.hpp"
+#include "hook/phases.hpp"
 #include "machines.hpp"
-#include "phases.hpp"
 
 #include <algorithm>
 

@@ -1,5 +1,5 @@
 #include "check_cases.hpp"
-#include "config_space.hpp"
+#include "pci/config_space.hpp"
 
 namespace pvegpu::testing {
 namespace {

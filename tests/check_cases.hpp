@@ -1,7 +1,7 @@
 // For each check a machine on which it finds something and one on which it finds nothing.
 #pragma once
 
-#include "check.hpp"
+#include "check/check.hpp"
 #include "install_hosts.hpp"
 
 #include <functional>

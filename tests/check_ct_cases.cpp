@@ -1,6 +1,6 @@
 #include "check_cases.hpp"
 #include "ct_hosts.hpp"
-#include "paths.hpp"
+#include "machine/paths.hpp"
 
 namespace pvegpu::testing {
 namespace {

@@ -1,5 +1,5 @@
 #include "check_cases.hpp"
-#include "paths.hpp"
+#include "machine/paths.hpp"
 
 namespace pvegpu::testing {
 namespace {

@@ -1,11 +1,11 @@
 // The report that an administrator attaches to a forum post.
+#include "base/text.hpp"
 #include "catch.hpp"
+#include "check/report_html.hpp"
 #include "check_cases.hpp"
-#include "commands.hpp"
+#include "commands/commands.hpp"
 #include "ct_hosts.hpp"
-#include "dry_run_system.hpp"
-#include "report_html.hpp"
-#include "text.hpp"
+#include "machine/dry_run_system.hpp"
 
 using namespace pvegpu;
 using namespace pvegpu::testing;

@@ -1,18 +1,18 @@
 // What check prints: golden files, JSON, the list in the documentation, and that it wakes and changes
 // nothing.
-#include "capture.hpp"
+#include "base/error.hpp"
 #include "catch.hpp"
+#include "check/facts.hpp"
+#include "check/known_messages.hpp"
+#include "check/quiet_reader.hpp"
+#include "check/show_checks.hpp"
 #include "check_cases.hpp"
-#include "commands.hpp"
+#include "commands/capture.hpp"
+#include "commands/commands.hpp"
 #include "ct_hosts.hpp"
-#include "error.hpp"
-#include "facts.hpp"
-#include "forwarding_system.hpp"
-#include "known_messages.hpp"
+#include "machine/forwarding_system.hpp"
+#include "machine/paths.hpp"
 #include "machine_file.hpp"
-#include "paths.hpp"
-#include "quiet_reader.hpp"
-#include "show_checks.hpp"
 
 #include <cerrno>
 #include <cstdlib>

@@ -1,7 +1,7 @@
 // Every check on a machine on which it finds something and on one on which it does not.
 #include "catch.hpp"
+#include "check/facts.hpp"
 #include "check_cases.hpp"
-#include "facts.hpp"
 
 #include <algorithm>
 #include <map>

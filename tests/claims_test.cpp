@@ -1,7 +1,7 @@
 #include "catch.hpp"
-#include "claims.hpp"
 #include "fake_system.hpp"
-#include "paths.hpp"
+#include "machine/paths.hpp"
+#include "usage/claims.hpp"
 
 using namespace pvegpu;
 using namespace pvegpu::testing;

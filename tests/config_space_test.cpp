@@ -1,6 +1,6 @@
 #include "catch.hpp"
-#include "config_space.hpp"
 #include "fake_facts.hpp"
+#include "pci/config_space.hpp"
 
 using namespace pvegpu;
 using namespace pvegpu::testing;

@@ -1,9 +1,9 @@
 // The host's console on the guest's GPU. Debian's kernels have no simpledrm, and the lab's card is never the
 // boot console: the firmware framebuffer is not shown on a kernel.
 #include "catch.hpp"
-#include "guest_state.hpp"
+#include "hook/phases.hpp"
 #include "machines.hpp"
-#include "phases.hpp"
+#include "recovery/guest_state.hpp"
 
 #include <algorithm>
 #include <cerrno>

@@ -1,9 +1,9 @@
 // The hook before and after the start of a container, on the fake machine.
 #include "catch.hpp"
-#include "ct_boot.hpp"
+#include "containers/boot.hpp"
 #include "ct_hosts.hpp"
 #include "ct_runs.hpp"
-#include "recover_gpu.hpp"
+#include "recovery/recover_gpu.hpp"
 
 #include <nlohmann/json.hpp>
 

@@ -1,9 +1,9 @@
 #include "ct_hosts.hpp"
 
-#include "gpu_nodes.hpp"
-#include "paths.hpp"
+#include "base/text.hpp"
+#include "machine/paths.hpp"
+#include "proxmox/gpu_nodes.hpp"
 #include "pve_arguments.hpp"
-#include "text.hpp"
 
 namespace pvegpu::testing {
 namespace {

@@ -1,14 +1,14 @@
 // pve-gpu-install --ct: plans as golden files (tests/installs/ct_*.txt), and what the commands make of a
 // host.
 #include "catch.hpp"
-#include "commands.hpp"
-#include "ct_hard_coded.hpp"
+#include "changes/container_install_plan.hpp"
+#include "changes/show.hpp"
+#include "commands/commands.hpp"
+#include "containers/hard_coded.hpp"
 #include "ct_hosts.hpp"
-#include "ct_install_plan.hpp"
 #include "golden.hpp"
+#include "host/manifest.hpp"
 #include "install_hosts.hpp"
-#include "manifest.hpp"
-#include "show.hpp"
 
 #include <functional>
 #include <nlohmann/json.hpp>

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "fake_system.hpp"
-#include "phases.hpp"
+#include "hook/phases.hpp"
 
 #include <algorithm>
 #include <string>

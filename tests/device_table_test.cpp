@@ -1,6 +1,6 @@
-#include "device_table.hpp"
+#include "pci/device_table.hpp"
 
-#include "error.hpp"
+#include "base/error.hpp"
 
 #include "catch.hpp"
 

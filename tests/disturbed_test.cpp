@@ -1,10 +1,10 @@
 // What becomes of a start where somebody else works on the PCI bus beside it, where parts of the card are
 // missing, and of what was set on its devices; on the fake machine. Real kernels: tests/lab.
 #include "catch.hpp"
-#include "forwarding_system.hpp"
-#include "known_cards.hpp"
+#include "hook/phases.hpp"
+#include "machine/forwarding_system.hpp"
 #include "machines.hpp"
-#include "phases.hpp"
+#include "recovery/known_cards.hpp"
 
 #include <algorithm>
 #include <cerrno>

@@ -1,6 +1,6 @@
 #include "fake_drivers.hpp"
 
-#include "paths.hpp"
+#include "machine/paths.hpp"
 
 #include <algorithm>
 #include <cerrno>

@@ -1,9 +1,9 @@
 // What a test says about a PCI function of the fake machine, and the bytes of its config space.
 #pragma once
 
-#include "config_space.hpp"
-#include "system.hpp"
-#include "topology.hpp"
+#include "machine/system.hpp"
+#include "pci/config_space.hpp"
+#include "pci/topology.hpp"
 
 #include <optional>
 #include <string>

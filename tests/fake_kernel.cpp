@@ -1,6 +1,6 @@
 #include "fake_kernel.hpp"
 
-#include "paths.hpp"
+#include "machine/paths.hpp"
 
 #include <algorithm>
 #include <cerrno>

@@ -1,7 +1,7 @@
 // Resets, BAR sizes and slots: the rarer reactions of the fake kernel.
 #include "fake_kernel.hpp"
 
-#include "paths.hpp"
+#include "machine/paths.hpp"
 
 #include <algorithm>
 #include <cerrno>

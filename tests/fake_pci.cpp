@@ -1,6 +1,6 @@
 #include "fake_pci.hpp"
 
-#include "paths.hpp"
+#include "machine/paths.hpp"
 
 #include <algorithm>
 #include <stdexcept>

@@ -1,7 +1,7 @@
 // How a test builds the PCI part of the fake machine.
 #include "fake_pci.hpp"
 
-#include "paths.hpp"
+#include "machine/paths.hpp"
 
 #include <algorithm>
 #include <array>

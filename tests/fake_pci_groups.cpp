@@ -1,7 +1,7 @@
 // The IOMMU groups of the fake machine.
 #include "fake_pci.hpp"
 
-#include "paths.hpp"
+#include "machine/paths.hpp"
 
 #include <algorithm>
 

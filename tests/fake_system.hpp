@@ -2,7 +2,7 @@
 // owns time. Build it with the verbs below, run the code, then ask writes(), effects(), said().
 #pragma once
 
-#include "error.hpp"
+#include "base/error.hpp"
 #include "fake_kernel.hpp"
 
 #include <functional>

@@ -1,7 +1,7 @@
 // The verbs that build the fake machine and its processes.
 #include "fake_system.hpp"
 
-#include "paths.hpp"
+#include "machine/paths.hpp"
 
 #include <stdexcept>
 

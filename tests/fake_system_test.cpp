@@ -2,8 +2,8 @@
 // place in the kernel's source, that it imitates.
 #include "catch.hpp"
 #include "fake_system.hpp"
-#include "paths.hpp"
-#include "read_function.hpp"
+#include "machine/paths.hpp"
+#include "pci/read_function.hpp"
 
 #include <algorithm>
 #include <cerrno>

@@ -2,7 +2,7 @@
 // the middle of a path as the kernel follows them.
 #pragma once
 
-#include "system.hpp"
+#include "machine/system.hpp"
 
 #include <map>
 #include <optional>

@@ -1,8 +1,8 @@
 // The cells of docs/faults.md that no emulated card can show: what the hook does, what the host is like then,
 // and that a second start ends well. tests/faults collects the rows (PVEGPU_FAULTS names the file).
 #include "catch.hpp"
+#include "hook/phases.hpp"
 #include "machines.hpp"
-#include "phases.hpp"
 
 #include <cstdio>
 #include <cstdlib>

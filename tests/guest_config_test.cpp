@@ -1,4 +1,4 @@
-#include "guest_config.hpp"
+#include "proxmox/guest_config.hpp"
 
 #include "catch.hpp"
 

@@ -1,4 +1,4 @@
-#include "guest_verification.hpp"
+#include "commands/guest_verification.hpp"
 
 #include "catch.hpp"
 #include "ct_hosts.hpp"

@@ -1,11 +1,11 @@
-#include "block_users.hpp"
 #include "catch.hpp"
-#include "claims.hpp"
-#include "device_files.hpp"
 #include "fake_system.hpp"
-#include "holders.hpp"
-#include "paths.hpp"
-#include "read_function.hpp"
+#include "machine/paths.hpp"
+#include "pci/read_function.hpp"
+#include "usage/block_users.hpp"
+#include "usage/claims.hpp"
+#include "usage/device_files.hpp"
+#include "usage/holders.hpp"
 
 #include <map>
 

@@ -1,8 +1,8 @@
 // The built program, called as Proxmox calls it and as it must not be called.
+#include "base/text.hpp"
 #include "catch.hpp"
-#include "descriptors.hpp"
+#include "machine/descriptors.hpp"
 #include "real_process.hpp"
-#include "text.hpp"
 
 #include <algorithm>
 #include <array>

@@ -1,14 +1,14 @@
 // What the commands make of a host, what they leave of it when a step fails, and what uninstalling brings
 // back.
-#include "apply.hpp"
 #include "catch.hpp"
-#include "commands.hpp"
-#include "dry_run_system.hpp"
-#include "forwarding_system.hpp"
+#include "changes/apply.hpp"
+#include "commands/commands.hpp"
+#include "host/manifest.hpp"
+#include "host/programs.hpp"
 #include "install_hosts.hpp"
-#include "manifest.hpp"
-#include "paths.hpp"
-#include "programs.hpp"
+#include "machine/dry_run_system.hpp"
+#include "machine/forwarding_system.hpp"
+#include "machine/paths.hpp"
 
 #include <algorithm>
 #include <cerrno>

@@ -1,10 +1,10 @@
 // What the installer writes into the files that a boot reads, beside what the administrator has there.
+#include "base/error.hpp"
 #include "catch.hpp"
-#include "commands.hpp"
-#include "error.hpp"
+#include "commands/commands.hpp"
+#include "host/modprobe_files.hpp"
 #include "install_hosts.hpp"
-#include "modprobe_files.hpp"
-#include "paths.hpp"
+#include "machine/paths.hpp"
 
 using namespace pvegpu;
 using namespace pvegpu::testing;

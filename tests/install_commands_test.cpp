@@ -1,15 +1,15 @@
 // status, try and capture.
-#include "capture.hpp"
+#include "base/error.hpp"
 #include "catch.hpp"
-#include "commands.hpp"
-#include "error.hpp"
-#include "forwarding_system.hpp"
+#include "commands/capture.hpp"
+#include "commands/commands.hpp"
+#include "host/status.hpp"
 #include "install_hosts.hpp"
-#include "journal.hpp"
+#include "machine/forwarding_system.hpp"
+#include "machine/paths.hpp"
 #include "machine_file.hpp"
-#include "paths.hpp"
-#include "read_topology.hpp"
-#include "status.hpp"
+#include "pci/read_topology.hpp"
+#include "recovery/journal.hpp"
 
 #include <nlohmann/json.hpp>
 

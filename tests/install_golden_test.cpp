@@ -1,9 +1,9 @@
 // A host and a request in, what the administrator is shown out: tests/installs/NAME.txt. UPDATE_GOLDEN=1
 // writes them anew; then read the difference.
 #include "catch.hpp"
+#include "changes/show.hpp"
 #include "golden.hpp"
 #include "install_hosts.hpp"
-#include "show.hpp"
 
 #include <functional>
 

@@ -1,9 +1,9 @@
 #include "install_hosts.hpp"
 
-#include "guest_config.hpp"
-#include "paths.hpp"
-#include "programs.hpp"
-#include "text.hpp"
+#include "base/text.hpp"
+#include "host/programs.hpp"
+#include "machine/paths.hpp"
+#include "proxmox/guest_config.hpp"
 
 namespace pvegpu::testing {
 namespace {

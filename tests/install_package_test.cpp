@@ -1,16 +1,16 @@
 // What the package's maintainer scripts call: no guest is left whose hookscript is missing.
+#include "base/error.hpp"
 #include "catch.hpp"
-#include "commands.hpp"
-#include "error.hpp"
-#include "forwarding_system.hpp"
-#include "hook_references.hpp"
+#include "changes/install_plan.hpp"
+#include "changes/removal.hpp"
+#include "commands/commands.hpp"
+#include "host/hook_references.hpp"
+#include "host/programs.hpp"
+#include "host/stub.hpp"
 #include "install_hosts.hpp"
-#include "install_plan.hpp"
-#include "journal.hpp"
-#include "paths.hpp"
-#include "programs.hpp"
-#include "removal.hpp"
-#include "stub.hpp"
+#include "machine/forwarding_system.hpp"
+#include "machine/paths.hpp"
+#include "recovery/journal.hpp"
 
 #include <algorithm>
 #include <cerrno>

@@ -1,8 +1,8 @@
 // The built installer: below a root of files, with and without a terminal.
 #include "catch.hpp"
 #include "ct_hosts.hpp"
-#include "descriptors.hpp"
 #include "install_hosts.hpp"
+#include "machine/descriptors.hpp"
 #include "real_process.hpp"
 
 #include <array>

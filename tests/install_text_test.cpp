@@ -1,10 +1,10 @@
 // The installer's parsers and printers: texts in, values out.
 #include "catch.hpp"
-#include "command_line.hpp"
-#include "diff.hpp"
-#include "ha_config.hpp"
-#include "module_aliases.hpp"
-#include "storage_config.hpp"
+#include "changes/diff.hpp"
+#include "host/kernel_cmdline.hpp"
+#include "host/module_aliases.hpp"
+#include "proxmox/ha_config.hpp"
+#include "proxmox/storage_config.hpp"
 
 using namespace pvegpu;
 

@@ -1,8 +1,8 @@
 // Files of our own, the lock, and files that are no plain files.
-#include "linux_system.hpp"
+#include "machine/linux_system.hpp"
 
 #include "catch.hpp"
-#include "descriptors.hpp"
+#include "machine/descriptors.hpp"
 #include "real_process.hpp"
 
 #include <cerrno>

@@ -1,6 +1,6 @@
 // The state in which a caller may leave us, and what he does meanwhile: signals, descriptors, directories,
 // readers.
-#include "linux_system.hpp"
+#include "machine/linux_system.hpp"
 
 #include "catch.hpp"
 #include "real_process.hpp"

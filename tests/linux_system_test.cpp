@@ -1,5 +1,5 @@
 // What only the real system has: children that are stuck or killed, guardians, the reset bit.
-#include "linux_system.hpp"
+#include "machine/linux_system.hpp"
 
 #include "catch.hpp"
 #include "real_process.hpp"

@@ -1,8 +1,8 @@
 // A directory of somebody else's root, on the real kernel: nothing leads out of it, nothing is opened.
-#include "list_inside.hpp"
+#include "machine/list_inside.hpp"
 
 #include "catch.hpp"
-#include "linux_system.hpp"
+#include "machine/linux_system.hpp"
 
 #include <algorithm>
 #include <cerrno>

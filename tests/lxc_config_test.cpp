@@ -1,6 +1,6 @@
 #include "catch.hpp"
-#include "gpu_nodes.hpp"
-#include "lxc_config.hpp"
+#include "proxmox/gpu_nodes.hpp"
+#include "proxmox/lxc_config.hpp"
 
 #include <cstdlib>
 #include <filesystem>

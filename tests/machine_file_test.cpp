@@ -1,9 +1,9 @@
 // The fake machine against captures of real kernels: what tests/lab/capture and tests/lab/reactions printed.
 #include "catch.hpp"
+#include "machine/paths.hpp"
 #include "machine_file.hpp"
-#include "paths.hpp"
-#include "read_function.hpp"
-#include "read_topology.hpp"
+#include "pci/read_function.hpp"
+#include "pci/read_topology.hpp"
 
 #include <algorithm>
 #include <cstring>

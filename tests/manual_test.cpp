@@ -1,9 +1,9 @@
 // What is installed beside the programs agrees with them: manual pages, the example, the version.
+#include "base/enum_names.hpp"
+#include "base/text.hpp"
 #include "catch.hpp"
-#include "name.hpp"
 #include "real_process.hpp"
-#include "settings_names.hpp"
-#include "text.hpp"
+#include "settings/settings_names.hpp"
 #include "version.hpp"
 
 #include <fstream>

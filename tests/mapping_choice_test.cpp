@@ -1,10 +1,10 @@
 // Which of a mapping's cards Proxmox takes, where we have to have recovered that very one:
 // choose_hostpci_devices and reserve_pci_usage in qemu-server's PCI.pm.
 #include "catch.hpp"
-#include "claims.hpp"
+#include "machine/paths.hpp"
 #include "machines.hpp"
-#include "paths.hpp"
-#include "recover_gpu.hpp"
+#include "recovery/recover_gpu.hpp"
+#include "usage/claims.hpp"
 
 using namespace pvegpu;
 using namespace pvegpu::testing;

@@ -1,9 +1,9 @@
 // What becomes of a container's node that is missing: who could bring it, and who has taken it.
 #include "catch.hpp"
+#include "containers/node_prospects.hpp"
 #include "ct_hosts.hpp"
 #include "ct_runs.hpp"
-#include "node_prospects.hpp"
-#include "recover_gpu.hpp"
+#include "recovery/recover_gpu.hpp"
 
 using namespace pvegpu;
 using namespace pvegpu::testing;

@@ -1,4 +1,4 @@
-#include "pci_address.hpp"
+#include "base/pci_address.hpp"
 
 #include "catch.hpp"
 

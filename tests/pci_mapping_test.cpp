@@ -1,4 +1,4 @@
-#include "pci_mapping.hpp"
+#include "proxmox/pci_mapping.hpp"
 
 #include "catch.hpp"
 

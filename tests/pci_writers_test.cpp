@@ -1,8 +1,8 @@
 // Stacks and wait channels as they were seen on 6.12.117 with a vfio device that a process had open.
-#include "bounded_child.hpp"
 #include "catch.hpp"
 #include "fake_system.hpp"
-#include "pci_writers.hpp"
+#include "machine/bounded_child.hpp"
+#include "usage/pci_writers.hpp"
 
 using namespace pvegpu;
 using namespace pvegpu::testing;

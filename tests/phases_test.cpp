@@ -1,9 +1,9 @@
 // The life of a guest on the fake machine: started, seen, stopped, and all the ways in which a phase comes
 // late, twice or never.
 #include "catch.hpp"
-#include "guest_state.hpp"
+#include "hook/phases.hpp"
 #include "machines.hpp"
-#include "phases.hpp"
+#include "recovery/guest_state.hpp"
 
 #include <algorithm>
 #include <cerrno>

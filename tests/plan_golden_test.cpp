@@ -3,7 +3,7 @@
 #include "catch.hpp"
 #include "golden.hpp"
 #include "machines.hpp"
-#include "recover_gpu.hpp"
+#include "recovery/recover_gpu.hpp"
 
 #include <functional>
 

@@ -2,8 +2,8 @@
 // tests/plans.
 #include "catch.hpp"
 #include "machines.hpp"
-#include "recover_gpu.hpp"
-#include "situation.hpp"
+#include "recovery/recover_gpu.hpp"
+#include "recovery/situation.hpp"
 
 #include <algorithm>
 

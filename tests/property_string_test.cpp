@@ -1,4 +1,4 @@
-#include "property_string.hpp"
+#include "proxmox/property_string.hpp"
 
 #include "catch.hpp"
 

@@ -1,9 +1,9 @@
 // Our reading of hostpci lines against Proxmox's own test corpus: QEMU_SERVER names a checkout of its
 // qemu-server.
+#include "base/text.hpp"
 #include "catch.hpp"
-#include "guest_config.hpp"
-#include "passthrough.hpp"
-#include "text.hpp"
+#include "proxmox/guest_config.hpp"
+#include "proxmox/passthrough.hpp"
 
 #include <algorithm>
 #include <cstdlib>

@@ -1,6 +1,6 @@
 #include "pve_arguments.hpp"
 
-#include "text.hpp"
+#include "base/text.hpp"
 
 #include <algorithm>
 

@@ -1,11 +1,11 @@
 // What we hand to Proxmox's tools, read by their rules.
 #include "pve_arguments.hpp"
 
+#include "base/text.hpp"
 #include "catch.hpp"
+#include "commands/guest_verification.hpp"
 #include "ct_hosts.hpp"
-#include "guest_verification.hpp"
 #include "install_hosts.hpp"
-#include "text.hpp"
 
 using namespace pvegpu;
 using namespace pvegpu::testing;

@@ -1,7 +1,7 @@
 #include "real_process.hpp"
 
+#include "base/text.hpp"
 #include "catch.hpp"
-#include "text.hpp"
 
 #include <array>
 #include <boost/filesystem.hpp>

@@ -1,8 +1,8 @@
 // For tests with real files, real processes and real time: they wait for facts, never for a time to pass.
 #pragma once
 
-#include "error.hpp"
-#include "linux_system.hpp"
+#include "base/error.hpp"
+#include "machine/linux_system.hpp"
 
 #include <csignal>
 #include <functional>

@@ -1,8 +1,8 @@
 // The story on the fake machine: what is done in which order, and what happens when the kernel or the card
 // does not do what it should.
 #include "catch.hpp"
+#include "hook/phases.hpp"
 #include "machines.hpp"
-#include "phases.hpp"
 
 #include <algorithm>
 #include <cerrno>

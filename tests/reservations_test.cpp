@@ -1,7 +1,7 @@
 #include "catch.hpp"
 #include "fake_system.hpp"
-#include "paths.hpp"
-#include "reservations.hpp"
+#include "machine/paths.hpp"
+#include "usage/reservations.hpp"
 
 using namespace pvegpu;
 using namespace pvegpu::testing;

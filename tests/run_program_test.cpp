@@ -1,8 +1,8 @@
-#include "run_program.hpp"
+#include "machine/run_program.hpp"
 
+#include "base/text.hpp"
 #include "catch.hpp"
 #include "real_process.hpp"
-#include "text.hpp"
 
 #include <algorithm>
 #include <array>

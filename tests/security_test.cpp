@@ -1,9 +1,9 @@
 // What others may have prepared for a program of root's: directories, links, an environment. docs/security.md
 // lists who may write what we read; the checks that are shown elsewhere are named there.
+#include "base/text.hpp"
 #include "catch.hpp"
-#include "harden_process.hpp"
+#include "machine/harden_process.hpp"
 #include "real_process.hpp"
-#include "text.hpp"
 
 #include <array>
 #include <cerrno>

@@ -1,6 +1,6 @@
-#include "settings.hpp"
+#include "settings/settings.hpp"
 
-#include "error.hpp"
+#include "base/error.hpp"
 
 #include "catch.hpp"
 

@@ -1,5 +1,5 @@
 #include "catch.hpp"
-#include "topology.hpp"
+#include "pci/topology.hpp"
 
 using namespace pvegpu;
 

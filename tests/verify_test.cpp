@@ -1,7 +1,7 @@
 // What a card is compared with after it has come back: each difference, and whether it keeps the guest from
 // starting.
 #include "catch.hpp"
-#include "verify.hpp"
+#include "recovery/verify.hpp"
 
 #include <algorithm>
 #include <functional>

@@ -1,8 +1,8 @@
 // The card itself: does it answer, can it be reset, how is its link.
-#include "check_families.hpp"
-#include "device_table.hpp"
-#include "opinions.hpp"
-#include "paths.hpp"
+#include "check/check_families.hpp"
+#include "check/opinions.hpp"
+#include "machine/paths.hpp"
+#include "pci/device_table.hpp"
 
 #include <algorithm>
 

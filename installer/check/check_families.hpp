@@ -6,8 +6,8 @@
 // code is its name.
 #pragma once
 
-#include "check.hpp"
-#include "facts.hpp"
+#include "check/check.hpp"
+#include "check/facts.hpp"
 
 namespace pvegpu {
 

@@ -1,7 +1,7 @@
 // The table of checks. docs/checks.md is printed from it.
-#include "check.hpp"
+#include "check/check.hpp"
 
-#include "check_families.hpp"
+#include "check/check_families.hpp"
 
 #include <algorithm>
 

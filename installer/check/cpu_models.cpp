@@ -1,6 +1,6 @@
-#include "cpu_models.hpp"
+#include "check/cpu_models.hpp"
 
-#include "text.hpp"
+#include "base/text.hpp"
 
 namespace pvegpu {
 

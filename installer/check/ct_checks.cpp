@@ -1,10 +1,10 @@
 // Containers: the device nodes that they name, on this host and in them.
-#include "check_families.hpp"
-#include "ct_plan.hpp"
-#include "ct_survey.hpp"
-#include "device_files.hpp"
-#include "opinions.hpp"
-#include "paths.hpp"
+#include "check/check_families.hpp"
+#include "check/opinions.hpp"
+#include "containers/node_plan.hpp"
+#include "host/container_survey.hpp"
+#include "machine/paths.hpp"
+#include "usage/device_files.hpp"
 
 #include <algorithm>
 

@@ -1,8 +1,8 @@
 // Who gets the card at boot: modules, their order, ids, blacklists, the screen.
-#include "check_families.hpp"
-#include "module_aliases.hpp"
-#include "opinions.hpp"
-#include "paths.hpp"
+#include "check/check_families.hpp"
+#include "check/opinions.hpp"
+#include "host/module_aliases.hpp"
+#include "machine/paths.hpp"
 
 #include <algorithm>
 

@@ -1,12 +1,12 @@
-#include "facts.hpp"
+#include "check/facts.hpp"
 
-#include "error.hpp"
-#include "module_aliases.hpp"
-#include "paths.hpp"
-#include "quiet_reader.hpp"
-#include "read_function.hpp"
-#include "read_topology.hpp"
-#include "text.hpp"
+#include "base/error.hpp"
+#include "base/text.hpp"
+#include "check/quiet_reader.hpp"
+#include "host/module_aliases.hpp"
+#include "machine/paths.hpp"
+#include "pci/read_function.hpp"
+#include "pci/read_topology.hpp"
 
 #include <algorithm>
 #include <bit>

@@ -1,17 +1,17 @@
 // What the checks know of a host. Read once; what could not be read is nothing, and no check guesses it.
 #pragma once
 
-#include "cpu_models.hpp"
-#include "ct_inside.hpp"
-#include "holders.hpp"
-#include "known_messages.hpp"
-#include "modprobe_config.hpp"
-#include "node_facts.hpp"
-#include "pci_mapping.hpp"
-#include "pci_writers.hpp"
-#include "shared_cards.hpp"
-#include "status.hpp"
-#include "survey.hpp"
+#include "check/cpu_models.hpp"
+#include "check/known_messages.hpp"
+#include "containers/inside.hpp"
+#include "containers/node_facts.hpp"
+#include "host/modprobe_config.hpp"
+#include "host/shared_cards.hpp"
+#include "host/status.hpp"
+#include "host/survey.hpp"
+#include "proxmox/pci_mapping.hpp"
+#include "usage/holders.hpp"
+#include "usage/pci_writers.hpp"
 
 #include <cstdint>
 #include <map>

@@ -1,7 +1,7 @@
 // What is around the card: companions, twins, IOMMU group, virtual functions.
-#include "check_families.hpp"
-#include "opinions.hpp"
-#include "paths.hpp"
+#include "check/check_families.hpp"
+#include "check/opinions.hpp"
+#include "machine/paths.hpp"
 
 #include <algorithm>
 

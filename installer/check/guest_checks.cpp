@@ -1,10 +1,10 @@
 // What a guest's configuration does with the card: lines, mappings, other guests, other nodes, the
 // hookscript.
-#include "check_families.hpp"
-#include "error.hpp"
-#include "opinions.hpp"
-#include "passthrough.hpp"
-#include "paths.hpp"
+#include "base/error.hpp"
+#include "check/check_families.hpp"
+#include "check/opinions.hpp"
+#include "machine/paths.hpp"
+#include "proxmox/passthrough.hpp"
 
 #include <algorithm>
 

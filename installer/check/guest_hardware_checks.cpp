@@ -1,6 +1,6 @@
 // The virtual machine around the card: machine type, firmware, processor.
-#include "check_families.hpp"
-#include "opinions.hpp"
+#include "check/check_families.hpp"
+#include "check/opinions.hpp"
 
 #include <algorithm>
 

@@ -1,8 +1,8 @@
 // The memory of a virtual machine with a card: how much stays, which node of the host has it, what is saved
 // of it.
-#include "check_families.hpp"
-#include "opinions.hpp"
-#include "paths.hpp"
+#include "check/check_families.hpp"
+#include "check/opinions.hpp"
+#include "machine/paths.hpp"
 
 #include <algorithm>
 

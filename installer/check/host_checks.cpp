@@ -1,7 +1,7 @@
 // The host itself: IOMMU, interrupts, the kernel's command line, what the kernel is stuck in.
-#include "check_families.hpp"
-#include "opinions.hpp"
-#include "paths.hpp"
+#include "check/check_families.hpp"
+#include "check/opinions.hpp"
+#include "machine/paths.hpp"
 
 namespace pvegpu {
 namespace {

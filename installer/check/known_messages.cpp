@@ -1,6 +1,6 @@
-#include "known_messages.hpp"
+#include "check/known_messages.hpp"
 
-#include "text.hpp"
+#include "base/text.hpp"
 
 #include <algorithm>
 

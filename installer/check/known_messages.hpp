@@ -1,8 +1,8 @@
 // What is known of messages that kernel, QEMU, Proxmox and guests give when a GPU cannot be passed.
 #pragma once
 
-#include "check.hpp"
-#include "pci_address.hpp"
+#include "base/pci_address.hpp"
+#include "check/check.hpp"
 
 #include <optional>
 #include <string>

@@ -1,8 +1,8 @@
 // The kernel's log, and what of it is known.
-#include "check_families.hpp"
-#include "opinions.hpp"
-#include "paths.hpp"
-#include "text.hpp"
+#include "base/text.hpp"
+#include "check/check_families.hpp"
+#include "check/opinions.hpp"
+#include "machine/paths.hpp"
 
 #include <algorithm>
 #include <charconv>

@@ -1,6 +1,6 @@
 // The card's memory as the host maps it: BARs, where they lie and how large they are.
-#include "check_families.hpp"
-#include "opinions.hpp"
+#include "check/check_families.hpp"
+#include "check/opinions.hpp"
 
 #include <algorithm>
 

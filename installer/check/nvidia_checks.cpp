@@ -1,7 +1,7 @@
 // What is special to NVIDIA's data centre cards, as far as it can be seen without their tools.
-#include "check_families.hpp"
-#include "opinions.hpp"
-#include "paths.hpp"
+#include "check/check_families.hpp"
+#include "check/opinions.hpp"
+#include "machine/paths.hpp"
 
 #include <algorithm>
 

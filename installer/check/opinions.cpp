@@ -1,6 +1,6 @@
-#include "opinions.hpp"
+#include "check/opinions.hpp"
 
-#include "paths.hpp"
+#include "machine/paths.hpp"
 
 #include <algorithm>
 #include <array>

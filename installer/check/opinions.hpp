@@ -1,8 +1,8 @@
 // How checks write their findings.
 #pragma once
 
-#include "facts.hpp"
-#include "text.hpp"
+#include "base/text.hpp"
+#include "check/facts.hpp"
 
 #include <string>
 

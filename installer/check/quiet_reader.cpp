@@ -1,7 +1,7 @@
-#include "quiet_reader.hpp"
+#include "check/quiet_reader.hpp"
 
-#include "paths.hpp"
-#include "text.hpp"
+#include "base/text.hpp"
+#include "machine/paths.hpp"
 
 #include <algorithm>
 #include <array>

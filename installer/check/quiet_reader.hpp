@@ -8,8 +8,8 @@
 // see one state of the host. So it serves one look and not for waiting.
 #pragma once
 
-#include "pci_address.hpp"
-#include "system.hpp"
+#include "base/pci_address.hpp"
+#include "machine/system.hpp"
 
 #include <map>
 #include <utility>

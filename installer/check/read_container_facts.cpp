@@ -1,9 +1,9 @@
 // The containers' part: which device nodes they name, what the host has of them, what a running one has.
-#include "containers.hpp"
-#include "ct_conflicts.hpp"
-#include "facts.hpp"
-#include "paths.hpp"
-#include "text.hpp"
+#include "base/text.hpp"
+#include "check/facts.hpp"
+#include "containers/conflicts.hpp"
+#include "machine/paths.hpp"
+#include "usage/containers.hpp"
 
 #include <algorithm>
 

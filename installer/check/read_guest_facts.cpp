@@ -1,8 +1,8 @@
 // The guests' part: who gets what, what their hookscripts are, how the last start went.
-#include "facts.hpp"
-#include "paths.hpp"
-#include "request.hpp"
-#include "text.hpp"
+#include "base/text.hpp"
+#include "check/facts.hpp"
+#include "machine/paths.hpp"
+#include "proxmox/request.hpp"
 
 namespace pvegpu {
 namespace {

@@ -1,8 +1,8 @@
 // The host's part: interrupts, modules, screens, processors, the kernel's log.
-#include "facts.hpp"
-#include "modprobe_files.hpp"
-#include "paths.hpp"
-#include "text.hpp"
+#include "base/text.hpp"
+#include "check/facts.hpp"
+#include "host/modprobe_files.hpp"
+#include "machine/paths.hpp"
 
 namespace pvegpu {
 namespace {

@@ -1,8 +1,8 @@
 // What a report for strangers leaves out.
-#include "report_html.hpp"
+#include "check/report_html.hpp"
 
-#include "name.hpp"
-#include "text.hpp"
+#include "base/enum_names.hpp"
+#include "base/text.hpp"
 
 #include <algorithm>
 #include <array>

@@ -1,9 +1,9 @@
-#include "report_html.hpp"
+#include "check/report_html.hpp"
 
-#include "opinions.hpp"
-#include "report_style.hpp"
-#include "show_checks.hpp"
-#include "text.hpp"
+#include "base/text.hpp"
+#include "check/opinions.hpp"
+#include "check/report_style.hpp"
+#include "check/show_checks.hpp"
 #include "version.hpp"
 
 #include <algorithm>

@@ -1,7 +1,7 @@
 // The findings as one HTML file without anything from elsewhere, to attach to a forum post. Pure.
 #pragma once
 
-#include "facts.hpp"
+#include "check/facts.hpp"
 
 #include <string>
 #include <string_view>

@@ -1,7 +1,7 @@
-#include "show_checks.hpp"
+#include "check/show_checks.hpp"
 
-#include "known_messages.hpp"
-#include "text.hpp"
+#include "base/text.hpp"
+#include "check/known_messages.hpp"
 
 #include <algorithm>
 #include <array>

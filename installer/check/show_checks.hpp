@@ -1,7 +1,7 @@
 // Findings for people and for programs. Pure.
 #pragma once
 
-#include "check.hpp"
+#include "check/check.hpp"
 
 #include <string>
 

@@ -1,7 +1,7 @@
 // The PCI tree of the report.
-#include "report_html.hpp"
+#include "check/report_html.hpp"
 
-#include "text.hpp"
+#include "base/text.hpp"
 
 #include <algorithm>
 #include <set>

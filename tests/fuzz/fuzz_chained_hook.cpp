@@ -1,5 +1,5 @@
-#include "chained_hook.hpp"
 #include "fuzz.hpp"
+#include "hook/chained_hook.hpp"
 
 using namespace pvegpu;
 

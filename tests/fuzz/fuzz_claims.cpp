@@ -1,5 +1,5 @@
-#include "claims.hpp"
 #include "fuzz.hpp"
+#include "usage/claims.hpp"
 
 using namespace pvegpu;
 

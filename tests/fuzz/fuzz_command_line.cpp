@@ -1,9 +1,9 @@
 // The kernel's command line, GRUB's defaults, /proc/cpuinfo and a kernel's release: what the installer reads
 // of a host's boot.
-#include "command_line.hpp"
+#include "base/text.hpp"
 #include "fuzz.hpp"
-#include "native_drivers.hpp"
-#include "text.hpp"
+#include "host/kernel_cmdline.hpp"
+#include "recovery/native_drivers.hpp"
 
 using namespace pvegpu;
 

@@ -1,5 +1,5 @@
-#include "config_space.hpp"
 #include "fuzz.hpp"
+#include "pci/config_space.hpp"
 
 using namespace pvegpu;
 

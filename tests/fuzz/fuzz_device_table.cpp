@@ -1,7 +1,7 @@
 // The table of devices that is compiled in: a wrong one is refused whole.
-#include "device_table.hpp"
-#include "error.hpp"
+#include "base/error.hpp"
 #include "fuzz.hpp"
+#include "pci/device_table.hpp"
 
 using namespace pvegpu;
 

@@ -1,6 +1,6 @@
 #include "fuzz.hpp"
-#include "guest_config.hpp"
 #include "printers.hpp"
+#include "proxmox/guest_config.hpp"
 
 using namespace pvegpu;
 

@@ -1,5 +1,5 @@
 #include "fuzz.hpp"
-#include "guest_state.hpp"
+#include "recovery/guest_state.hpp"
 
 using namespace pvegpu;
 

@@ -1,12 +1,12 @@
 // Who uses a device: processes, their open files, what the kernel tells of them, disks, networks, USB
 // devices, reservations and claims; and who is at work on the PCI bus.
 #include "fuzz.hpp"
-#include "holders.hpp"
 #include "machine_reader.hpp"
-#include "pci_writers.hpp"
-#include "read_function.hpp"
-#include "read_topology.hpp"
-#include "remedy.hpp"
+#include "pci/read_function.hpp"
+#include "pci/read_topology.hpp"
+#include "recovery/remedy.hpp"
+#include "usage/holders.hpp"
+#include "usage/pci_writers.hpp"
 
 using namespace pvegpu;
 

@@ -1,7 +1,7 @@
 // The administrator's files that the installer changes: changed twice they are as changed once.
-#include "diff.hpp"
+#include "changes/diff.hpp"
 #include "fuzz.hpp"
-#include "host_files.hpp"
+#include "host/host_files.hpp"
 
 #include <string>
 

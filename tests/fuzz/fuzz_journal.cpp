@@ -1,5 +1,5 @@
 #include "fuzz.hpp"
-#include "journal.hpp"
+#include "recovery/journal.hpp"
 
 using namespace pvegpu;
 

@@ -1,7 +1,7 @@
-#include "facts.hpp"
+#include "base/text.hpp"
+#include "check/facts.hpp"
+#include "check/report_html.hpp"
 #include "fuzz.hpp"
-#include "report_html.hpp"
-#include "text.hpp"
 
 using namespace pvegpu;
 

@@ -1,7 +1,7 @@
 // /run/pve-gpu-hook/VMID.json as `status` reads it, and the versions in /var/lib/dpkg/status.
 #include "fuzz.hpp"
-#include "pve_files.hpp"
-#include "status.hpp"
+#include "host/pve_files.hpp"
+#include "host/status.hpp"
 
 using namespace pvegpu;
 

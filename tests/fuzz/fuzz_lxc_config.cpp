@@ -1,8 +1,8 @@
-#include "ct_plan.hpp"
+#include "containers/node_plan.hpp"
 #include "fuzz.hpp"
-#include "gpu_nodes.hpp"
-#include "kernel_devices.hpp"
-#include "lxc_config.hpp"
+#include "proxmox/gpu_nodes.hpp"
+#include "proxmox/lxc_config.hpp"
+#include "usage/kernel_devices.hpp"
 
 using namespace pvegpu;
 

@@ -1,9 +1,9 @@
 // /var/lib/pve-gpu-hook/manifest.json: what is read is written again as the same.
-#include "error.hpp"
+#include "base/error.hpp"
 #include "fake_system.hpp"
 #include "fuzz.hpp"
-#include "manifest.hpp"
-#include "paths.hpp"
+#include "host/manifest.hpp"
+#include "machine/paths.hpp"
 
 using namespace pvegpu;
 

@@ -1,6 +1,6 @@
-#include "facts.hpp"
+#include "check/facts.hpp"
 #include "fuzz.hpp"
-#include "module_aliases.hpp"
+#include "host/module_aliases.hpp"
 
 using namespace pvegpu;
 

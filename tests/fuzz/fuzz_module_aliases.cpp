@@ -1,6 +1,6 @@
 // /lib/modules/RELEASE/modules.alias.
 #include "fuzz.hpp"
-#include "module_aliases.hpp"
+#include "host/module_aliases.hpp"
 
 using namespace pvegpu;
 

@@ -1,5 +1,5 @@
+#include "base/pci_address.hpp"
 #include "fuzz.hpp"
-#include "pci_address.hpp"
 
 using namespace pvegpu;
 

@@ -1,6 +1,6 @@
 #include "fuzz.hpp"
-#include "pci_mapping.hpp"
 #include "printers.hpp"
+#include "proxmox/pci_mapping.hpp"
 
 #include <algorithm>
 

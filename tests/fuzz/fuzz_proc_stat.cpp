@@ -1,5 +1,5 @@
 #include "fuzz.hpp"
-#include "proc_stat.hpp"
+#include "usage/proc_stat.hpp"
 
 using namespace pvegpu;
 

@@ -1,7 +1,7 @@
 #include "fuzz.hpp"
-#include "hostpci_format.hpp"
 #include "printers.hpp"
-#include "property_string.hpp"
+#include "proxmox/hostpci_format.hpp"
+#include "proxmox/property_string.hpp"
 
 #include <set>
 #include <string>

@@ -1,6 +1,6 @@
 #include "fuzz.hpp"
 #include "printers.hpp"
-#include "reservations.hpp"
+#include "usage/reservations.hpp"
 
 #include <set>
 

@@ -1,7 +1,7 @@
-#include "error.hpp"
+#include "base/error.hpp"
 #include "fuzz.hpp"
 #include "printers.hpp"
-#include "settings.hpp"
+#include "settings/settings.hpp"
 
 using namespace pvegpu;
 

@@ -1,10 +1,10 @@
 // All that a start looks at, and the plan that is made of it.
-#include "error.hpp"
+#include "base/error.hpp"
 #include "fuzz.hpp"
+#include "hook/report.hpp"
 #include "machine_reader.hpp"
-#include "plan.hpp"
-#include "recover_gpu.hpp"
-#include "report.hpp"
+#include "recovery/plan.hpp"
+#include "recovery/recover_gpu.hpp"
 
 #include <algorithm>
 #include <nlohmann/json.hpp>

@@ -1,12 +1,12 @@
 // All that the installer looks at, what it prints of it, and a capture, which reads the same again.
-#include "capture.hpp"
-#include "error.hpp"
+#include "base/error.hpp"
+#include "changes/install_plan.hpp"
+#include "changes/show.hpp"
+#include "commands/capture.hpp"
 #include "fuzz.hpp"
-#include "install_plan.hpp"
+#include "host/status.hpp"
+#include "host/survey.hpp"
 #include "machine_reader.hpp"
-#include "show.hpp"
-#include "status.hpp"
-#include "survey.hpp"
 
 #include <nlohmann/json.hpp>
 

@@ -1,9 +1,9 @@
 // A machine's PCI functions as sysfs has them, from all of its files.
-#include "cards.hpp"
 #include "fuzz.hpp"
 #include "machine_reader.hpp"
-#include "read_function.hpp"
-#include "read_topology.hpp"
+#include "pci/cards.hpp"
+#include "pci/read_function.hpp"
+#include "pci/read_topology.hpp"
 
 using namespace pvegpu;
 

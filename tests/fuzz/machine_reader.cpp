@@ -1,7 +1,7 @@
 #include "machine_reader.hpp"
 
+#include "base/text.hpp"
 #include "fuzz.hpp"
-#include "text.hpp"
 
 #include <cerrno>
 #include <functional>

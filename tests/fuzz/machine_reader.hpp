@@ -8,7 +8,7 @@
 #pragma once
 
 #include "fake_tree.hpp"
-#include "system.hpp"
+#include "machine/system.hpp"
 
 namespace pvegpu::fuzz {
 

@@ -1,7 +1,7 @@
 #include "printers.hpp"
 
-#include "settings_names.hpp"
-#include "text.hpp"
+#include "base/text.hpp"
+#include "settings/settings_names.hpp"
 
 #include <algorithm>
 #include <nlohmann/json.hpp>

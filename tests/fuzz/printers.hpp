@@ -2,13 +2,13 @@
 // writes these files, so its printers are here.
 #pragma once
 
-#include "block_users.hpp"
-#include "guest_config.hpp"
-#include "pci_mapping.hpp"
-#include "property_string.hpp"
-#include "reservations.hpp"
-#include "settings.hpp"
-#include "storage_config.hpp"
+#include "proxmox/guest_config.hpp"
+#include "proxmox/pci_mapping.hpp"
+#include "proxmox/property_string.hpp"
+#include "proxmox/storage_config.hpp"
+#include "settings/settings.hpp"
+#include "usage/block_users.hpp"
+#include "usage/reservations.hpp"
 
 #include <string>
 #include <vector>

@@ -1,0 +1,120 @@
+#include "base/text.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+namespace pvegpu {
+
+namespace {
+
+std::optional<unsigned> parse_number(std::string_view text, int base)
+{
+    unsigned value = 0;
+    const char* const end = text.data() + text.size();
+    const auto [stopped, error] = std::from_chars(text.data(), end, value, base);
+    if (error != std::errc() || stopped != end) return std::nullopt;
+    return value;
+}
+
+} // namespace
+
+std::string lower(std::string_view text)
+{
+    std::string result(text);
+    std::transform(result.begin(), result.end(), result.begin(), [](char c) { return lower(c); });
+    return result;
+}
+
+std::string_view trim_left(std::string_view text)
+{
+    text.remove_prefix(count_front(text, is_space));
+    return text;
+}
+
+std::string_view trim_right(std::string_view text)
+{
+    while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
+    return text;
+}
+
+std::string_view trim(std::string_view text)
+{
+    return trim_right(trim_left(text));
+}
+
+std::vector<std::string_view> split(std::string_view text, char separator)
+{
+    std::vector<std::string_view> parts;
+    while (const auto halves = split_once(text, separator)) {
+        parts.push_back(halves->first);
+        text = halves->second;
+    }
+    parts.push_back(text);
+    return parts;
+}
+
+std::optional<std::pair<std::string_view, std::string_view>> split_once(std::string_view text, char separator)
+{
+    const std::size_t at = text.find(separator);
+    if (at == std::string_view::npos) return std::nullopt;
+    return std::pair(text.substr(0, at), text.substr(at + 1));
+}
+
+std::string join(const std::vector<std::string>& parts, std::string_view separator)
+{
+    std::string result;
+    for (const std::string& part : parts) {
+        if (!result.empty()) result += separator;
+        result += part;
+    }
+    return result;
+}
+
+std::optional<unsigned> parse_decimal(std::string_view text)
+{
+    return parse_number(text, 10);
+}
+std::optional<unsigned> parse_hex(std::string_view text)
+{
+    return parse_number(text, 16);
+}
+
+std::string to_hex(unsigned value, std::size_t digits)
+{
+    std::size_t length = 0;
+    for (unsigned rest = value; rest != 0; rest >>= 4U) ++length;
+    std::string result(std::max(length, digits), '0');
+    for (auto place = result.rbegin(); value != 0; value >>= 4U) *place++ = "0123456789abcdef"[value & 0xfU];
+    return result;
+}
+
+std::string printable(std::string_view text, std::size_t longest)
+{
+    std::string result;
+    for (const char c : text.substr(0, longest)) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (byte >= 0x20 && byte < 0x7f)
+            result += c;
+        else
+            result += "\\x" + to_hex(byte, 2);
+    }
+    return text.size() > longest ? result + "..." : result;
+}
+
+std::string quote(std::string_view text)
+{
+    constexpr std::size_t longest = 120; // one line of a task log
+    return "'" + printable(text, longest) + "'";
+}
+
+bool LineReader::next()
+{
+    if (rest_.empty()) return false;
+    const std::size_t end = std::min(rest_.find('\n'), rest_.size());
+    line_ = rest_.substr(0, end);
+    rest_.remove_prefix(std::min(end + 1, rest_.size()));
+    ++number_;
+    return true;
+}
+
+} // namespace pvegpu

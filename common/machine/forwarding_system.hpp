@@ -1,0 +1,106 @@
+// A System that hands everything on to another one: the base of those that do one thing differently.
+#pragma once
+
+#include "machine/system.hpp"
+
+namespace pvegpu {
+
+class ForwardingSystem : public System {
+public:
+    explicit ForwardingSystem(System& inner) : inner_(inner) {}
+
+    std::optional<std::string> read(const std::string& path) const override { return inner_.read(path); }
+    std::optional<std::string> read_link(const std::string& path) const override
+    {
+        return inner_.read_link(path);
+    }
+    std::vector<std::string> list(const std::string& path) const override { return inner_.list(path); }
+    std::vector<std::string> list_directories(const std::string& path) const override
+    {
+        return inner_.list_directories(path);
+    }
+    bool exists(const std::string& path) const override { return inner_.exists(path); }
+    std::optional<DeviceNumber> device_number(const std::string& path) const override
+    {
+        return inner_.device_number(path);
+    }
+    std::optional<FileFacts> file_facts(const std::string& path) const override
+    {
+        return inner_.file_facts(path);
+    }
+    Outcome read_within(const std::string& path, std::size_t bytes, Milliseconds timeout) const override
+    {
+        return inner_.read_within(path, bytes, timeout);
+    }
+    std::optional<std::string> read_records(const std::string& path, std::size_t bytes,
+                                            Milliseconds timeout) const override
+    {
+        return inner_.read_records(path, bytes, timeout);
+    }
+    Outcome list_inside(const std::string& root, const std::string& directory, const std::string& prefix,
+                        Milliseconds timeout) const override
+    {
+        return inner_.list_inside(root, directory, prefix, timeout);
+    }
+    Outcome try_claim_within(const std::string& path, Milliseconds timeout) const override
+    {
+        return inner_.try_claim_within(path, timeout);
+    }
+    Outcome write(const std::string& path, std::string_view text, Milliseconds timeout) override
+    {
+        return inner_.write(path, text, timeout);
+    }
+    Outcome pulse_secondary_bus_reset(const std::string& path, Milliseconds hold,
+                                      Milliseconds timeout) override
+    {
+        return inner_.pulse_secondary_bus_reset(path, hold, timeout);
+    }
+    Outcome clear_secondary_bus_reset(const std::string& path, Milliseconds timeout) override
+    {
+        return inner_.clear_secondary_bus_reset(path, timeout);
+    }
+    void guard_write(const std::string& path, std::string_view text) override
+    {
+        inner_.guard_write(path, text);
+    }
+    void forget_guarded_writes() override { inner_.forget_guarded_writes(); }
+    void replace_file(const std::string& path, std::string_view text) override
+    {
+        inner_.replace_file(path, text);
+    }
+    void remove_file(const std::string& path) override { inner_.remove_file(path); }
+    void install_file(const std::string& path, std::string_view text, mode_t mode) override
+    {
+        inner_.install_file(path, text, mode);
+    }
+    void make_link(const std::string& path, const std::string& target) override
+    {
+        inner_.make_link(path, target);
+    }
+    void move_file(const std::string& from, const std::string& to) override { inner_.move_file(from, to); }
+    void remove_empty_directory(const std::string& path) override { inner_.remove_empty_directory(path); }
+    Outcome replace_locked(const std::string& path, const std::string& lock, std::string_view before,
+                           std::string_view after, Milliseconds timeout) override
+    {
+        return inner_.replace_locked(path, lock, before, after, timeout);
+    }
+    bool lock(const std::string& path, Milliseconds timeout) override { return inner_.lock(path, timeout); }
+    Outcome run(const std::vector<std::string>& arguments, Milliseconds timeout) override
+    {
+        return inner_.run(arguments, timeout);
+    }
+    bool wait_until(const std::function<bool()>& fact, Milliseconds timeout) override
+    {
+        return inner_.wait_until(fact, timeout);
+    }
+    TimePoint now() const override { return inner_.now(); }
+    std::int64_t wall_clock() const override { return inner_.wall_clock(); }
+    pid_t own_pid() const override { return inner_.own_pid(); }
+    pid_t parent_pid() const override { return inner_.parent_pid(); }
+    void say(Severity severity, std::string_view line) override { inner_.say(severity, line); }
+
+private:
+    System& inner_;
+};
+
+} // namespace pvegpu

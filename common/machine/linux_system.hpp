@@ -1,0 +1,81 @@
+// The real machine.
+#pragma once
+
+#include "machine/bounded_child.hpp"
+#include "machine/rooted_path.hpp"
+#include "machine/system.hpp"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace pvegpu {
+
+class LinuxSystem : public System {
+public:
+    // `program` comes first in every message. `root` is put before every path; empty for the live host.
+    // Throws Error(not_found) if there is no such directory.
+    // From here on SIGTERM, SIGINT and SIGHUP end waits with Error(interrupted) instead of the process.
+    LinuxSystem(std::string program, const std::string& root);
+    ~LinuxSystem() override;
+
+    // From here on messages go to syslog too, and name this guest there: "VM 101", "CT 901".
+    void log_for_guest(const std::string& name) { guest_ = name + ": "; }
+
+    // Throws Error for a file of our own in a directory that others than root can write to, as replace_file
+    // and lock do.
+    std::optional<std::string> read(const std::string& path) const override;
+    std::optional<std::string> read_link(const std::string& path) const override;
+    std::vector<std::string> list_directories(const std::string& path) const override;
+    std::vector<std::string> list(const std::string& path) const override;
+    bool exists(const std::string& path) const override;
+    std::optional<DeviceNumber> device_number(const std::string& path) const override;
+    std::optional<FileFacts> file_facts(const std::string& path) const override;
+    Outcome read_within(const std::string& path, std::size_t bytes, Milliseconds timeout) const override;
+    std::optional<std::string> read_records(const std::string& path, std::size_t bytes,
+                                            Milliseconds timeout) const override;
+    Outcome list_inside(const std::string& root, const std::string& directory, const std::string& prefix,
+                        Milliseconds timeout) const override;
+    Outcome try_claim_within(const std::string& path, Milliseconds timeout) const override;
+
+    Outcome write(const std::string& path, std::string_view text, Milliseconds timeout) override;
+    Outcome pulse_secondary_bus_reset(const std::string& config_path, Milliseconds hold,
+                                      Milliseconds timeout) override;
+    Outcome clear_secondary_bus_reset(const std::string& config_path, Milliseconds timeout) override;
+    void guard_write(const std::string& path, std::string_view text) override;
+    void forget_guarded_writes() override;
+    void replace_file(const std::string& path, std::string_view text) override;
+    void remove_file(const std::string& path) override;
+    void install_file(const std::string& path, std::string_view text, mode_t mode_if_new) override;
+    void make_link(const std::string& path, const std::string& target) override;
+    void move_file(const std::string& from, const std::string& to) override;
+    void remove_empty_directory(const std::string& path) override;
+    Outcome replace_locked(const std::string& path, const std::string& lock, std::string_view before,
+                           std::string_view after, Milliseconds timeout) override;
+    bool lock(const std::string& path, Milliseconds timeout) override;
+    Outcome run(const std::vector<std::string>& arguments, Milliseconds timeout) override;
+    bool wait_until(const std::function<bool()>& fact, Milliseconds timeout) override;
+    TimePoint now() const override;
+    std::int64_t wall_clock() const override;
+    pid_t own_pid() const override;
+    pid_t parent_pid() const override;
+    void say(Severity severity, std::string_view line) override;
+
+private:
+    Outcome in_child(BoundedChild::Task task, const std::string& path, std::string_view text,
+                     std::uint64_t number, Milliseconds timeout) const;
+    bool stopped() const; // true once, after SIGTERM has come
+    void check_signals() const;
+
+    std::string program_;
+    RootDirectory root_;
+    std::string guest_;
+    int signals_ = -1;
+    pid_t parent_ = getppid();
+    mutable bool interrupted_ = false; // told once; undoing afterwards must not be interrupted again
+    mutable std::unique_ptr<BoundedChild> child_;
+    std::unique_ptr<BoundedChild> guardian_;
+    std::vector<int> locks_;
+};
+
+} // namespace pvegpu

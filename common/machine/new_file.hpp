@@ -1,0 +1,39 @@
+// Putting a file in its place whole or not at all. Paths are those of the machine itself, its root included.
+#pragma once
+
+#include "machine/rooted_path.hpp"
+
+#include <string>
+#include <string_view>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+namespace pvegpu {
+
+inline constexpr mode_t mode_for_all = S_IRWXU | S_IRGRP | S_IXGRP | S_IROTH | S_IXOTH;
+
+struct FileRights {
+    mode_t mode = S_IRUSR | S_IWUSR;
+    uid_t owner = geteuid();
+    gid_t group = getegid();
+};
+
+// The directories above a path, those that are missing with this mode. Throws Error.
+void make_directories_for(const std::string& path, mode_t mode);
+
+// Throws Error unless each directory of our own that is there on the way to `path` (/run/pve-gpu-hook,
+// /var/lib/pve-gpu-hook and what is below) is a directory of root's or ours that nobody else can write to:
+// what lies in them says what root writes to the kernel and which programs it runs.
+void require_private_directories(const RootDirectory& root, const std::string& path);
+
+// Throws Error if a symbolic link is there: replacing it would change another file's place.
+void refuse_link(const std::string& path);
+
+// A temporary file beside it, synced and renamed. Throws Error; then the file is as it was.
+void put_file(const std::string& path, std::string_view text, const FileRights& rights);
+
+// A power cut does not take back what was done in it.
+void sync_directory_of(const std::string& path);
+
+} // namespace pvegpu

@@ -1,0 +1,253 @@
+// Every path of the machine that the programs know, once. All are absolute as on a live host; the door to
+// the machine (system.hpp) puts its root before them. A path is only ever built from parsed values.
+#pragma once
+
+#include "base/pci_address.hpp"
+
+#include <string>
+#include <string_view>
+#include <sys/types.h>
+
+namespace pvegpu::paths {
+
+inline std::string join(std::string_view directory, std::string_view name)
+{
+    std::string path;
+    path.reserve(directory.size() + 1 + name.size());
+    return path.append(directory).append(1, '/').append(name);
+}
+
+// --- /sys: the kernel's devices ---
+inline constexpr std::string_view sys = "/sys";
+inline constexpr std::string_view sys_devices = "/sys/devices"; // where the links of the others end
+inline constexpr std::string_view pci_functions = "/sys/bus/pci/devices";
+inline constexpr std::string_view pci_drivers = "/sys/bus/pci/drivers";
+inline constexpr std::string_view pci_buses = "/sys/class/pci_bus";
+inline constexpr std::string_view drivers_autoprobe = "/sys/bus/pci/drivers_autoprobe";
+inline constexpr std::string_view drivers_probe = "/sys/bus/pci/drivers_probe";
+inline constexpr std::string_view pciehp_driver = "/sys/bus/pci_express/drivers/pciehp";
+inline constexpr std::string_view pci_express_services = "/sys/bus/pci_express/devices";
+inline constexpr std::string_view pci_slots = "/sys/bus/pci/slots";
+inline constexpr std::string_view usb_devices = "/sys/bus/usb/devices";
+inline constexpr std::string_view vfio_groups = "/sys/class/vfio";
+inline constexpr std::string_view nvme_subsystems = "/sys/class/nvme-subsystem";
+inline constexpr std::string_view iommus = "/sys/class/iommu"; // empty: the kernel uses none
+inline constexpr std::string_view iommu_groups = "/sys/kernel/iommu_groups";
+inline constexpr std::string_view modules = "/sys/module";
+inline constexpr std::string_view virtual_consoles = "/sys/class/vtconsole";
+inline constexpr std::string_view framebuffers = "/sys/class/graphics";
+inline constexpr std::string_view platform_devices = "/sys/bus/platform/devices";
+inline constexpr std::string_view block_numbers = "/sys/dev/block"; // MAJOR:MINOR -> the block device
+inline constexpr std::string_view drm_devices = "/sys/class/drm";
+inline constexpr std::string_view container_groups = "/sys/fs/cgroup/lxc"; // as Proxmox has LXC name them
+inline constexpr std::string_view nvidia_module_version = "/sys/module/nvidia/version";
+inline constexpr std::string_view kernel_lockdown = "/sys/kernel/security/lockdown";
+
+inline std::string function(const PciAddress& address)
+{
+    return join(pci_functions, to_string(address));
+}
+inline std::string function(const PciAddress& address, std::string_view attribute)
+{
+    return join(function(address), attribute);
+}
+inline std::string driver(std::string_view name)
+{
+    return join(pci_drivers, name);
+}
+inline std::string driver(std::string_view name, std::string_view attribute)
+{
+    return join(driver(name), attribute);
+}
+inline std::string bus(const PciBus& bus)
+{
+    return join(pci_buses, to_string(bus));
+}
+inline std::string bus_rescan(const PciBus& which)
+{
+    return join(bus(which), "rescan");
+}
+inline std::string iommu_group_members(unsigned group)
+{
+    return join(iommu_groups, std::to_string(group)) + "/devices";
+}
+
+// --- /proc: processes and the kernel's tables ---
+inline constexpr std::string_view proc = "/proc";
+inline constexpr std::string_view proc_self = "/proc/self"; // a link to our own pid
+inline constexpr std::string_view own_program = "/proc/self/exe";
+inline constexpr std::string_view proc_devices = "/proc/devices";
+inline constexpr std::string_view proc_swaps = "/proc/swaps";
+inline constexpr std::string_view mount_table = "/proc/self/mountinfo";
+inline constexpr std::string_view kernel_command_line = "/proc/cmdline";
+inline constexpr std::string_view host_name = "/proc/sys/kernel/hostname";
+inline constexpr std::string_view kernel_release = "/proc/sys/kernel/osrelease";
+inline constexpr std::string_view nvidia_gpus = "/proc/driver/nvidia/gpus";
+inline constexpr std::string_view nvidia_capabilities = "/proc/driver/nvidia/capabilities";
+
+inline std::string process(pid_t pid)
+{
+    return join(proc, std::to_string(pid));
+}
+inline std::string process(pid_t pid, std::string_view file)
+{
+    return join(process(pid), file);
+}
+
+// --- /dev ---
+inline constexpr std::string_view dev = "/dev";
+
+// --- programs that the hook runs ---
+inline constexpr std::string_view modprobe_program = "/sbin/modprobe";
+inline constexpr std::string_view nvidia_modprobe_program = "/usr/bin/nvidia-modprobe";
+
+// --- /etc/pve: Proxmox's cluster file system, which can block for ever ---
+inline constexpr std::string_view pve = "/etc/pve";
+inline constexpr std::string_view pve_vm_configs = "/etc/pve/qemu-server"; // this node's; a link
+inline constexpr std::string_view pve_ct_configs = "/etc/pve/lxc";
+inline constexpr std::string_view pve_nodes = "/etc/pve/nodes";
+inline constexpr std::string_view pve_pci_mappings = "/etc/pve/mapping/pci.cfg";
+inline constexpr std::string_view pve_storages = "/etc/pve/storage.cfg";
+
+inline std::string config_file(std::string_view directory, unsigned vmid)
+{
+    return join(directory, std::to_string(vmid)) + ".conf";
+}
+inline std::string vm_config(unsigned vmid)
+{
+    return config_file(pve_vm_configs, vmid);
+}
+inline std::string ct_config(unsigned vmid)
+{
+    return config_file(pve_ct_configs, vmid);
+}
+// `node` must have been checked to be a host name.
+inline std::string vm_config_on(std::string_view node, unsigned vmid)
+{
+    return config_file(join(pve_nodes, node) + "/qemu-server", vmid);
+}
+inline std::string ct_config_on(std::string_view node, unsigned vmid)
+{
+    return config_file(join(pve_nodes, node) + "/lxc", vmid);
+}
+
+// --- /run: what lasts until the host reboots ---
+inline constexpr std::string_view pve_run = "/run/qemu-server"; // qemu-server's, PVE/QemuServer/Helpers.pm
+inline constexpr std::string_view pve_reservations = "/run/qemu-server/pci-id-reservations"; // .../PCI.pm
+inline std::string pve_pid_file(unsigned vmid)
+{
+    return join(pve_run, std::to_string(vmid)) + ".pid";
+}
+
+inline constexpr std::string_view nvidia_persistence = "/run/nvidia-persistenced/nvidia-persistenced.pid";
+
+inline constexpr std::string_view run = "/run/pve-gpu-hook"; // ours, root only
+inline constexpr std::string_view lock = "/run/pve-gpu-hook/lock";
+inline constexpr std::string_view claims = "/run/pve-gpu-hook/claims";
+inline constexpr std::string_view journals = "/run/pve-gpu-hook/journal";
+inline constexpr std::string_view guest_states = "/run/pve-gpu-hook/state";
+inline constexpr std::string_view known_cards = "/run/pve-gpu-hook/cards";
+
+inline std::string json_file(std::string_view directory, unsigned vmid)
+{
+    return join(directory, std::to_string(vmid)) + ".json";
+}
+inline std::string claim(unsigned vmid)
+{
+    return json_file(claims, vmid);
+}
+inline std::string journal(unsigned vmid)
+{
+    return json_file(journals, vmid);
+}
+inline std::string guest_state(unsigned vmid)
+{
+    return json_file(guest_states, vmid);
+}
+inline std::string known_card(const PciAddress& port)
+{
+    return join(known_cards, to_string(port)) + ".json";
+}
+inline std::string report(unsigned vmid)
+{
+    return json_file(run, vmid);
+} // of the last run
+inline std::string report(unsigned vmid, std::string_view phase) // of the last run of that phase
+{
+    return join(run, std::to_string(vmid)).append(1, '.').append(phase).append(".json");
+}
+
+// What Proxmox locks with flock(2) while it changes a container (PVE::LXC::Config::config_file_lock).
+inline constexpr std::string_view pve_ct_locks = "/run/lock/lxc";
+inline std::string ct_config_lock(unsigned vmid)
+{
+    return join(pve_ct_locks, "pve-config-" + std::to_string(vmid) + ".lock");
+}
+
+// --- /var/lib: what the installer has changed ---
+inline constexpr std::string_view chained_hooks = "/var/lib/pve-gpu-hook/chained";
+inline std::string chained_hook(unsigned vmid)
+{
+    return json_file(chained_hooks, vmid);
+}
+
+inline constexpr std::string_view install_manifest = "/var/lib/pve-gpu-hook/manifest.json";
+inline constexpr std::string_view install_backups = "/var/lib/pve-gpu-hook/backups";
+inline constexpr std::string_view install_log = "/var/lib/pve-gpu-hook/last-programs.log";
+inline constexpr std::string_view install_state = "/var/lib/pve-gpu-hook";
+inline constexpr std::string_view install_lock = "/run/pve-gpu-hook/install.lock";
+inline constexpr std::string_view boot_files_changed =
+    "/run/pve-gpu-hook/boot-files-changed"; // since it booted
+
+// --- what the installer reads of the host's boot ---
+inline constexpr std::string_view cpu_info = "/proc/cpuinfo";
+inline constexpr std::string_view efi = "/sys/firmware/efi";
+inline constexpr std::string_view efi_loader_info =
+    "/sys/firmware/efi/efivars/LoaderInfo-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
+inline constexpr std::string_view efi_secure_boot =
+    "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c";
+inline constexpr std::string_view proxmox_boot_uuids = "/etc/kernel/proxmox-boot-uuids";
+inline constexpr std::string_view dpkg_status = "/var/lib/dpkg/status";
+inline constexpr std::string_view pve_vm_list = "/etc/pve/.vmlist";
+inline constexpr std::string_view pve_members = "/etc/pve/.members";
+inline constexpr std::string_view pve_ha_resources = "/etc/pve/ha/resources.cfg";
+inline constexpr std::string_view pve_ha_groups = "/etc/pve/ha/groups.cfg"; // Proxmox VE 8
+inline constexpr std::string_view pve_ha_rules = "/etc/pve/ha/rules.cfg";   // 9
+inline constexpr std::string_view interrupts = "/sys/kernel/irq";
+inline std::string module_aliases(std::string_view kernel_release)
+{
+    return join(join("/lib/modules", kernel_release), "modules.alias");
+}
+
+// --- what the diagnosis looks at besides ---
+inline constexpr std::string_view kernel_log = "/dev/kmsg";
+inline constexpr std::string_view uptime = "/proc/uptime";
+inline constexpr std::string_view pve_cpu_models = "/etc/pve/virtual-guest/cpu-models.conf";
+inline constexpr std::string_view modules_file = "/etc/modules";
+inline constexpr std::string_view modules_load_directory = "/etc/modules-load.d";
+inline constexpr std::string_view modprobe_directory = "/etc/modprobe.d";
+inline constexpr std::string_view cpus = "/sys/devices/system/cpu";
+inline constexpr std::string_view numa_nodes = "/sys/devices/system/node";
+inline constexpr std::string_view unsafe_interrupts =
+    "/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts";
+
+// --- what the installer writes ---
+inline constexpr std::string_view hook_program = "/usr/sbin/pve-gpu-hook";
+inline constexpr std::string_view hook_snippet = "pve-gpu-hook"; // its name below a storage's snippets
+inline constexpr std::string_view nodes_unit =
+    "/usr/lib/systemd/system/pve-gpu-hook-nodes.service"; // package
+inline constexpr std::string_view nodes_unit_enabled =    // what 'systemctl enable' makes
+    "/etc/systemd/system/multi-user.target.wants/pve-gpu-hook-nodes.service";
+inline constexpr std::string_view grub_defaults = "/etc/default/grub";
+inline constexpr std::string_view grub_drop_ins = "/etc/default/grub.d";
+inline constexpr std::string_view grub_drop_in = "/etc/default/grub.d/pve-gpu-hook.cfg";
+inline constexpr std::string_view kernel_cmdline_file = "/etc/kernel/cmdline";
+inline constexpr std::string_view modules_load = "/etc/modules-load.d/pve-gpu-hook.conf";
+inline constexpr std::string_view modprobe = "/etc/modprobe.d/pve-gpu-hook.conf";
+inline constexpr std::string_view initramfs_modules = "/etc/initramfs-tools/modules";
+inline constexpr std::string_view udev_rules = "/etc/udev/rules.d/10-pve-gpu-hook.rules";
+
+// --- /etc: the administrator's wishes ---
+inline constexpr std::string_view settings = "/etc/pve-gpu-hook/settings.json";
+
+} // namespace pvegpu::paths

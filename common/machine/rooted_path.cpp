@@ -1,0 +1,81 @@
+#include "machine/rooted_path.hpp"
+
+#include "base/error.hpp"
+
+#include <array>
+#include <boost/filesystem.hpp>
+#include <cerrno>
+#include <climits>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <optional>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+namespace pvegpu {
+namespace {
+
+// Absolute, because our children do not stay in the directory that we were started in.
+std::string absolute(const std::string& directory)
+{
+    if (directory.empty()) return directory;
+    boost::system::error_code error;
+    const auto path = boost::filesystem::canonical(directory, error);
+    if (error) throw Error(Reason::not_found, "there is no such root directory", directory, error.value());
+    return path.string();
+}
+
+// A descriptor that stands for the place and opens nothing: no device, FIFO or FUSE server is asked.
+int open_place(const std::string& directory, const std::string& path, std::uint64_t flags)
+{
+    const int root = open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (root < 0) return -1;
+    open_how how{};
+    how.flags = O_PATH | O_CLOEXEC | flags;
+    how.resolve = RESOLVE_IN_ROOT;
+    const auto place =
+        syscall(SYS_openat2, root, path.c_str(), &how, sizeof how); // Linux 5.6; glibc has no name
+    close(root);
+    return static_cast<int>(place);
+}
+
+// Nothing if there is no such file.
+std::optional<std::string> place_of(const std::string& directory, const std::string& path,
+                                    std::uint64_t flags)
+{
+    const int place = open_place(directory, path, flags);
+    if (place < 0) return std::nullopt;
+    std::array<char, PATH_MAX> name; // NOLINT(*-member-init): filled by readlink
+    const auto count = readlink(("/proc/self/fd/" + std::to_string(place)).c_str(), name.data(), name.size());
+    close(place);
+    if (count < 0) return std::nullopt;
+    return std::string(name.data(), static_cast<std::size_t>(count));
+}
+
+} // namespace
+
+RootDirectory::RootDirectory(const std::string& directory) : directory_(absolute(directory)) {}
+
+// A link to what the tree lacks, which the live host may have.
+std::string RootDirectory::nowhere(const std::string& path) const
+{
+    return directory_ + "/(dangling link)" + path;
+}
+
+std::string RootDirectory::follow(const std::string& path) const
+{
+    if (is_live_host()) return path;
+    if (const auto place = place_of(directory_, path, 0)) return *place;
+    return place_of(directory_, path, O_NOFOLLOW) ? nowhere(path) : keep(path);
+}
+
+std::string RootDirectory::keep(const std::string& path) const
+{
+    if (is_live_host()) return path;
+    const auto slash = path.rfind('/');
+    if (slash == std::string::npos || path.size() == 1) return directory_;
+    const auto above = path.substr(0, slash);
+    return (above.empty() ? directory_ : follow(above)) + path.substr(slash);
+}
+
+} // namespace pvegpu

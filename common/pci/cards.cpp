@@ -1,0 +1,136 @@
+#include "pci/cards.hpp"
+
+#include "pci/device_table.hpp"
+
+#include <algorithm>
+
+namespace pvegpu {
+namespace {
+
+using Functions = std::vector<const Function*>;
+
+std::vector<PciAddress> addresses(const Functions& functions, bool bridges)
+{
+    std::vector<PciAddress> result;
+    for (const auto* function : functions)
+        if (function->bridge == bridges) result.push_back(function->address);
+    return result;
+}
+
+// No bridge any more where the bus below it has just been removed.
+bool is_pcie(const Function& bridge, PcieType type)
+{
+    return bridge.bridge && bridge.config && bridge.config->pcie == type;
+}
+
+// A switch belongs to the card when nothing is below its upstream port but this one GPU and companions, and
+// when that port has no other function that is more than a companion.
+bool holds_one_card_only(const Topology& topology, const Function& upstream, const Function& gpu)
+{
+    Functions there = topology.below(upstream);
+    for (const auto* sibling : topology.on_slot_of(upstream)) {
+        if (sibling->address != upstream.address) there.push_back(sibling);
+    }
+    return std::all_of(there.begin(), there.end(), [&](const Function* function) {
+        if (function->bridge) return is_pcie(*function, PcieType::switch_downstream);
+        return function->address == gpu.address || (is_companion(*function) && !is_gpu(*function));
+    });
+}
+
+// The upstream port of the switch on the card; nothing if the card has none of its own.
+const Function* switch_on_card(const Topology& topology, const Function& gpu, DeviceTraits::CardShape shape)
+{
+    if (shape == DeviceTraits::CardShape::one_slot) return nullptr;
+    const auto* downstream = topology.bridge_above(gpu);
+    if (downstream == nullptr || !is_pcie(*downstream, PcieType::switch_downstream)) return nullptr;
+    const auto* upstream = topology.bridge_above(*downstream);
+    const auto* port = upstream != nullptr ? topology.bridge_above(*upstream) : nullptr;
+    if (port == nullptr || !port->bridge) return nullptr;
+    return holds_one_card_only(topology, *upstream, gpu) ? upstream : nullptr;
+}
+
+Card left_alone(const Topology& topology, const Function& gpu, std::string because)
+{
+    Card card;
+    card.functions =
+        gpu.virtual_function ? std::vector{gpu.address} : addresses(topology.on_slot_of(gpu), false);
+    card.left_alone_because = std::move(because);
+    return card;
+}
+
+std::string why_not_by_its_place(const Topology& topology, const Function& gpu, DeviceTraits::CardShape shape)
+{
+    if (gpu.virtual_function) return "it is a virtual function, which its parent's driver resets";
+    if (gpu.behind_nested_host_bridge)
+        return "it is in a VMD domain, whose bus the kernel cannot rescan safely";
+    if (shape == DeviceTraits::CardShape::integrated) return "it is integrated into the processor";
+    const auto* port = topology.bridge_above(gpu);
+    if (port == nullptr) return "it is integrated: there is no port above it that could be reset";
+    if (!port->config) return "the bridge above it, '" + to_string(port->address) + "', does not answer";
+    if (!is_pcie(*port, PcieType::root_port) && !is_pcie(*port, PcieType::switch_downstream))
+        return "the bridge above it, '" + to_string(port->address) + "', is not a PCI Express port";
+    return "";
+}
+
+Card card_below(const Topology& topology, const Function& gpu, const Function* upstream)
+{
+    const auto& port = *topology.bridge_above(upstream != nullptr ? *upstream : gpu);
+    Card card;
+    card.port = port.address;
+    const auto everything = topology.below(port);
+    card.functions = addresses(everything, false);
+    card.switches = addresses(everything, true);
+    card.top = upstream != nullptr ? addresses(topology.on_slot_of(*upstream), true) : card.functions;
+    if (upstream != nullptr)
+        for (const auto& other : addresses(topology.on_slot_of(*upstream), false)) card.top.push_back(other);
+    return card;
+}
+
+// What shares the port and is neither GPU nor companion: an APU's security processor, a disk.
+const Function* stranger_on(const Topology& topology, const Card& card)
+{
+    for (const auto& address : card.functions)
+        if (role_of(topology.at(address)) == Role::neighbour) return &topology.at(address);
+    return nullptr;
+}
+
+Card card_of(const Topology& topology, const Function& gpu)
+{
+    const auto shape = device_traits(gpu.vendor, gpu.device).shape;
+    if (auto why = why_not_by_its_place(topology, gpu, shape); !why.empty())
+        return left_alone(topology, gpu, std::move(why));
+    Card card = card_below(topology, gpu, switch_on_card(topology, gpu, shape));
+    if (const auto* stranger = stranger_on(topology, card))
+        return left_alone(topology, gpu,
+                          "its port also carries '" + to_string(stranger->address) +
+                              "', which is no part of a graphics card");
+    return card;
+}
+
+} // namespace
+
+bool Card::has(const PciAddress& address) const
+{
+    return std::find(functions.begin(), functions.end(), address) != functions.end();
+}
+
+Role role_of(const Function& function)
+{
+    if (is_gpu(function)) return Role::gpu;
+    return is_companion(function) ? Role::companion : Role::neighbour;
+}
+
+std::vector<Card> find_cards(const Topology& topology, const std::vector<PciAddress>& gpus)
+{
+    std::vector<Card> cards;
+    for (const auto& address : gpus) {
+        const auto* gpu = topology.find(address);
+        if (gpu == nullptr || !is_gpu(*gpu)) continue;
+        const bool known =
+            std::any_of(cards.begin(), cards.end(), [&](const Card& card) { return card.has(address); });
+        if (!known) cards.push_back(card_of(topology, *gpu));
+    }
+    return cards;
+}
+
+} // namespace pvegpu

@@ -1,0 +1,129 @@
+#include "pci/topology.hpp"
+
+#include "base/text.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+
+namespace pvegpu {
+namespace {
+
+constexpr std::uint32_t base_class(std::uint32_t class_code)
+{
+    return class_code >> 16U;
+}
+constexpr std::uint32_t sub_class(std::uint32_t class_code)
+{
+    return class_code >> 8U;
+}
+
+std::string two_ids(unsigned one, unsigned other)
+{
+    std::array<char, 16> text{};
+    std::snprintf(text.data(), text.size(), "%04x:%04x", one, other);
+    return text.data();
+}
+
+} // namespace
+
+bool Function::flr() const
+{
+    return std::find(reset_methods.begin(), reset_methods.end(), "flr") != reset_methods.end();
+}
+
+std::string to_string(const BusNumbers& numbers)
+{
+    return to_hex(numbers.secondary, 2) + " " + to_hex(numbers.subordinate, 2);
+}
+
+std::optional<BusRange> Function::buses() const
+{
+    return secondary_bus ? std::optional(BusRange{*secondary_bus, subordinate_bus}) : std::nullopt;
+}
+
+std::vector<unsigned> bars_without_memory(const Function& function)
+{
+    std::vector<unsigned> lost;
+    if (!function.config || function.config->health != Health::alive) return lost;
+    for (unsigned index = 0; index < 6; ++index) {
+        const bool exists = (function.config->memory_bars >> index & 1U) != 0;
+        const bool placed = std::any_of(function.bars.begin(), function.bars.end(),
+                                        [&](const Bar& bar) { return bar.index == index && bar.assigned; });
+        if (exists && !placed) lost.push_back(index);
+    }
+    return lost;
+}
+
+std::string device_id(const Function& function)
+{
+    return two_ids(function.vendor, function.device);
+}
+
+std::string subsystem_id(const Function& function)
+{
+    return two_ids(function.subsystem_vendor, function.subsystem_device);
+}
+
+std::string to_string(Role role)
+{
+    switch (role) {
+    case Role::gpu:
+        return "gpu";
+    case Role::companion:
+        return "companion";
+    case Role::neighbour:
+        break;
+    }
+    return "neighbour";
+}
+
+bool is_gpu(const Function& function)
+{
+    if (function.bridge) return false; // vfio-pci takes none, whatever class it says
+    const auto base = base_class(function.class_code);
+    return base == 0x03 || base == 0x12;
+}
+
+bool is_companion(const Function& function)
+{
+    const auto sub = sub_class(function.class_code);
+    return sub == 0x0403 || sub == 0x0c03 || sub == 0x0c80 || sub == 0x0c05 ||
+           base_class(function.class_code) == 0x07;
+}
+
+const Function* Topology::find(const PciAddress& address) const
+{
+    const auto found = functions.find(address);
+    return found == functions.end() ? nullptr : &found->second;
+}
+
+const Function& Topology::at(const PciAddress& address) const
+{
+    return functions.at(address);
+}
+
+const Function* Topology::bridge_above(const Function& function) const
+{
+    return function.above.empty() ? nullptr : find(function.above.back());
+}
+
+std::vector<const Function*> Topology::below(const Function& bridge) const
+{
+    std::vector<const Function*> result;
+    for (const auto& [address, function] : functions) {
+        const auto& above = function.above;
+        if (std::find(above.begin(), above.end(), bridge.address) != above.end()) result.push_back(&function);
+    }
+    return result;
+}
+
+std::vector<const Function*> Topology::on_slot_of(const Function& function) const
+{
+    std::vector<const Function*> result;
+    for (const auto& [address, other] : functions)
+        if (same_slot(address, function.address)) result.push_back(&other);
+    return result;
+}
+
+} // namespace pvegpu

@@ -1,0 +1,36 @@
+// The guest's own file of Proxmox's: which it is, and what is in it.
+#pragma once
+
+#include "machine/system.hpp"
+#include "proxmox/request.hpp"
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace pvegpu {
+
+enum class GuestKind { unknown, vm, container };
+
+struct GuestFile {
+    GuestKind kind = GuestKind::unknown;
+    std::string path, text;
+};
+
+// Throws Error(not_found) for a guest that does not exist, Error(invalid_config) if the request names a node
+// that cannot be one, Error(timed_out) when /etc/pve does not answer.
+GuestFile read_guest_file(const SysReader& reader, const Request& request);
+
+// The guests that have a file in that directory of this node, in order. Throws Error(timed_out) when /etc/pve
+// does not answer.
+std::vector<unsigned> list_guests(const SysReader& reader, std::string_view directory);
+
+// What its file makes it; unknown while Proxmox's files do not answer or refuse. Throws Error(not_found)
+// where it has none.
+GuestKind kind_of_guest(const SysReader& reader, const Request& request, Milliseconds answers_within);
+
+// What its lines in the journal begin with: "VM 101", "CT 901"; "guest 901" of one that is not here, or while
+// Proxmox's files do not answer.
+std::string name_for_log(const SysReader& reader, const Request& request);
+
+} // namespace pvegpu

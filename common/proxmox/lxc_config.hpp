@@ -1,0 +1,75 @@
+// What we need of /etc/pve/lxc/VMID.conf, read by Proxmox's own grammar (parse_pct_config, parse_device and
+// foreach_passthrough_device in pve-container's LXC/Config.pm).
+#pragma once
+
+#include "proxmox/guest_config.hpp"
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace pvegpu {
+
+// A devN line: Proxmox makes the node in the container, with the number that the path has when it starts.
+struct LxcDevice {
+    std::string key;   // "dev0"
+    std::string value; // as written
+    std::string path;  // "/dev/nvidia0"; empty with `start_error`
+    unsigned line = 0; // of the file, from 1
+
+    // Why Proxmox, which keeps the line, will refuse to start the container because of it.
+    std::optional<std::string> start_error;
+};
+
+// An lxc.mount.entry: fstab's fields.
+struct LxcMount {
+    std::string source;    // "/dev/nvidia0"
+    std::string target;    // in the container, relative to its root: "dev/nvidia0"
+    bool optional = false; // LXC starts the container without it
+    unsigned line = 0;
+};
+
+// An lxc.cgroup2.devices.allow. A number that is '*' is nothing.
+struct LxcAllow {
+    bool everything = false; // "a"
+    bool block = false;
+    std::optional<unsigned> major, minor;
+    std::string text; // "c 511:* rwm"
+    unsigned line = 0;
+
+    bool covers_character(unsigned wanted_major, unsigned wanted_minor) const;
+};
+
+// An lxc.idmap: `count` ids from `inside` on are those from `host` on.
+struct LxcIdMap {
+    bool groups = false; // of users otherwise
+    unsigned inside = 0, host = 0, count = 0;
+};
+
+struct LxcConfig {
+    std::vector<LxcDevice> devices; // each key once, in the order of N
+    std::vector<LxcMount> mounts;
+    std::vector<LxcAllow> allowed;
+    std::vector<LxcDevice> pending;   // devN that become valid at the next start
+    std::vector<std::string> deleted; // keys that go away at the next start
+    std::vector<LxcIdMap> id_maps;    // empty: the container's ids are the host's
+    bool is_template = false;
+    std::string hookscript; // the volume id as written; empty if there is none
+    std::vector<ConfigWarning> warnings;
+
+    // Proxmox applies what is pending before it looks at any device (vm_start in LXC.pm).
+    std::vector<LxcDevice> devices_at_next_start() const;
+
+    // Whether somebody in the container has that id of the host.
+    bool has_user(unsigned host_id) const { return has_id(false, host_id); }
+    bool has_group(unsigned host_id) const { return has_id(true, host_id); }
+
+private:
+    bool has_id(bool group, unsigned host_id) const;
+};
+
+// The live section and what is pending; snapshots are left out. Never fails.
+LxcConfig parse_lxc_config(std::string_view text);
+
+} // namespace pvegpu

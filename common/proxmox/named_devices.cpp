@@ -1,0 +1,161 @@
+#include "proxmox/named_devices.hpp"
+
+#include "base/text.hpp"
+#include "machine/paths.hpp"
+#include "pci/read_function.hpp"
+#include "proxmox/read_pve_file.hpp"
+#include "usage/device_files.hpp"
+
+#include <algorithm>
+
+namespace pvegpu {
+namespace {
+
+// As Proxmox's nodename(): the host name up to the first dot.
+std::string node_name(const SysReader& reader)
+{
+    const auto name = reader.read(std::string(paths::host_name)).value_or("");
+    return name.substr(0, name.find_first_of(".\n"));
+}
+
+PciMappings read_mappings(const SysReader& reader, const GuestConfig& config)
+{
+    const bool needed = std::any_of(config.hostpci.begin(), config.hostpci.end(),
+                                    [](const HostPci& line) { return line.mapping.has_value(); });
+    if (!needed) return {};
+    return parse_pci_mappings(read_pve_file(reader, paths::pve_pci_mappings).value_or(""));
+}
+
+// As lspci of pve-common's SysFSTools.pm: since kernel 6.8 NVIDIA's driver makes vGPUs in files of its own.
+bool makes_nvidia_vgpus(const SysReader& reader, const PciAddress& function)
+{
+    return !reader.exists(paths::function(function, "mdev_supported_types")) &&
+           reader.exists(paths::function(function, "nvidia"));
+}
+
+// parse_hostpci in qemu-server's PCI.pm: one alternative of that kind makes it of that kind.
+bool is_nvidia_vgpu(const SysReader& reader, const PassedDevice& device)
+{
+    constexpr std::string_view prefix = "nvidia-";
+    const auto type = std::string_view(*device.mdev);
+    if (!type.starts_with(prefix) || type.size() == prefix.size() ||
+        !consists_of(type.substr(prefix.size()), is_digit))
+        return false;
+    return std::any_of(device.alternatives.begin(), device.alternatives.end(), [&](const Alternative& one) {
+        return one.functions.size() == 1 && makes_nvidia_vgpus(reader, one.functions.front());
+    });
+}
+
+// Proxmox looks at every alternative of a mapping before it chooses one (parse_hostpci in qemu-server's
+// PCI.pm), and starts no guest while one is not there: what one lacks, all of them lack.
+void share_what_is_missing(PassedDevice& device)
+{
+    std::vector<HostSelector> missing;
+    for (const auto& one : device.alternatives)
+        missing.insert(missing.end(), one.missing.begin(), one.missing.end());
+    for (auto& one : device.alternatives) one.missing = missing;
+}
+
+// A slot whose function 0 is not there has lost it: there is no card without one (PCI Local Bus
+// Specification 3.0, 3.2.2.3.4), and the GPU is function 0 mostly. Virtual functions have slots of their own,
+// without one.
+void note_lost_first_functions(const SysReader& reader, const HostPci& line, PassedDevice& device)
+{
+    for (const auto& selector : line.hosts) {
+        const HostSelector first{selector.text + ".0"};
+        auto& taken = device.alternatives.front();
+        if (selector.text.find('.') != std::string::npos) continue;
+        const auto names = [&](const HostSelector& one, const PciAddress& function) {
+            return one.matches(to_string(function));
+        };
+        const auto& all = taken.functions;
+        const auto beside =
+            std::find_if(all.begin(), all.end(), [&](const auto& one) { return names(selector, one); });
+        const bool complete =
+            std::any_of(all.begin(), all.end(), [&](const auto& one) { return names(first, one); });
+        if (beside != all.end() && !complete && !reader.exists(paths::function(*beside, "physfn")))
+            taken.missing.push_back(first);
+    }
+}
+
+bool is_on_vfio(const SysReader& reader, const PassedDevice& device)
+{
+    const auto has_vfio_driver = [&](const PciAddress& function) {
+        return is_vfio_driver(bound_driver(reader, function));
+    };
+    return std::all_of(device.alternatives.begin(), device.alternatives.end(), [&](const Alternative& one) {
+        return !one.functions.empty() &&
+               std::all_of(one.functions.begin(), one.functions.end(), has_vfio_driver);
+    });
+}
+
+// What makes Proxmox pass an alternative over (reserve_pci_usage in qemu-server's PCI.pm): another VM's
+// reservation of one of its own functions, whoever else has it open. Our claims are reservations to be.
+bool is_spoken_for(const std::vector<Holder>& holders, const std::vector<PciAddress>& functions)
+{
+    return std::any_of(holders.begin(), holders.end(), [&](const Holder& holder) {
+        return (holder.kind == Holder::Kind::reservation || holder.kind == Holder::Kind::claim) &&
+               std::find(functions.begin(), functions.end(), holder.function) != functions.end();
+    });
+}
+
+void look_at_paths(const std::string& name, const MappedDevice& mapped, const Topology& topology,
+                   std::vector<std::string>& mismatches)
+{
+    for (std::size_t index = 0; index < mapped.paths.size(); ++index) {
+        const auto address = first_function(mapped.paths[index].text);
+        const auto* function = address ? topology.find(*address) : nullptr;
+        if (function == nullptr) continue; // it is missing, which is another matter
+        // On vfio-pci, where it will be when Proxmox looks, nothing offers mediated devices.
+        const MappedFacts facts{device_id(*function), subsystem_id(*function), function->iommu_group,
+                                std::nullopt};
+        if (const auto reason = mapping_mismatch(mapped, facts, index))
+            mismatches.push_back("mapping '" + name + "': " + *reason);
+    }
+}
+
+} // namespace
+
+NamedDevices read_named_devices(const SysReader& reader, const GuestConfig& config,
+                                const std::vector<PciAddress>& all)
+{
+    NamedDevices named;
+    const auto mappings = read_mappings(reader, config);
+    for (const auto& warning : mappings.warnings)
+        named.warnings.push_back(warning.in(std::string(paths::pve_pci_mappings)));
+    named.devices = resolve_hostpci(config, mappings, node_name(reader), all);
+    for (std::size_t index = 0; index < named.devices.size(); ++index)
+        note_lost_first_functions(reader, config.hostpci[index], named.devices[index]);
+    for (auto& device : named.devices) {
+        device.on_vfio = device.keep_driver && is_on_vfio(reader, device);
+        device.nvidia_vgpu = device.mdev && is_nvidia_vgpu(reader, device);
+        share_what_is_missing(device);
+    }
+    return named;
+}
+
+std::vector<std::string> mapping_mismatches(const std::vector<PassedDevice>& devices,
+                                            const Topology& topology)
+{
+    std::vector<std::string> mismatches;
+    for (const auto& device : devices)
+        for (const auto& one : device.alternatives)
+            if (one.mapped) look_at_paths(device.mapping.value_or(""), *one.mapped, topology, mismatches);
+    return mismatches;
+}
+
+void choose_free_alternatives(std::vector<PassedDevice>& devices, const std::vector<Holder>& holders)
+{
+    choose_alternatives(devices, [&](const std::vector<PciAddress>& functions) {
+        return !is_spoken_for(holders, functions);
+    });
+}
+
+std::optional<PciAddress> first_function(const std::string& path)
+{
+    const bool has_domain = path.find(':') != path.rfind(':');
+    const auto text = has_domain ? path : "0000:" + path;
+    return parse_pci_address(text.find('.') == std::string::npos ? text + ".0" : text);
+}
+
+} // namespace pvegpu

@@ -1,0 +1,145 @@
+#include "proxmox/passthrough.hpp"
+
+#include "base/error.hpp"
+
+#include <algorithm>
+#include <set>
+
+namespace pvegpu {
+namespace {
+
+Alternative match(const std::vector<HostSelector>& selectors, const std::vector<PciAddress>& all)
+{
+    Alternative alternative;
+    for (const auto& selector : selectors) {
+        const auto before = alternative.functions.size();
+        for (const auto& address : all)
+            if (selector.matches(to_string(address))) alternative.functions.push_back(address);
+        if (alternative.functions.size() == before) alternative.missing.push_back(selector);
+    }
+    return alternative;
+}
+
+// Of a path that names a whole slot Proxmox wants function 0 in any case (assert_valid in pve-guest-common's
+// Mapping/PCI.pm).
+Alternative match_mapped(const MappedDevice& device, const std::vector<PciAddress>& all)
+{
+    auto alternative = match(device.paths, all);
+    for (const auto& path : device.paths) {
+        const HostSelector first{path.text + ".0"};
+        if (path.text.find('.') == std::string::npos && names_one(path, all) && !names_one(first, all))
+            alternative.missing.push_back(first);
+    }
+    alternative.mapped = device;
+    return alternative;
+}
+
+[[noreturn]] void refuse(Reason reason, const HostPci& line, const std::string& text)
+{
+    throw Error(reason, "'" + line.key() + "' " + text);
+}
+
+std::vector<Alternative> mapped_alternatives(const HostPci& line, const PciMappings& mappings,
+                                             const std::string& node, const std::vector<PciAddress>& all)
+{
+    const auto* mapping = mappings.find(*line.mapping);
+    if (mapping == nullptr)
+        refuse(Reason::not_found, line,
+               "names the mapping '" + *line.mapping +
+                   "', which does not exist; see Datacenter > Resource Mappings");
+    std::vector<Alternative> alternatives;
+    for (const auto& device : devices_on_node(*mapping, node))
+        alternatives.push_back(match_mapped(device, all));
+    if (alternatives.empty())
+        refuse(Reason::not_found, line,
+               "names the mapping '" + *line.mapping + "', which has no device on node '" + node + "'");
+    return alternatives;
+}
+
+PassedDevice resolve(const HostPci& line, const PciMappings& mappings, const std::string& node,
+                     const std::vector<PciAddress>& all)
+{
+    if (line.start_error) throw Error(Reason::invalid_config, *line.start_error);
+    PassedDevice device;
+    device.key = line.key();
+    device.mapping = line.mapping;
+    device.mdev = line.mdev;
+    device.keep_driver = line.keep_driver;
+    device.alternatives =
+        line.mapping ? mapped_alternatives(line, mappings, node, all) : std::vector{match(line.hosts, all)};
+    return device;
+}
+
+bool none_in(const std::vector<PciAddress>& functions, const std::set<PciAddress>& used)
+{
+    return std::none_of(functions.begin(), functions.end(),
+                        [&](const PciAddress& address) { return used.contains(address); });
+}
+
+// Nothing free: the first that this guest has not taken itself.
+std::size_t first_free(const std::vector<Alternative>& alternatives, const std::set<PciAddress>& used,
+                       const std::function<bool(const std::vector<PciAddress>&)>& is_free)
+{
+    std::optional<std::size_t> unused;
+    for (std::size_t i = 0; i < alternatives.size(); ++i) {
+        const auto& functions = alternatives[i].functions;
+        if (functions.empty() || !none_in(functions, used)) continue;
+        if (is_free(functions)) return i;
+        if (!unused) unused = i;
+    }
+    return unused.value_or(0);
+}
+
+} // namespace
+
+std::vector<PassedDevice> resolve_hostpci(const GuestConfig& config, const PciMappings& mappings,
+                                          const std::string& node, const std::vector<PciAddress>& all)
+{
+    std::vector<PassedDevice> devices;
+    for (const auto& line : config.hostpci) devices.push_back(resolve(line, mappings, node, all));
+    return devices;
+}
+
+std::vector<MissingFunction> missing_functions(const std::vector<PassedDevice>& devices)
+{
+    std::vector<MissingFunction> missing;
+    for (const auto& device : devices) {
+        if (!device.passed_whole()) continue;
+        for (const auto& selector : device.taken().missing) missing.push_back({device, selector});
+    }
+    return missing;
+}
+
+bool names_one(const HostSelector& selector, const std::vector<PciAddress>& functions)
+{
+    return std::any_of(functions.begin(), functions.end(),
+                       [&](const PciAddress& address) { return selector.matches(to_string(address)); });
+}
+
+const PassedDevice* device_of(const std::vector<PassedDevice>& devices, const PciAddress& address)
+{
+    for (const auto& device : devices) {
+        const auto& functions = device.taken().functions;
+        if (std::find(functions.begin(), functions.end(), address) != functions.end()) return &device;
+    }
+    return nullptr;
+}
+
+std::string key_of(const std::vector<PassedDevice>& devices, const PciAddress& address)
+{
+    const auto* device = device_of(devices, address);
+    return device == nullptr ? "" : device->key;
+}
+
+void choose_alternatives(std::vector<PassedDevice>& devices,
+                         const std::function<bool(const std::vector<PciAddress>&)>& is_free)
+{
+    std::set<PciAddress> used;
+    for (auto& device : devices) {
+        if (!device.reserved()) continue;
+        device.chosen = first_free(device.alternatives, used, is_free);
+        used.insert(device.taken().functions.begin(), device.taken().functions.end());
+    }
+}
+
+} // namespace pvegpu

@@ -1,0 +1,211 @@
+#include "proxmox/pci_mapping.hpp"
+
+#include "base/text.hpp"
+#include "proxmox/hostpci_format.hpp"
+#include "proxmox/map_format.hpp"
+
+#include <algorithm>
+#include <iterator>
+#include <set>
+
+namespace pvegpu {
+
+namespace {
+
+// What Perl takes for false. Such a line ends a section; a line of blanks, or the "\r" of a file with CRLF
+// line ends, does not, and what follows is read as part of the same section.
+bool is_false(std::string_view line)
+{
+    return line.empty() || line == "0";
+}
+
+bool is_comment(std::string_view line)
+{
+    return trim_left(line).starts_with('#');
+}
+
+// A property line is indented; its value is missing where there is none.
+struct Property {
+    std::string_view key;
+    std::optional<std::string_view> value;
+};
+
+std::optional<Property> parse_property(std::string_view line)
+{
+    const auto is_not_space = [](char c) { return !is_space(c); };
+    const std::string_view text = trim(line);
+    if (text.empty() || !is_space(line.front())) return std::nullopt;
+    const std::size_t end = count_front(text, is_not_space);
+    if (end == text.size()) return Property{text, std::nullopt};
+    return Property{text.substr(0, end), trim(text.substr(end))};
+}
+
+// parse_config of SectionConfig.pm with the plugin of Mapping/PCI.pm.
+class MappingParser {
+public:
+    explicit MappingParser(std::string_view text) : reader_(text) {}
+
+    PciMappings parse()
+    {
+        while (next())
+            if (!is_false(line())) read_header();
+        return std::move(result_);
+    }
+
+private:
+    using Problem = std::optional<std::string>;
+
+    std::string_view line() const { return reader_.line(); }
+
+    // The next line that is no comment. Comments do not end a section.
+    bool next()
+    {
+        while (reader_.next())
+            if (!is_comment(line())) return true;
+        return false;
+    }
+
+    void read_header()
+    {
+        const std::string_view name = trim_right(line());
+        if (name.empty() || std::any_of(name.begin(), name.end(), is_space)) return warn_ignored();
+        if (is_config_id(name)) return read_section(std::string(name));
+        warn(quote(name) + " is no name of a mapping: Proxmox skips the section");
+        while (next() && !is_false(line())) {
+        }
+    }
+
+    void read_section(std::string name)
+    {
+        mapping_ = {};
+        mapping_.name = std::move(name);
+        seen_.clear();
+        while (next() && !is_false(line())) {
+            const auto property = parse_property(line());
+            if (!property)
+                warn_ignored();
+            else if (const Problem problem = read(*property))
+                warn("mapping " + quote(mapping_.name) + ": " + *problem + ": Proxmox ignores this line");
+        }
+        finish_section();
+    }
+
+    // A section replaces the one before it that has its name, even when it is itself not usable.
+    void finish_section()
+    {
+        for (MappedDevice& device : mapping_.devices) device.mdev = mapping_.mdev;
+        std::erase_if(result_.mappings, [this](const auto& other) { return other.name == mapping_.name; });
+        if (mapping_.devices.empty())
+            warn("mapping " + quote(mapping_.name) + " has no valid 'map' line: Proxmox skips it");
+        else
+            result_.mappings.push_back(std::move(mapping_));
+    }
+
+    // A sentence that says why the line is not taken, or nothing.
+    Problem read(const Property& property)
+    {
+        if (property.key == "map") return read_map(property.value);
+        if (property.key == "mdev" || property.key == "live-migration-capable" ||
+            property.key == "description")
+            return read_once(property);
+        return "unknown property " + quote(property.key);
+    }
+
+    Problem read_map(std::optional<std::string_view> value)
+    {
+        if (!value) return "'map' has no value";
+        if (has_line_feed(*value)) return "a line feed in " + quote(*value);
+        auto parsed = parse_map(*value);
+        if (auto* const problem = std::get_if<std::string>(&parsed)) return "map: " + *problem;
+        mapping_.devices.push_back(std::get<MappedDevice>(std::move(parsed)));
+        mapping_.devices.back().line = reader_.number();
+        return std::nullopt;
+    }
+
+    Problem read_once(const Property& property)
+    {
+        const std::string key(property.key);
+        if (seen_.contains(key)) return "'" + key + "' comes twice";
+        const bool text = key == "description";
+        const std::string_view value = property.value.value_or(text ? "" : "1");
+        if (text ? !is_description(value) : value != "0" && value != "1")
+            return quote(value) + " is no valid '" + key + "'";
+        if (key == "mdev") mapping_.mdev = value == "1";
+        seen_.insert(key);
+        return std::nullopt;
+    }
+
+    static bool is_description(std::string_view value)
+    {
+        return !value.empty() && value.size() <= max_description && !has_line_feed(value);
+    }
+
+    static bool has_line_feed(std::string_view value) { return value.find('\r') != std::string_view::npos; }
+
+    void warn_ignored() { warn("Proxmox ignores the line " + quote(line())); }
+    void warn(std::string text) { result_.warnings.push_back({reader_.number(), std::move(text)}); }
+
+    LineReader reader_;
+    PciMapping mapping_;
+    std::set<std::string> seen_; // properties of this section that may come once
+    PciMappings result_;
+};
+
+std::string not_equal(std::string_view property, const std::string& mapped, const std::string& actual)
+{
+    return "the mapping's " + std::string(property) + " is " + quote(mapped) + ", the device's is " +
+           quote(actual);
+}
+
+// assert_valid wants a property on both sides with the same text, or on neither.
+std::optional<std::string> compare(std::string_view property, const std::optional<std::string>& mapped,
+                                   const std::optional<std::string>& actual)
+{
+    if (mapped == actual) return std::nullopt;
+    if (!mapped) return "the mapping lacks " + std::string(property) + ", the device's is " + quote(*actual);
+    if (!actual)
+        return "the mapping has " + std::string(property) + " " + quote(*mapped) + ", the device has none";
+    return not_equal(property, *mapped, *actual);
+}
+
+std::optional<std::string> as_text(std::optional<unsigned> number)
+{
+    return number ? std::optional(std::to_string(*number)) : std::nullopt;
+}
+
+} // namespace
+
+const PciMapping* PciMappings::find(std::string_view name) const
+{
+    const auto found = std::find_if(mappings.begin(), mappings.end(),
+                                    [name](const auto& mapping) { return mapping.name == name; });
+    return found == mappings.end() ? nullptr : &*found;
+}
+
+PciMappings parse_pci_mappings(std::string_view text)
+{
+    return MappingParser(text).parse();
+}
+
+std::vector<MappedDevice> devices_on_node(const PciMapping& mapping, std::string_view node)
+{
+    std::vector<MappedDevice> devices;
+    std::copy_if(mapping.devices.begin(), mapping.devices.end(), std::back_inserter(devices),
+                 [node](const MappedDevice& device) { return device.node == node; });
+    return devices;
+}
+
+std::optional<std::string> mapping_mismatch(const MappedDevice& device, const MappedFacts& facts,
+                                            std::size_t path_index)
+{
+    if (device.start_error) return device.start_error;
+    if (auto problem = compare("id", device.id, facts.id)) return problem;
+    if (path_index == 0)
+        if (auto problem = compare("iommugroup", as_text(device.iommu_group), as_text(facts.iommu_group)))
+            return problem;
+    if (facts.mdev && *facts.mdev != device.mdev)
+        return not_equal("mdev", device.mdev ? "1" : "0", *facts.mdev ? "1" : "0");
+    return compare("subsystem-id", device.subsystem_id, facts.subsystem_id);
+}
+
+} // namespace pvegpu

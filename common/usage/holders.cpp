@@ -1,0 +1,178 @@
+#include "usage/holders.hpp"
+
+#include "base/text.hpp"
+#include "usage/block_users.hpp"
+#include "usage/claims.hpp"
+#include "usage/containers.hpp"
+#include "usage/device_files.hpp"
+#include "usage/open_files.hpp"
+#include "usage/reservations.hpp"
+
+#include <algorithm>
+
+namespace pvegpu {
+namespace {
+
+std::string describe_process(const Holder& holder)
+{
+    if (!holder.pid) return "somebody who cannot be seen: its vfio device is open";
+    const auto process = "pid " + std::to_string(*holder.pid) + ", " + printable(holder.program);
+    if (holder.vmid) return "VM " + std::to_string(*holder.vmid) + " (" + process + ')';
+    const auto opened = holder.detail.empty() ? "" : ", which has " + quote(holder.detail) + " open";
+    const auto who = holder.container ? "container " + std::to_string(*holder.container) : "a process";
+    return who + " (" + process + ')' + opened;
+}
+
+std::string vm(const Holder& holder)
+{
+    return "VM " + std::to_string(holder.vmid.value_or(0));
+}
+
+class HolderSearch {
+public:
+    HolderSearch(const SysReader& reader, const std::vector<const Function*>& functions, unsigned own_vmid,
+                 std::int64_t wall_clock)
+        : reader_(reader), functions_(functions), own_vmid_(own_vmid)
+    {
+        std::vector<DeviceNumber> numbers;
+        for (const auto* function : functions) {
+            files_.push_back(find_device_files(reader, *function));
+            numbers.insert(numbers.end(), files_.back().nodes.begin(), files_.back().nodes.end());
+        }
+        open_nodes_ = find_open_nodes(reader, std::move(numbers));
+        reservations_ = read_reservations(reader);
+        std::erase_if(reservations_,
+                      [&](const auto& each) { return !reservation_holds(reader, each, wall_clock); });
+        claims_ = read_claims(reader).claims;
+        std::erase_if(claims_, [&](const auto& each) { return !claim_holds(reader, each); });
+    }
+
+    std::vector<Holder> run()
+    {
+        for (std::size_t i = 0; i < functions_.size(); ++i) look_at(functions_[i]->address, files_[i]);
+        return std::move(found_);
+    }
+
+private:
+    void look_at(const PciAddress& address, const DeviceFiles& files)
+    {
+        const auto before = found_.size();
+        add_processes(address, files);
+        if (files.vfio_open && found_.size() == before) add_unseen_vfio_user(address);
+        add_reservations(address);
+        add_claims(address);
+        for (const auto& use : users_of_disks(reader_, files.block_devices))
+            add(Holder::Kind::mount, address, use);
+        for (const auto& name : files.interfaces_up) add(Holder::Kind::network, address, name);
+        for (const auto& name : files.usb_devices) add(Holder::Kind::usb, address, name);
+    }
+
+    Holder& add(Holder::Kind kind, const PciAddress& address, std::string detail)
+    {
+        return found_.emplace_back(Holder{kind, address, {}, {}, "", std::move(detail), {}});
+    }
+
+    void add_process(const PciAddress& address, bool on_vfio, pid_t pid, const std::string& node)
+    {
+        const auto known = [&](const auto& holder) {
+            return holder.function == address && holder.pid == pid;
+        };
+        if (std::any_of(found_.begin(), found_.end(), known)) return;
+        auto& holder = add(on_vfio ? Holder::Kind::vfio : Holder::Kind::process, address, node);
+        holder.pid = pid;
+        holder.program = program_of(reader_, pid);
+        holder.vmid = vmid_of(reader_, pid);
+        if (!holder.vmid) holder.container = container_of(reader_, pid);
+    }
+
+    void add_processes(const PciAddress& address, const DeviceFiles& files)
+    {
+        for (const auto& open : open_nodes_)
+            if (std::find(files.nodes.begin(), files.nodes.end(), open.number) != files.nodes.end())
+                add_process(address, files.on_vfio, open.pid, open.path);
+    }
+
+    // It is open, and nobody has its group: somebody was handed the device itself, or it lies in a message
+    // between two processes and no process has it.
+    void add_unseen_vfio_user(const PciAddress& address)
+    {
+        if (!open_vfio_devices_) open_vfio_devices_ = find_open_vfio_devices(reader_);
+        const auto before = found_.size();
+        for (const auto& open : *open_vfio_devices_)
+            if (open.function == address) add_process(address, true, open.pid, "");
+        if (found_.size() == before) add(Holder::Kind::vfio, address, "");
+    }
+
+    bool is_reserved(const PciAddress& address, unsigned vmid) const
+    {
+        return std::any_of(reservations_.begin(), reservations_.end(),
+                           [&](const auto& each) { return each.vmid == vmid && reserves(each, address); });
+    }
+
+    void add_reservations(const PciAddress& address)
+    {
+        for (const auto& reservation : reservations_)
+            if (reservation.vmid != own_vmid_ && reserves(reservation, address))
+                add(Holder::Kind::reservation, address, reservation.id).vmid = reservation.vmid;
+    }
+
+    // A claim has done its work when Proxmox has reserved the device for that VM.
+    void add_claims(const PciAddress& address)
+    {
+        for (const auto& claim : claims_) {
+            const auto& functions = claim.functions;
+            const bool ours = std::find(functions.begin(), functions.end(), address) != functions.end();
+            if (claim.vmid != own_vmid_ && ours && !is_reserved(address, claim.vmid))
+                add_claim(address, claim);
+        }
+    }
+
+    void add_claim(const PciAddress& address, const Claim& claim)
+    {
+        auto& holder = add(Holder::Kind::claim, address, "");
+        holder.vmid = claim.vmid;
+        holder.pid = claim.parent.pid;
+        holder.program = program_of(reader_, claim.parent.pid);
+    }
+
+    const SysReader& reader_;
+    const std::vector<const Function*>& functions_;
+    unsigned own_vmid_;
+    std::vector<DeviceFiles> files_; // of the functions, in their order
+    std::vector<OpenNode> open_nodes_;
+    std::optional<std::vector<OpenVfioDevice>> open_vfio_devices_; // once they were needed
+    std::vector<Reservation> reservations_;                        // that hold
+    std::vector<Claim> claims_;                                    // that hold
+    std::vector<Holder> found_;
+};
+
+} // namespace
+
+std::string describe(const Holder& holder)
+{
+    switch (holder.kind) {
+    case Holder::Kind::vfio:
+    case Holder::Kind::process:
+        return describe_process(holder);
+    case Holder::Kind::reservation:
+        return vm(holder) + ", for which Proxmox has reserved it";
+    case Holder::Kind::claim:
+        return vm(holder) + ", which pid " + std::to_string(holder.pid.value_or(0)) + " (" +
+               printable(holder.program) + ") is starting";
+    case Holder::Kind::mount:
+        return holder.detail;
+    case Holder::Kind::network:
+        return "network interface " + quote(holder.detail);
+    case Holder::Kind::usb:
+        break;
+    }
+    return "USB device " + quote(holder.detail);
+}
+
+std::vector<Holder> find_holders(const SysReader& reader, const std::vector<const Function*>& functions,
+                                 unsigned own_vmid, std::int64_t wall_clock)
+{
+    return HolderSearch(reader, functions, own_vmid, wall_clock).run();
+}
+
+} // namespace pvegpu

@@ -1,0 +1,117 @@
+#include "usage/open_files.hpp"
+
+#include "base/text.hpp"
+#include "machine/paths.hpp"
+
+#include <algorithm>
+
+namespace pvegpu {
+namespace {
+
+// Linux 6.2 and later give the number of a process's open files as the size of its directory of them
+// (proc_fd_getattr in fs/proc/fd.c), older ones 0. The kernel's own threads, most tasks of a host, have none.
+class OpenFileCount {
+public:
+    explicit OpenFileCount(const SysReader& reader) : reader_(reader)
+    {
+        known_ = size(std::string(paths::proc_self) + "/fd") > 0;
+    }
+    bool is_zero(const std::string& directory) const { return known_ && size(directory) == 0; }
+
+private:
+    std::uint64_t size(const std::string& directory) const
+    {
+        const auto facts = reader_.file_facts(directory);
+        return facts ? facts->size : 0;
+    }
+
+    const SysReader& reader_;
+    bool known_ = false;
+};
+
+// Calls `visit(pid, path)` for every open file of every process but our own. A host has thousands of
+// processes, so the path is one string that shrinks and grows.
+template <typename Visit> void for_each_open_file(const SysReader& reader, Visit visit)
+{
+    const auto self = reader.read_link(std::string(paths::proc_self)).value_or("");
+    const OpenFileCount count(reader);
+    for (const auto& pid : reader.list(std::string(paths::proc))) {
+        if (!consists_of(pid, is_digit) || pid == self) continue;
+        auto path = paths::join(paths::proc, pid) + "/fd";
+        if (count.is_zero(path)) continue;
+        const auto files = reader.list(path);
+        path += '/';
+        const auto length = path.size();
+        for (const auto& file : files) {
+            path.resize(length);
+            path += file;
+            visit(static_cast<pid_t>(parse_decimal(pid).value_or(0)), path);
+        }
+    }
+}
+
+// "vfio-device-syspath: /sys/devices/pci0000:00/0000:00:1c.0/0000:01:00.0" of /proc/PID/fdinfo
+// (vfio_device_show_fdinfo in the kernel's drivers/vfio/vfio_main.c, from 6.18 on)
+std::optional<PciAddress> function_in(std::string_view fdinfo)
+{
+    for (LineReader lines(fdinfo); lines.next();) {
+        const auto parts = split_once(lines.line(), ':');
+        if (!parts || parts->first != "vfio-device-syspath") continue;
+        const auto path = trim(parts->second);
+        return parse_pci_address(path.substr(path.rfind('/') + 1));
+    }
+    return std::nullopt;
+}
+
+// /proc/PID/fd/N -> /proc/PID/fdinfo/N
+std::string fdinfo_of(const std::string& path)
+{
+    const auto slash = path.rfind('/');
+    return path.substr(0, slash) + "info" + path.substr(slash);
+}
+
+} // namespace
+
+std::vector<OpenNode> find_open_nodes(const SysReader& reader, std::vector<DeviceNumber> wanted)
+{
+    std::vector<OpenNode> found;
+    if (wanted.empty()) return found;
+    std::sort(wanted.begin(), wanted.end());
+    for_each_open_file(reader, [&](pid_t pid, const std::string& path) {
+        const auto number = reader.device_number(path);
+        if (number && std::binary_search(wanted.begin(), wanted.end(), *number))
+            found.push_back({pid, *number, reader.read_link(path).value_or("")});
+    });
+    return found;
+}
+
+std::vector<OpenVfioDevice> find_open_vfio_devices(const SysReader& reader)
+{
+    std::vector<OpenVfioDevice> found;
+    for_each_open_file(reader, [&](pid_t pid, const std::string& path) {
+        if (reader.read_link(path) != "anon_inode:[vfio-device]") return;
+        if (const auto function = function_in(reader.read(fdinfo_of(path)).value_or("")))
+            found.push_back({pid, *function});
+    });
+    return found;
+}
+
+std::string program_of(const SysReader& reader, pid_t pid)
+{
+    return trim_right(reader.read(paths::process(pid, "comm")).value_or(""));
+}
+
+// Not from /proc/PID/cmdline: its reader waits for the lock of the process's memory.
+std::optional<unsigned> vmid_of(const SysReader& reader, pid_t pid)
+{
+    for (const auto& name : reader.list(std::string(paths::pve_run))) {
+        if (!name.ends_with(".pid")) continue;
+        const auto vmid = parse_decimal(std::string_view(name).substr(0, name.size() - 4));
+        if (!vmid) continue; // qsd-101.pid is a storage daemon
+        const auto text = reader.read(paths::pve_pid_file(*vmid)).value_or("");
+        if (parse_decimal(trim(text)) == static_cast<unsigned>(pid)) return vmid;
+    }
+    return std::nullopt;
+}
+
+} // namespace pvegpu

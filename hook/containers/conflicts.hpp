@@ -1,0 +1,20 @@
+// A card that is given to a VM while containers have its device nodes.
+#pragma once
+
+#include "machine/system.hpp"
+#include "recovery/plan.hpp"
+
+#include <string>
+#include <vector>
+
+namespace pvegpu {
+
+// Device nodes of a GPU below /dev, of the driver that has it now: "/dev/dri/card0", "/dev/nvidia0". On
+// vfio-pci those that only it and others on vfio-pci could have; none of a kind that another GPU could have.
+std::vector<std::string> nodes_of_function(const SysReader& reader, const Function& function);
+
+// Of each running container whose configuration names a node of a function that leaves the host for the VM:
+// it loses the card. A process in it that has the node open is a holder and stops the start anyway.
+std::vector<std::string> container_warnings(const SysReader& reader, const Plan& plan);
+
+} // namespace pvegpu

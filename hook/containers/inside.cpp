@@ -1,0 +1,158 @@
+#include "containers/inside.hpp"
+
+#include "base/text.hpp"
+#include "machine/list_inside.hpp"
+#include "machine/paths.hpp"
+#include "usage/containers.hpp"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <set>
+
+namespace pvegpu {
+namespace {
+
+// A directory of any size is listed in milliseconds. Longer takes only one that the container serves itself.
+constexpr Milliseconds answers_within{3'000};
+
+// Where distributions put NVIDIA's libraries: Debian and Ubuntu, Fedora and SUSE, Arch, containers of NVIDIA.
+constexpr std::array<std::string_view, 5> library_directories{
+    "/usr/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu/nvidia/current", "/usr/lib64", "/usr/lib",
+    "/usr/local/nvidia/lib64"};
+
+// Every driver of NVIDIA comes with this one, and nvidia-smi needs it.
+constexpr std::string_view library = "libnvidia-ml.so.";
+
+class Look {
+public:
+    Look(const SysReader& reader, pid_t init) : reader_(reader), root_(paths::process(init, "root")) {}
+
+    // Of a path in the container: the number of a character device there.
+    std::optional<DeviceNumber> number_of(const std::string& path)
+    {
+        const auto slash = path.rfind('/');
+        const auto name = path.substr(slash + 1);
+        for (const auto& entry : entries_of(path.substr(0, slash), ""))
+            if (entry.name == name && (entry.kind == 'c' || entry.kind == 'b')) return entry.number;
+        return std::nullopt;
+    }
+
+    const std::vector<InsideEntry>& entries_of(const std::string& directory, std::string_view prefix)
+    {
+        const auto [known, is_new] = listings_.try_emplace(directory);
+        if (!is_new || hangs_) return known->second;
+        const auto outcome = reader_.list_inside(root_, directory, std::string(prefix), answers_within);
+        hangs_ = outcome.still_running();
+        known->second = parse_inside(outcome.text);
+        return known->second;
+    }
+
+    bool hangs() const { return hangs_; } // then nothing more is asked
+
+private:
+    const SysReader& reader_;
+    std::string root_;
+    std::map<std::string, std::vector<InsideEntry>> listings_; // by directory
+    bool hangs_ = false;
+};
+
+std::vector<std::string> gpu_listing(Look& look)
+{
+    std::vector<std::string> listing;
+    for (const std::string directory : {"/dev", "/dev/dri", "/dev/nvidia-caps"})
+        for (const auto& entry : look.entries_of(directory, "")) {
+            const auto path = paths::join(directory, entry.name);
+            const auto node = parse_gpu_node(path);
+            if (!node || (node->is_directory() && entry.kind == 'd')) continue;
+            const auto number = std::to_string(entry.number.major) + ":" + std::to_string(entry.number.minor);
+            const bool device = entry.kind == 'c' || entry.kind == 'b';
+            listing.push_back(path.substr(std::string(paths::dev).size() + 1) +
+                              (device ? " " + number : " (no device)"));
+        }
+    return listing;
+}
+
+void find_libraries(Look& look, Inside& inside)
+{
+    std::set<std::string> versions;
+    for (const auto directory : library_directories)
+        for (const auto& entry : look.entries_of(std::string(directory), library)) {
+            const auto version = library_version(entry.name);
+            if (version.empty()) continue;
+            inside.libraries.push_back(paths::join(directory, entry.name));
+            versions.insert(version);
+        }
+    inside.library_versions.assign(versions.begin(), versions.end());
+}
+
+bool wants_nvidia(const std::vector<WantedNode>& wanted)
+{
+    return std::any_of(wanted.begin(), wanted.end(), [](const auto& one) { return one.node.is_nvidia(); });
+}
+
+std::string number_text(const std::optional<DeviceNumber>& number)
+{
+    return number ? std::to_string(number->major) + ":" + std::to_string(number->minor) : "missing";
+}
+
+} // namespace
+
+std::string library_version(std::string_view name)
+{
+    const auto start = name.find(".so.");
+    if (start == std::string_view::npos) return "";
+    const auto version = name.substr(start + 4);
+    const bool numbers = consists_of(version, [](char c) { return is_digit(c) || c == '.'; }) &&
+                         !version.empty() && is_digit(version.front()) && is_digit(version.back());
+    return numbers && version.find('.') != std::string_view::npos ? std::string(version) : "";
+}
+
+Inside look_inside(const SysReader& reader, unsigned vmid, const std::vector<WantedNode>& wanted)
+{
+    Inside inside;
+    const auto init = container_init(reader, vmid);
+    if (!init) return inside;
+    Look look(reader, *init);
+    for (const auto& one : wanted)
+        if (!one.node.is_directory())
+            inside.nodes.push_back({one, reader.device_number(one.node.path), look.number_of(one.in_guest)});
+    inside.listing = gpu_listing(look);
+    if (wants_nvidia(wanted)) find_libraries(look, inside);
+    // What was seen is worth nothing if the container hangs, or ended meanwhile and another one has its pid.
+    inside.seen = !look.hangs() && container_init(reader, vmid) == init;
+    return inside;
+}
+
+std::vector<const InsideNode*> missing_inside(const Inside& inside)
+{
+    std::vector<const InsideNode*> missing;
+    for (const auto& node : inside.nodes)
+        if (inside.seen && node.on_host && !node.as_on_host()) missing.push_back(&node);
+    return missing;
+}
+
+std::vector<std::string> inside_warnings(const Inside& inside, const std::string& module_version)
+{
+    std::vector<std::string> warnings;
+    for (const auto* node : missing_inside(inside))
+        warnings.push_back("'" + node->wanted.node.path + "' (" + node->wanted.from + ") is " +
+                           number_text(node->on_host) + " on the host and " + number_text(node->inside) +
+                           " in the container; restart the container");
+    const auto& versions = inside.library_versions;
+    if (inside.seen && !module_version.empty() && !versions.empty() &&
+        std::find(versions.begin(), versions.end(), module_version) == versions.end())
+        warnings.push_back("the container's NVIDIA libraries are of version " +
+                           printable(join(versions, ", "), 80) + " (" + quote(inside.libraries.front()) +
+                           ") and the host's module is of version " + printable(module_version) +
+                           ": nothing of NVIDIA's runs in the container until they are equal; install "
+                           "version " +
+                           printable(module_version) + " in it, without the kernel module");
+    if (!warnings.empty())
+        warnings.push_back("container: /dev has " + (inside.listing.empty()
+                                                         ? "no node of a GPU"
+                                                         : printable(join(inside.listing, ", "), 2000)));
+    return warnings;
+}
+
+} // namespace pvegpu

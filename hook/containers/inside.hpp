@@ -1,0 +1,43 @@
+// What a running container has of the GPU: its own /dev and its own libraries, seen from the host.
+//
+// The container may be hostile. Nothing in it is run or opened: directories are listed as it sees them, by a
+// child, within a deadline, and no link leads out of it (System::list_inside).
+#pragma once
+
+#include "machine/system.hpp"
+#include "proxmox/gpu_nodes.hpp"
+
+#include <string>
+#include <vector>
+
+namespace pvegpu {
+
+struct InsideNode {
+    WantedNode wanted;
+    std::optional<DeviceNumber> on_host; // nothing: it is not there, or a directory
+    std::optional<DeviceNumber> inside;
+    bool as_on_host() const { return on_host == inside; }
+};
+
+struct Inside {
+    bool seen = false; // false: the container does not run, or did not let itself be looked at in time
+    std::vector<InsideNode> nodes;             // those that are no directories
+    std::vector<std::string> listing;          // of its /dev, what belongs to GPUs: "nvidia0 195:0"
+    std::vector<std::string> libraries;        // of NVIDIA's driver: "/usr/lib/.../libnvidia-ml.so.550.90.07"
+    std::vector<std::string> library_versions; // of those, each once: "550.90.07"
+};
+
+Inside look_inside(const SysReader& reader, unsigned vmid, const std::vector<WantedNode>& wanted);
+
+// Nodes that the host has and the container has not, or with another number: it was started before they were
+// made or before its configuration named them, and only a new start gives them to it.
+std::vector<const InsideNode*> missing_inside(const Inside& inside);
+
+// What to tell after a start: missing nodes, and libraries of another version than the kernel's module, with
+// the container's listing. Empty if all is well, or there is nothing to compare. Pure.
+std::vector<std::string> inside_warnings(const Inside& inside, const std::string& module_version);
+
+// "libnvidia-ml.so.550.90.07" -> "550.90.07"; empty for "libnvidia-ml.so.1"
+std::string library_version(std::string_view name);
+
+} // namespace pvegpu

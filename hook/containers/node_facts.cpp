@@ -1,0 +1,131 @@
+#include "containers/node_facts.hpp"
+
+#include "base/text.hpp"
+#include "machine/paths.hpp"
+#include "pci/read_function.hpp"
+#include "usage/device_files.hpp"
+
+#include <algorithm>
+
+namespace pvegpu {
+namespace {
+
+// "card1", "renderD128" below the function's drm directory
+std::vector<unsigned> numbers_after(const std::vector<std::string>& names, std::string_view prefix)
+{
+    std::vector<unsigned> numbers;
+    for (const auto& name : names)
+        if (name.starts_with(prefix))
+            if (const auto number = parse_decimal(std::string_view(name).substr(prefix.size())))
+                numbers.push_back(*number);
+    return numbers;
+}
+
+HostGpu read_gpu(const SysReader& reader, const Function& function, unsigned vmid, std::int64_t wall_clock)
+{
+    HostGpu gpu;
+    gpu.address = function.address;
+    gpu.id = device_id(function);
+    gpu.driver = function.driver;
+    gpu.on_vfio = is_vfio_driver(function.driver);
+    gpu.modalias = trim(reader.read(paths::function(function.address, "modalias")).value_or(""));
+    const auto drm = reader.list_directories(paths::function(function.address, "drm"));
+    gpu.cards = numbers_after(drm, "card");
+    gpu.renders = numbers_after(drm, "renderD");
+    if (gpu.driver == "nvidia") gpu.nvidia = nvidia_minor(reader, function.address);
+    if (gpu.on_vfio || gpu.driver.empty()) gpu.holders = find_holders(reader, {&function}, vmid, wall_clock);
+    return gpu;
+}
+
+// The major number that nodes of that kind must have; nothing where devtmpfs sees to it, 0 where no driver
+// has one.
+std::optional<unsigned> major_for(NodeKind kind, const KernelDevices& majors)
+{
+    switch (kind) {
+    case NodeKind::nvidia_gpu:
+    case NodeKind::nvidia_control:
+    case NodeKind::nvidia_modeset:
+        return majors.nvidia_major().value_or(0);
+    case NodeKind::nvidia_uvm:
+    case NodeKind::nvidia_uvm_tools:
+        return majors.major_of("nvidia-uvm").value_or(0);
+    case NodeKind::nvidia_cap:
+        return majors.major_of("nvidia-caps").value_or(0);
+    default:
+        return std::nullopt;
+    }
+}
+
+// NVIDIA's nodes are ordinary files of /dev: they outlive the driver and the card that they were made for.
+bool gpu_is_behind(const GpuNode& node, const std::vector<HostGpu>& gpus)
+{
+    if (node.kind != NodeKind::nvidia_gpu) return true;
+    return std::any_of(gpus.begin(), gpus.end(), [&](const HostGpu& gpu) {
+        const bool unknown = gpu.driver == "nvidia" && !gpu.nvidia; // its driver does not answer
+        return unknown || gpu.nvidia == node.number;
+    });
+}
+
+std::optional<FileFacts> rights_of(const SysReader& reader, const GpuNode& node)
+{
+    if (!node.is_directory()) return reader.file_facts(node.path);
+    for (const auto& name : reader.list(node.path))
+        if (const auto path = paths::join(node.path, name); parse_gpu_node(path))
+            return reader.file_facts(path);
+    return std::nullopt;
+}
+
+bool is_loaded(const SysReader& reader, const std::string& module)
+{
+    return reader.exists(paths::join(paths::modules, module));
+}
+
+} // namespace
+
+bool node_is_there(const SysReader& reader, const GpuNode& node)
+{
+    if (node.is_directory()) return !reader.list(node.path).empty();
+    const auto number = reader.device_number(node.path);
+    if (!number || number->block) return false;
+    const auto major = major_for(node.kind, read_kernel_devices(reader));
+    return !major || *major == number->major;
+}
+
+std::vector<HostGpu> read_host_gpus(const SysReader& reader, unsigned vmid, std::int64_t wall_clock)
+{
+    std::vector<HostGpu> gpus;
+    for (const auto& address : list_functions(reader)) {
+        const auto code = reader.read(paths::function(address, "class")).value_or("");
+        if (!code.starts_with("0x03") && !code.starts_with("0x12")) continue;
+        if (const auto function = read_function(reader, address))
+            gpus.push_back(read_gpu(reader, *function, vmid, wall_clock));
+    }
+    return gpus;
+}
+
+std::vector<NodeFacts> read_nodes(const SysReader& reader, const std::vector<WantedNode>& wanted,
+                                  const std::vector<HostGpu>& gpus)
+{
+    std::vector<NodeFacts> nodes;
+    nodes.reserve(wanted.size());
+    for (const auto& one : wanted)
+        nodes.push_back({one, reader.device_number(one.node.path),
+                         node_is_there(reader, one.node) && gpu_is_behind(one.node, gpus),
+                         rights_of(reader, one.node)});
+    return nodes;
+}
+
+NodeSituation read_node_situation(const SysReader& reader, const std::vector<WantedNode>& wanted,
+                                  unsigned vmid, std::int64_t wall_clock)
+{
+    NodeSituation situation;
+    situation.gpus = read_host_gpus(reader, vmid, wall_clock);
+    situation.majors = read_kernel_devices(reader);
+    situation.nvidia_modprobe = reader.exists(std::string(paths::nvidia_modprobe_program));
+    for (const auto* module : {"nvidia", "nvidia_uvm", "nvidia_modeset", "nvidia_drm"})
+        if (is_loaded(reader, module)) situation.modules.insert(module);
+    situation.nodes = read_nodes(reader, wanted, situation.gpus);
+    return situation;
+}
+
+} // namespace pvegpu

@@ -1,0 +1,58 @@
+// A host's GPUs and device nodes as a container sees them from below: what there is, and who has it.
+#pragma once
+
+#include "machine/system.hpp"
+#include "proxmox/gpu_nodes.hpp"
+#include "usage/holders.hpp"
+#include "usage/kernel_devices.hpp"
+
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace pvegpu {
+
+struct NodeFacts {
+    WantedNode wanted;
+    std::optional<DeviceNumber> number; // that the path has now
+    bool present = false;               // and a driver stands behind it
+    std::optional<FileFacts> rights;    // whose it is on the host; of a directory those of its first GPU node
+};
+
+struct HostGpu {
+    PciAddress address;
+    std::string id;       // "10de:2204"
+    std::string driver;   // empty: none bound
+    std::string modalias; // "pci:v000010DEd00002204...", what udev loads its driver by
+    bool on_vfio = false;
+    std::optional<unsigned> nvidia;       // the N of its /dev/nvidiaN
+    std::vector<unsigned> cards, renders; // of /dev/dri
+    std::vector<Holder> holders;          // VMs, of a GPU that no driver of the host has
+
+    bool is_nvidia() const { return id.starts_with("10de:"); }
+    bool is_amd() const { return id.starts_with("1002:"); }
+};
+
+struct NodeSituation {
+    std::vector<NodeFacts> nodes;
+    std::vector<HostGpu> gpus; // in the order of their addresses
+    KernelDevices majors;
+    std::set<std::string> modules; // that are loaded, of those that could be loaded for a node
+    bool nvidia_modprobe = false;  // is installed
+};
+
+// Only looks. `vmid` is the container: its own claims do not count.
+NodeSituation read_node_situation(const SysReader& reader, const std::vector<WantedNode>& wanted,
+                                  unsigned vmid, std::int64_t wall_clock);
+
+// The nodes as they are now, on a host with these GPUs.
+std::vector<NodeFacts> read_nodes(const SysReader& reader, const std::vector<WantedNode>& wanted,
+                                  const std::vector<HostGpu>& gpus);
+
+std::vector<HostGpu> read_host_gpus(const SysReader& reader, unsigned vmid, std::int64_t wall_clock);
+
+// Whether the path is a node with the number that its driver has now, or a directory with something in it.
+bool node_is_there(const SysReader& reader, const GpuNode& node);
+
+} // namespace pvegpu

@@ -1,0 +1,253 @@
+#include "containers/node_plan.hpp"
+
+#include "base/text.hpp"
+#include "containers/node_prospects.hpp"
+
+#include <algorithm>
+#include <sys/stat.h>
+
+namespace pvegpu {
+namespace {
+
+std::string named(const WantedNode& wanted)
+{
+    return "'" + wanted.node.path + "' (" + wanted.from + ")";
+}
+
+Step step(Op op, std::string name)
+{
+    Step result;
+    result.op = op;
+    result.name = std::move(name);
+    return result;
+}
+
+constexpr auto take_the_line_out = "take the line out of the container";
+
+// "the GPU '0000:03:00.0' is in use by VM 101 (pid 4711, kvm)"
+std::string in_use(const HostGpu& gpu, const std::string& is)
+{
+    return "the GPU '" + to_string(gpu.address) + "'" + is + " in use by " + describe(gpu.holders.front());
+}
+
+// Numbers change from boot to boot: the GPU that the container means may have another one now.
+std::string instead_of(NodeKind kind, const std::vector<const HostGpu*>& candidates)
+{
+    std::vector<std::string> there;
+    for (const auto* gpu : candidates)
+        for (const auto& path : nodes_of_kind(kind, *gpu)) there.push_back(quote(path));
+    if (there.empty()) return std::string("stop it first, or ") + take_the_line_out;
+    return "write a node that is there (" + join(there, ", ") + ") instead, or stop that first";
+}
+
+std::string other_driver(const GpuNode& node, const HostGpu& gpu)
+{
+    const auto driver = printable(gpu.driver);
+    auto text = "the GPU '" + to_string(gpu.address) + "' has the driver '" + driver +
+                "', which makes no such node; ";
+    if (driver == "pci-stub")
+        return text + "take its ids out of what 'pci-stub' is given at boot, and reboot";
+    if (node.is_nvidia())
+        return text + "install NVIDIA's driver on the host, write 'blacklist " + driver +
+               "' into a file of /etc/modprobe.d, run 'update-initramfs -u' and reboot";
+    return text + "give the GPU to 'amdgpu', or " + take_the_line_out;
+}
+
+// LXC leaves out a mount that is optional. Whose /dev/dri/cardN was is never certain: firmware framebuffers
+// and USB displays have such nodes too. Nor is NVSwitch a GPU.
+bool cannot_start_without(const WantedNode& wanted)
+{
+    return !wanted.optional && wanted.node.kind != NodeKind::dri_card &&
+           wanted.node.kind != NodeKind::nvidia_other;
+}
+
+bool can_be_created(NodeKind kind)
+{
+    return kind == NodeKind::nvidia_gpu || kind == NodeKind::nvidia_control ||
+           kind == NodeKind::nvidia_modeset || kind == NodeKind::nvidia_uvm ||
+           kind == NodeKind::nvidia_uvm_tools || kind == NodeKind::nvidia_cap;
+}
+
+class ContainerPlanner {
+public:
+    ContainerPlanner(Plan& plan, const NodeSituation& situation) : plan_(plan), situation_(situation) {}
+
+    void plan_nodes()
+    {
+        for (const auto& facts : situation_.nodes)
+            if (!facts.present) look_at(facts.wanted);
+        if (plan_.refused) return;
+        auto& steps = plan_.node_steps;
+        steps.insert(steps.end(), creates_.begin(), creates_.end());
+        steps.insert(steps.end(), waits_.begin(), waits_.end());
+    }
+
+private:
+    void look_at(const WantedNode& wanted)
+    {
+        const auto node = prospect_of(wanted.node, situation_.gpus);
+        switch (node.prospect) {
+        case Prospect::taken_by_vms:
+            return refuse_or_warn(wanted, *node.vms_gpu());
+        case Prospect::perhaps_of_a_vm:
+            return warn(wanted, "; it may be a node of " + in_use(*node.vms_gpu(), ", which is") + "; " +
+                                    instead_of(wanted.node.kind, node.candidates));
+        case Prospect::on_vfio:
+            return warn(wanted, ": the GPU is on vfio-pci, where no container can use it; give it back to "
+                                "the host's driver, or let it be at boot");
+        case Prospect::another_driver:
+            return warn(wanted, ": " + other_driver(wanted.node, *node.others_gpu(wanted.node)));
+        case Prospect::never:
+            return warn(wanted, ", and no GPU of this host can have it; correct the line");
+        case Prospect::can_come:
+            return bring(wanted.node, node);
+        }
+    }
+
+    void warn(const WantedNode& wanted, const std::string& why)
+    {
+        plan_.warnings.push_back(named(wanted) + " is not there" + why);
+    }
+
+    void refuse_or_warn(const WantedNode& wanted, const HostGpu& gpu)
+    {
+        const auto why = ": " + in_use(gpu, " is") + "; stop it first, or " + take_the_line_out;
+        if (plan_.request.vmid == all_containers || !cannot_start_without(wanted)) return warn(wanted, why);
+        if (!plan_.refused) plan_.refused = Refusal{Reason::in_use, named(wanted) + " cannot be there" + why};
+    }
+
+    void bring(const GpuNode& node, const NodeProspect& from)
+    {
+        if (node.is_nvidia()) {
+            load("nvidia");
+            if (node.kind == NodeKind::nvidia_uvm || node.kind == NodeKind::nvidia_uvm_tools)
+                load("nvidia-uvm");
+            if (node.kind == NodeKind::nvidia_modeset) load("nvidia-modeset");
+            if (situation_.nvidia_modprobe && can_be_created(node.kind))
+                creates_.push_back(step(Op::create, node.path));
+        } else {
+            if (from.needs_nvidia_drm()) load("nvidia-drm");
+            for (const auto* gpu : from.candidates)
+                if (can_be_bound(*gpu) && !gpu->modalias.empty()) load(gpu->modalias);
+        }
+        waits_.push_back(step(Op::wait, node.path));
+    }
+
+    void load(const std::string& module)
+    {
+        std::string file = module; // the kernel spells a module with '_'
+        std::replace(file.begin(), file.end(), '-', '_');
+        if (situation_.modules.contains(file)) return;
+        for (const auto& planned : plan_.node_steps)
+            if (planned.name == module) return;
+        plan_.node_steps.push_back(step(Op::load, module));
+    }
+
+    Plan& plan_;
+    const NodeSituation& situation_;
+    std::vector<Step> creates_, waits_;
+};
+
+// Proxmox reads all of them before it calls the hook, so this is for a dry run and for the boot.
+void warn_of_wrong_lines(const LxcConfig& config, Plan& plan)
+{
+    for (const auto& device : config.devices)
+        if (device.start_error)
+            plan.warnings.push_back("'" + device.key + "' (line " + std::to_string(device.line) +
+                                    "): " + *device.start_error + "; Proxmox cannot start the container");
+}
+
+std::string number_text(unsigned major, unsigned minor)
+{
+    return std::to_string(major) + ":" + std::to_string(minor);
+}
+
+// Lines that allow a number which no driver has: of an earlier boot, most likely.
+std::string orphans(const LxcConfig& config, const KernelDevices& majors)
+{
+    std::string text;
+    for (const auto& allow : config.allowed)
+        if (!allow.everything && !allow.block && allow.major && majors.name_of(*allow.major).empty())
+            text += (text.empty() ? "; no driver has the number of " : ", ") + quote(allow.text) + " (line " +
+                    std::to_string(allow.line) + ")";
+    return text;
+}
+
+bool may_open(const LxcConfig& config, const FileFacts& rights)
+{
+    const auto may = [&](mode_t bits) { return (rights.mode & bits) == bits; };
+    return may(S_IROTH | S_IWOTH) || (may(S_IRUSR | S_IWUSR) && config.has_user(rights.owner)) ||
+           (may(S_IRGRP | S_IWGRP) && config.has_group(rights.group));
+}
+
+} // namespace
+
+std::vector<StaleNumber> stale_numbers(const LxcConfig& config, const std::vector<NodeFacts>& nodes,
+                                       const KernelDevices& majors)
+{
+    std::vector<StaleNumber> stale;
+    for (const auto& facts : nodes) {
+        const auto& wanted = facts.wanted;
+        if (wanted.by_proxmox || !facts.present || !facts.number) continue;
+        const auto number = *facts.number;
+        const auto covers = [number](const LxcAllow& allow) {
+            return allow.covers_character(number.major, number.minor);
+        };
+        if (std::any_of(config.allowed.begin(), config.allowed.end(), covers)) continue;
+        const auto major = std::to_string(number.major);
+        stale.push_back({named(wanted) + " has the number " + number_text(number.major, number.minor) +
+                             " on this host now, and the container may not open it: no "
+                             "'lxc.cgroup2.devices.allow' covers it" +
+                             orphans(config, majors),
+                         "write 'devN: " + wanted.node.path +
+                             "' instead of both lines, which follows the number, or 'lxc.cgroup2.devices."
+                             "allow: c " +
+                             major + ":* rwm'"});
+    }
+    return stale;
+}
+
+std::vector<std::string> stale_number_warnings(const LxcConfig& config, const std::vector<NodeFacts>& nodes,
+                                               const KernelDevices& majors)
+{
+    std::vector<std::string> warnings;
+    for (const auto& [found, remedy] : stale_numbers(config, nodes, majors))
+        warnings.push_back(join({found, remedy}, "; "));
+    return warnings;
+}
+
+std::vector<std::string> foreign_node_warnings(const LxcConfig& config, const std::vector<NodeFacts>& nodes)
+{
+    std::vector<std::string> warnings;
+    for (const auto& facts : nodes) {
+        const auto& node = facts.wanted.node;
+        if (facts.wanted.by_proxmox || !facts.present || !facts.rights || may_open(config, *facts.rights))
+            continue;
+        warnings.push_back(named(facts.wanted) +
+                           " belongs to nobody in the unprivileged container, and the host lets only its "
+                           "owner and group open it: nothing in the container can; write 'devN: " +
+                           node.path + (node.is_directory() ? "/...' for each node" : "'") +
+                           " instead, which belongs to the container's root");
+    }
+    return warnings;
+}
+
+Plan make_container_plan(const Request& request, const LxcConfig& config, const NodeSituation& situation,
+                         const Settings& settings)
+{
+    Plan plan;
+    plan.request = request;
+    plan.guest = GuestKind::container;
+    plan.settings = settings;
+    plan.nodes = situation.nodes;
+    if (config.is_template || settings.strategy == Strategy::off) return plan;
+    warn_of_wrong_lines(config, plan);
+    ContainerPlanner(plan, situation).plan_nodes();
+    for (auto& warning : stale_number_warnings(config, situation.nodes, situation.majors))
+        plan.warnings.push_back(std::move(warning));
+    for (auto& warning : foreign_node_warnings(config, situation.nodes))
+        plan.warnings.push_back(std::move(warning));
+    return plan;
+}
+
+} // namespace pvegpu

@@ -1,0 +1,100 @@
+#include "containers/nvidia_nodes.hpp"
+
+#include "base/text.hpp"
+#include "machine/paths.hpp"
+
+namespace pvegpu {
+namespace {
+
+constexpr Milliseconds answers_within{2'000};
+
+// Of the tree of capabilities: gpu0/mig/gi1/ci0/access is the deepest there is.
+constexpr unsigned deepest = 6;
+
+// "DeviceFileMinor: 1"
+std::optional<unsigned> minor_in(const SysReader& reader, const std::string& file)
+{
+    const auto text = reader.read_within(file, 4096, answers_within).text;
+    for (LineReader lines(text); lines.next();) {
+        const auto parts = split_once(lines.line(), ':');
+        if (parts && parts->first == "DeviceFileMinor") return parse_decimal(trim(parts->second));
+    }
+    return std::nullopt;
+}
+
+// The file below /proc/driver/nvidia/capabilities that stands for /dev/nvidia-caps/nvidia-capN; empty if none
+// does.
+std::string capability_file(const SysReader& reader, const std::string& directory, unsigned minor,
+                            unsigned depth = 0)
+{
+    const auto directories = reader.list_directories(directory);
+    for (const auto& name : reader.list(directory)) {
+        auto path = paths::join(directory, name);
+        const bool below = std::find(directories.begin(), directories.end(), name) != directories.end();
+        if (!below && minor_in(reader, path) == minor) return path;
+        if (!below || depth == deepest) continue;
+        if (auto found = capability_file(reader, path, minor, depth + 1); !found.empty()) return found;
+    }
+    return "";
+}
+
+// "gi1" and "ci0" are instances; the tree has them two deep.
+void add_access(const SysReader& reader, const std::string& directory,
+                std::vector<NvidiaCapability>& capabilities)
+{
+    const auto file = paths::join(directory, "access");
+    if (const auto minor = reader.exists(file) ? minor_in(reader, file) : std::nullopt)
+        capabilities.push_back({*minor, file});
+}
+
+std::vector<std::string> run_with(std::vector<std::string> arguments)
+{
+    arguments.insert(arguments.begin(), std::string(paths::nvidia_modprobe_program));
+    return arguments;
+}
+
+} // namespace
+
+std::vector<std::string> nvidia_modprobe_arguments(const SysReader& reader, const GpuNode& node)
+{
+    const bool capability = node.kind == NodeKind::nvidia_cap;
+    return nvidia_modprobe_arguments(
+        node, capability
+                  ? capability_file(reader, std::string(paths::nvidia_capabilities), node.number.value_or(0))
+                  : "");
+}
+
+std::vector<NvidiaCapability> mig_capabilities(const SysReader& reader, unsigned gpu)
+{
+    std::vector<NvidiaCapability> capabilities;
+    const auto mig = paths::join(paths::nvidia_capabilities, "gpu" + std::to_string(gpu)) + "/mig";
+    for (const auto& instance : reader.list_directories(mig)) {
+        const auto directory = paths::join(mig, instance);
+        add_access(reader, directory, capabilities);
+        for (const auto& compute : reader.list_directories(directory))
+            add_access(reader, paths::join(directory, compute), capabilities);
+    }
+    return capabilities;
+}
+
+std::vector<std::string> nvidia_modprobe_arguments(const GpuNode& node, const std::string& capability_file)
+{
+    constexpr unsigned control = 255; // the minor of /dev/nvidiactl (NV_CTL_DEVICE_NUM)
+    switch (node.kind) {
+    case NodeKind::nvidia_gpu:
+        return run_with({"-c", std::to_string(node.number.value_or(0))});
+    case NodeKind::nvidia_control:
+        return run_with({"-c", std::to_string(control)});
+    case NodeKind::nvidia_modeset:
+        return run_with({"-m"});
+    case NodeKind::nvidia_uvm:
+    case NodeKind::nvidia_uvm_tools:
+        return run_with({"-u", "-c", "0"}); // makes both
+    case NodeKind::nvidia_cap:
+        return capability_file.empty() ? std::vector<std::string>() : run_with({"-f", capability_file});
+    default:
+        return {};
+    }
+}
+
+} // namespace pvegpu

@@ -1,0 +1,263 @@
+#include "recovery/card_steps.hpp"
+
+#include "pci/device_table.hpp"
+#include "recovery/port.hpp"
+
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <map>
+
+namespace pvegpu {
+namespace {
+
+Step on(Op op, const PciAddress& function)
+{
+    return {op, function, {}, {}};
+}
+Step rescan(const PciBus& bus)
+{
+    return {Op::rescan, {}, bus, {}};
+}
+Step reset(const PciAddress& target, ResetBy by)
+{
+    return {Op::reset, target, {}, by};
+}
+
+DeviceTraits traits_of(const CardPlan& card)
+{
+    for (const auto& function : card.functions)
+        if (function.role == Role::gpu && !function.hostpci.empty())
+            return device_traits(function.facts.vendor, function.facts.device);
+    return {};
+}
+
+bool is_gpu_alone(const CardPlan& card)
+{
+    return std::any_of(card.functions.begin(), card.functions.end(),
+                       [](const auto& one) { return !one.cycled; });
+}
+
+bool lists(const Function& function, std::string_view method)
+{
+    const auto& methods = function.reset_methods;
+    return std::find(methods.begin(), methods.end(), method) != methods.end();
+}
+
+// The module vendor-reset adds one to AMD cards that a bus reset breaks; the kernel then tries it first.
+bool has_device_specific_reset(const CardPlan& card)
+{
+    return std::any_of(card.functions.begin(), card.functions.end(), [](const PlannedFunction& one) {
+        return one.role == Role::gpu && !one.facts.reset_methods.empty() &&
+               one.facts.reset_methods.front() == "device_specific";
+    });
+}
+
+// Our own write to Bridge Control does not ask the kernel, which knows devices that never come back from a
+// bus reset. It lists "bus" for a function 0 without such a quirk; a function beside another has no say.
+bool bus_reset_is_known_good(const CardPlan& card)
+{
+    if (traits_of(card).bus_reset == DeviceTraits::BusReset::safe) return true;
+    return std::all_of(card.functions.begin(), card.functions.end(), [](const PlannedFunction& one) {
+        return one.address().function != 0 || lists(one.facts, "bus");
+    });
+}
+
+enum class CardReset { none, reset_subordinate, bridge_control, own_of_gpu };
+
+struct ChosenReset {
+    CardReset how = CardReset::none;
+    std::string why_none;
+};
+
+ChosenReset choose_reset(const CardPlan& card, const Situation& situation)
+{
+    const auto& port = situation.topology.at(*card.card.port);
+    const auto wish = card.settings.reset_with;
+    if (card.settings.strategy == Strategy::remove_rescan) return {CardReset::none, "the settings say so"};
+    if (traits_of(card).bus_reset == DeviceTraits::BusReset::unsafe && has_device_specific_reset(card))
+        return {CardReset::own_of_gpu, ""};
+    if (traits_of(card).bus_reset == DeviceTraits::BusReset::unsafe)
+        return {CardReset::none, "this model is known not to come back from a bus reset"};
+    if (wish != ResetWith::bridge_control && port.has_reset_subordinate)
+        return {CardReset::reset_subordinate, ""};
+    if (wish == ResetWith::reset_subordinate)
+        return {CardReset::none, "the settings ask for 'reset_subordinate', which this kernel does not have; "
+                                 "set 'reset_with' to 'best'"};
+    if (!situation.config_space_writable)
+        return {CardReset::none, "the kernel is locked down (Secure Boot) and has no 'reset_subordinate'; "
+                                 "install a newer kernel, or "
+                                 "turn Secure Boot off"};
+    if (!bus_reset_is_known_good(card))
+        return {CardReset::none,
+                "the kernel lists no bus reset for it, and the device table does not know it"};
+    return {CardReset::bridge_control, ""};
+}
+
+void on_each(Op op, const CardPlan& card, std::vector<Step>& steps)
+{
+    for (const auto& function : card.functions) {
+        if (!function.cycled) continue;
+        if (op == Op::unbind && function.facts.driver.empty()) continue;
+        if (op == Op::bind && !function.to_vfio) continue;
+        steps.push_back(on(op, function.address()));
+    }
+}
+
+// The kernel hands out the lowest free IOMMU group number first, so the bus whose group had the lowest comes
+// back first; a guest that uses a mapping with a group number will not start with another.
+std::vector<PciBus> buses_by_group(const CardPlan& card)
+{
+    std::map<PciBus, unsigned> lowest;
+    for (const auto& function : card.functions) {
+        if (!function.cycled) continue;
+        const auto group = function.facts.iommu_group.value_or(std::numeric_limits<unsigned>::max());
+        const auto [entry, added] = lowest.emplace(bus_of(function.address()), group);
+        entry->second = std::min(entry->second, group);
+    }
+    std::vector<PciBus> buses;
+    buses.reserve(lowest.size());
+    for (const auto& [bus, group] : lowest) buses.push_back(bus);
+    std::stable_sort(buses.begin(), buses.end(),
+                     [&](const PciBus& one, const PciBus& other) { return lowest[one] < lowest[other]; });
+    return buses;
+}
+
+void finish(const CardPlan& card, std::vector<Step>& steps)
+{
+    on_each(Op::bind, card, steps);
+    on_each(Op::verify, card, steps);
+}
+
+std::vector<Step> reset_steps(const CardPlan& card, CardReset how)
+{
+    switch (how) {
+    case CardReset::none:
+        return {};
+    case CardReset::reset_subordinate:
+        return {reset(*card.card.port, ResetBy::reset_subordinate)};
+    case CardReset::bridge_control:
+        return {reset(*card.card.port, ResetBy::bridge_control)};
+    case CardReset::own_of_gpu:
+        break;
+    }
+    std::vector<Step> steps;
+    for (const auto& function : card.functions)
+        if (function.role == Role::gpu) steps.push_back(reset(function.address(), ResetBy::function));
+    return steps;
+}
+
+void append(const std::vector<Step>& more, std::vector<Step>& steps)
+{
+    steps.insert(steps.end(), more.begin(), more.end());
+}
+
+// The reset comes while every function is still known to the kernel: it then honours its own quirks and puts
+// the configuration of a switch on the card back.
+std::vector<Step> leaves_first(const CardPlan& card, CardReset how)
+{
+    std::vector<Step> steps;
+    on_each(Op::wake, card, steps);
+    on_each(Op::unbind, card, steps);
+    append(reset_steps(card, how), steps);
+    on_each(Op::remove, card, steps);
+    for (const auto& bus : buses_by_group(card)) steps.push_back(rescan(bus));
+    finish(card, steps);
+    return steps;
+}
+
+// A switch that is left in place while its bus is reset by hand loses its configuration, so the card goes as
+// a whole. A function that is gone has no reset of its own.
+std::vector<Step> from_the_top(const CardPlan& card, const Situation& situation, CardReset how)
+{
+    std::vector<Step> steps;
+    for (const auto& address : card.card.top) steps.push_back(on(Op::remove, address));
+    if (how != CardReset::own_of_gpu) append(reset_steps(card, how), steps);
+    steps.push_back(rescan(*situation.topology.at(*card.card.port).secondary_bus));
+    finish(card, steps);
+    return steps;
+}
+
+// Each time that a card is found again whole the kernel sizes the windows of its bridges anew, and below a
+// port that is made for hotplug it shares out what the port has, whatever they need (measured on 6.12: the
+// second time there is no room for a BAR, and no rescan changes that; 6.1 and 7.2 do not do it). A port that
+// is found itself gets windows as large as they have to be. Nothing but this card is below it, and it is
+// clean.
+std::vector<Step> with_its_port(const CardPlan& card)
+{
+    std::vector<Step> steps{on(Op::remove, *card.card.port), rescan(bus_of(*card.card.port))};
+    finish(card, steps);
+    return steps;
+}
+
+std::vector<Step> unbound_then_from_the_top(const CardPlan& card, const Situation& situation, CardReset how)
+{
+    std::vector<Step> steps;
+    on_each(Op::wake, card, steps);
+    on_each(Op::unbind, card, steps);
+    append(from_the_top(card, situation, how), steps);
+    return steps;
+}
+
+// A reset that touches the GPU and nothing else: that of the port directly above it if it is alone there,
+// else one of its own. "bus" is not one of its own when it has siblings.
+std::optional<Step> reset_of_gpu_alone(const CardPlan& card, const Function& gpu, const Situation& situation)
+{
+    const auto* above = situation.topology.bridge_above(gpu);
+    if (card.settings.strategy == Strategy::remove_rescan || above == nullptr) return std::nullopt;
+    if (situation.topology.below(*above).size() == 1 && above->has_reset_subordinate)
+        return reset(above->address, ResetBy::reset_subordinate);
+    constexpr std::array<std::string_view, 4> own{"device_specific", "acpi", "flr", "af_flr"};
+    const bool has_own =
+        std::any_of(own.begin(), own.end(), [&](std::string_view method) { return lists(gpu, method); });
+    if (!has_own) return std::nullopt;
+    return reset(gpu.address, ResetBy::function);
+}
+
+CardSteps gpu_alone(const CardPlan& card, const Situation& situation)
+{
+    CardSteps result;
+    on_each(Op::wake, card, result.first);
+    on_each(Op::unbind, card, result.first);
+    for (const auto& function : card.functions) {
+        if (!function.cycled) continue;
+        if (const auto step = reset_of_gpu_alone(card, function.facts, situation))
+            result.first.push_back(*step);
+        else
+            result.warnings.push_back("'" + to_string(function.address()) +
+                                      "' alone cannot be reset; it is only removed and found again");
+    }
+    on_each(Op::remove, card, result.first);
+    for (const auto& bus : buses_by_group(card)) result.first.push_back(rescan(bus));
+    finish(card, result.first);
+    return result;
+}
+
+} // namespace
+
+CardSteps steps_for(const CardPlan& card, const Situation& situation)
+{
+    if (is_gpu_alone(card)) return gpu_alone(card, situation);
+    const auto chosen = choose_reset(card, situation);
+    CardSteps result;
+    if (!chosen.why_none.empty())
+        result.warnings.push_back("the card below '" + to_string(*card.card.port) +
+                                  "' is not reset, only removed and found again: " + chosen.why_none);
+    // What is below a bridge without its numbers is out of reach, and a reset of it would be saved and put
+    // back by nobody. And a bridge that has its driver already keeps its old windows in its registers,
+    // whatever the kernel gives it later (pci_bus_assign_resources in drivers/pci/setup-bus.c).
+    const bool lost =
+        std::any_of(card.functions.begin(), card.functions.end(),
+                    [](const PlannedFunction& one) { return !bars_without_memory(one.facts).empty(); }) ||
+        std::any_of(card.card.switches.begin(), card.card.switches.end(), [&](const PciAddress& bridge) {
+            return has_lost_its_numbers(situation.topology.at(bridge));
+        });
+    result.first = chosen.how == CardReset::bridge_control || lost
+                       ? unbound_then_from_the_top(card, situation, chosen.how)
+                       : leaves_first(card, chosen.how);
+    result.second = from_the_top(card, situation, chosen.how);
+    result.third = with_its_port(card);
+    return result;
+}
+
+} // namespace pvegpu

@@ -1,0 +1,148 @@
+#include "recovery/device_settings.hpp"
+
+#include "base/text.hpp"
+#include "machine/paths.hpp"
+#include "pci/device_table.hpp"
+#include "pci/read_function.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace pvegpu {
+namespace {
+
+constexpr std::string_view reset_method = "reset_method";
+
+// Documentation/ABI/testing/sysfs-bus-pci; those of the link in the order in which one allows the next.
+constexpr std::array<std::string_view, 10> files{
+    reset_method,   "msi_bus",        "numa_node",      "link/clkpm",      "link/l0s_aspm",
+    "link/l1_aspm", "link/l1_1_aspm", "link/l1_2_aspm", "link/l1_1_pcipm", "link/l1_2_pcipm"};
+
+std::optional<std::string> text_of(const SysReader& reader, const std::string& path)
+{
+    const auto text = reader.read(path);
+    return text ? std::optional(std::string(trim(*text))) : std::nullopt;
+}
+
+// True if the file says so afterwards. A line end alone is how nothing is written.
+bool set(const Run& run, const std::string& path, const std::string& text)
+{
+    const auto outcome = write_checked(run, path, text + '\n', setting_within, 0);
+    return !outcome.refused() && text_of(run.system, path) == text;
+}
+
+std::string wish_for(const CardPlan& card, const PlannedFunction& function)
+{
+    const auto& wish = card.settings.reset_method;
+    if (wish != "default") return function.role == Role::gpu ? wish : "default";
+    const bool harmful =
+        device_traits(function.facts.vendor, function.facts.device).flr == DeviceTraits::Flr::harmful;
+    return harmful ? "bus" : "default";
+}
+
+void note_in_state(const Run& run, const std::string& path, const std::string& before, GuestState& state)
+{
+    const bool noted = std::any_of(state.reset_methods.begin(), state.reset_methods.end(),
+                                   [&](const Setting& known) { return known.path == path; });
+    if (noted) return; // by a start whose stop never came
+    state.reset_methods.push_back({path, before});
+    save_guest_state(run.system, state);
+}
+
+// QEMU's hot reset is for all functions of the slot; vfio refuses it to a guest that lacks one.
+void warn_of_functions_left_out(const Run& run, const CardPlan& card, const PlannedFunction& function)
+{
+    for (const auto& other : card.functions)
+        if (!other.to_vfio && bus_of(other.address()) == bus_of(function.address()))
+            run.warn("'" + to_string(function.address()) +
+                     "' has no reset that is good for it, and QEMU can reset it only "
+                     "together with '" +
+                     to_string(other.address()) +
+                     "', which the guest does not have; pass it to the guest "
+                     "too (hostpci)");
+}
+
+void choose_reset_method(const Run& run, const CardPlan& card, const PlannedFunction& function,
+                         const std::string& wish, GuestState& state)
+{
+    const auto path = paths::function(function.address(), reset_method);
+    const auto before = text_of(run.system, path);
+    if (!before) return; // before 5.15, or a device that the kernel cannot reset at all
+    const std::string wanted = wish == "none" ? "" : wish;
+    if (*before != wanted) {
+        note_in_state(run, path, *before, state);
+        // Beside another function of the slot the kernel does not offer a reset of the bus
+        // (pci_parent_bus_reset).
+        const bool chosen = set(run, path, wanted) || (wanted == "bus" && set(run, path, ""));
+        if (!chosen)
+            run.warn("'" + path + "' says '" + text_of(run.system, path).value_or("") + "' and not '" +
+                     wanted + "': Proxmox and QEMU may use a reset that the card does not come back from");
+    }
+    if (text_of(run.system, path) == "") warn_of_functions_left_out(run, card, function);
+}
+
+// When the kernel finds the first function of a slot it lists "bus" for it, and with the others beside it, it
+// does not take that back (pci_init_reset_methods and pci_parent_bus_reset in drivers/pci/pci.c).
+std::string without_bus(const std::string& methods)
+{
+    std::vector<std::string> others;
+    for (const auto method : split(methods, ' '))
+        if (method != "bus") others.emplace_back(method);
+    return join(others, " ");
+}
+
+} // namespace
+
+void note_device_settings(const Run& run, const PciAddress& address)
+{
+    auto devices = list_below(run.system, address);
+    devices.push_back(address);
+    std::vector<Undo> undos;
+    for (const auto& each : devices)
+        for (const auto file : files) {
+            const auto path = paths::function(each, file);
+            if (auto text = text_of(run.system, path))
+                undos.push_back({Undo::Kind::device, path, std::move(*text)});
+        }
+    run.journal.note(undos);
+}
+
+void put_back_device_settings(const Run& run)
+{
+    std::vector<Undo> over;
+    for (const auto& undo : run.journal.entries()) {
+        if (undo.kind != Undo::Kind::device) continue;
+        const auto now = text_of(run.system, undo.path);
+        if (!now) continue;
+        over.push_back(undo);
+        if (*now == undo.text || set(run, undo.path, undo.text)) continue;
+        run.warn("'" + undo.path + "' said '" + undo.text + "' before and says '" +
+                 text_of(run.system, undo.path).value_or("") + "' now, and could not be put back");
+    }
+    run.journal.settled(over);
+}
+
+void choose_reset_methods(const Run& run, const CardPlan& card, GuestState& state)
+{
+    for (const auto& function : card.functions) {
+        if (!function.to_vfio) continue;
+        const auto wish = wish_for(card, function);
+        if (wish != "default") choose_reset_method(run, card, function, wish, state);
+    }
+}
+
+void restore_reset_methods(System& system, const GuestState& state)
+{
+    for (const auto& setting : state.reset_methods) {
+        const auto put_back = [&](const std::string& text) {
+            return text_of(system, setting.path) == text ||
+                   system.write(setting.path, text + '\n', setting_within).done();
+        };
+        if (!text_of(system, setting.path)) continue;
+        if (!put_back(setting.text) && !put_back(without_bus(setting.text)))
+            system.say(Severity::warning, "'" + setting.path + "' said '" + setting.text +
+                                              "' before the guest's start, and could not be put back");
+    }
+}
+
+} // namespace pvegpu

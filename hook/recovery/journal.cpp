@@ -1,0 +1,245 @@
+#include "recovery/journal.hpp"
+
+#include "base/error.hpp"
+#include "base/text.hpp"
+#include "machine/paths.hpp"
+
+#include <algorithm>
+#include <array>
+#include <iterator>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+namespace pvegpu {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// Proxmox sends SIGKILL 5 s after SIGTERM, and there may be several things to undo. What takes longer is left
+// to the next start, which has more time.
+constexpr Milliseconds setting_within_at_the_end{1'000};
+constexpr Milliseconds pci_within_at_the_end{3'000};
+
+struct KindName {
+    Undo::Kind kind;
+    std::string_view name;
+};
+
+constexpr std::array<KindName, 4> kind_names{{{Undo::Kind::setting, "setting"},
+                                              {Undo::Kind::device, "device"},
+                                              {Undo::Kind::pci, "pci"},
+                                              {Undo::Kind::bridge_control, "bridge-control"}}};
+
+std::string name_of(Undo::Kind kind)
+{
+    for (const auto& [known, name] : kind_names)
+        if (known == kind) return std::string(name);
+    return "";
+}
+
+std::optional<Undo> undo_from(const Json& entry)
+{
+    const auto path = entry.value("path", std::string());
+    const bool clean = path.starts_with("/sys/") && path.find("..") == std::string::npos;
+    for (const auto& [kind, name] : kind_names)
+        if (clean && entry.value("kind", std::string()) == name)
+            return Undo{kind, path, entry.value("text", std::string())};
+    return std::nullopt;
+}
+
+Outcome undo_one(System& system, const Undo& undo, Milliseconds pci_within)
+{
+    switch (undo.kind) {
+    case Undo::Kind::pci:
+        return system.write(undo.path, undo.text, pci_within);
+    case Undo::Kind::bridge_control: // by now the card may be somebody's: no second pulse
+        return system.clear_secondary_bus_reset(undo.path, setting_within_at_the_end);
+    case Undo::Kind::device: // what is as it was is not written: numa_node taints the kernel
+        if (trim(system.read(undo.path).value_or("")) == undo.text) return {};
+        return system.write(undo.path, undo.text + '\n', setting_within_at_the_end);
+    case Undo::Kind::setting:
+        break;
+    }
+    return system.write(undo.path, undo.text, setting_within_at_the_end);
+}
+
+// Newest first. Gives back what could not be undone. A refusal is an answer too: what the setting belonged to
+// is gone. After one that does not come back the others of its kind would only wait behind it.
+std::vector<Undo> undo_of_kind(System& system, const std::vector<Undo>& entries, Undo::Kind kind,
+                               Milliseconds pci_within = pci_within_at_the_end)
+{
+    const std::vector<Undo> newest_first(entries.rbegin(), entries.rend());
+    std::vector<Undo> left;
+    for (const auto& undo : newest_first) {
+        if (undo.kind != kind) continue;
+        if (!left.empty() || undo_one(system, undo, pci_within).still_running())
+            left.insert(left.begin(), undo);
+    }
+    return left;
+}
+
+auto is_of(Undo::Kind kind)
+{
+    return [kind](const Undo& undo) { return undo.kind == kind; };
+}
+
+// Settings first: they are quick, concern the whole host, and Proxmox may kill us before the rest is done.
+std::vector<Undo> undo_entries(System& system, const std::vector<Undo>& entries, bool pci_core_stuck,
+                               Milliseconds pci_within)
+{
+    auto left = undo_of_kind(system, entries, Undo::Kind::setting);
+    for (auto& undo : undo_of_kind(system, entries, Undo::Kind::bridge_control))
+        left.push_back(std::move(undo));
+    if (pci_core_stuck)
+        std::copy_if(entries.begin(), entries.end(), std::back_inserter(left), is_of(Undo::Kind::pci));
+    else
+        for (auto& undo : undo_of_kind(system, entries, Undo::Kind::pci, pci_within))
+            left.push_back(std::move(undo));
+    // What was set on a device has to wait until it is on the bus again.
+    if (std::any_of(left.begin(), left.end(), is_of(Undo::Kind::pci)))
+        std::copy_if(entries.begin(), entries.end(), std::back_inserter(left), is_of(Undo::Kind::device));
+    else
+        for (auto& undo : undo_of_kind(system, entries, Undo::Kind::device)) left.push_back(std::move(undo));
+    return left;
+}
+
+void repair(System& system, unsigned vmid, bool pci_core_stuck, Milliseconds pci_within)
+{
+    const auto entries = parse_journal(system.read(paths::journal(vmid)).value_or(""));
+    if (entries.empty()) { // ours never are
+        system.remove_file(paths::journal(vmid));
+        system.say(Severity::warning, "the notes of an interrupted run for VM " + std::to_string(vmid) +
+                                          " were damaged; if the host is not as it should be, reboot it");
+        return;
+    }
+    const auto left = undo_entries(system, entries, pci_core_stuck, pci_within);
+    if (!left.empty()) {
+        system.replace_file(paths::journal(vmid), print_journal(vmid, left));
+        if (pci_core_stuck) return;
+        throw Error(Reason::stuck_write,
+                    "what an interrupted run left could not be undone within " +
+                        std::to_string(pci_within.count() / 1000) +
+                        " s; start the guest again; if it says so then too, the host has to be rebooted",
+                    left.back().path);
+    }
+    system.remove_file(paths::journal(vmid));
+    system.say(Severity::warning,
+               "repaired what an interrupted run for VM " + std::to_string(vmid) + " had left");
+}
+
+} // namespace
+
+std::string print_journal(unsigned vmid, const std::vector<Undo>& entries)
+{
+    Json list = Json::array();
+    for (const auto& undo : entries)
+        list.push_back({{"kind", name_of(undo.kind)}, {"path", undo.path}, {"text", undo.text}});
+    return Json{{"vmid", vmid}, {"undo", list}}.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+std::vector<Undo> parse_journal(std::string_view text)
+{
+    const auto json = Json::parse(text, nullptr, false);
+    std::vector<Undo> entries;
+    if (!json.is_object() || !json.contains("undo") || !json["undo"].is_array()) return entries;
+    for (const auto& entry : json["undo"]) {
+        const bool complete =
+            entry.is_object() &&
+            std::all_of(entry.begin(), entry.end(), [](const Json& value) { return value.is_string(); });
+        if (!complete) continue;
+        if (auto undo = undo_from(entry)) entries.push_back(std::move(*undo));
+    }
+    return entries;
+}
+
+void Journal::save()
+{
+    if (entries_.empty())
+        system_.remove_file(paths::journal(vmid_));
+    else
+        system_.replace_file(paths::journal(vmid_), print_journal(vmid_, entries_));
+}
+
+void Journal::note(const Undo& undo)
+{
+    if (holds(undo)) return;
+    entries_.push_back(undo);
+    save();
+}
+
+void Journal::note(const std::vector<Undo>& undos)
+{
+    for (const auto& undo : undos) {
+        const bool noted = std::any_of(entries_.begin(), entries_.end(), [&](const Undo& one) {
+            return one.kind == undo.kind && one.path == undo.path;
+        });
+        if (!noted) entries_.push_back(undo);
+    }
+    save();
+}
+
+void Journal::settled(const Undo& undo)
+{
+    if (std::erase(entries_, undo) > 0) save();
+}
+
+void Journal::settled(const std::vector<Undo>& undos)
+{
+    const auto before = entries_.size();
+    for (const auto& undo : undos) std::erase(entries_, undo);
+    if (entries_.size() != before) save();
+}
+
+bool Journal::holds(const Undo& undo) const
+{
+    return std::find(entries_.begin(), entries_.end(), undo) != entries_.end();
+}
+
+void Journal::close()
+{
+    if (entries_.empty()) return;
+    entries_.clear();
+    save();
+}
+
+void Journal::undo_all(bool pci_core_stuck)
+{
+    try {
+        undo(pci_core_stuck);
+    } catch (const std::exception& error) {
+        if (reason_of(error) == Reason::interrupted)
+            return undo_all(pci_core_stuck); // told once: now it goes on
+        system_.say(Severity::error, std::string("cannot undo everything: ") + error.what());
+    }
+}
+
+void Journal::undo_settings()
+{
+    const auto stays = [](const Undo& undo) {
+        return undo.kind == Undo::Kind::device || undo.path.starts_with(paths::virtual_consoles);
+    };
+    std::vector<Undo> kept;
+    std::copy_if(entries_.begin(), entries_.end(), std::back_inserter(kept), stays);
+    std::erase_if(entries_, stays);
+    undo_all(true);
+    entries_.insert(entries_.end(), kept.begin(), kept.end());
+    save();
+}
+
+void Journal::undo(bool pci_core_stuck)
+{
+    entries_ = undo_entries(system_, entries_, pci_core_stuck, pci_within_at_the_end);
+    system_.forget_guarded_writes(); // they are among the settings
+    save();
+}
+
+void repair_interrupted_runs(System& system, bool pci_core_stuck, Milliseconds pci_within)
+{
+    for (const auto& name : system.list(std::string(paths::journals))) {
+        const auto parts = split_once(name, '.');
+        const auto vmid = parts && parts->second == "json" ? parse_decimal(parts->first) : std::nullopt;
+        if (vmid) repair(system, *vmid, pci_core_stuck, pci_within);
+    }
+}
+
+} // namespace pvegpu

@@ -1,0 +1,142 @@
+#include "recovery/native_drivers.hpp"
+
+#include "base/text.hpp"
+#include "machine/paths.hpp"
+#include "pci/read_function.hpp"
+
+#include <algorithm>
+#include <set>
+
+namespace pvegpu {
+namespace {
+
+const Undo autoprobe_back_on{Undo::Kind::setting, std::string(paths::drivers_autoprobe), "1"};
+
+// "8086 56a6 1849 6006": with the subsystem, so that it matches as little else as possible.
+std::string ids_of(const Function& function)
+{
+    return to_hex(function.vendor, 4) + " " + to_hex(function.device, 4) + " " +
+           to_hex(function.subsystem_vendor, 4) + " " + to_hex(function.subsystem_device, 4);
+}
+
+// The ids of every function of the host that no driver has: vfio-pci would take one that is taught at once.
+std::set<std::string> unbound_ids(const SysReader& reader, const CardPlan& card)
+{
+    std::set<std::string> ids;
+    for (const auto& address : list_functions(reader)) {
+        if (card.find(address) != nullptr || reader.exists(paths::function(address, "driver"))) continue;
+        if (const auto function = read_function(reader, address)) ids.insert(ids_of(*function));
+    }
+    return ids;
+}
+
+// Somebody else has switched it off, and the kernel heeds it: nothing binds by itself, with or without us.
+bool autoprobe_is_off(const SysReader& reader)
+{
+    const auto release = reader.read(std::string(paths::kernel_release)).value_or("");
+    return honours_autoprobe_on_rescan(release) &&
+           reader.read(std::string(paths::drivers_autoprobe)).value_or("").starts_with('0');
+}
+
+// What gives a function to its native driver if we do not get to it.
+Undo probe(const PciAddress& address)
+{
+    return {Undo::Kind::pci, std::string(paths::drivers_probe), to_string(address)};
+}
+
+} // namespace
+
+bool honours_autoprobe_on_rescan(std::string_view kernel_release)
+{
+    const auto major_end = kernel_release.find('.');
+    if (major_end == std::string_view::npos) return false;
+    const auto rest = kernel_release.substr(major_end + 1);
+    const auto major = parse_decimal(kernel_release.substr(0, major_end));
+    const auto minor = parse_decimal(rest.substr(0, count_front(rest, is_digit)));
+    return major && minor && (*major > 6 || (*major == 6 && *minor >= 19));
+}
+
+// Two safeguards: the guardian child for our death, the journal for the death of both.
+bool hold_autoprobe(const Run& run)
+{
+    const std::string path(paths::drivers_autoprobe);
+    const auto release = run.system.read(std::string(paths::kernel_release)).value_or("");
+    if (!honours_autoprobe_on_rescan(release)) return false;
+    if (!run.system.read(path).value_or("").starts_with('1')) return false;
+    run.journal.note(autoprobe_back_on);
+    run.system.guard_write(path, "1");
+    return write_checked(run, path, "0", setting_within, 0).done();
+}
+
+void release_autoprobe(const Run& run)
+{
+    write_checked(run, std::string(paths::drivers_autoprobe), "1", setting_within, 0);
+    run.system.forget_guarded_writes();
+    run.journal.settled(autoprobe_back_on);
+}
+
+void NativeDriverGuard::before_rescans()
+{
+    holds_autoprobe_ = hold_autoprobe(run_);
+    nothing_binds_ = holds_autoprobe_ || autoprobe_is_off(run_.system);
+    if (!nothing_binds_) return teach_ids();
+    for (const auto& address : left_to_the_host()) run_.journal.note(probe(address));
+}
+
+void NativeDriverGuard::after_rescans()
+{
+    if (nothing_binds_) probe_new_devices();
+    if (holds_autoprobe_) release_autoprobe(run_);
+    holds_autoprobe_ = nothing_binds_ = false;
+    forget_ids();
+}
+
+// Bridges first: without their driver there is no error reporting and no power management for what is below.
+std::vector<PciAddress> NativeDriverGuard::left_to_the_host() const
+{
+    std::vector<PciAddress> addresses{*card_.card.port};
+    addresses.insert(addresses.end(), card_.card.switches.begin(), card_.card.switches.end());
+    for (const auto& function : card_.functions)
+        if (function.cycled && !function.to_vfio) addresses.push_back(function.address());
+    return addresses;
+}
+
+void NativeDriverGuard::probe_new_devices()
+{
+    for (const auto& address : left_to_the_host()) {
+        if (!run_.system.exists(paths::function(address, "driver")))
+            write_checked(run_, std::string(paths::drivers_probe), to_string(address),
+                          card_.settings.timeouts.bind, 0);
+        run_.journal.settled(probe(address));
+    }
+}
+
+// new_id takes the lock of every device that matches, so it comes after the card was removed.
+void NativeDriverGuard::teach_ids()
+{
+    std::set<std::pair<std::string, std::string>> wanted; // driver and ids
+    for (const auto& function : card_.functions)
+        if (function.cycled && function.to_vfio)
+            wanted.insert({function.vfio_driver, ids_of(function.facts)});
+    const auto unbound = unbound_ids(run_.system, card_);
+    for (const auto& [driver, ids] : wanted) {
+        if (unbound.contains(ids)) continue; // a twin of the card would be caught
+        const Undo forget{Undo::Kind::setting, paths::driver(driver, "remove_id"), ids};
+        run_.journal.note(forget);
+        // Somebody else's rescan may have found the card meanwhile, and its native driver be at its probe.
+        if (write_checked(run_, paths::driver(driver, "new_id"), ids, card_.settings.timeouts.bind, 0).done())
+            taught_.push_back(forget);
+        else
+            run_.journal.settled(forget); // known already: not ours to remove
+    }
+}
+
+void NativeDriverGuard::forget_ids()
+{
+    for (const auto& forget : std::exchange(taught_, {})) {
+        write_checked(run_, forget.path, forget.text, setting_within, 0);
+        run_.journal.settled(forget);
+    }
+}
+
+} // namespace pvegpu

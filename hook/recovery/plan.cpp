@@ -1,0 +1,259 @@
+#include "recovery/plan.hpp"
+
+#include "pci/device_table.hpp"
+#include "proxmox/named_devices.hpp"
+#include "recovery/card_steps.hpp"
+#include "recovery/refusals.hpp"
+
+#include <algorithm>
+
+namespace pvegpu {
+namespace {
+
+std::vector<const Holder*> holders_of(const Situation& situation, const PciAddress& address)
+{
+    std::vector<const Holder*> result;
+    for (const auto& holder : situation.holders)
+        if (holder.function == address) result.push_back(&holder);
+    return result;
+}
+
+void note_held_in_reset(const Function& bridge, CardPlan& plan)
+{
+    if (bridge.config && bridge.config->secondary_bus_reset) plan.held_in_reset.push_back(bridge.address);
+}
+
+CardPlan plan_functions(const Situation& situation, const Card& card)
+{
+    CardPlan plan;
+    plan.card = card;
+    if (card.port) {
+        const auto& port = situation.topology.at(*card.port);
+        plan.port = port.config;
+        plan.buses = port.buses();
+        note_held_in_reset(port, plan);
+    }
+    for (const auto& bridge : card.switches) note_held_in_reset(situation.topology.at(bridge), plan);
+    for (const auto& address : card.functions) plan.functions.push_back(plan_function(situation, address));
+    return plan;
+}
+
+// vfio-pci, which Proxmox binds whatever it finds; with `driver=keep` the host's own choice, one of the
+// variants that the kernel has for some devices.
+std::string vfio_driver_of(const PassedDevice* device, const Function& function)
+{
+    return device != nullptr && device->keep_driver ? function.driver : "vfio-pci";
+}
+
+const PlannedFunction& gpu_of(const CardPlan& card)
+{
+    const auto named = [](const PlannedFunction& one) {
+        return one.role == Role::gpu && !one.hostpci.empty();
+    };
+    return *std::find_if(card.functions.begin(), card.functions.end(), named);
+}
+
+bool looks_dead(const CardPlan& card)
+{
+    const auto& config = gpu_of(card).facts.config; // nothing where it did not let itself be read in time
+    return !config || config->health != Health::alive;
+}
+
+// "auto": a working Function-Level Reset makes all of this needless, as long as the card answers.
+bool may_be_left_alone(const CardPlan& card)
+{
+    if (card.settings.strategy == Strategy::off) return true;
+    if (card.settings.strategy != Strategy::automatic || looks_dead(card)) return false;
+    const auto& gpu = gpu_of(card).facts;
+    return gpu.flr() && device_traits(gpu.vendor, gpu.device).flr != DeviceTraits::Flr::harmful;
+}
+
+// A companion that the host still uses, and that Proxmox will not take: a reset of the whole card would hit
+// it.
+void spare_busy_companions(const Situation& situation, CardPlan& card, std::vector<std::string>& warnings)
+{
+    bool busy = false;
+    for (auto& function : card.functions) {
+        if (function.to_vfio) continue;
+        const auto holders = holders_of(situation, function.address());
+        if (holders.empty()) continue;
+        busy = true;
+        warnings.push_back("'" + to_string(function.address()) + "' on the GPU's card is used by " +
+                           describe(*holders.front()) +
+                           ", so the card cannot be reset as a whole; pass it to the guest too (hostpci), or "
+                           "stop using it on the host");
+    }
+    if (busy)
+        for (auto& function : card.functions)
+            function.cycled = function.role == Role::gpu && function.to_vfio;
+}
+
+// Not a refusal where nothing is done: it need not be a GPU, and Proxmox itself then fails the start.
+void warn_of_unknown_device(const Situation& situation, Plan& plan)
+{
+    for (const auto& [device, selector] : missing_functions(situation.devices))
+        plan.warnings.push_back(names_unknown(device, selector));
+}
+
+void warn_of_idle_neighbours(const Situation& situation, Plan& plan)
+{
+    for (const auto& address : situation.taken) {
+        const bool named = !key_of(situation.devices, address).empty();
+        const bool on_card = std::any_of(plan.cards.begin(), plan.cards.end(),
+                                         [&](const CardPlan& card) { return card.find(address) != nullptr; });
+        if (!named && !on_card)
+            plan.warnings.push_back(
+                "'" + to_string(address) +
+                "' shares an IOMMU group with the guest's devices; Proxmox will take it from "
+                "the host too");
+    }
+}
+
+void plan_card(const Situation& situation, const Card& card, const SettingsFile& settings, Plan& plan)
+{
+    CardPlan planned = plan_functions(situation, card);
+    const auto& gpu = gpu_of(planned).facts;
+    planned.settings = settings.for_device(situation.request.vmid, device_id(gpu));
+    if (!card.port)
+        plan.warnings.push_back("the card of '" + to_string(gpu.address) +
+                                "' is left to Proxmox: " + card.left_alone_because);
+    else if (!may_be_left_alone(planned))
+        spare_busy_companions(situation, planned, plan.warnings);
+    plan.cards.push_back(std::move(planned));
+}
+
+void plan_steps(const Situation& situation, Plan& plan)
+{
+    for (auto& card : plan.cards) {
+        if (!card.card.port || may_be_left_alone(card)) continue;
+        CardSteps steps = steps_for(card, situation);
+        card.steps = std::move(steps.first);
+        card.second_rung = std::move(steps.second);
+        card.third_rung = std::move(steps.third);
+        plan.warnings.insert(plan.warnings.end(), steps.warnings.begin(), steps.warnings.end());
+    }
+}
+
+bool cycles_something(const Plan& plan)
+{
+    return std::any_of(plan.cards.begin(), plan.cards.end(),
+                       [](const CardPlan& card) { return !card.steps.empty(); });
+}
+
+} // namespace
+
+std::string to_string(Op op)
+{
+    switch (op) {
+    case Op::wake:
+        return "wake";
+    case Op::unbind:
+        return "unbind";
+    case Op::reset:
+        return "reset";
+    case Op::remove:
+        return "remove";
+    case Op::rescan:
+        return "rescan";
+    case Op::bind:
+        return "bind";
+    case Op::verify:
+        return "verify";
+    case Op::load:
+        return "load";
+    case Op::create:
+        return "create";
+    case Op::wait:
+        break;
+    }
+    return "wait";
+}
+
+std::string to_string(Phase phase)
+{
+    switch (phase) {
+    case Phase::pre_start:
+        return "pre-start";
+    case Phase::post_start:
+        return "post-start";
+    case Phase::pre_stop:
+        return "pre-stop";
+    case Phase::post_stop:
+        break;
+    }
+    return "post-stop";
+}
+
+std::string Step::target() const
+{
+    if (op == Op::load || op == Op::create || op == Op::wait) return name;
+    return op == Op::rescan ? to_string(bus) : to_string(function);
+}
+
+const PlannedFunction* CardPlan::find(const PciAddress& address) const
+{
+    const auto found = std::find_if(functions.begin(), functions.end(),
+                                    [&](const PlannedFunction& one) { return one.address() == address; });
+    return found == functions.end() ? nullptr : &*found;
+}
+
+bool CardPlan::may_hold(const HostSelector& selector) const
+{
+    const auto first = first_function(selector.text);
+    return buses && first && buses->has(bus_of(*first));
+}
+
+bool Plan::nothing_to_do() const
+{
+    return !refused && search.empty() && !cycles_something(*this);
+}
+
+bool Plan::is_looked_for(const HostSelector& missing) const
+{
+    return std::any_of(cards.begin(), cards.end(),
+                       [&](const CardPlan& card) { return !card.steps.empty() && card.may_hold(missing); });
+}
+
+PlannedFunction plan_function(const Situation& situation, const PciAddress& address)
+{
+    const auto& function = situation.topology.at(address);
+    const auto* device = device_of(situation.devices, address);
+    return {.facts = function,
+            .role = role_of(function),
+            .hostpci = device == nullptr ? "" : device->key,
+            .to_vfio = situation.taken.contains(address),
+            .vfio_driver = vfio_driver_of(device, function)};
+}
+
+Plan make_plan(const Situation& situation, const SettingsFile& settings)
+{
+    Plan plan;
+    plan.request = situation.request;
+    plan.guest = situation.guest;
+    plan.warnings = situation.warnings;
+    plan.devices = situation.devices;
+    plan.search = situation.search;
+    plan.lost_cards = situation.lost_cards;
+    plan.settings = settings.for_guest(situation.request.vmid);
+    if (plan.settings.strategy == Strategy::off) plan.search.clear();
+    for (const auto& card : situation.cards) plan_card(situation, card, settings, plan);
+    plan_steps(situation, plan);
+    if (!cycles_something(plan) && plan.search.empty()) {
+        warn_of_unknown_device(situation, plan);
+        return plan;
+    }
+    plan.others_at_work =
+        !situation.writers.empty() && std::none_of(situation.writers.begin(), situation.writers.end(),
+                                                   [](const PciWriter& writer) { return writer.stuck; });
+    plan.refused = refuse_stuck_writer(situation);
+    if (situation.lost_bridge) plan.lost_bridge = situation.lost_bridge->address;
+    if (!plan.refused) plan.refused = refuse_lost_bridge(situation);
+    if (!cycles_something(plan)) return plan; // a search waits for the same lock of the kernel
+    if (!plan.refused) plan.refused = refuse_cycle(situation, plan);
+    if (!plan.refused) warn_of_idle_neighbours(situation, plan);
+    if (plan.refused)
+        for (auto& card : plan.cards) card.steps.clear(), card.second_rung.clear(), card.third_rung.clear();
+    return plan;
+}
+
+} // namespace pvegpu

@@ -1,0 +1,322 @@
+#include "recovery/recover_card.hpp"
+
+#include "machine/paths.hpp"
+#include "pci/read_function.hpp"
+#include "recovery/device_settings.hpp"
+#include "recovery/guest_state.hpp"
+#include "recovery/native_drivers.hpp"
+#include "recovery/port.hpp"
+#include "recovery/reset.hpp"
+#include "recovery/steps.hpp"
+#include "recovery/verify.hpp"
+#include "recovery/vt_console.hpp"
+#include "usage/pci_writers.hpp"
+
+#include <algorithm>
+
+namespace pvegpu {
+namespace {
+
+std::optional<Function> look_at(const SysReader& reader, const PciAddress& address)
+{
+    auto function = read_function(reader, address);
+    if (function) function->config = read_config_space(reader, address, config_space_within);
+    return function;
+}
+
+// Warnings go to the log, the first fatal difference ends the rung.
+StepOutcome verify(const Run& run, const Plan& plan, const CardPlan& card, const PciAddress& address)
+{
+    const auto now = look_at(run.system, address);
+    auto findings = compare(card, *card.find(address), now);
+    if (now)
+        if (auto finding = compare_mapping(plan, *now)) findings.push_back(std::move(*finding));
+    for (const auto& finding : findings)
+        if (finding.fatal) throw Error(finding.no_memory ? Reason::no_memory : Reason::failed, finding.text);
+    for (const auto& finding : findings) run.warn(finding.text);
+    return {};
+}
+
+void verify_link(const Run& run, const CardPlan& card)
+{
+    const auto now = read_config_space(run.system, *card.card.port, config_space_within);
+    if (const auto finding = compare_link(*card.card.port, card.port, now)) run.warn(finding->text);
+}
+
+bool has_bind(const std::vector<Step>& steps, const PciAddress& address)
+{
+    return std::any_of(steps.begin(), steps.end(),
+                       [&](const Step& step) { return step.op == Op::bind && step.function == address; });
+}
+
+// Below the card's port there is a function that the plan does not know.
+bool holds_a_stranger(const SysReader& reader, const CardPlan& card)
+{
+    if (!card.buses) return false;
+    const auto all = list_functions(reader);
+    return std::any_of(all.begin(), all.end(), [&](const PciAddress& address) {
+        return card.buses->has(bus_of(address)) && card.find(address) == nullptr &&
+               !reader.exists(paths::function(address, "pci_bus"));
+    });
+}
+
+class CardRun {
+public:
+    CardRun(const Run& run, const Plan& plan, CardPlan& card, std::vector<Step>& steps,
+            std::vector<StepReport>& reports)
+        : run_(run), plan_(plan), card_(card), steps_(steps), reports_(reports), guard_(run, card)
+    {
+    }
+
+    void run_steps()
+    {
+        std::size_t done = 0;
+        while (done < steps_.size()) {
+            enter_or_leave_rescans(steps_.at(done).op == Op::rescan); // which may add some
+            const auto step = steps_.at(done++);
+            report(step);
+            if (step.op == Op::remove) removed_.push_back(step.function);
+        }
+    }
+
+private:
+    // What has to be so while the card is off the bus and found again.
+    void enter_or_leave_rescans(bool rescanning)
+    {
+        if (rescanning == rescanning_) return;
+        rescanning_ = rescanning;
+        if (rescanning) {
+            guard_.before_rescans();
+        } else {
+            adopt_what_appeared();
+            guard_.after_rescans();
+            if (restore_hotplug(run_)) unbind_from_vfio(run_, card_);
+            put_back_device_settings(run_);
+        }
+    }
+
+    // Whatever appears below the card's port when the card is found again is the card's: it was missing when
+    // the plan was made. The situation is read once more for it.
+    void adopt_what_appeared()
+    {
+        if (!holds_a_stranger(run_.system, card_)) return add_missing_steps();
+        const auto now = read_situation(run_.system, plan_.request, run_.system.wall_clock());
+        for (const auto& card : now.cards) {
+            if (card.port != card_.card.port) continue;
+            for (const auto& address : card.functions) {
+                if (card_.find(address) != nullptr) continue;
+                card_.card.functions.push_back(address);
+                card_.functions.push_back(plan_function(now, address));
+                run_.warn("'" + to_string(address) + "' on the GPU's card was missing, and is back");
+            }
+            card_.card.switches = card.switches;
+        }
+        save_guest_state(run_.system, note_guest_state(run_.system, plan_));
+        add_missing_steps();
+    }
+
+    void add_missing_steps()
+    {
+        for (const auto& function : card_.functions) {
+            if (!function.to_vfio || !function.cycled || has_bind(steps_, function.address())) continue;
+            const auto first_verify = std::find_if(steps_.begin(), steps_.end(),
+                                                   [](const Step& step) { return step.op == Op::verify; });
+            steps_.insert(first_verify, {Op::bind, function.address(), {}, {}});
+            steps_.push_back({Op::verify, function.address(), {}, {}});
+        }
+    }
+
+    // A reset under a driver that somebody else's rescan has given the card to would be an accident.
+    void check_nothing_is_back(const Step& step) const
+    {
+        for (const auto& address : removed_)
+            if (run_.system.exists(paths::function(address)))
+                throw Error(Reason::disturbed, "'" + to_string(address) +
+                                                   "' was found again by somebody else before '" +
+                                                   step.target() + "' was reset");
+    }
+
+    StepOutcome perform(const Step& step)
+    {
+        switch (step.op) {
+        case Op::wake:
+            return wake(run_, card_, step.function);
+        case Op::unbind:
+            return unbind(run_, card_, step.function);
+        case Op::reset:
+            check_nothing_is_back(step);
+            return reset(run_, card_, step);
+        case Op::remove:
+            return remove(run_, card_, step.function);
+        case Op::rescan:
+            return rescan(run_, card_, step.bus);
+        case Op::bind:
+            return bind(run_, card_, step.function);
+        case Op::verify:
+        case Op::load: // a container's, never of a card
+        case Op::create:
+        case Op::wait:
+            break;
+        }
+        return verify(run_, plan_, card_, step.function);
+    }
+
+    void report(const Step& step)
+    {
+        StepReport entry{step, StepResult::done, {}, ""};
+        const TimePoint begin = run_.system.now();
+        const auto finish = [&] {
+            entry.elapsed = std::chrono::duration_cast<Milliseconds>(run_.system.now() - begin);
+            reports_.push_back(entry);
+        };
+        try {
+            const auto outcome = perform(step);
+            if (outcome.skipped) entry.result = StepResult::skipped;
+            if (outcome.refused) entry.result = StepResult::refused;
+            entry.detail = outcome.detail;
+        } catch (const Error& error) {
+            const bool late = error.reason() == Reason::stuck_write || error.reason() == Reason::timed_out;
+            entry.result = late ? StepResult::timed_out : StepResult::refused;
+            entry.detail = error.what();
+            finish();
+            throw;
+        }
+        finish();
+    }
+
+    const Run& run_;
+    const Plan& plan_;
+    CardPlan& card_;
+    std::vector<Step>& steps_;
+    std::vector<StepReport>& reports_;
+    NativeDriverGuard guard_;
+    std::vector<PciAddress> removed_;
+    bool rescanning_ = false;
+};
+
+void list_unreached(const std::vector<Step>& steps, std::size_t reached, std::vector<StepReport>& reports)
+{
+    for (std::size_t index = reached; index < steps.size(); ++index)
+        reports.push_back({steps[index], StepResult::not_reached, {}, ""});
+}
+
+// What the guest's lines name below the card's port, and was missing when the plan was made.
+void verify_named(const Run& run, const Plan& plan, const CardPlan& card)
+{
+    const auto all = list_functions(run.system);
+    for (const auto& [device, selector] : missing_functions(plan.devices))
+        if (card.may_hold(selector) && !names_one(selector, all))
+            throw Error(Reason::failed,
+                        "'" + selector.text + "' (" + device.key + ") did not come back with its card");
+}
+
+void run_rung(const Run& run, const Plan& plan, CardPlan& card, std::vector<Step> steps,
+              std::vector<StepReport>& reports)
+{
+    const auto before = reports.size();
+    try {
+        CardRun(run, plan, card, steps, reports).run_steps();
+        verify_named(run, plan, card);
+        verify_link(run, card);
+    } catch (const Error&) {
+        list_unreached(steps, reports.size() - before, reports);
+        throw;
+    }
+}
+
+// After every rung: does the GPU answer at all?
+bool answers(const SysReader& reader, const CardPlan& card)
+{
+    return std::any_of(card.functions.begin(), card.functions.end(), [&](const PlannedFunction& one) {
+        if (one.role != Role::gpu) return false;
+        const auto now = look_at(reader, one.address());
+        return now && now->config && now->config->health == Health::alive;
+    });
+}
+
+// What to do is said at the end, when it is known.
+std::string without_remedy(const Error& error)
+{
+    const std::string text = error.what();
+    return text.substr(0, text.find("; "));
+}
+
+[[noreturn]] void give_up(const Run& run, const CardPlan& card, const Error& error)
+{
+    if (answers(run.system, card)) {
+        if (error.reason() != Reason::disturbed) throw Error(error);
+        throw Error(Reason::failed, without_remedy(error) +
+                                        "; find out what else is at work on the PCI bus, and start the guest "
+                                        "again");
+    }
+    if (const auto bridge = lost_bridge_above(run.system, *card.card.port))
+        throw Error(Reason::not_found, "bridge '" + to_string(bridge->address) + "' above the card " +
+                                           lost_numbers(*bridge) +
+                                           ", so nothing below it can be reached; reboot "
+                                           "the host");
+    throw Error(
+        Reason::needs_power_cycle,
+        "the card below '" + to_string(*card.card.port) +
+            "' answers nothing, whatever was tried; it needs a power cycle: shut the host down, switch "
+            "it off, and on again (" +
+            without_remedy(error) + ")");
+}
+
+// A GPU without a driver is not unbound, and the console may write to it as the firmware has left it.
+void release_firmware_console(const Run& run, const CardPlan& card)
+{
+    for (const auto& function : card.functions)
+        if (function.cycled && function.facts.driver.empty()) release_console(run, function.facts);
+}
+
+bool others_are_at_work(const Run& run)
+{
+    constexpr Milliseconds between_looks{200}; // each reads all of /proc
+    constexpr unsigned looks = 3;              // a loop of rescans makes no longer pauses
+    for (unsigned look = 1; find_pci_writers(run.system).empty(); ++look) {
+        if (look == looks) return false;
+        let_pass(run, between_looks);
+    }
+    return true;
+}
+
+} // namespace
+
+void recover_card(const Run& run, const Plan& plan, CardPlan& card, std::vector<StepReport>& reports)
+{
+    require_vfio(run, card.settings.timeouts.bind);
+    release_firmware_console(run, card);
+    std::string last_failure, disturbed_by;
+    unsigned undisturbed = 0; // failures of the last rung in a row
+    for (const auto* steps = &card.steps;;) {
+        try {
+            return run_rung(run, plan, card, *steps, reports);
+        } catch (const Error& error) {
+            if (error.reason() == Reason::timed_out && !disturbed_by.empty())
+                throw Error(Reason::timed_out, disturbed_by +
+                                                   "; others are at work on the PCI bus all the time: find "
+                                                   "out who rescans it, and start the guest again");
+            const bool may_go_on = error.reason() == Reason::failed || error.reason() == Reason::disturbed ||
+                                   error.reason() == Reason::no_memory;
+            if (!may_go_on) throw;
+            const auto text = without_remedy(error);
+            const bool with_port = steps == &card.second_rung && error.reason() == Reason::no_memory;
+            const bool last = !with_port && (steps != &card.steps || card.second_rung.empty());
+            const bool at_work = last && others_are_at_work(run);
+            if (at_work || error.reason() == Reason::disturbed) disturbed_by = text;
+            // Attempts that others undo do not count, as long as the run lasts; after one, a failure that
+            // shows no trace of them may still be theirs.
+            if (at_work) undisturbed = 0;
+            if (last && !at_work && ++undisturbed == (disturbed_by.empty() ? 1 : 3))
+                give_up(run, card, error);
+            if (text != last_failure || with_port)
+                run.warn(text + (with_port ? "; trying once more with the port above the card removed"
+                                           : "; trying once more with the whole card removed"));
+            last_failure = text;
+            run.journal.undo_settings();
+            steps = with_port ? &card.third_rung : card.second_rung.empty() ? &card.steps : &card.second_rung;
+        }
+    }
+}
+
+} // namespace pvegpu

@@ -1,0 +1,25 @@
+// What keeps a guest from its start before anything is touched. Pure.
+#pragma once
+
+#include "recovery/plan.hpp"
+
+#include <optional>
+#include <string>
+
+namespace pvegpu {
+
+// Somebody's writer is stuck in the kernel's PCI code: whatever we wrote would wait for the same lock.
+std::optional<Refusal> refuse_stuck_writer(const Situation& situation);
+
+// A bridge above the card has lost its bus numbers: nothing below it can be reached, and more than this card
+// may hang there.
+std::optional<Refusal> refuse_lost_bridge(const Situation& situation);
+
+// The first reason not to cycle the cards of a plan that cycles some: what Proxmox will refuse anyway, what a
+// removal would destroy, and who uses what Proxmox is to take.
+std::optional<Refusal> refuse_cycle(const Situation& situation, const Plan& plan);
+
+// "'hostpci0' names '99:00', which is not on the PCI bus; ..."
+std::string names_unknown(const PassedDevice& device, const HostSelector& selector);
+
+} // namespace pvegpu

@@ -1,0 +1,180 @@
+#include "recovery/situation.hpp"
+
+#include "machine/paths.hpp"
+#include "pci/read_function.hpp"
+#include "pci/read_topology.hpp"
+#include "proxmox/named_devices.hpp"
+#include "recovery/lost_devices.hpp"
+#include "recovery/port.hpp"
+
+#include <algorithm>
+
+namespace pvegpu {
+namespace {
+
+void take_warnings(const std::vector<ConfigWarning>& warnings, const std::string& file, Situation& situation)
+{
+    for (const auto& warning : warnings) situation.warnings.push_back(warning.in(file));
+}
+
+std::set<PciAddress> taken_by(const std::vector<PciAddress>& functions, const Topology& topology)
+{
+    std::set<PciAddress> taken;
+    for (const auto& address : functions) {
+        const auto* function = topology.find(address);
+        if (function == nullptr) continue;
+        taken.insert(address);
+        for (const auto& member : function->group_members)
+            if (const auto* other = topology.find(member); other != nullptr && !other->bridge)
+                taken.insert(member);
+    }
+    return taken;
+}
+
+std::vector<PciAddress> whole_functions(const std::vector<PassedDevice>& devices, bool every_alternative)
+{
+    std::vector<PciAddress> result;
+    for (const auto& device : devices) {
+        if (!device.passed_whole()) continue;
+        for (const auto& one : device.alternatives)
+            if (every_alternative || &one == &device.taken())
+                result.insert(result.end(), one.functions.begin(), one.functions.end());
+    }
+    return result;
+}
+
+// The devices to ask about: everything that may be taken, with everything on the cards.
+std::vector<const Function*> watched(const Topology& topology, const std::vector<PciAddress>& functions)
+{
+    auto addresses = taken_by(functions, topology);
+    for (const auto& card : find_cards(topology, functions))
+        addresses.insert(card.functions.begin(), card.functions.end());
+    std::vector<const Function*> result;
+    result.reserve(addresses.size());
+    for (const auto& address : addresses) result.push_back(&topology.at(address));
+    return result;
+}
+
+// "none [integrity] confidentiality": anything but none forbids writing configuration space.
+bool locked_down(const SysReader& reader)
+{
+    const auto text = reader.read(std::string(paths::kernel_lockdown)).value_or("");
+    return text.find('[') != std::string::npos && text.find("[none]") == std::string::npos;
+}
+
+// Everything about the situation's devices.
+void read_surroundings(const SysReader& reader, Situation& situation, unsigned own_vmid,
+                       std::int64_t wall_clock)
+{
+    const auto candidates = whole_functions(situation.devices, true);
+    situation.topology = read_topology(reader, candidates, config_space_within);
+    situation.mapping_mismatches = mapping_mismatches(situation.devices, situation.topology);
+    situation.holders = find_holders(reader, watched(situation.topology, candidates), own_vmid, wall_clock);
+    choose_free_alternatives(situation.devices, situation.holders);
+    const auto functions = whole_functions(situation.devices, false);
+    situation.taken = taken_by(functions, situation.topology);
+    situation.cards = find_cards(situation.topology, functions);
+    situation.config_space_writable = !locked_down(reader);
+}
+
+// The guest's own lines; true if there are any that matter.
+bool read_config(const SysReader& reader, Situation& situation)
+{
+    const auto file = read_guest_file(reader, situation.request);
+    situation.guest = file.kind;
+    if (file.kind == GuestKind::container) {
+        situation.container = parse_lxc_config(file.text);
+        situation.wanted = wanted_nodes(situation.container);
+        if (!situation.wanted.empty()) take_warnings(situation.container.warnings, file.path, situation);
+        return false;
+    }
+    situation.config = parse_guest_config(file.text);
+    take_warnings(situation.config.warnings, file.path, situation);
+    return !situation.config.is_template && !situation.config.hostpci.empty();
+}
+
+void read_devices(const SysReader& reader, const std::vector<PciAddress>& all, Situation& situation)
+{
+    auto named = read_named_devices(reader, situation.config, all);
+    situation.devices = std::move(named.devices);
+    situation.warnings.insert(situation.warnings.end(), named.warnings.begin(), named.warnings.end());
+}
+
+// A card's own bridges get their numbers back with the card.
+std::optional<Function> find_lost_bridge(const SysReader& reader, const Situation& situation)
+{
+    for (const auto& card : situation.cards) {
+        if (!card.port) continue;
+        const auto& port = situation.topology.at(*card.port);
+        if (has_lost_its_numbers(port)) return port;
+        for (const auto& above : port.above)
+            if (has_lost_its_numbers(situation.topology.at(above))) return situation.topology.at(above);
+    }
+    for (const auto& card : situation.lost_cards)
+        if (auto bridge = lost_bridge_above(reader, card.port)) return bridge;
+    return std::nullopt;
+}
+
+Situation read_situation_with(const SysReader& reader, const Request& request,
+                              const std::vector<PciAddress>& all, std::int64_t wall_clock)
+{
+    Situation situation;
+    situation.request = request;
+    if (!read_config(reader, situation)) return situation;
+    read_devices(reader, all, situation);
+    read_surroundings(reader, situation, request.vmid, wall_clock);
+    situation.search = find_lost(reader, situation.devices, all);
+    if (!situation.search.empty())
+        situation.lost_cards = find_lost_cards(reader, situation.devices, request, wall_clock);
+    situation.lost_bridge = find_lost_bridge(reader, situation);
+    if (!situation.nothing_to_do()) situation.writers = find_pci_writers(reader);
+    return situation;
+}
+
+bool is_gpu_class(const SysReader& reader, const PciAddress& address)
+{
+    const auto text = reader.read(paths::function(address, "class")).value_or("");
+    return text.starts_with("0x03") || text.starts_with("0x12");
+}
+
+} // namespace
+
+bool may_have_a_gpu(const SysReader& reader, Situation& situation)
+{
+    if (!read_config(reader, situation)) return false;
+    read_devices(reader, list_functions(reader), situation);
+    const auto functions = whole_functions(situation.devices, true);
+    return !missing_functions(situation.devices).empty() ||
+           std::any_of(functions.begin(), functions.end(),
+                       [&](const PciAddress& address) { return is_gpu_class(reader, address); });
+}
+
+Situation read_situation(const SysReader& reader, const Request& request, std::int64_t wall_clock)
+{
+    // What is found or removed by somebody else in between is missing in one part and there in another.
+    constexpr unsigned most_times = 4;
+    for (unsigned time = 1;; ++time) {
+        const auto all = list_functions(reader);
+        auto situation = read_situation_with(reader, request, all, wall_clock);
+        if (situation.devices.empty() || time == most_times || list_functions(reader) == all)
+            return situation;
+    }
+}
+
+Situation read_situation_of(const SysReader& reader, const Request& request,
+                            const std::vector<PciAddress>& functions, std::int64_t wall_clock)
+{
+    constexpr unsigned nobody = 0;
+    Situation situation;
+    situation.request = request;
+    PassedDevice given;
+    given.key = "the last start";
+    given.keep_driver = given.on_vfio = true; // whichever of vfio's has them
+    given.alternatives.push_back({functions, {}, std::nullopt});
+    situation.devices.push_back(std::move(given));
+    read_surroundings(reader, situation, nobody, wall_clock);
+    situation.writers = find_pci_writers(reader);
+    return situation;
+}
+
+} // namespace pvegpu

@@ -1,0 +1,41 @@
+// What each step of a plan does to the machine: a write, then a look whether it had its effect.
+//
+// Each throws Error(stuck_write) when the kernel does not come back, Error(in_use) when somebody has begun to
+// use a device, Error(failed) when the card has to be tried another way.
+#pragma once
+
+#include "recovery/plan.hpp"
+#include "recovery/writes.hpp"
+
+#include <string>
+
+namespace pvegpu {
+
+struct StepOutcome {
+    bool skipped = false; // there was nothing to do
+    bool refused = false; // by the kernel, and the run goes on without it
+    std::string detail = {};
+};
+
+// Keeps a function and every bridge above it from sleeping: a card in D3cold may not wake again, and a port
+// that sleeps finds nothing at a rescan.
+StepOutcome wake(const Run& run, const CardPlan& card, const PciAddress& address);
+
+StepOutcome unbind(const Run& run, const CardPlan& card, const PciAddress& address);
+StepOutcome remove(const Run& run, const CardPlan& card, const PciAddress& address);
+StepOutcome rescan(const Run& run, const CardPlan& card, const PciBus& bus);
+StepOutcome bind(const Run& run, const CardPlan& card, const PciAddress& address);
+
+// When a function is bound to vfio-pci it is put together with those that QEMU may reset along with it: those
+// of its slot where pciehp has the port at that moment, else those of its bus
+// (vfio_pci_core_register_device in drivers/vfio/pci/vfio_pci_core.c). Those that were bound before pciehp
+// came back are let go here, so that all are bound after.
+void unbind_from_vfio(const Run& run, const CardPlan& card);
+
+// Loads vfio-pci if it is not there. Throws Error(failed).
+void require_vfio(const Run& run, Milliseconds timeout);
+
+// Throws Error(in_use) if somebody who counts uses the function now.
+void check_not_held(const Run& run, const CardPlan& card, const PciAddress& address);
+
+} // namespace pvegpu

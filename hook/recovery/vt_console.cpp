@@ -1,0 +1,78 @@
+#include "recovery/vt_console.hpp"
+
+#include "machine/paths.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace pvegpu {
+namespace {
+
+constexpr Milliseconds console_within{5'000};
+
+std::vector<std::string> framebuffers(const SysReader& reader)
+{
+    auto names = reader.list(std::string(paths::framebuffers));
+    std::erase_if(names, [](const auto& name) { return !name.starts_with("fb") || name == "fbcon"; });
+    return names;
+}
+
+// "../../devices/pci0000:00/0000:00:1c.0/0000:03:00.0/graphics/fb0" or
+// ".../platform/efi-framebuffer.0/graphics/fb0"
+std::string place_of(const SysReader& reader, const std::string& framebuffer)
+{
+    return reader.read_link(paths::join(paths::framebuffers, framebuffer)).value_or("");
+}
+
+// The platform device that stands for the screen as the firmware left it; empty if a real driver has it.
+std::string firmware_device(const std::string& place)
+{
+    constexpr std::array<std::string_view, 3> kinds{"efi-framebuffer.", "vesa-framebuffer.",
+                                                    "simple-framebuffer."};
+    for (const auto kind : kinds)
+        if (const auto at = place.find(kind); at != std::string::npos)
+            return place.substr(at, place.find('/', at) - at);
+    return "";
+}
+
+bool belongs_to(const std::string& place, const Function& gpu)
+{
+    if (place.find("/" + to_string(gpu.address) + "/") != std::string::npos) return true;
+    return gpu.boot_vga && !firmware_device(place).empty();
+}
+
+void take_consoles_off(const Run& run)
+{
+    for (const auto& name : run.system.list(std::string(paths::virtual_consoles))) {
+        const auto directory = paths::join(paths::virtual_consoles, name);
+        const auto what = run.system.read(directory + "/name").value_or("");
+        const bool on_screen = what.find("frame buffer") != std::string::npos;
+        // Bounded: the kernel takes the console's lock to answer (show_bind in drivers/tty/vt/vt.c).
+        const auto bound = run.system.read_within(directory + "/bind", 1, console_within);
+        if (!on_screen || bound.text != "1") continue;
+        run.journal.note({Undo::Kind::setting, directory + "/bind", "1"});
+        write_checked(run, directory + "/bind", "0", console_within, 0);
+    }
+}
+
+void unbind_firmware_device(const Run& run, const std::string& device)
+{
+    const auto directory = paths::join(paths::platform_devices, device) + "/driver";
+    if (run.system.exists(directory)) write_checked(run, directory + "/unbind", device, console_within, 0);
+}
+
+} // namespace
+
+void release_console(const Run& run, const Function& gpu)
+{
+    const auto screens = framebuffers(run.system);
+    if (screens.size() != 1) return; // none, or another screen for the console to stay on
+    const auto place = place_of(run.system, screens.front());
+    if (!belongs_to(place, gpu)) return;
+    take_consoles_off(run);
+    if (const auto device = firmware_device(place); !device.empty()) unbind_firmware_device(run, device);
+    run.warn("the host's console was on '" + to_string(gpu.address) +
+             "' and has been taken off it; use the network or a serial console while the guest runs");
+}
+
+} // namespace pvegpu

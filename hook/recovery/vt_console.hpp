@@ -1,0 +1,13 @@
+// The host's text console on the guest's GPU.
+#pragma once
+
+#include "pci/topology.hpp"
+#include "recovery/writes.hpp"
+
+namespace pvegpu {
+
+// Takes the console, and a firmware framebuffer without a real driver, off the GPU if it is the only screen
+// that they have; noted in the journal, with a warning. The console alone is no reason not to start a guest.
+void release_console(const Run& run, const Function& gpu);
+
+} // namespace pvegpu

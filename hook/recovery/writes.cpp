@@ -1,0 +1,51 @@
+#include "recovery/writes.hpp"
+
+#include "base/error.hpp"
+
+#include <cerrno>
+
+namespace pvegpu {
+namespace {
+
+constexpr Milliseconds try_again_after{200};
+
+} // namespace
+
+bool says_later(const Outcome& outcome)
+{
+    return outcome.refused() && (outcome.error_number == EAGAIN || outcome.error_number == EBUSY);
+}
+
+void Run::warn(const std::string& text) const
+{
+    warnings.push_back(text);
+    system.say(Severity::warning, text);
+}
+
+void throw_stuck(const Outcome& outcome, const std::string& path)
+{
+    throw Error(
+        Reason::stuck_write,
+        "the kernel does not come back from a write (pid " + std::to_string(outcome.child) +
+            ", in: " + (outcome.child_stack.empty() ? "unknown" : outcome.child_stack) +
+            "); nothing more is touched; if the process does not end by itself the host has to be rebooted",
+        path);
+}
+
+Outcome write_checked(const Run& run, const std::string& path, std::string_view text, Milliseconds timeout,
+                      unsigned retries)
+{
+    for (unsigned left = retries;; --left) {
+        Outcome outcome = run.system.write(path, text, run.deadline.at_most(run.system, timeout));
+        if (outcome.still_running()) throw_stuck(outcome, path);
+        if (!says_later(outcome) || left == 0) return outcome;
+        let_pass(run, try_again_after);
+    }
+}
+
+void let_pass(const Run& run, Milliseconds time)
+{
+    run.system.wait_until([] { return false; }, time);
+}
+
+} // namespace pvegpu

@@ -1,0 +1,42 @@
+// Writes to sysfs as the steps make them: bounded, repeated where the kernel says "later", never believed.
+#pragma once
+
+#include "machine/deadline.hpp"
+#include "machine/system.hpp"
+#include "recovery/journal.hpp"
+#include "settings/settings.hpp"
+
+#include <string>
+#include <string_view>
+
+namespace pvegpu {
+
+// Attributes that take no lock a driver could hold; if they do not answer at once nothing will.
+inline constexpr Milliseconds setting_within{5'000};
+
+// What every step of a run needs.
+struct Run {
+    System& system;
+    Journal& journal;
+    Deadline deadline;
+    unsigned vmid;
+    std::vector<std::string>& warnings;
+
+    void warn(const std::string& text) const;
+};
+
+// Refused with EAGAIN or EBUSY: a lock of the bus was taken at that moment, by an open or a close of a vfio
+// device for example; those last milliseconds.
+bool says_later(const Outcome& outcome);
+
+// Does not return a write that is still running: throws Error(stuck_write), which names the child and where
+// the kernel holds it. One that says later is tried again `retries` times.
+Outcome write_checked(const Run& run, const std::string& path, std::string_view text, Milliseconds timeout,
+                      unsigned retries);
+
+[[noreturn]] void throw_stuck(const Outcome& outcome, const std::string& path);
+
+// Lets a minimum time of a standard pass.
+void let_pass(const Run& run, Milliseconds time);
+
+} // namespace pvegpu

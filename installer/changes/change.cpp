@@ -1,0 +1,93 @@
+#include "changes/change.hpp"
+
+#include "base/text.hpp"
+#include "host/programs.hpp"
+
+#include <utility>
+
+namespace pvegpu {
+namespace {
+
+Change path_change(Change::Kind kind, std::string path, std::optional<std::string> before,
+                   std::optional<std::string> after, std::string reason)
+{
+    Change change;
+    change.kind = kind;
+    change.path = std::move(path);
+    change.before = std::move(before);
+    change.after = std::move(after);
+    change.reason = std::move(reason);
+    return change;
+}
+
+std::vector<std::string> set_hookscript(const HookscriptChange& what, const std::string& volume)
+{
+    std::vector<std::string> argv{std::string(what.container ? programs::pct : programs::qm), "set",
+                                  std::to_string(what.vmid)};
+    if (volume.empty())
+        argv.insert(argv.end(), {"--delete", "hookscript"});
+    else
+        argv.insert(argv.end(), {"--hookscript", volume});
+    return argv;
+}
+
+std::string put(const Change& change, const std::optional<std::string>& from,
+                const std::optional<std::string>& to)
+{
+    const auto path = "'" + change.path + "'";
+    if (!to) return "remove " + path;
+    if (change.kind == Change::Kind::link) return "link " + path + " to '" + *to + "'";
+    return (from ? "change " : "write ") + path;
+}
+
+} // namespace
+
+Change file_change(std::string path, std::optional<std::string> before, std::optional<std::string> after,
+                   std::string reason)
+{
+    return path_change(Change::Kind::file, std::move(path), std::move(before), std::move(after),
+                       std::move(reason));
+}
+
+Change link_change(std::string path, std::optional<std::string> before, std::optional<std::string> after,
+                   std::string reason)
+{
+    return path_change(Change::Kind::link, std::move(path), std::move(before), std::move(after),
+                       std::move(reason));
+}
+
+Change hookscript_change(HookscriptChange what, std::string reason)
+{
+    Change change;
+    change.kind = Change::Kind::program;
+    change.argv = set_hookscript(what, what.after);
+    change.undo = set_hookscript(what, what.before);
+    change.reason = std::move(reason);
+    change.hint = "see 'systemctl status pve-cluster' and whether the guest is locked";
+    change.hookscript = std::move(what);
+    return change;
+}
+
+Change inverse(Change change)
+{
+    std::swap(change.before, change.after);
+    std::swap(change.argv, change.undo);
+    if (change.hookscript) std::swap(change.hookscript->before, change.hookscript->after);
+    return change;
+}
+
+std::string describe(const Change& change)
+{
+    if (change.kind == Change::Kind::program) return "run '" + join(change.argv, " ") + "'";
+    return put(change, change.before, change.after);
+}
+
+std::string describe_undo(const Change& change)
+{
+    if (change.kind == Change::Kind::program)
+        return change.undo.empty() ? "nothing" : "run '" + join(change.undo, " ") + "'";
+    if (change.before && change.kind == Change::Kind::file) return "restore '" + change.path + "'";
+    return put(change, change.after, change.before);
+}
+
+} // namespace pvegpu

@@ -1,0 +1,199 @@
+#include "changes/install_plan.hpp"
+
+#include "base/error.hpp"
+#include "base/text.hpp"
+#include "changes/attach.hpp"
+#include "changes/install_remarks.hpp"
+#include "host/host_files.hpp"
+#include "host/programs.hpp"
+#include "machine/paths.hpp"
+
+#include <algorithm>
+
+namespace pvegpu {
+namespace {
+
+std::string vm(unsigned vmid)
+{
+    return "VM " + std::to_string(vmid);
+}
+
+std::string reason_for(const Tokens& tokens)
+{
+    return has_token(tokens, "intel_iommu=on")
+               ? "this kernel leaves Intel's IOMMU off, and without it no device can be passed to a guest"
+               : "it spares the host's own devices the IOMMU's translation; the guest's do not need it";
+}
+
+bool has_gpu(const Survey& survey, unsigned vmid)
+{
+    return std::any_of(survey.functions.begin(), survey.functions.end(), [&](const auto& function) {
+        return function.on_card_of(vmid) && function.passed && is_gpu(function.facts);
+    });
+}
+
+const SurveyedGuest& attachable(const Survey& survey, unsigned vmid)
+{
+    const auto* guest = survey.find(vmid);
+    if (guest == nullptr)
+        throw Error(Reason::not_found, "there is no " + vm(vmid) + " on the node '" +
+                                           survey.host.cluster.node + "'; 'qm list' shows those that are");
+    if (guest->container)
+        throw Error(Reason::invalid_config,
+                    "guest " + std::to_string(vmid) + " is a container, not a VM; name it with '--ct'");
+    if (!guest->problem.empty()) throw Error(Reason::invalid_config, vm(vmid) + ": " + guest->problem);
+    if (guest->config.hostpci.empty())
+        throw Error(
+            Reason::invalid_config,
+            vm(vmid) +
+                " has no 'hostpci' line; give it its GPU first, in the web interface or with 'qm set'");
+    if (!has_gpu(survey, vmid))
+        throw Error(Reason::invalid_config, "none of the devices of " + vm(vmid) +
+                                                " is a GPU that is passed to it whole; it needs no hook");
+    return *guest;
+}
+
+class Planner {
+public:
+    Planner(const Survey& survey, const InstallRequest& request) : survey_(survey), request_(request) {}
+
+    InstallPlan plan()
+    {
+        if (!survey_.host.cluster.quorate)
+            throw Error(Reason::failed,
+                        "the cluster has no quorum, so Proxmox can change no guest; see 'pvecm status'");
+        std::vector<const SurveyedGuest*> guests;
+        for (const auto vmid : request_.vms) guests.push_back(&attachable(survey_, vmid));
+        for (const auto* guest : guests)
+            if (!request_.host_only) attach_guest(survey_, *guest, plan_);
+        if (request_.host_only && survey_.host.cluster.clustered) // a guest can come from another node
+            link_hook(survey_, plan_);
+        change_host_files();
+        for (auto& program : build_programs(survey_.host, plan_.changes))
+            plan_.changes.push_back(std::move(program));
+        check_programs(survey_, plan_);
+        plan_.notes = install_notes(survey_, request_);
+        plan_.warnings = install_warnings(survey_, request_, plan_);
+        plan_.reboot_reasons = reboot_reasons(survey_, plan_.changes);
+        return std::move(plan_);
+    }
+
+private:
+    void change_file(std::string_view path, const std::string& text, const std::string& reason)
+    {
+        const auto before = survey_.file(path);
+        const auto after = text.empty() ? std::nullopt : std::optional(text);
+        if (before == after) return;
+        if (const auto link = survey_.links.find(std::string(path)); link != survey_.links.end())
+            throw Error(Reason::invalid_config,
+                        "is a link to " + quote(link->second) +
+                            ", and only a plain file is changed; put a copy of that file in its place",
+                        std::string(path));
+        plan_.changes.push_back(file_change(std::string(path), before, after, reason));
+    }
+
+    void change_host_files()
+    {
+        if (survey_.functions.empty()) return;
+        change_command_line();
+        change_file(paths::modules_load, modules_load_text(),
+                    "vfio-pci is there before the first guest starts");
+        change_file(
+            paths::modprobe,
+            modprobe_text(survey_.functions, request_.blacklist, survey_.file(paths::modprobe).value_or("")),
+            "vfio-pci comes before the host's drivers, and a card that it holds is not put to sleep");
+        change_file(
+            paths::udev_rules, udev_rules_text(survey_.functions),
+            survey_.ids_elsewhere.empty()
+                ? "the host has a device with the same ids, so vfio-pci is told the guest's by its address"
+                : "vfio-pci is given other ids already, so it is told the guest's devices by their "
+                  "addresses");
+        change_file(paths::initramfs_modules,
+                    with_initramfs_block(survey_.file(paths::initramfs_modules).value_or("")),
+                    "vfio-pci is in the initramfs, so it comes first there too");
+    }
+
+    void change_command_line()
+    {
+        const auto loader = survey_.host.loader;
+        const auto needed = needed_tokens(survey_.host.cpu, survey_.host.kernel);
+        const bool both = loader == BootLoader::proxmox_undecided;
+        if (loader == BootLoader::proxmox_systemd || (both && cmdline_file_is_usable()))
+            change_cmdline_file(needed);
+        if (loader == BootLoader::grub || loader == BootLoader::proxmox_grub || both)
+            if (const auto missing = missing_tokens(needed, survey_.configured); !missing.empty())
+                change_file(paths::grub_drop_in, grub_drop_in_text(missing), reason_for(missing));
+    }
+
+    bool cmdline_file_is_usable() const
+    {
+        return has_key(parse_cmdline_file(survey_.file(paths::kernel_cmdline_file).value_or("")), "root");
+    }
+
+    void change_cmdline_file(const Tokens& needed)
+    {
+        const auto text = survey_.file(paths::kernel_cmdline_file).value_or("");
+        const auto given = parse_cmdline_file(text);
+        if (!cmdline_file_is_usable())
+            throw Error(
+                Reason::invalid_config,
+                "has no 'root=', without which 'proxmox-boot-tool refresh' fails; write the kernel's command "
+                "line into it",
+                std::string(paths::kernel_cmdline_file));
+        if (const auto missing = missing_tokens(needed, given); !missing.empty())
+            change_file(paths::kernel_cmdline_file, append_tokens(text, missing), reason_for(missing));
+    }
+
+    const Survey& survey_;
+    const InstallRequest& request_;
+    InstallPlan plan_;
+};
+
+bool changes_any(const std::vector<Change>& changes, std::initializer_list<std::string_view> files)
+{
+    return std::any_of(changes.begin(), changes.end(), [&](const Change& change) {
+        return std::find(files.begin(), files.end(), change.path) != files.end();
+    });
+}
+
+Change build_program(std::vector<std::string> argv, std::string reason, std::string hint)
+{
+    Change change;
+    change.kind = Change::Kind::program;
+    change.argv = change.undo = std::move(argv);
+    change.reason = std::move(reason);
+    change.hint = std::move(hint);
+    return change;
+}
+
+} // namespace
+
+InstallPlan make_install_plan(const Survey& survey, const InstallRequest& request)
+{
+    return Planner(survey, request).plan();
+}
+
+bool changes_next_boot(const std::vector<Change>& changes)
+{
+    return changes_any(changes, {paths::modules_load, paths::modprobe, paths::udev_rules,
+                                 paths::initramfs_modules, paths::grub_drop_in, paths::kernel_cmdline_file});
+}
+
+std::vector<Change> build_programs(const HostFacts& host, const std::vector<Change>& changes)
+{
+    std::vector<Change> result;
+    if (changes_any(changes, {paths::modprobe, paths::initramfs_modules, paths::udev_rules}))
+        result.push_back(build_program({std::string(programs::update_initramfs), "-u", "-k", "all"},
+                                       "the initramfs has copies of these files",
+                                       "see whether /boot is full"));
+    if (!changes_any(changes, {paths::grub_drop_in, paths::kernel_cmdline_file})) return result;
+    const std::string reason = "the boot loader has a copy of the command line";
+    if (host.loader == BootLoader::grub)
+        result.push_back(build_program({std::string(programs::update_grub)}, reason, "see its output above"));
+    else
+        result.push_back(build_program({std::string(programs::proxmox_boot_tool), "refresh"}, reason,
+                                       "see 'proxmox-boot-tool status'"));
+    return result;
+}
+
+} // namespace pvegpu

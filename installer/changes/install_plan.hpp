@@ -1,0 +1,51 @@
+// What the installer will change, decided from what is known. Pure.
+#pragma once
+
+#include "changes/change.hpp"
+#include "host/survey.hpp"
+
+#include <string>
+#include <vector>
+
+namespace pvegpu {
+
+struct InstallRequest {
+    std::vector<unsigned> vms;
+    bool host_only = false; // prepare the host for these VMs, attach nothing
+    bool blacklist = false;
+};
+
+// A guest whose hookscript becomes ours.
+struct Attachment {
+    unsigned vmid = 0;
+    std::string volume;                    // ours: "local:snippets/pve-gpu-hook"
+    std::string old_volume;                // empty if it had none
+    std::vector<std::string> devices = {}; // that a container was given: "dev0=/dev/nvidia0,mode=0666"
+    std::vector<std::string> lines = {};   // that were taken out of its configuration for them
+
+    bool operator==(const Attachment&) const = default;
+};
+
+struct InstallPlan {
+    std::vector<Change> changes; // in the order in which they are made
+    std::vector<Attachment> attachments;
+    std::vector<std::string> notes;
+    std::vector<std::string> warnings;
+    std::vector<std::string> reboot_reasons; // once everything is done
+};
+
+// Throws Error with what to do where a VM cannot be attached or the host cannot be prepared.
+InstallPlan make_install_plan(const Survey& survey, const InstallRequest& request);
+
+// Why the running kernel is not yet as the files want it, and a reboot changes that: those changes are to be
+// made, or the files were changed since this host was booted.
+std::vector<std::string> reboot_reasons(const Survey& survey, const std::vector<Change>& planned = {});
+
+// Whether any of them is about a file that a boot reads.
+bool changes_next_boot(const std::vector<Change>& changes);
+
+// The programs that bring changed files into the initramfs and to the boot loader, and each is its own
+// inverse.
+std::vector<Change> build_programs(const HostFacts& host, const std::vector<Change>& changes);
+
+} // namespace pvegpu

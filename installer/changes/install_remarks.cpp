@@ -1,0 +1,210 @@
+#include "changes/install_remarks.hpp"
+
+#include "base/text.hpp"
+#include "changes/attach.hpp"
+#include "host/host_files.hpp"
+#include "machine/paths.hpp"
+
+#include <algorithm>
+
+namespace pvegpu {
+namespace {
+
+// Spares the host's own devices the translation. Passthrough works without it, so no reboot is asked for.
+constexpr std::string_view faster_only = "iommu=pt";
+
+std::string name(const Function& function)
+{
+    return "'" + to_string(function.address) + "' (" + device_id(function) + ")";
+}
+
+void warn_of_command_line(const Survey& survey, std::vector<std::string>& warnings)
+{
+    for (auto& warning : command_line_warnings(survey.configured)) warnings.push_back(std::move(warning));
+    if (survey.host.loader != BootLoader::unknown) return;
+    const auto missing =
+        missing_tokens(needed_tokens(survey.host.cpu, survey.host.kernel), survey.host.running);
+    if (!missing.empty())
+        warnings.push_back("this host's boot loader is none that we know; add '" + join(missing, " ") +
+                           "' to the kernel's command line yourself");
+}
+
+void warn_of_iommu(const Survey& survey, std::vector<std::string>& warnings)
+{
+    const auto needed = needed_tokens(survey.host.cpu, survey.host.kernel);
+    const bool comes_with_reboot =
+        has_token(needed, "intel_iommu=on") && !has_key(survey.host.running, "intel_iommu");
+    if (!survey.host.iommu_on && !comes_with_reboot)
+        warnings.emplace_back(
+            "the IOMMU is off, so no device can be passed to a guest; turn on 'VT-d' or 'AMD-Vi' "
+            "('IOMMU') in the firmware's setup");
+    if (survey.host.iommu_on && survey.host.interrupt_remapping == false)
+        warnings.emplace_back(
+            "the IOMMU does not remap interrupts, and without that no VM with a passed device starts; "
+            "turn it on in the firmware's setup, and remove 'intremap=off' and 'nointremap' from "
+            "the kernel's command line");
+}
+
+// Where the card is left alone, what is not passed keeps nothing busy, and may be the host's own: an APU's
+// slot has USB controllers.
+void warn_of_halves(const Survey& survey, std::vector<std::string>& warnings)
+{
+    for (const auto& function : survey.functions)
+        if (!function.passed && function.reset_with_card)
+            warnings.push_back(
+                name(function.facts) + " is on the card of VM " + std::to_string(function.vmids.front()) +
+                " but not passed to it; pass it too, so that nothing on the host can keep the card busy");
+}
+
+std::string where_ha_moves(const SurveyedGuest& guest, const std::string& this_node)
+{
+    if (!guest.ha) return "";
+    auto nodes = guest.ha->nodes;
+    if (nodes.empty()) return ", and high availability may move it to one";
+    std::erase(nodes, this_node);
+    return nodes.empty() ? "" : ", and high availability may move it to '" + join(nodes, "' or '") + "'";
+}
+
+void warn_of_blacklist(const Survey& survey, std::vector<std::string>& warnings)
+{
+    for (const auto& module : gpu_modules(survey.functions))
+        warnings.push_back(
+            "'--blacklist' keeps " + quote(module) +
+            " from every card of the host, not only from the guest's; leave it out if the host needs one");
+}
+
+std::vector<std::string> missing_for_iommu(const Survey& survey)
+{
+    const auto& host = survey.host;
+    if (host.loader == BootLoader::unknown || host.iommu_on) return {};
+    auto missing = missing_tokens(needed_tokens(host.cpu, host.kernel), host.running);
+    std::erase(missing, faster_only);
+    return missing;
+}
+
+// What is not yet as the files want it, each with what a reboot is to do about it.
+struct Unprepared {
+    std::string what, hope;
+};
+
+std::vector<Unprepared> unprepared(const Survey& survey)
+{
+    std::vector<Unprepared> found;
+    if (survey.functions.empty()) return found;
+    for (const auto& token : missing_for_iommu(survey))
+        found.push_back({"the IOMMU is off: the running kernel was started without " + quote(token), ""});
+    for (const auto& function : survey.functions)
+        if (function.passed && !function.goes_back && function.driver_can_be_kept_away)
+            found.push_back(
+                {"the host's driver " + quote(function.facts.driver) + " has " + name(function.facts),
+                 "; after a reboot vfio-pci comes first"});
+    return found;
+}
+
+// If it has booted with these very files, the next boot does the same again; whoever reboots by program would
+// do so for ever.
+bool reboot_helps(const Survey& survey, const std::vector<Change>& planned)
+{
+    return changes_next_boot(planned) || survey.file(paths::boot_files_changed);
+}
+
+void warn_of_vain_reboot(const Survey& survey, const std::vector<Change>& planned,
+                         std::vector<std::string>& warnings)
+{
+    if (reboot_helps(survey, planned)) return;
+    for (const auto& [what, hope] : unprepared(survey))
+        warnings.push_back(what +
+                           ", and another reboot changes nothing: the host has booted with these files "
+                           "already; 'pve-gpu-install check' shows what is in the way");
+}
+
+void note_ids_elsewhere(const Survey& survey, std::vector<std::string>& notes)
+{
+    const bool matters =
+        std::any_of(survey.functions.begin(), survey.functions.end(),
+                    [](const auto& function) { return function.passed && !function.goes_back; });
+    if (!matters || survey.ids_elsewhere.empty()) return;
+    notes.push_back(join(survey.ids_elsewhere, " and ") +
+                    " gives 'ids=' to vfio-pci, and the kernel takes one such list only; that one is left as "
+                    "it is, and the guest's devices are bound by their addresses");
+}
+
+} // namespace
+
+std::vector<std::string> install_notes(const Survey& survey, const InstallRequest& request)
+{
+    std::vector<std::string> notes;
+    for (const auto& function : survey.functions) {
+        const bool asked = std::any_of(request.vms.begin(), request.vms.end(),
+                                       [&](unsigned vmid) { return function.on_card_of(vmid); });
+        if (asked && function.passed && is_gpu(function.facts) && resets_itself(function.facts))
+            notes.push_back(name(function.facts) +
+                            " has a reset of its own (FLR) and may not need the hook; \"strategy\": "
+                            "\"auto\" in '" +
+                            std::string(paths::settings) + "' leaves it alone while it is well");
+        if (function.twin && function.passed && !function.goes_back)
+            notes.push_back(name(function.facts) + " has a twin, '" + to_string(*function.twin) +
+                            "', that stays with the host; it is bound by its address, not by its ids");
+    }
+    note_ids_elsewhere(survey, notes);
+    const auto& host = survey.host;
+    if (!survey.functions.empty() && host.iommu_on && host.loader != BootLoader::unknown &&
+        !has_key(host.running, "iommu"))
+        notes.push_back(quote(faster_only) +
+                        " only makes the host's own devices faster; no reboot is needed for it");
+    if (request.host_only && survey.functions.empty())
+        notes.emplace_back(
+            "no VM of this node has a GPU, so there is nothing to prepare; run this again when "
+            "one has");
+    if (!survey.functions.empty() && host.loader == BootLoader::proxmox_undecided)
+        notes.emplace_back("whether the boot partitions have GRUB or systemd-boot cannot be told from here "
+                           "('proxmox-boot-tool status' can), so the words for the kernel go to both");
+    if (host.lockdown == true && survey.port_without_reset)
+        notes.emplace_back(
+            "the kernel is locked down (Secure Boot) and offers no reset below a port, so the hook can "
+            "only remove the card and find it again; a newer kernel has 'reset_subordinate'");
+    return notes;
+}
+
+std::vector<std::string> install_warnings(const Survey& survey, const InstallRequest& request,
+                                          const InstallPlan& plan)
+{
+    std::vector<std::string> warnings;
+    warn_of_command_line(survey, warnings);
+    warn_of_iommu(survey, warnings);
+    warn_of_halves(survey, warnings);
+    warn_of_vain_reboot(survey, plan.changes, warnings);
+    for (const auto& attachment : plan.attachments)
+        if (auto warning = cluster_warning(survey, attachment)) warnings.push_back(std::move(*warning));
+    if (request.blacklist) warn_of_blacklist(survey, warnings);
+    return warnings;
+}
+
+std::vector<std::string> reboot_reasons(const Survey& survey, const std::vector<Change>& planned)
+{
+    std::vector<std::string> reasons;
+    if (!reboot_helps(survey, planned)) return reasons;
+    for (const auto& [what, hope] : unprepared(survey)) reasons.push_back(what + hope);
+    return reasons;
+}
+
+// ProxMenux had to withdraw its hook because of this. What other nodes have in a directory of their own
+// cannot be seen from here; on a shared storage the link is there for all of them, but not the program that
+// it leads to.
+std::optional<std::string> cluster_warning(const Survey& survey, const Attachment& attachment)
+{
+    if (!survey.host.cluster.clustered) return std::nullopt;
+    const auto* guest = survey.find(attachment.vmid);
+    const auto* storage = storage_of(survey.storages, attachment.volume);
+    const bool shared = storage != nullptr && storage->shared;
+    return (guest == nullptr ? "guest " + std::to_string(attachment.vmid) : name_of(*guest)) +
+           " cannot start on a node without " +
+           (shared ? "'" + std::string(paths::hook_program) + "'" : quote(attachment.volume)) +
+           (guest == nullptr ? "" : where_ha_moves(*guest, survey.host.cluster.node)) +
+           "; install the package on every node that it can go to and run 'pve-gpu-install --host' there" +
+           (attachment.old_volume.empty()
+                ? ""
+                : "; its other hookscript " + quote(attachment.old_volume) + " runs on this node only");
+}
+
+} // namespace pvegpu

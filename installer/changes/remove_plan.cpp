@@ -1,0 +1,266 @@
+#include "changes/remove_plan.hpp"
+
+#include "base/error.hpp"
+#include "base/text.hpp"
+#include "changes/attach.hpp"
+#include "changes/removal.hpp"
+#include "containers/hard_coded.hpp"
+#include "hook/chained_hook.hpp"
+#include "host/programs.hpp"
+#include "machine/paths.hpp"
+
+#include <algorithm>
+#include <set>
+
+namespace pvegpu {
+namespace {
+
+std::string where_it_is(const GuestEntry& guest)
+{
+    return (guest.container ? "container " : "VM ") + std::to_string(guest.vmid) + " is on the node " +
+           quote(guest.node);
+}
+
+class Remover {
+public:
+    Remover(const Survey& survey, const Manifest& manifest) : survey_(survey), manifest_(manifest)
+    {
+        plan_.left = manifest;
+    }
+
+    void detach(const SurveyedGuest& guest)
+    {
+        give_lines_back(guest); // before 'pct' writes the same file
+        if (guest.attached) {
+            plan_.changes.push_back(give_back(guest));
+            detached_.insert(guest.vmid);
+        } else if (manifest_.attachment(guest.vmid) != nullptr) {
+            const auto& now = guest.config.hookscript;
+            plan_.warnings.push_back(name_of(guest) + (now.empty()
+                                                           ? " has no hookscript any more; nothing to detach"
+                                                           : " has another hookscript by now (" + quote(now) +
+                                                                 "), which is left as it is"));
+        }
+        take_devices(guest);
+        forget(guest.vmid);
+    }
+
+    // What is known of a guest that is on no node any more.
+    void forget(unsigned vmid)
+    {
+        std::erase_if(plan_.left.attachments, [&](const auto& guest) { return guest.vmid == vmid; });
+        const auto path = paths::chained_hook(vmid);
+        drop(path);
+        if (const auto text = survey_.file(path)) {
+            auto change =
+                file_change(path, text, std::nullopt, "the guest's other hookscript is its own again");
+            change.for_root_only = true;
+            plan_.changes.push_back(std::move(change));
+        }
+    }
+
+    // It still has the hook there, and may come back: the hookscript that it had before is written down here
+    // only.
+    void keep(const GuestEntry& guest)
+    {
+        plan_.warnings.push_back(where_it_is(guest) + "; what it had before stays written down here");
+        kept_.insert(paths::chained_hook(guest.vmid));
+    }
+
+    // Whoever names a link that is gone cannot start.
+    void keep_needed_links(std::vector<HookReference> references)
+    {
+        std::erase_if(references,
+                      [&](const auto& one) { return !one.saved && detached_.contains(one.vmid); });
+        for (const auto& snippet : needed_snippets(survey_, manifest_, references)) {
+            const auto* entry = manifest_.find(snippet.path);
+            if (entry == nullptr || !entry->is_ours(now(*entry))) continue;
+            kept_.insert(snippet.path);
+            plan_.warnings.push_back(
+                quote(snippet.path) + " stays, because " +
+                name_guests(snippet.references, survey_.host.cluster.node) +
+                " (or a snapshot of it) needs it; 'uninstall' takes it once nobody does");
+        }
+    }
+
+    void undo_files()
+    {
+        std::for_each(manifest_.entries.rbegin(), manifest_.entries.rend(),
+                      [this](const ManifestEntry& entry) { undo(entry); });
+        for (auto& program : build_programs(survey_.host, plan_.changes))
+            plan_.changes.push_back(std::move(program));
+    }
+
+    RemovePlan take() { return std::move(plan_); }
+
+private:
+    // Empty if it had none; nothing if that is not known here: it was attached by hand, or on another node.
+    std::optional<std::string> old_volume(const SurveyedGuest& guest) const
+    {
+        if (const auto* known = manifest_.attachment(guest.vmid); known != nullptr) return known->old_volume;
+        const auto chained = parse_chained_hook(survey_.file(paths::chained_hook(guest.vmid)).value_or(""));
+        return chained ? std::optional(chained->volume) : std::nullopt;
+    }
+
+    Change give_back(const SurveyedGuest& guest)
+    {
+        const auto known = old_volume(guest);
+        auto old = known.value_or("");
+        if (survey_.gone_hookscripts.contains(old)) {
+            plan_.warnings.push_back("the hookscript " + quote(old) + ", which " + name_of(guest) +
+                                     " had before, is not given back: its file is not there, and Proxmox "
+                                     "refuses it then");
+            old.clear();
+        }
+        if (!known && survey_.host.cluster.clustered)
+            plan_.warnings.push_back(name_of(guest) +
+                                     " was not attached on this node; a hookscript that it had before is "
+                                     "not given back, see " +
+                                     quote(paths::install_manifest) + " on the node where it was attached");
+        return hookscript_change({guest.vmid, guest.container, guest.config.hookscript, old},
+                                 !known           ? "no hookscript that the guest had before is known here"
+                                 : known->empty() ? "the guest had no hookscript before"
+                                 : old.empty()    ? "the hookscript that the guest had before is gone"
+                                                  : "the guest had this hookscript before");
+    }
+
+    void give_lines_back(const SurveyedGuest& guest)
+    {
+        const auto* known = manifest_.attachment(guest.vmid);
+        if (known == nullptr || known->lines.empty() || !guest.container) return;
+        auto change =
+            file_change(paths::ct_config(guest.vmid), guest.text, with_lines(guest.text, known->lines),
+                        "the container had these lines before it was given devN entries");
+        change.of_a_guest = true;
+        change.lock = paths::ct_config_lock(guest.vmid);
+        if (change.before != change.after) plan_.changes.push_back(std::move(change));
+    }
+
+    // Those devN of a container that are still as we wrote them.
+    void take_devices(const SurveyedGuest& guest)
+    {
+        const auto* known = manifest_.attachment(guest.vmid);
+        if (known == nullptr || known->devices.empty()) return;
+        const std::string pct(programs::pct);
+        const auto vmid = std::to_string(guest.vmid);
+        std::vector<std::string> keys;
+        Change change;
+        change.kind = Change::Kind::program;
+        change.undo = {pct, "set", vmid};
+        for (const auto& device : guest.lxc.devices_at_next_start()) {
+            const auto& ours = known->devices;
+            if (std::find(ours.begin(), ours.end(), device.key + "=" + device.value) == ours.end()) continue;
+            keys.push_back(device.key);
+            change.undo.insert(change.undo.end(), {"--" + device.key, device.value});
+        }
+        if (keys.size() < known->devices.size())
+            plan_.warnings.push_back("container " + vmid +
+                                     ": what has changed of the device nodes that it was "
+                                     "given is left as it is");
+        if (keys.empty()) return;
+        change.argv = {pct, "set", vmid, "--delete", join(keys, ",")};
+        change.reason =
+            "the container had no such device nodes before; one that runs keeps them until it stops";
+        change.hint = "see whether the container is locked";
+        plan_.changes.push_back(std::move(change));
+    }
+
+    void drop(const std::string& path)
+    {
+        std::erase_if(plan_.left.entries, [&](const auto& entry) { return entry.path == path; });
+    }
+
+    std::optional<std::string> now(const ManifestEntry& entry) const
+    {
+        if (entry.kind == Change::Kind::file) return survey_.file(entry.path);
+        const auto link = survey_.links.find(entry.path);
+        return link == survey_.links.end() ? std::nullopt : std::optional(link->second);
+    }
+
+    bool planned(const std::string& path) const
+    {
+        return std::any_of(plan_.changes.begin(), plan_.changes.end(),
+                           [&](const Change& change) { return change.path == path; });
+    }
+
+    void undo(const ManifestEntry& entry)
+    {
+        const bool forgotten = plan_.left.find(entry.path) == nullptr; // with its guest
+        if (forgotten || kept_.contains(entry.path)) return;
+        const auto text = now(entry);
+        if (planned(entry.path) || text == entry.original) return drop(entry.path);
+        if (!entry.is_ours(text)) {
+            plan_.warnings.push_back(
+                "'" + entry.path + "' was changed since it was installed and is left as it is; " +
+                (entry.original
+                     ? "what it was is in '" + std::string(paths::install_backups) + entry.path + ".original'"
+                     : "it was not there before, remove it if it is not needed"));
+            return;
+        }
+        const std::string reason = entry.original ? "it was so before" : "it was not there before";
+        plan_.changes.push_back(entry.kind == Change::Kind::file
+                                    ? file_change(entry.path, text, entry.original, reason)
+                                    : link_change(entry.path, text, entry.original, reason));
+        drop(entry.path);
+    }
+
+    const Survey& survey_;
+    const Manifest& manifest_;
+    RemovePlan plan_;
+    std::set<unsigned> detached_;
+    std::set<std::string> kept_; // paths
+};
+
+const GuestEntry* find_elsewhere(const Survey& survey, unsigned vmid)
+{
+    const auto& others = survey.other_guests;
+    const auto guest =
+        std::find_if(others.begin(), others.end(), [&](const auto& one) { return one.vmid == vmid; });
+    return guest == others.end() ? nullptr : &*guest;
+}
+
+} // namespace
+
+RemovePlan make_detach_plan(const Survey& survey, const Manifest& manifest,
+                            const std::vector<unsigned>& vmids)
+{
+    Remover remover(survey, manifest);
+    for (const auto vmid : vmids) {
+        const auto* guest = survey.find(vmid);
+        if (const auto* other = find_elsewhere(survey, vmid); guest == nullptr && other != nullptr)
+            throw Error(Reason::not_found, where_it_is(*other) + "; detach it there, or move it here first");
+        if (guest == nullptr && manifest.attachment(vmid) == nullptr)
+            throw Error(Reason::not_found, "there is no guest " + std::to_string(vmid) +
+                                               " on this node; 'qm list' and 'pct list' show "
+                                               "those that are");
+        if (guest != nullptr)
+            remover.detach(*guest);
+        else
+            remover.forget(vmid);
+    }
+    return remover.take();
+}
+
+RemovePlan make_uninstall_plan(const Survey& survey, const Manifest& manifest,
+                               const std::vector<HookReference>& references)
+{
+    const auto refers = [&](unsigned vmid) {
+        return std::any_of(references.begin(), references.end(),
+                           [&](const auto& one) { return one.vmid == vmid; });
+    };
+    Remover remover(survey, manifest);
+    for (const auto& guest : survey.guests)
+        if (guest.attached || manifest.attachment(guest.vmid) != nullptr) remover.detach(guest);
+    for (const auto& guest : manifest.attachments) {
+        if (survey.find(guest.vmid) != nullptr) continue;
+        if (const auto* other = find_elsewhere(survey, guest.vmid); other != nullptr && refers(guest.vmid))
+            remover.keep(*other);
+        else
+            remover.forget(guest.vmid);
+    }
+    remover.keep_needed_links(references);
+    remover.undo_files();
+    return remover.take();
+}
+
+} // namespace pvegpu

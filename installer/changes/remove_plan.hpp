@@ -1,0 +1,29 @@
+// How what was installed is taken back. Pure.
+#pragma once
+
+#include "changes/change.hpp"
+#include "host/hook_references.hpp"
+#include "host/manifest.hpp"
+#include "host/survey.hpp"
+
+#include <string>
+#include <vector>
+
+namespace pvegpu {
+
+struct RemovePlan {
+    std::vector<Change> changes;
+    std::vector<std::string> warnings; // what is left as it is, and why
+    Manifest left;                     // of what is still to be undone later
+};
+
+// These guests get back the hookscript that they had. Throws Error for one that is not here.
+RemovePlan make_detach_plan(const Survey& survey, const Manifest& manifest,
+                            const std::vector<unsigned>& vmids);
+
+// Every guest of this node, every file and link. A file that the administrator has changed since is left and
+// named, and so is a link that one of `references` needs once this node's guests are detached.
+RemovePlan make_uninstall_plan(const Survey& survey, const Manifest& manifest,
+                               const std::vector<HookReference>& references);
+
+} // namespace pvegpu

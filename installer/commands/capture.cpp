@@ -1,0 +1,274 @@
+#include "commands/capture.hpp"
+
+#include "base/text.hpp"
+#include "check/quiet_reader.hpp"
+#include "commands/commands.hpp"
+#include "host/pve_files.hpp"
+#include "machine/paths.hpp"
+#include "pci/read_function.hpp"
+
+#include <algorithm>
+#include <array>
+#include <set>
+
+namespace pvegpu {
+namespace {
+
+constexpr Milliseconds sysfs_answers_within{2'000};
+constexpr unsigned most_levels = 2;          // nvme/nvme0/nvme0n1/nvme0n1p1
+constexpr std::size_t bytes_of_config = 256; // what the hook reads; serial numbers are behind it
+
+constexpr std::array plain{"vendor",
+                           "device",
+                           "subsystem_vendor",
+                           "subsystem_device",
+                           "class",
+                           "revision",
+                           "resource",
+                           "reset_method",
+                           "enable",
+                           "power_state",
+                           "d3cold_allowed",
+                           "boot_vga",
+                           "modalias",
+                           "power/control",
+                           "current_link_width",
+                           "current_link_speed",
+                           "max_link_width",
+                           "max_link_speed",
+                           "power/runtime_status",
+                           "numa_node",
+                           "aer_dev_correctable",
+                           "aer_dev_fatal",
+                           "aer_dev_nonfatal",
+                           "secondary_bus_number",
+                           "subordinate_bus_number"};
+constexpr std::array links{"driver", "iommu_group", "subsystem", "physfn"};
+constexpr std::array present{"remove",    "rescan",    "reset",     "reset_subordinate",
+                             "resource0", "resource1", "resource2", "resource3",
+                             "resource4", "resource5", "rom",       "mdev_supported_types"};
+
+class Capture {
+public:
+    explicit Capture(const SysReader& reader) : reader_(reader) {}
+
+    std::string text()
+    {
+        const auto kernel = reader_.read(std::string(paths::kernel_release)).value_or("");
+        text_ = "# made by pve-gpu-install capture\n# kernel " + printable(trim(kernel)) + "\n";
+        fact(std::string(paths::kernel_release));
+        fact(std::string(paths::kernel_lockdown));
+        for (const auto& address : list_functions(reader_)) add_function(address);
+        for (const auto& name : reader_.list(std::string(paths::pci_buses))) add_bus(name);
+        for (const auto& name : drivers_) add_driver(name);
+        for (const auto& group : reader_.list(std::string(paths::iommu_groups))) add_group(group);
+        fact(std::string(paths::drivers_autoprobe));
+        presence(std::string(paths::drivers_probe));
+        for (const auto& iommu : reader_.list(std::string(paths::iommus)))
+            link(paths::join(paths::iommus, iommu));
+        add_host();
+        add_guests();
+        return std::move(text_);
+    }
+
+private:
+    static std::string escaped(std::string_view text)
+    {
+        std::string result;
+        for (const char c : text) {
+            if (c == '\n')
+                result += "\\n";
+            else if (c == '\\')
+                result += "\\\\";
+            else
+                result += c;
+        }
+        return result;
+    }
+
+    void line(const std::string& path, const std::string& text)
+    {
+        text_ += path + " = " + escaped(text) + "\n";
+    }
+
+    void fact(const std::string& path)
+    {
+        if (const auto text = reader_.read(path)) line(path, *text);
+    }
+
+    void link(const std::string& path)
+    {
+        if (const auto target = reader_.read_link(path)) text_ += path + " -> " + *target + "\n";
+    }
+
+    void presence(const std::string& path)
+    {
+        if (reader_.exists(path)) text_ += path + " has file\n";
+    }
+
+    // Reading these can block for ever on a sick device.
+    void add_slow_files(const std::string& directory)
+    {
+        const auto config = reader_.read_within(directory + "/config", bytes_of_config, sysfs_answers_within);
+        if (config.done()) {
+            text_ += directory + "/config = hex ";
+            for (const char c : config.text) text_ += to_hex(static_cast<unsigned char>(c), 2);
+            text_ += '\n';
+        }
+        const auto driver =
+            reader_.read_within(directory + "/driver_override", bytes_of_config, sysfs_answers_within);
+        if (driver.done()) line(directory + "/driver_override", driver.text);
+    }
+
+    // "../../../devices/pci0000:00/..." as it is below /sys.
+    static std::string real_directory(const std::string& target)
+    {
+        constexpr std::string_view devices = "/devices/";
+        const auto at = target.find(devices);
+        return at == std::string::npos ? "" : std::string(paths::sys) + target.substr(at);
+    }
+
+    void add_function(const PciAddress& address)
+    {
+        const auto target = reader_.read_link(paths::function(address));
+        const auto directory = target ? real_directory(*target) : "";
+        if (directory.empty()) return;
+        link(paths::function(address));
+        for (const auto* name : plain) fact(paths::join(directory, name));
+        for (const auto* name : links) link(paths::join(directory, name));
+        for (const auto& name : reader_.list(directory))
+            if (name.starts_with("virtfn")) link(paths::join(directory, name));
+        for (const auto* name : present) presence(paths::join(directory, name));
+        for (unsigned bar = 0; bar < 6; ++bar)
+            fact(directory + "/resource" + std::to_string(bar) + "_resize");
+        add_slow_files(directory);
+        for (const auto& name : reader_.list_directories(directory)) add_what_drivers_made(directory, name);
+        if (const auto driver = reader_.read_link(directory + "/driver"))
+            drivers_.insert(driver->substr(driver->rfind('/') + 1));
+    }
+
+    // Nodes, disks and interfaces as device_files.cpp looks for them: their numbers and whether they are up,
+    // not what they are called by people, no MAC, no serial number. An interface's own name can hold its MAC
+    // ("enx...").
+    void add_what_drivers_made(const std::string& above, const std::string& name)
+    {
+        constexpr std::array kinds{"drm", "sound", "block", "net", "nvme", "vfio-dev", "i2c-dev"};
+        if (std::find(kinds.begin(), kinds.end(), name) == kinds.end()) return;
+        const auto directory = paths::join(above, name);
+        unsigned number = 0;
+        for (const auto& entry : reader_.list_directories(directory))
+            add_device(paths::join(directory, entry),
+                       paths::join(directory, name == "net" ? "net" + std::to_string(number++) : entry),
+                       most_levels);
+    }
+
+    // `shown` is the directory's name in the capture.
+    void add_device(const std::string& directory, const std::string& shown, unsigned levels)
+    {
+        for (const auto* file : {"dev", "partition", "flags"})
+            if (const auto text = reader_.read(paths::join(directory, file)))
+                line(paths::join(shown, file), *text);
+        if (const auto target = reader_.read_link(directory + "/subsystem"))
+            text_ += shown + "/subsystem -> " + *target + "\n";
+        if (levels == 0) return;
+        for (const auto& name : reader_.list_directories(directory))
+            if (name != "power" && name != "statistics" && name != "queues" && name != "mq")
+                add_device(paths::join(directory, name), paths::join(shown, name), levels - 1);
+    }
+
+    void add_bus(const std::string& name)
+    {
+        const auto path = paths::join(paths::pci_buses, name);
+        const auto target = reader_.read_link(path);
+        const auto directory = target ? real_directory(*target) : "";
+        if (directory.empty()) return;
+        link(path);
+        presence(directory + "/rescan");
+        link(directory + "/bridge");
+        link(directory + "/device");
+    }
+
+    void add_driver(const std::string& name)
+    {
+        for (const auto& entry : reader_.list(paths::driver(name))) {
+            const auto path = paths::driver(name, entry);
+            if (reader_.read_link(path))
+                link(path);
+            else
+                presence(path);
+        }
+    }
+
+    void add_group(const std::string& group)
+    {
+        const auto devices = paths::join(paths::iommu_groups, group) + "/devices";
+        for (const auto& name : reader_.list(devices)) link(paths::join(devices, name));
+    }
+
+    // What the checks ask of the host besides, as far as it names nobody.
+    void add_host()
+    {
+        for (const auto& name : reader_.list(std::string(paths::numa_nodes)))
+            if (name.starts_with("node")) fact(paths::join(paths::numa_nodes, name) + "/cpulist");
+        for (const auto& number : reader_.list(std::string(paths::interrupts))) {
+            const auto path = paths::join(paths::interrupts, number) + "/chip_name";
+            if (trim(reader_.read(path).value_or("")).ends_with("IO-APIC")) fact(path);
+        }
+        for (const auto* name : {"scaling_governor", "scaling_driver"})
+            fact(paths::join(paths::cpus, "cpu0/cpufreq/") + name);
+        fact(std::string(paths::unsafe_interrupts));
+        for (const auto* name : {"vfio_pci", "vendor_reset", "nvidia_vgpu_vfio"})
+            presence(paths::join(paths::modules, name));
+        for (const auto& name : reader_.list(std::string(paths::framebuffers)))
+            link(paths::join(paths::framebuffers, name));
+    }
+
+    void add_guests()
+    {
+        for (const auto& guest : list_guests(reader_, read_cluster(reader_).node)) {
+            if (guest.container) continue;
+            const auto path = paths::vm_config(guest.vmid);
+            if (const auto lines = devices_of(read_pve_file(reader_, path).value_or("")); !lines.empty())
+                line(path, lines);
+        }
+    }
+
+    // What a check asks of the machine around the card.
+    static bool tells_nothing_private(std::string_view line)
+    {
+        constexpr std::array keys{"machine:", "bios:",     "cpu:",    "memory:",    "balloon:",
+                                  "numa:",    "affinity:", "onboot:", "hookscript:"};
+        return line.starts_with("hostpci") ||
+               std::any_of(keys.begin(), keys.end(), [&](const auto* key) { return line.starts_with(key); });
+    }
+
+    // Of the live section only, and of a guest that has a device.
+    static std::string devices_of(const std::string& config)
+    {
+        std::string text;
+        for (LineReader lines(config); lines.next() && !lines.line().starts_with('[');)
+            if (tells_nothing_private(lines.line())) text += std::string(lines.line()) + "\n";
+        const bool ours = text.starts_with("hostpci") || text.find("\nhostpci") != std::string::npos ||
+                          text.find("hookscript:") != std::string::npos;
+        return ours ? text : "";
+    }
+
+    const SysReader& reader_;
+    std::set<std::string> drivers_;
+    std::string text_;
+};
+
+} // namespace
+
+std::string capture_machine(const SysReader& reader)
+{
+    return Capture(QuietReader(reader)).text();
+}
+
+int capture(Session& session)
+{
+    session.console.print(capture_machine(session.system));
+    return exit_done;
+}
+
+} // namespace pvegpu

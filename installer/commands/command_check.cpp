@@ -1,0 +1,86 @@
+// pve-gpu-install check
+#include "base/error.hpp"
+#include "base/text.hpp"
+#include "check/facts.hpp"
+#include "check/known_messages.hpp"
+#include "check/report_html.hpp"
+#include "check/show_checks.hpp"
+#include "commands/commands.hpp"
+#include "machine/paths.hpp"
+
+#include <array>
+#include <ctime>
+
+namespace pvegpu {
+namespace {
+
+constexpr mode_t mode_of_report = 0644; // it is made to be given away
+
+std::string time_text(std::int64_t wall_clock)
+{
+    const auto when = static_cast<std::time_t>(wall_clock);
+    std::tm parts{};
+    gmtime_r(&when, &parts);
+    std::array<char, 64> text{};
+    std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M UTC", &parts);
+    return text.data();
+}
+
+int explain_text(Session& session)
+{
+    const auto answer = explain(session.options.explain);
+    session.console.print(answer.empty()
+                              ? "nothing is known of this text; 'pve-gpu-install check --list' prints the "
+                                "messages that are known\n"
+                              : answer);
+    return exit_done;
+}
+
+void require_guest(const CheckFacts& facts, unsigned vmid, bool container)
+{
+    const auto* guest = facts.survey.find(vmid);
+    if (!facts.pve_problem.empty() || (guest != nullptr && guest->container == container)) return;
+    throw Error(Reason::not_found, std::string("there is no ") + (container ? "container " : "VM ") +
+                                       std::to_string(vmid) + " on this node; see '" +
+                                       (container ? "pct list'" : "qm list'"));
+}
+
+// Their numbers are of one kind: no container has that of a VM.
+std::vector<unsigned> asked_for(const CheckFacts& facts, const Options& options)
+{
+    for (const auto vmid : options.vms) require_guest(facts, vmid, false);
+    for (const auto vmid : options.containers) require_guest(facts, vmid, true);
+    auto vmids = options.vms;
+    vmids.insert(vmids.end(), options.containers.begin(), options.containers.end());
+    return vmids;
+}
+
+void write_report(Session& session, const CheckFacts& facts, const Findings& findings)
+{
+    const auto& options = session.options;
+    if (options.html.empty()) return;
+    session.system.install_file(
+        options.html, report_html(facts, findings, {options.full, time_text(session.system.wall_clock())}),
+        mode_of_report);
+    if (!options.dry_run) session.console.progress("the report is in " + quote(options.html));
+}
+
+} // namespace
+
+int check(Session& session)
+{
+    const auto& options = session.options;
+    if (!options.explain.empty()) return explain_text(session);
+    if (options.list) {
+        session.console.print(checks_list());
+        return exit_done;
+    }
+    const auto facts = read_check_facts(session.system, session.system.wall_clock());
+    const auto findings = narrowed(run_checks(facts), asked_for(facts, options));
+    session.console.print(options.json ? findings_json(findings)
+                                       : print_findings(findings, session.console.colours()));
+    write_report(session, facts, findings);
+    return worst(findings) == Verdict::error ? exit_failed : exit_done;
+}
+
+} // namespace pvegpu

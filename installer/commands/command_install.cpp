@@ -1,0 +1,142 @@
+#include "base/error.hpp"
+#include "base/text.hpp"
+#include "changes/apply.hpp"
+#include "changes/show.hpp"
+#include "commands/command_install_container.hpp"
+#include "commands/commands.hpp"
+#include "host/programs.hpp"
+#include "machine/paths.hpp"
+
+namespace pvegpu {
+namespace {
+
+constexpr Milliseconds other_run_ends_within{5'000};
+constexpr Milliseconds reboot_begins_within{60'000};
+
+InstallRequest request_of(const Options& options)
+{
+    return {options.vms, options.host, options.blacklist};
+}
+
+void reboot(Session& session)
+{
+    session.console.progress("rebooting ...");
+    const auto outcome =
+        session.system.run({std::string(programs::systemctl), "reboot"}, reboot_begins_within);
+    if (!outcome.done())
+        throw Error(Reason::failed, "cannot reboot; run 'reboot' yourself", "", outcome.error_number);
+}
+
+// Those that could be attached: the whole host is prepared for them when none is named.
+std::vector<unsigned> vms_with_devices(const SysReader& reader)
+{
+    std::vector<unsigned> vms;
+    for (const auto& guest : survey_host(reader, {}).guests)
+        if (!guest.container && !guest.passed.empty()) vms.push_back(guest.vmid);
+    return vms;
+}
+
+InstallPlan plan_installation(const Session& session)
+{
+    const auto& vms = session.options.vms;
+    const auto prepared = vms.empty() ? vms_with_devices(session.system) : vms;
+    return make_install_plan(survey_host(session.system, prepared), request_of(session.options));
+}
+
+void say_remarks(Session& session, const InstallPlan& plan)
+{
+    for (const auto& note : plan.notes) session.system.say(Severity::info, note);
+    for (const auto& warning : plan.warnings) session.system.say(Severity::warning, warning);
+    for (const auto& reason : plan.reboot_reasons)
+        session.system.say(Severity::info, "a reboot is needed: " + reason);
+}
+
+// Gone with the next boot, as all below /run. Answers whether it was made now.
+bool note_for_next_boot(System& system, const std::vector<Change>& changes)
+{
+    const std::string path(paths::boot_files_changed);
+    if (!changes_next_boot(changes) || system.exists(path)) return false;
+    system.replace_file(path, "pve-gpu-install has changed files that the next boot reads\n");
+    return true;
+}
+
+void forget_next_boot(System& system)
+{
+    system.remove_file(std::string(paths::boot_files_changed));
+    system.remove_empty_directory(std::string(paths::run));
+}
+
+// The remarks have scrolled away above the differences by now.
+void print_reboot_reasons(Session& session, const InstallPlan& plan)
+{
+    std::vector<std::string> vms;
+    for (const auto vmid : session.options.vms) vms.push_back("VM " + std::to_string(vmid));
+    const auto waiting = vms.empty() ? "a VM with a GPU" : join(vms, ", ");
+    for (const auto& reason : plan.reboot_reasons)
+        session.console.print("Reboot before you start " + waiting + ": " + printable(reason) + "\n");
+}
+
+int finish(Session& session, const InstallPlan& plan)
+{
+    if (plan.reboot_reasons.empty()) return exit_done;
+    if (!session.options.json) print_reboot_reasons(session, plan);
+    if (session.options.reboot) reboot(session);
+    return exit_reboot;
+}
+
+} // namespace
+
+void take_install_lock(System& system)
+{
+    if (!system.lock(std::string(paths::install_lock), other_run_ends_within))
+        throw Error(Reason::timed_out, "another pve-gpu-install is at work; wait until it has ended");
+}
+
+void begin_change(Session& session)
+{
+    take_install_lock(session.system);
+    if (session.programs_run) require_cluster_file_system(session.system);
+}
+
+bool carry_out(Session& session, const std::string& shown, const std::vector<Change>& changes,
+               const Manifest& before, const Manifest& after)
+{
+    const auto& options = session.options;
+    if (!options.json) session.console.print(shown);
+    if (options.dry_run) return false;
+    if (!options.yes && (options.json || !session.console.can_ask()))
+        throw Error(Reason::failed, "nobody can be asked here, so nothing is changed; add '--yes'");
+    if (!options.yes && !session.console.ask("Make these changes?"))
+        throw Error(Reason::interrupted, "nothing is changed");
+    const bool noted = note_for_next_boot(session.system, changes);
+    try {
+        apply(session.system, session.console, changes, before, after, session.programs_run);
+    } catch (const Error&) {
+        if (noted) forget_next_boot(session.system); // what had been done was undone
+        throw;
+    }
+    if (after.empty()) forget_next_boot(session.system);
+    return true;
+}
+
+int install(Session& session)
+{
+    const auto& options = session.options;
+    begin_change(session);
+    const bool only_containers = options.vms.empty() && !options.host; // they need nothing of vfio
+    auto plan = only_containers ? InstallPlan() : plan_installation(session);
+    const auto manifest = read_manifest(session.system);
+    plan_containers(session, manifest, plan);
+    say_remarks(session, plan);
+    const bool changes_something = !plan.changes.empty();
+    const bool made =
+        changes_something && carry_out(session, print_changes(plan.changes), plan.changes, manifest,
+                                       with_changes(manifest, plan.changes, plan.attachments));
+    if (session.options.json) session.console.print(install_json(plan));
+    if (options.dry_run || (changes_something && !made)) return exit_done; // only shown
+    finish_containers(session);
+    if (!session.options.json) session.console.print(made ? "Done.\n" : "Nothing to change.\n");
+    return finish(session, plan);
+}
+
+} // namespace pvegpu

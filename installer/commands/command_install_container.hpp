@@ -1,0 +1,17 @@
+// The containers' part of `install`.
+#pragma once
+
+#include "commands/commands.hpp"
+
+namespace pvegpu {
+
+// Appends to the plan what the containers of the options need, and warns of cards that a VM and a container
+// name. On a terminal it asks whether a container's hard-coded lines may be replaced: that is no part of what
+// '--yes' agrees to, for somebody has written them by hand. Throws Error.
+void plan_containers(Session& session, const Manifest& manifest, InstallPlan& plan);
+
+// Looks into each container that runs. One that lacks what its configuration names is restarted, if the
+// administrator agrees: by what it really has, never by what was changed just now. Throws Error.
+void finish_containers(Session& session);
+
+} // namespace pvegpu

@@ -1,0 +1,68 @@
+#include "base/error.hpp"
+#include "changes/remove_plan.hpp"
+#include "changes/show.hpp"
+#include "commands/commands.hpp"
+#include "host/hook_references.hpp"
+#include "host/removal_survey.hpp"
+
+#include <algorithm>
+
+namespace pvegpu {
+namespace {
+
+// A tree of files need not have the list of guests.
+std::vector<HookReference> references(const Session& session)
+{
+    const auto known = read_hook_references(session.system);
+    if (!known && session.programs_run)
+        throw Error(Reason::failed, "it cannot be known which guests need the hook; see 'systemctl status "
+                                    "pve-cluster'");
+    return known.value_or(std::vector<HookReference>{});
+}
+
+bool rebuilds_anything(const std::vector<Change>& changes)
+{
+    return std::any_of(changes.begin(), changes.end(),
+                       [](const Change& change) { return change.rebuilds(); });
+}
+
+int carry_out_removal(Session& session, const RemovePlan& plan, const Manifest& manifest)
+{
+    for (const auto& warning : plan.warnings) session.system.say(Severity::warning, warning);
+    InstallPlan shown;
+    shown.changes = plan.changes;
+    shown.warnings = plan.warnings;
+    const bool something = !plan.changes.empty() || plan.left != manifest;
+    const bool made =
+        something && carry_out(session, print_changes(plan.changes), plan.changes, manifest, plan.left);
+    if (session.options.json) session.console.print(install_json(shown));
+    if (!session.options.json && (made || !something))
+        session.console.print(made ? "Done.\n" : "Nothing to change.\n");
+    if (made && rebuilds_anything(plan.changes))
+        session.system.say(Severity::info,
+                           "the running kernel keeps what it was started with until the next reboot");
+    return exit_done;
+}
+
+} // namespace
+
+int detach(Session& session)
+{
+    auto guests = session.options.vms;
+    guests.insert(guests.end(), session.options.containers.begin(), session.options.containers.end());
+    begin_change(session);
+    const auto manifest = read_manifest(session.system);
+    const auto plan = make_detach_plan(survey_for_removal(session.system, manifest), manifest, guests);
+    return carry_out_removal(session, plan, manifest);
+}
+
+int uninstall(Session& session)
+{
+    begin_change(session);
+    const auto manifest = read_manifest(session.system);
+    const auto plan =
+        make_uninstall_plan(survey_for_removal(session.system, manifest), manifest, references(session));
+    return carry_out_removal(session, plan, manifest);
+}
+
+} // namespace pvegpu

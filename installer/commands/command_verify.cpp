@@ -1,0 +1,23 @@
+#include "base/error.hpp"
+#include "commands/commands.hpp"
+#include "commands/guest_verification.hpp"
+
+#include <algorithm>
+
+namespace pvegpu {
+
+int verify(Session& session)
+{
+    const auto& options = session.options;
+    std::vector<GuestVerification> guests;
+    for (const auto vmid : options.vms) guests.push_back(verify_vm(session.system, vmid));
+    for (const auto vmid : options.containers) guests.push_back(verify_container(session.system, vmid));
+    if (options.json)
+        session.console.print(verification_json(guests));
+    else
+        for (const auto& guest : guests) session.console.print(print_verification(guest));
+    const bool good = std::all_of(guests.begin(), guests.end(), [](const auto& one) { return one.good(); });
+    return good ? exit_done : exit_failed;
+}
+
+} // namespace pvegpu

@@ -1,0 +1,79 @@
+// What pve-gpu-install can do. Each command returns its exit status; trouble is thrown as Error.
+#pragma once
+
+#include "changes/install_plan.hpp"
+#include "changes/terminal.hpp"
+#include "host/manifest.hpp"
+#include "machine/system.hpp"
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace pvegpu {
+
+inline constexpr int exit_done = 0;
+inline constexpr int exit_failed = 1;
+inline constexpr int exit_usage = 2;
+inline constexpr int exit_reboot = 3; // done, but a reboot is needed
+
+struct Options {
+    std::vector<unsigned> vms = {};
+    std::vector<unsigned> containers = {};
+    bool host = false;
+    bool blacklist = false;
+    bool dry_run = false;
+    bool yes = false;
+    bool reboot = false;
+    bool json = false;
+
+    // of 'check'
+    std::string html = {};    // where the report goes; absolute
+    std::string explain = {}; // a message that somebody pasted
+    bool full = false;
+    bool list = false;
+    std::vector<std::string> gpus = {}; // of the containers: "0,1", "0000:01:00.0"
+    bool replace_hard_coded = false;    // the containers' lines with device numbers, by devN
+};
+
+struct Session {
+    System& system;
+    Console& console;
+    Options options;
+    // The host lock lasts as long as a System: each recovery of `try` has one of its own.
+    std::function<std::unique_ptr<System>()> another_system = {};
+    bool programs_run = true; // not below `--root`
+};
+
+int install(Session& session);
+int detach(Session& session);
+int uninstall(Session& session);
+int status(Session& session);
+int try_recovery(Session& session);
+int capture(Session& session);
+int check(Session& session);
+int verify(Session& session);
+
+// For the maintainer scripts of the package, so that they need no logic of their own. The first never fails;
+// the second does where a guest could not start any more, and the package then stays; the third where the
+// host's files could not be taken back, and their notes then stay.
+int package_configured(Session& session); // the links that the installer made lead to the hook again
+int package_remove(Session& session);     // no guest is left without its hookscript, the host as it was
+int package_purge(Session& session);      // what the removal had to leave is taken away once nothing needs it
+
+// For those three: a damaged manifest is said and counts as none, for it must not keep a package on a host.
+Manifest read_manifest_or_none(System& system);
+
+// Shows the changes, asks, makes them. False if they were only shown, or not wanted.
+bool carry_out(Session& session, const std::string& shown, const std::vector<Change>& changes,
+               const Manifest& before, const Manifest& after);
+
+// One change of the host at a time. Throws Error.
+void take_install_lock(System& system);
+
+// What each command that looks at guests begins with: one change of the host at a time, and guests that can
+// be seen. Below `--root` there may be no more than their configurations. Throws Error.
+void begin_change(Session& session);
+
+} // namespace pvegpu

@@ -1,0 +1,300 @@
+#include "commands/guest_verification.hpp"
+
+#include "base/error.hpp"
+#include "base/text.hpp"
+#include "containers/container_gpus.hpp"
+#include "containers/node_state.hpp"
+#include "host/container_survey.hpp"
+#include "host/programs.hpp"
+#include "host/pve_files.hpp"
+#include "machine/paths.hpp"
+#include "pci/read_function.hpp"
+#include "usage/reservations.hpp"
+
+#include <algorithm>
+#include <functional>
+
+namespace pvegpu {
+namespace {
+
+// nvidia-smi takes several seconds without a persistence daemon, rocminfo as long; the load is two seconds of
+// video.
+constexpr Milliseconds program_ends_within{30'000};
+constexpr auto agent_ends_within = "25"; // seconds; before we lose patience with qm
+
+using Words = std::vector<std::string>;
+using Runner = std::function<GuestAnswer(const Words&)>;
+
+std::string first_lines(const std::string& text, unsigned count)
+{
+    std::vector<std::string> lines;
+    for (LineReader reader(text); reader.next() && lines.size() < count;)
+        if (!is_blank(reader.line())) lines.emplace_back(trim(reader.line()));
+    return printable(join(lines, "; "), 300);
+}
+
+GuestCheck check_of(const std::string& name, const GuestAnswer& answer, const std::string& program)
+{
+    switch (answer.kind) {
+    case GuestAnswer::Kind::done:
+        return {name, GuestVerdict::ok, first_lines(answer.text, 4), ""};
+    case GuestAnswer::Kind::not_installed:
+        return {name, GuestVerdict::note, "'" + program + "' is not installed in the guest", ""};
+    case GuestAnswer::Kind::failed:
+        return {name, GuestVerdict::error, first_lines(answer.text, 4),
+                "run '" + program + "' in the guest, and see the guest's kernel log (dmesg)"};
+    case GuestAnswer::Kind::no_answer:
+        break;
+    }
+    return {name, GuestVerdict::unknown,
+            "'" + program + "' did not end within " + std::to_string(program_ends_within.count() / 1000) +
+                " s",
+            ""};
+}
+
+// What there is in the guest to be tried.
+struct Trials {
+    bool nvidia = false, compute = false; // AMD's compute
+    std::vector<std::string> renders;     // nodes of the others' GPUs
+};
+
+// Where the guest has ffmpeg, two seconds of video through the GPU's encoder: that of the render node, or
+// NVIDIA's. One that has no encoder is no broken GPU.
+GuestCheck load_check(const Runner& run, const std::string& render)
+{
+    const bool nvidia = render.empty();
+    Words words{"ffmpeg", "-hide_banner", "-loglevel", "error"};
+    if (!nvidia) words.insert(words.end(), {"-vaapi_device", render});
+    words.insert(words.end(), {"-f", "lavfi", "-i", "testsrc2=duration=2:size=1280x720"});
+    if (!nvidia) words.insert(words.end(), {"-vf", "format=nv12,hwupload"});
+    words.insert(words.end(), {"-c:v", nvidia ? "h264_nvenc" : "h264_vaapi", "-f", "null", "-"});
+    const auto answer = run(words);
+    if (answer.kind == GuestAnswer::Kind::done)
+        return {"load", GuestVerdict::ok, "two seconds of video were encoded by the GPU", ""};
+    auto check = check_of("load", answer, "ffmpeg");
+    if (check.verdict == GuestVerdict::error) check.verdict = GuestVerdict::unknown;
+    return check;
+}
+
+void add_tools(GuestVerification& guest, const Runner& run, const Trials& trials)
+{
+    auto& checks = guest.checks;
+    if (trials.nvidia)
+        checks.push_back(check_of(
+            "nvidia-smi",
+            run({"nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"}),
+            "nvidia-smi"));
+    for (const auto& render : trials.renders)
+        checks.push_back(
+            check_of("vainfo", run({"vainfo", "--display", "drm", "--device", render}), "vainfo"));
+    if (trials.compute) checks.push_back(check_of("rocminfo", run({"rocminfo"}), "rocminfo"));
+    if (trials.nvidia) checks.push_back(load_check(run, ""));
+    for (const auto& render : trials.renders) checks.push_back(load_check(run, render));
+}
+
+// --- containers ---
+
+GuestCheck visible_in(const ContainerSurvey& container)
+{
+    if (container.wanted.empty())
+        return {"gpu.visible", GuestVerdict::error, "its configuration names no device node of a GPU",
+                "'pve-gpu-install --ct " + std::to_string(container.vmid) + "' gives it one"};
+    if (!container.inside.seen)
+        return {"gpu.visible", GuestVerdict::unknown, "the container could not be looked into", ""};
+    std::vector<std::string> missing;
+    for (const auto& node : container.inside.nodes)
+        if (!node.inside || !node.as_on_host()) missing.push_back(quote(node.wanted.node.path));
+    if (missing.empty())
+        return {"gpu.visible", GuestVerdict::ok, printable(join(container.inside.listing, ", "), 300), ""};
+    return {"gpu.visible", GuestVerdict::error,
+            join(missing, ", ") + " missing or with another number than on the host",
+            "restart it: 'pct reboot " + std::to_string(container.vmid) + "'"};
+}
+
+GuestCheck driver_for(const std::vector<GivenGpu>& gpus)
+{
+    std::vector<std::string> drivers;
+    drivers.reserve(gpus.size());
+    for (const auto& [gpu, nvidia, render] : gpus)
+        drivers.push_back("'" + to_string(gpu->address) +
+                          "': " + (gpu->driver.empty() ? "no driver" : quote(gpu->driver)));
+    const bool good = !gpus.empty() && std::all_of(gpus.begin(), gpus.end(), [](const GivenGpu& one) {
+        return !one.gpu->driver.empty() && !one.gpu->on_vfio;
+    });
+    if (gpus.empty())
+        return {"driver.loaded", GuestVerdict::error, "no GPU of this host has the nodes that it names",
+                "see 'pve-gpu-install status'"};
+    return {"driver.loaded", good ? GuestVerdict::ok : GuestVerdict::error, join(drivers, ", "),
+            good ? "" : "a container needs the host's driver; load it, or stop the VM that has the GPU"};
+}
+
+GuestCheck versions_in(const Inside& inside, const std::string& module)
+{
+    const auto& versions = inside.library_versions;
+    if (module.empty()) return {"versions.match", GuestVerdict::note, "NVIDIA's module is not loaded", ""};
+    if (versions.empty())
+        return {"versions.match", GuestVerdict::error, "the container has no libraries of NVIDIA's driver",
+                "install version " + printable(module) + " in it, without the kernel module"};
+    const auto text = "module " + printable(module) + ", libraries " + printable(join(versions, ", "), 80);
+    if (std::find(versions.begin(), versions.end(), module) != versions.end())
+        return {"versions.match", GuestVerdict::ok, text, ""};
+    return {"versions.match", GuestVerdict::error, text,
+            "install version " + printable(module) + " in it, without the kernel module"};
+}
+
+Trials trials_of(const std::vector<GivenGpu>& gpus, const std::vector<WantedNode>& wanted)
+{
+    Trials trials;
+    trials.compute = std::any_of(wanted.begin(), wanted.end(),
+                                 [](const WantedNode& one) { return one.node.kind == NodeKind::kfd; });
+    for (const auto& one : gpus) {
+        trials.nvidia = trials.nvidia || one.nvidia;
+        if (!one.render.empty() && !one.gpu->is_nvidia()) trials.renders.push_back(one.render);
+    }
+    return trials;
+}
+
+// --- VMs ---
+
+GuestCheck not_running(const std::string& tool, unsigned vmid)
+{
+    return {"guest.running", GuestVerdict::error, "it does not run",
+            "start it: '" + tool + " start " + std::to_string(vmid) + "'"};
+}
+
+// /proc/bus/pci/devices: "0100\t10de2204\t...\tnvidia"; the driver is the last word of the line
+// (show_device in the kernel's drivers/pci/proc.c).
+struct SeenFunction {
+    std::string id, driver; // "10de2204"
+};
+std::vector<SeenFunction> functions_in_guest(const std::string& devices)
+{
+    std::vector<SeenFunction> seen;
+    for (LineReader lines(devices); lines.next();) {
+        const auto words = split(lines.line(), '\t');
+        if (words.size() < 3) continue;
+        const auto last = trim(words.back());
+        const bool number = consists_of(last, is_hex); // no driver
+        seen.push_back({std::string(words[1]), number ? "" : std::string(last)});
+    }
+    return seen;
+}
+
+// Two cards of one kind are two in the guest: what is found is taken out.
+std::optional<SeenFunction> take_from_guest(std::vector<SeenFunction>& seen, std::string_view id)
+{
+    const auto found = std::find_if(seen.begin(), seen.end(), [&](const auto& one) { return one.id == id; });
+    if (found == seen.end()) return std::nullopt;
+    auto function = std::move(*found);
+    seen.erase(found);
+    return function;
+}
+
+void add_vm_gpu(GuestVerification& guest, std::vector<SeenFunction>& devices, const Function& gpu)
+{
+    const auto seen = take_from_guest(devices, to_hex(gpu.vendor, 4) + to_hex(gpu.device, 4));
+    const auto what = "'" + to_string(gpu.address) + "' (" + device_id(gpu) + ")";
+    guest.checks.push_back({"gpu.visible", seen ? GuestVerdict::ok : GuestVerdict::error,
+                            what + (seen ? " is on the guest's PCI bus" : " is not on the guest's PCI bus"),
+                            seen ? "" : "see the task log of its last start"});
+    if (!seen) return;
+    guest.checks.push_back(
+        {"driver.loaded", seen->driver.empty() ? GuestVerdict::error : GuestVerdict::ok,
+         what + (seen->driver.empty() ? " has no driver" : " has the driver " + quote(seen->driver)),
+         seen->driver.empty() ? "install the GPU's driver in the guest" : ""});
+}
+
+// Of a mapping's alternatives the VM has what Proxmox has reserved for it; where nothing is known of
+// reservations it may be any.
+std::vector<PciAddress> given_to(const SysReader& reader, const SurveyedGuest& guest)
+{
+    const auto reservations = read_reservations(reader);
+    const auto is_reserved = [&](const PciAddress& address) {
+        return std::any_of(reservations.begin(), reservations.end(), [&](const Reservation& one) {
+            return one.vmid == guest.vmid && reserves(one, address);
+        });
+    };
+    std::vector<PciAddress> given;
+    std::copy_if(guest.passed.begin(), guest.passed.end(), std::back_inserter(given), is_reserved);
+    return given.empty() ? guest.passed : given;
+}
+
+std::vector<Function> gpus_of_vm(const SysReader& reader, unsigned vmid)
+{
+    std::vector<Function> gpus;
+    const auto survey = survey_host(reader, {});
+    const auto* guest = survey.find(vmid);
+    if (guest == nullptr || guest->container)
+        throw Error(Reason::not_found, "there is no VM " + std::to_string(vmid) +
+                                           " on this node; 'qm list' shows those that are");
+    for (const auto& address : given_to(reader, *guest))
+        if (auto function = read_function(reader, address); function && is_gpu(*function))
+            gpus.push_back(std::move(*function));
+    return gpus;
+}
+
+} // namespace
+
+GuestVerification verify_container(System& system, unsigned vmid)
+{
+    const auto container = survey_container(system, vmid, system.wall_clock());
+    GuestVerification guest{vmid, true, {}};
+    if (!container.running) {
+        guest.checks.push_back(not_running("pct", vmid));
+        return guest;
+    }
+    guest.checks.push_back({"guest.running", GuestVerdict::ok, "it runs", ""});
+    guest.checks.push_back(visible_in(container));
+    const auto gpus = gpus_given_to(container);
+    guest.checks.push_back(driver_for(gpus));
+    const auto trials = trials_of(gpus, container.wanted);
+    if (trials.nvidia) guest.checks.push_back(versions_in(container.inside, nvidia_module_version(system)));
+    const Runner run = [&](const Words& words) {
+        Words all{std::string(programs::pct), "exec", std::to_string(vmid), "--"};
+        all.insert(all.end(), words.begin(), words.end());
+        return parse_attach_answer(system.run(all, program_ends_within));
+    };
+    add_tools(guest, run, trials);
+    return guest;
+}
+
+GuestVerification verify_vm(System& system, unsigned vmid)
+{
+    const auto gpus = gpus_of_vm(system, vmid);
+    GuestVerification guest{vmid, false, {}};
+    if (!vm_runs(system, vmid)) {
+        guest.checks.push_back(not_running("qm", vmid));
+        return guest;
+    }
+    guest.checks.push_back({"guest.running", GuestVerdict::ok, "it runs", ""});
+    const Runner run = [&](const Words& words) {
+        Words all{std::string(programs::qm), "guest", "exec", std::to_string(vmid), "--timeout",
+                  agent_ends_within,         "--"};
+        all.insert(all.end(), words.begin(), words.end());
+        return parse_agent_answer(system.run(all, program_ends_within));
+    };
+    const auto devices = run({"cat", "/proc/bus/pci/devices"});
+    if (devices.kind != GuestAnswer::Kind::done) {
+        guest.checks.push_back({"guest.agent", GuestVerdict::unknown,
+                                "the guest agent does not answer: " + first_lines(devices.text, 2),
+                                "install 'qemu-guest-agent' in the guest and set 'agent: 1'; a guest that is "
+                                "not Linux cannot be looked into"});
+        return guest;
+    }
+    Trials trials;
+    bool has_others = false;
+    auto seen = functions_in_guest(devices.text);
+    for (const auto& gpu : gpus) {
+        add_vm_gpu(guest, seen, gpu);
+        (gpu.vendor == 0x10de ? trials.nvidia : has_others) = true;
+        trials.compute = trials.compute || gpu.vendor == 0x1002;
+    }
+    if (gpus.empty())
+        guest.checks.push_back({"gpu.visible", GuestVerdict::error, "no GPU is passed to it whole",
+                                "give it one with a 'hostpci' line"});
+    if (has_others) trials.renders.emplace_back("/dev/dri/renderD128");
+    add_tools(guest, run, trials);
+    return guest;
+}
+
+} // namespace pvegpu

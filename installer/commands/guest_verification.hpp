@@ -1,0 +1,50 @@
+// What works of a GPU inside a guest that runs. Read-only: programs that print, and a short load where the
+// guest has a tool for one.
+#pragma once
+
+#include "machine/system.hpp"
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace pvegpu {
+
+enum class GuestVerdict { ok, note, error, unknown }; // note: nothing to check it with
+std::string to_string(GuestVerdict verdict);
+
+struct GuestCheck {
+    std::string name; // "gpu.visible"
+    GuestVerdict verdict = GuestVerdict::unknown;
+    std::string evidence; // what was seen
+    std::string remedy;   // of an error
+};
+
+struct GuestVerification {
+    unsigned vmid = 0;
+    bool container = false;
+    std::vector<GuestCheck> checks;
+
+    bool good() const; // no error
+};
+
+// How a program in a guest ended.
+struct GuestAnswer {
+    enum class Kind { done, failed, not_installed, no_answer };
+    Kind kind = Kind::no_answer;
+    std::string text;
+};
+
+// Of `qm guest exec`: the JSON that the guest agent's answer is printed as. Pure.
+GuestAnswer parse_agent_answer(const Outcome& outcome);
+// Of `pct exec`, which ends as the program did. Pure.
+GuestAnswer parse_attach_answer(const Outcome& outcome);
+
+// Within a minute or two for each GPU, whatever the guest does. Throws Error for a guest that is not here.
+GuestVerification verify_container(System& system, unsigned vmid);
+GuestVerification verify_vm(System& system, unsigned vmid);
+
+std::string verification_json(const std::vector<GuestVerification>& guests); // "pve-gpu-hook/verify/1"
+std::string print_verification(const GuestVerification& guest);
+
+} // namespace pvegpu

@@ -1,0 +1,223 @@
+#include "host/manifest.hpp"
+
+#include "base/error.hpp"
+#include "base/json_number.hpp"
+#include "host/host_files.hpp"
+#include "machine/paths.hpp"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+namespace pvegpu {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// Files of the host need not be UTF-8, so their texts are files too and not part of the JSON.
+std::string backup(const std::string& path, std::string_view which)
+{
+    return std::string(paths::install_backups) + path + "." + std::string(which);
+}
+
+Json or_null(const std::optional<std::string>& text)
+{
+    return text ? Json(*text) : Json(nullptr);
+}
+
+std::optional<std::string> text_or_nothing(const Json& json)
+{
+    return json.is_string() ? std::optional(json.get<std::string>()) : std::nullopt;
+}
+
+Json entry_json(const ManifestEntry& entry)
+{
+    if (entry.kind == Change::Kind::link)
+        return {{"kind", "link"},
+                {"path", entry.path},
+                {"original", or_null(entry.original)},
+                {"installed", or_null(entry.installed)},
+                {"earlier", or_null(entry.earlier)}};
+    return {{"kind", "file"},
+            {"path", entry.path},
+            {"original", entry.original.has_value()},
+            {"installed", entry.installed.has_value()},
+            {"earlier", entry.earlier.has_value()}};
+}
+
+std::optional<std::string> backup_text(const SysReader& reader, const Json& entry, const char* which)
+{
+    if (!entry.at(which).get<bool>()) return std::nullopt;
+    const auto path = backup(entry.at("path").get<std::string>(), which);
+    auto text = reader.read(path);
+    if (!text) throw Error(Reason::failed, "is missing, so this file cannot be undone; restore it", path);
+    return text;
+}
+
+ManifestEntry read_entry(const SysReader& reader, const Json& json)
+{
+    const auto path = json.at("path").get<std::string>();
+    const bool changing = json.contains("earlier");
+    if (json.at("kind") == "link")
+        return {Change::Kind::link, path, text_or_nothing(json.at("original")),
+                text_or_nothing(json.at("installed")),
+                changing ? text_or_nothing(json.at("earlier")) : std::nullopt};
+    return {Change::Kind::file, path, backup_text(reader, json, "original"),
+            backup_text(reader, json, "installed"),
+            changing ? backup_text(reader, json, "earlier") : std::nullopt};
+}
+
+Attachment read_attachment(const Json& json)
+{
+    Attachment guest{whole_number<unsigned>(json.at("vmid")).value(),
+                     json.at("volume").get<std::string>(),
+                     text_or_nothing(json.at("old_volume")).value_or(""),
+                     {},
+                     {}};
+    if (json.contains("devices")) guest.devices = json.at("devices").get<std::vector<std::string>>();
+    if (json.contains("lines")) guest.lines = json.at("lines").get<std::vector<std::string>>();
+    return guest;
+}
+
+Manifest read_json(const SysReader& reader, const Json& json)
+{
+    Manifest manifest;
+    for (const auto& entry : json.at("changes")) manifest.entries.push_back(read_entry(reader, entry));
+    for (const auto& guest : json.at("guests")) manifest.attachments.push_back(read_attachment(guest));
+    manifest.directories = json.at("directories").get<std::vector<std::string>>();
+    return manifest;
+}
+
+std::string print(const Manifest& manifest)
+{
+    Json json{{"schema", "pve-gpu-hook/manifest/1"}, {"changes", Json::array()}, {"guests", Json::array()}};
+    for (const auto& entry : manifest.entries) json["changes"].push_back(entry_json(entry));
+    for (const auto& [vmid, volume, old, devices, lines] : manifest.attachments) {
+        Json guest{
+            {"vmid", vmid}, {"volume", volume}, {"old_volume", old.empty() ? Json(nullptr) : Json(old)}};
+        if (!devices.empty()) guest["devices"] = devices;
+        if (!lines.empty()) guest["lines"] = lines;
+        json["guests"].push_back(std::move(guest));
+    }
+    json["directories"] = manifest.directories;
+    return json.dump(2) + "\n";
+}
+
+// backups/etc/modprobe.d/... with the directories around it.
+void remove_backup(System& system, const std::string& path)
+{
+    system.remove_file(path);
+    for (auto end = path.rfind('/'); end > paths::install_backups.size(); end = path.rfind('/', end - 1))
+        system.remove_empty_directory(path.substr(0, end));
+}
+
+void remove_backups(System& system, const Manifest& replaced, const Manifest& kept)
+{
+    for (const auto& entry : replaced.entries) {
+        const auto* known = kept.find(entry.path);
+        for (const auto* which : {"original", "installed"})
+            if (known == nullptr) remove_backup(system, backup(entry.path, which));
+        const bool was_a_file = entry.earlier && entry.kind == Change::Kind::file;
+        if (was_a_file && (known == nullptr || !known->earlier))
+            remove_backup(system, backup(entry.path, "earlier"));
+    }
+}
+
+void remove_the_rest(System& system)
+{
+    for (const auto file : {paths::install_manifest, paths::install_log})
+        system.remove_file(std::string(file));
+    for (const auto directory : {paths::install_backups, paths::chained_hooks, paths::install_state})
+        system.remove_empty_directory(std::string(directory));
+}
+
+void save_texts(System& system, const ManifestEntry& entry)
+{
+    if (entry.kind != Change::Kind::file) return;
+    if (entry.original) system.replace_file(backup(entry.path, "original"), *entry.original);
+    if (entry.installed) system.replace_file(backup(entry.path, "installed"), *entry.installed);
+    if (entry.earlier) system.replace_file(backup(entry.path, "earlier"), *entry.earlier);
+}
+
+// What the file would be without us: of one that the administrator has changed around our block, without
+// that.
+std::optional<std::string> original_of(const Change& change)
+{
+    if (change.path != paths::initramfs_modules || !change.before) return change.before;
+    return without_initramfs_block(*change.before);
+}
+
+void note_change(Manifest& manifest, const Change& change)
+{
+    const auto known = std::find_if(manifest.entries.begin(), manifest.entries.end(),
+                                    [&](const auto& entry) { return entry.path == change.path; });
+    if (known == manifest.entries.end()) {
+        manifest.entries.push_back({change.kind, change.path, original_of(change), change.after, {}});
+        return;
+    }
+    if (!known->is_ours(change.before)) known->original = original_of(change);
+    known->installed = change.after;
+    known->earlier.reset();
+}
+
+} // namespace
+
+bool ManifestEntry::is_ours(const std::optional<std::string>& text) const
+{
+    return text == installed || (earlier && text == earlier);
+}
+
+bool ManifestEntry::leads_to_hook() const
+{
+    return kind == Change::Kind::link && installed == paths::hook_program;
+}
+
+const ManifestEntry* Manifest::find(std::string_view path) const
+{
+    const auto entry =
+        std::find_if(entries.begin(), entries.end(), [&](const auto& one) { return one.path == path; });
+    return entry == entries.end() ? nullptr : &*entry;
+}
+
+const Attachment* Manifest::attachment(unsigned vmid) const
+{
+    const auto guest = std::find_if(attachments.begin(), attachments.end(),
+                                    [&](const auto& one) { return one.vmid == vmid; });
+    return guest == attachments.end() ? nullptr : &*guest;
+}
+
+Manifest read_manifest(const SysReader& reader)
+{
+    const std::string path(paths::install_manifest);
+    const auto text = reader.read(path);
+    if (!text) return {};
+    try {
+        return read_json(reader, Json::parse(*text));
+    } catch (const Error&) {
+        throw;
+    } catch (const std::exception&) { // of nlohmann::json or std::optional
+        throw Error(Reason::failed,
+                    "is damaged, so what was installed is not known; restore it, or move it away", path);
+    }
+}
+
+void write_manifest(System& system, const Manifest& manifest, const Manifest& replaced)
+{
+    for (const auto& entry : manifest.entries) save_texts(system, entry);
+    if (!manifest.empty()) system.replace_file(std::string(paths::install_manifest), print(manifest));
+    remove_backups(system, replaced, manifest);
+    if (manifest.empty()) remove_the_rest(system);
+}
+
+Manifest with_changes(Manifest manifest, const std::vector<Change>& changes,
+                      const std::vector<Attachment>& attachments)
+{
+    for (const auto& change : changes)
+        if (change.kind != Change::Kind::program && !change.of_a_guest) note_change(manifest, change);
+    for (const auto& guest : attachments) {
+        std::erase_if(manifest.attachments, [&](const auto& known) { return known.vmid == guest.vmid; });
+        manifest.attachments.push_back(guest);
+    }
+    return manifest;
+}
+
+} // namespace pvegpu

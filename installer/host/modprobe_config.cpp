@@ -1,0 +1,115 @@
+#include "host/modprobe_config.hpp"
+
+#include "base/enum_names.hpp"
+#include "base/text.hpp"
+#include "host/module_aliases.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace pvegpu {
+namespace {
+
+using Kind = ModprobeLine::Kind;
+constexpr std::array kinds{Name{"blacklist", Kind::blacklist}, Name{"softdep", Kind::softdep},
+                           Name{"options", Kind::options}, Name{"install", Kind::install}};
+
+std::vector<std::string> words_of(std::string_view line)
+{
+    std::vector<std::string> words;
+    for (line = trim(line); !line.empty(); line = trim_left(line)) {
+        const auto length = count_front(line, [](char c) { return !is_space(c); });
+        words.emplace_back(line.substr(0, length));
+        line.remove_prefix(length);
+    }
+    return words;
+}
+
+void add(const std::string& line, const std::string& file, std::vector<ModprobeLine>& lines)
+{
+    const auto words = words_of(line);
+    if (words.size() < 2) return;
+    const auto* const kind = find_name(kinds, words[0]);
+    if (kind == kinds.end() || !is_module_name(words[1])) return;
+    lines.push_back({kind->value, module_name(words[1]), {words.begin() + 2, words.end()}, file});
+}
+
+// "pre: a b post: c" -> a, b
+bool has_pre(const std::vector<std::string>& words, std::string_view module)
+{
+    bool in_pre = false;
+    for (const auto& word : words) {
+        if (word.ends_with(':'))
+            in_pre = word == "pre:";
+        else if (in_pre && module_name(word) == module)
+            return true;
+    }
+    return false;
+}
+
+bool blocks(const ModprobeLine& line)
+{
+    if (line.kind == Kind::blacklist) return true;
+    return line.kind == Kind::install && !line.words.empty() &&
+           (line.words.front().ends_with("/false") || line.words.front().ends_with("/true"));
+}
+
+} // namespace
+
+std::vector<ModprobeLine> parse_modprobe(std::string_view text, const std::string& file)
+{
+    std::vector<ModprobeLine> lines;
+    std::string pending;
+    for (LineReader reader(text); reader.next();) {
+        auto line = reader.line();
+        const bool goes_on = line.ends_with('\\');
+        if (goes_on) line.remove_suffix(1);
+        pending += line;
+        if (goes_on) continue;
+        add(pending, file, lines);
+        pending.clear();
+    }
+    add(pending, file, lines);
+    return lines;
+}
+
+std::vector<std::string> parse_module_list(std::string_view text)
+{
+    std::vector<std::string> modules;
+    for (LineReader reader(text); reader.next();)
+        if (const auto words = words_of(reader.line()); !words.empty() && is_module_name(words.front()))
+            modules.push_back(module_name(words.front()));
+    return modules;
+}
+
+bool is_blacklisted(const std::vector<ModprobeLine>& lines, std::string_view module)
+{
+    return std::any_of(lines.begin(), lines.end(),
+                       [&](const auto& line) { return blocks(line) && line.module == module; });
+}
+
+bool waits_for_vfio(const std::vector<ModprobeLine>& lines, std::string_view module)
+{
+    return std::any_of(lines.begin(), lines.end(), [&](const auto& line) {
+        return line.kind == Kind::softdep && line.module == module && has_pre(line.words, "vfio_pci");
+    });
+}
+
+std::vector<VfioId> vfio_ids(const std::vector<ModprobeLine>& lines)
+{
+    constexpr std::string_view option = "ids=";
+    constexpr std::size_t vendor_and_device = 9; // "10de:2204"; subsystem ids may follow
+    std::vector<VfioId> ids;
+    for (const auto& line : lines) {
+        if (line.kind != Kind::options || line.module != "vfio_pci") continue;
+        for (auto word : line.words) {
+            std::erase(word, '"'); // the kernel takes ids="..." too (next_arg, lib/cmdline.c)
+            if (word.starts_with(option))
+                for (const auto id : split(std::string_view(word).substr(option.size()), ','))
+                    ids.push_back({lower(id.substr(0, vendor_and_device)), line.file});
+        }
+    }
+    return ids;
+}
+
+} // namespace pvegpu

@@ -1,0 +1,27 @@
+// Every program that the installer runs.
+#pragma once
+
+#include "machine/paths.hpp"
+
+#include <array>
+#include <string_view>
+
+namespace pvegpu::programs {
+
+inline constexpr std::string_view qm = "/usr/sbin/qm";
+inline constexpr std::string_view pct = "/usr/sbin/pct";
+inline constexpr std::string_view update_initramfs = "/usr/sbin/update-initramfs";
+inline constexpr std::string_view update_grub = "/usr/sbin/update-grub";
+inline constexpr std::string_view proxmox_boot_tool = "/usr/sbin/proxmox-boot-tool";
+inline constexpr std::string_view systemctl = "/usr/bin/systemctl";
+
+inline constexpr std::array all{paths::hook_program,
+                                paths::nvidia_modprobe_program,
+                                qm,
+                                pct,
+                                update_initramfs,
+                                update_grub,
+                                proxmox_boot_tool,
+                                systemctl};
+
+} // namespace pvegpu::programs

@@ -1,0 +1,134 @@
+#include "host/pve_files.hpp"
+
+#include "base/error.hpp"
+#include "base/text.hpp"
+#include "machine/paths.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <nlohmann/json.hpp>
+
+namespace pvegpu {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json read_json(const SysReader& reader, std::string_view path)
+{
+    const auto text = read_pve_file(reader, path);
+    return text ? Json::parse(*text, nullptr, false) : Json();
+}
+
+// As Proxmox's nodename(): the host name up to the first dot.
+std::string host_name(const SysReader& reader)
+{
+    const auto name = reader.read(std::string(paths::host_name)).value_or("");
+    return name.substr(0, name.find_first_of(".\n"));
+}
+
+std::optional<GuestEntry> guest_entry(std::string_view vmid, bool container)
+{
+    const auto number = parse_decimal(vmid);
+    if (!number || *number < 100) return std::nullopt;
+    return GuestEntry{*number, container};
+}
+
+std::vector<GuestEntry> entries_of(const Json& ids)
+{
+    std::vector<GuestEntry> guests;
+    for (const auto& [vmid, facts] : ids.items()) {
+        if (!facts.is_object()) continue;
+        auto guest = guest_entry(vmid, facts.value("type", "") == "lxc");
+        if (!guest) continue;
+        guest->node = facts.value("node", "");
+        guests.push_back(*guest);
+    }
+    return guests;
+}
+
+void list_configs(const SysReader& reader, std::string_view directory, bool container,
+                  std::vector<GuestEntry>& to)
+{
+    constexpr std::string_view ending = ".conf";
+    for (const auto& name : reader.list(std::string(directory))) {
+        if (!name.ends_with(ending)) continue;
+        const auto guest =
+            guest_entry(std::string_view(name).substr(0, name.size() - ending.size()), container);
+        if (guest) to.push_back(*guest);
+    }
+}
+
+// A tree of files below --root has no .vmlist, which pmxcfs makes up; and such a tree does not hang.
+std::vector<GuestEntry> entries_in_directories(const SysReader& reader)
+{
+    std::vector<GuestEntry> guests;
+    list_configs(reader, paths::pve_vm_configs, false, guests);
+    list_configs(reader, paths::pve_ct_configs, true, guests);
+    return guests;
+}
+
+} // namespace
+
+ClusterFacts read_cluster(const SysReader& reader)
+{
+    ClusterFacts facts;
+    facts.node = host_name(reader);
+    const auto members = read_json(reader, paths::pve_members);
+    if (!members.is_object()) return facts;
+    if (const auto node = members.value("nodename", ""); !node.empty()) facts.node = node;
+    const auto cluster = members.find("cluster");
+    if (cluster == members.end() || !cluster->is_object()) return facts;
+    facts.clustered = cluster->value("nodes", 1) > 1;
+    facts.quorate = cluster->value("quorate", 1) != 0;
+    return facts;
+}
+
+std::optional<std::vector<GuestEntry>> list_cluster_guests(const SysReader& reader)
+{
+    const auto list = read_json(reader, paths::pve_vm_list);
+    const bool usable = list.is_object() && list.contains("ids") && list["ids"].is_object();
+    return usable ? std::optional(entries_of(list["ids"])) : std::nullopt;
+}
+
+// pmxcfs makes the list of guests up, so it is there exactly when that is mounted.
+void require_cluster_file_system(const SysReader& reader)
+{
+    const auto packages = reader.read(std::string(paths::dpkg_status)).value_or("");
+    if (package_version(packages, "pve-manager").empty()) return;
+    if (read_pve_file(reader, paths::pve_vm_list)) return;
+    throw Error(Reason::failed,
+                "Proxmox's cluster file system is not mounted; see 'systemctl status pve-cluster'",
+                std::string(paths::pve));
+}
+
+std::vector<GuestEntry> list_guests(const SysReader& reader, const std::string& node)
+{
+    auto everywhere = list_cluster_guests(reader);
+    if (everywhere) std::erase_if(*everywhere, [&](const auto& guest) { return guest.node != node; });
+    auto guests = everywhere ? std::move(*everywhere) : entries_in_directories(reader);
+    std::sort(guests.begin(), guests.end(),
+              [](const GuestEntry& one, const GuestEntry& other) { return one.vmid < other.vmid; });
+    return guests;
+}
+
+bool vm_runs(const SysReader& reader, unsigned vmid)
+{
+    const auto pid = parse_decimal(trim(reader.read(paths::pve_pid_file(vmid)).value_or("")));
+    return pid && reader.exists(paths::process(static_cast<pid_t>(*pid)));
+}
+
+std::string package_version(std::string_view dpkg_status, std::string_view package)
+{
+    bool in_it = false, installed = false;
+    for (LineReader lines(dpkg_status); lines.next();) {
+        const auto pair = split_once(lines.line(), ':');
+        if (!pair) continue;
+        const auto value = trim(pair->second);
+        if (pair->first == "Package") in_it = value == package;
+        if (pair->first == "Status") installed = value.ends_with(" installed");
+        if (in_it && installed && pair->first == "Version") return std::string(value);
+    }
+    return "";
+}
+
+} // namespace pvegpu

@@ -1,0 +1,98 @@
+#include "host/status.hpp"
+
+#include "base/json_number.hpp"
+#include "base/text.hpp"
+#include "changes/install_plan.hpp"
+#include "machine/paths.hpp"
+#include "pci/read_function.hpp"
+#include "pci/read_topology.hpp"
+#include "proxmox/request.hpp"
+#include "recovery/journal.hpp"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+namespace pvegpu {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr Milliseconds config_space_answers_within{2'000};
+
+std::vector<PciAddress> find_gpus(const SysReader& reader)
+{
+    std::vector<PciAddress> gpus;
+    for (const auto& address : list_functions(reader))
+        if (const auto function = read_function(reader, address); function && is_gpu(*function))
+            gpus.push_back(address);
+    return gpus;
+}
+
+// The last start tells more than the stop after it.
+std::optional<LastRun> read_last_run(const SysReader& reader, unsigned vmid)
+{
+    for (const auto& path : {paths::report(vmid, to_string(Phase::pre_start)), paths::report(vmid)})
+        if (const auto text = reader.read(path))
+            if (auto run = parse_last_run(*text)) return run;
+    return std::nullopt;
+}
+
+std::vector<OpenJournal> read_journals(const SysReader& reader)
+{
+    std::vector<OpenJournal> journals;
+    for (const auto& name : reader.list(std::string(paths::journals))) {
+        const auto parts = split_once(name, '.');
+        const auto vmid = parts && parts->second == "json" ? parse_decimal(parts->first) : std::nullopt;
+        if (!vmid) continue;
+        OpenJournal journal{*vmid, {}};
+        for (const auto& undo : parse_journal(reader.read(paths::journal(*vmid)).value_or("")))
+            journal.paths.push_back(undo.path);
+        journals.push_back(std::move(journal));
+    }
+    return journals;
+}
+
+std::string word(const Json& json, const char* key)
+{
+    const auto found = json.find(key);
+    return found != json.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
+} // namespace
+
+std::optional<LastRun> parse_last_run(const std::string& report)
+{
+    const auto json = Json::parse(report, nullptr, false);
+    if (!json.is_object() || !json.contains("outcome")) return std::nullopt;
+    LastRun run{word(json, "phase"), word(json, "outcome"), word(json, "started"), word(json, "error"), 0};
+    if (const auto elapsed = json.find("elapsed_ms"); elapsed != json.end())
+        run.elapsed_ms = whole_number<std::int64_t>(*elapsed).value_or(0);
+    return run;
+}
+
+std::vector<unsigned> Status::guests_of(const PciAddress& function) const
+{
+    std::vector<unsigned> vmids;
+    for (const auto& [guest, run] : guests)
+        if (std::find(guest.passed.begin(), guest.passed.end(), function) != guest.passed.end())
+            vmids.push_back(guest.vmid);
+    return vmids;
+}
+
+Status read_status(const SysReader& reader)
+{
+    const auto survey = survey_host(reader, {});
+    Status status;
+    status.host = survey.host;
+    const auto gpus = find_gpus(reader);
+    status.topology = read_topology(reader, gpus, config_space_answers_within);
+    status.cards = find_cards(status.topology, gpus);
+    for (const auto& guest : survey.guests)
+        if (guest.attached || !guest.config.hostpci.empty())
+            status.guests.push_back({guest, read_last_run(reader, guest.vmid)});
+    status.open_journals = read_journals(reader);
+    status.reboot_reasons = reboot_reasons(survey);
+    return status;
+}
+
+} // namespace pvegpu

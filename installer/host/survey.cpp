@@ -1,0 +1,327 @@
+#include "host/survey.hpp"
+
+#include "base/error.hpp"
+#include "base/text.hpp"
+#include "host/modprobe_files.hpp"
+#include "host/module_aliases.hpp"
+#include "host/programs.hpp"
+#include "host/stub.hpp"
+#include "machine/paths.hpp"
+#include "pci/device_table.hpp"
+#include "pci/read_function.hpp"
+#include "pci/read_topology.hpp"
+#include "proxmox/passthrough.hpp"
+#include "recovery/recover_gpu.hpp"
+
+#include <algorithm>
+
+namespace pvegpu {
+namespace {
+
+// A card that does not answer is still a card; the hook waits longer.
+constexpr Milliseconds config_space_answers_within{2'000};
+
+using Addresses = std::vector<PciAddress>;
+
+bool contains(const Addresses& list, const PciAddress& address)
+{
+    return std::find(list.begin(), list.end(), address) != list.end();
+}
+
+// What Proxmox gives to the guest whole: address and key.
+void read_passed(SurveyedGuest& guest, const PciMappings& mappings, const std::string& node,
+                 const Addresses& all)
+{
+    for (const auto& device : resolve_hostpci(guest.config, mappings, node, all)) {
+        if (!device.passed_whole()) continue;
+        for (const auto& alternative : device.alternatives)
+            for (const auto& address : alternative.functions)
+                if (guest.keys.try_emplace(address, device.key).second) guest.passed.push_back(address);
+    }
+}
+
+class Surveyor {
+public:
+    Surveyor(const SysReader& reader, const std::vector<unsigned>& prepared)
+        : reader_(reader), prepared_(prepared), all_(list_functions(reader))
+    {
+    }
+
+    Survey survey()
+    {
+        survey_.host = read_host(reader_);
+        survey_.storages = parse_storages(read_pve_file(reader_, paths::pve_storages).value_or(""));
+        mappings_ = parse_pci_mappings(read_pve_file(reader_, paths::pve_pci_mappings).value_or(""));
+        for (const auto& entry : list_guests(reader_, survey_.host.cluster.node)) add_guest(entry);
+        find_other_guests();
+        find_ha_placements();
+        for (const auto& guest : survey_.guests)
+            if (is_prepared(guest)) add_functions(guest);
+        find_twins();
+        find_modules();
+        read_files();
+        find_ids_elsewhere();
+        for (auto& function : survey_.functions)
+            function.by_address = function.twin || !survey_.ids_elsewhere.empty();
+        return std::move(survey_);
+    }
+
+private:
+    bool is_prepared(const SurveyedGuest& guest) const
+    {
+        return guest.attached || std::find(prepared_.begin(), prepared_.end(), guest.vmid) != prepared_.end();
+    }
+
+    void add_guest(const GuestEntry& entry)
+    {
+        const auto path = entry.container ? paths::ct_config(entry.vmid) : paths::vm_config(entry.vmid);
+        const auto text = read_pve_file(reader_, path);
+        if (!text) return; // it went away, or to another node, since the list was made
+        SurveyedGuest guest;
+        guest.vmid = entry.vmid;
+        guest.container = entry.container;
+        guest.config = parse_guest_config(*text);
+        if (guest.container) guest.lxc = parse_lxc_config(*text);
+        if (guest.container) guest.text = *text;
+        guest.attached = is_our_volume(survey_.storages, guest.config.hookscript, reader_);
+        const auto* storage = storage_of(survey_.storages, guest.config.hookscript);
+        guest.snippet_unseen = storage != nullptr && storage->shared;
+        try {
+            read_passed(guest, mappings_, survey_.host.cluster.node, all_);
+        } catch (const Error& error) {
+            guest.problem = error.what();
+        }
+        survey_.guests.push_back(std::move(guest));
+    }
+
+    void find_other_guests()
+    {
+        for (auto& guest : list_cluster_guests(reader_).value_or(std::vector<GuestEntry>{}))
+            if (survey_.find(guest.vmid) == nullptr) survey_.other_guests.push_back(std::move(guest));
+    }
+
+    void find_ha_placements()
+    {
+        if (!survey_.host.cluster.clustered) return;
+        const auto text = [&](std::string_view path) { return read_pve_file(reader_, path).value_or(""); };
+        const auto resources = text(paths::pve_ha_resources);
+        const auto groups = text(paths::pve_ha_groups), rules = text(paths::pve_ha_rules);
+        for (auto& guest : survey_.guests)
+            guest.ha = ha_placement({resources, groups, rules},
+                                    (guest.container ? "ct:" : "vm:") + std::to_string(guest.vmid));
+    }
+
+    // Its GPUs and what is on their cards besides; its other devices are Proxmox's business.
+    void add_functions(const SurveyedGuest& guest)
+    {
+        const auto topology = read_topology(reader_, guest.passed, config_space_answers_within);
+        Addresses wanted, cycled;
+        for (const auto& card : find_cards(topology, guest.passed)) {
+            if (card.port && !topology.at(*card.port).has_reset_subordinate)
+                survey_.port_without_reset = true;
+            for (const auto& address : card.functions)
+                if (role_of(topology.at(address)) != Role::neighbour) wanted.push_back(address);
+            if (card.port) cycled.insert(cycled.end(), card.functions.begin(), card.functions.end());
+        }
+        const auto settings = read_settings(reader_);
+        for (const auto& address : wanted)
+            if (const auto* facts = topology.find(address); facts != nullptr && !facts->bridge)
+                add_function(guest, *facts, settings, contains(cycled, address));
+    }
+
+    SurveyedFunction& function_for(const Function& facts)
+    {
+        for (auto& function : survey_.functions)
+            if (function.facts.address == facts.address) return function;
+        survey_.functions.emplace_back().facts = facts;
+        return survey_.functions.back();
+    }
+
+    void add_function(const SurveyedGuest& guest, const Function& facts, const SettingsFile& settings,
+                      bool reset_with_card)
+    {
+        auto& function = function_for(facts);
+        function.reset_with_card = reset_with_card;
+        function.vmids.push_back(guest.vmid);
+        if (contains(guest.passed, facts.address)) function.passed = true;
+        if (settings.for_device(guest.vmid, device_id(facts)).after_stop == AfterStop::native)
+            function.goes_back = true;
+    }
+
+    bool leaves_the_host(const PciAddress& address) const
+    {
+        return std::any_of(survey_.functions.begin(), survey_.functions.end(), [&](const auto& one) {
+            return one.facts.address == address && one.passed && !one.goes_back;
+        });
+    }
+
+    void find_twins()
+    {
+        for (const auto& address : all_) {
+            if (survey_.functions.empty() || leaves_the_host(address)) continue;
+            const auto other = read_function(reader_, address);
+            for (auto& function : survey_.functions)
+                if (other && other->address != function.facts.address && !function.twin &&
+                    device_id(*other) == device_id(function.facts))
+                    function.twin = address;
+        }
+    }
+
+    void find_modules()
+    {
+        std::vector<Function> functions;
+        for (const auto& function : survey_.functions) functions.push_back(function.facts);
+        const auto aliases = reader_.read(paths::module_aliases(survey_.host.kernel)).value_or("");
+        const auto modules = modules_of(aliases, functions);
+        for (std::size_t i = 0; i < functions.size(); ++i) {
+            survey_.functions[i].modules = modules[i];
+            add_bound_module(survey_.functions[i]);
+        }
+    }
+
+    // The driver that has it now, if it is a module, whatever modules.alias says.
+    void add_bound_module(SurveyedFunction& function)
+    {
+        const auto& driver = function.facts.driver;
+        if (!is_module_name(driver) || lends_devices(driver)) return;
+        const auto link = reader_.read_link(paths::driver(driver, "module"));
+        if (!link) return;
+        const auto module = link->substr(link->rfind('/') + 1);
+        auto& modules = function.modules;
+        function.driver_can_be_kept_away = is_module_name(module);
+        if (function.driver_can_be_kept_away &&
+            std::find(modules.begin(), modules.end(), module) == modules.end())
+            modules.push_back(module);
+    }
+
+    void read_file(const std::string& path)
+    {
+        if (const auto link = reader_.read_link(path)) survey_.links[path] = *link;
+        if (const auto text = reader_.read(path)) survey_.files[path] = *text;
+    }
+
+    void read_snippet(const Storage& storage, const std::string& path)
+    {
+        if (!storage.shared || storage_answers(reader_, path)) read_file(path);
+    }
+
+    void read_files()
+    {
+        for (const auto path : {paths::grub_drop_in, paths::kernel_cmdline_file, paths::modules_load,
+                                paths::modprobe, paths::initramfs_modules, paths::udev_rules,
+                                paths::nodes_unit_enabled, paths::boot_files_changed})
+            read_file(std::string(path));
+        for (const auto& name : reader_.list(std::string(paths::chained_hooks)))
+            read_file(paths::join(paths::chained_hooks, name)); // those of guests that are gone too
+        const auto& node = survey_.host.cluster.node;
+        const auto* chosen = choose_storage(survey_.storages, node);
+        for (const auto& storage : survey_.storages) // a shared one can hang, so only if it is the one
+            if (!storage.snippets.empty() && storage.on_node(node) && (!storage.shared || &storage == chosen))
+                read_snippet(storage, paths::join(storage.snippets, paths::hook_snippet));
+        for (const auto program : programs::all)
+            if (reader_.exists(std::string(program))) survey_.programs.emplace(program);
+        read_configured_command_line();
+    }
+
+    // Our own drop-in is left out: it is what we add to the administrator's words.
+    void read_configured_command_line()
+    {
+        auto& tokens = survey_.configured;
+        const auto add = [&](const Tokens& more) { tokens.insert(tokens.end(), more.begin(), more.end()); };
+        const auto loader = survey_.host.loader;
+        if (loader == BootLoader::proxmox_systemd)
+            return add(parse_cmdline_file(survey_.file(paths::kernel_cmdline_file).value_or("")));
+        add(parse_grub_defaults(reader_.read(std::string(paths::grub_defaults)).value_or("")));
+        for (const auto& name : reader_.list(std::string(paths::grub_drop_ins)))
+            if (const auto path = paths::join(paths::grub_drop_ins, name);
+                name.ends_with(".cfg") && path != paths::grub_drop_in)
+                add(parse_grub_defaults(reader_.read(path).value_or("")));
+    }
+
+    // The kernel takes the last `ids=` that it is given, and kmod puts those of the command line behind those
+    // of the files (kmod_config_new, libkmod-config.c). One of ours would take away the administrator's, or
+    // the other way round.
+    void find_ids_elsewhere()
+    {
+        auto& found = survey_.ids_elsewhere;
+        for (const auto& [id, file] : vfio_ids(read_modprobe(reader_)))
+            if (file != paths::modprobe && std::find(found.begin(), found.end(), quote(file)) == found.end())
+                found.push_back(quote(file));
+        const auto has_ids = [](const Tokens& tokens) {
+            return has_key(tokens, "vfio-pci.ids") || has_key(tokens, "vfio_pci.ids");
+        };
+        if (has_ids(survey_.configured) || has_ids(survey_.host.running))
+            found.emplace_back("the kernel's command line");
+    }
+
+    const SysReader& reader_;
+    const std::vector<unsigned>& prepared_;
+    const Addresses all_;
+    PciMappings mappings_;
+    Survey survey_;
+};
+
+} // namespace
+
+bool resets_itself(const Function& function)
+{
+    return function.flr() &&
+           device_traits(function.vendor, function.device).flr != DeviceTraits::Flr::harmful;
+}
+
+std::string name_of(const SurveyedGuest& guest)
+{
+    return (guest.container ? "container " : "VM ") + std::to_string(guest.vmid);
+}
+
+bool SurveyedFunction::on_card_of(unsigned vmid) const
+{
+    return std::find(vmids.begin(), vmids.end(), vmid) != vmids.end();
+}
+
+const SurveyedGuest* Survey::find(unsigned vmid) const
+{
+    const auto guest =
+        std::find_if(guests.begin(), guests.end(), [&](const auto& one) { return one.vmid == vmid; });
+    return guest == guests.end() ? nullptr : &*guest;
+}
+
+std::optional<std::string> Survey::file(std::string_view path) const
+{
+    const auto found = files.find(std::string(path));
+    return found == files.end() ? std::nullopt : std::optional(found->second);
+}
+
+Survey survey_host(const SysReader& reader, const std::vector<unsigned>& prepared)
+{
+    return Surveyor(reader, prepared).survey();
+}
+
+// Even the way to a file asks the server of a network file system, and statx does not get around that. What a
+// child has just been told the kernel remembers for a while.
+bool storage_answers(const SysReader& reader, const std::string& path)
+{
+    // A server that is there answers in milliseconds. One that is not costs this for each hookscript on it.
+    constexpr Milliseconds storage_answers_within{1'000};
+    constexpr std::size_t any = 1; // of its bytes
+    return !reader.read_within(path, any, storage_answers_within).still_running();
+}
+
+// By the program that it leads to; by its name only where the file is gone or nobody can look: a file of
+// somebody else's that happens to have that name is not ours, the stub that a removal left is.
+bool is_our_volume(const std::vector<Storage>& storages, const std::string& volume, const SysReader& reader)
+{
+    const auto path = snippet_path(storages, volume);
+    if (!path) return false;
+    const bool our_name = path->ends_with('/' + std::string(paths::hook_snippet));
+    if (storage_of(storages, volume)->shared && !storage_answers(reader, *path)) return our_name;
+    const auto program = reader.file_facts(std::string(paths::hook_program));
+    const auto facts = reader.file_facts(*path);
+    if (facts && program && facts->same_file(*program)) return true;
+    if (facts && is_stub(reader, *path)) return true;
+    if (storage_of(storages, volume)->shared) return our_name && !facts;
+    if (const auto link = reader.read_link(*path)) return *link == paths::hook_program;
+    return our_name && !reader.exists(*path);
+}
+
+} // namespace pvegpu

@@ -1,0 +1,111 @@
+// What the installer knows of a host before it decides anything.
+#pragma once
+
+#include "host/kernel_cmdline.hpp"
+#include "host/pve_files.hpp"
+#include "machine/system.hpp"
+#include "pci/cards.hpp"
+#include "pci/topology.hpp"
+#include "proxmox/guest_config.hpp"
+#include "proxmox/ha_config.hpp"
+#include "proxmox/lxc_config.hpp"
+#include "proxmox/storage_config.hpp"
+#include "settings/settings.hpp"
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace pvegpu {
+
+// How the host's kernel gets its command line.
+enum class BootLoader {
+    grub,              // update-grub
+    proxmox_grub,      // proxmox-boot-tool, GRUB on its partitions
+    proxmox_systemd,   // proxmox-boot-tool, systemd-boot on its partitions: /etc/kernel/cmdline
+    proxmox_undecided, // proxmox-boot-tool; which of the two cannot be told, so both are written
+    unknown
+};
+std::string to_string(BootLoader loader);
+
+struct HostFacts {
+    std::string proxmox; // version of pve-manager: "8.4.1"
+    std::string kernel;  // release
+    CpuVendor cpu = CpuVendor::other;
+    bool iommu_on = false;
+    std::optional<bool> interrupt_remapping; // as it is now; nothing: it cannot be told
+    BootLoader loader = BootLoader::unknown;
+    bool secure_boot = false;
+    std::optional<bool> lockdown; // nothing: the kernel does not say
+    ClusterFacts cluster;
+    Tokens running; // the command line of the running kernel
+};
+
+struct SurveyedGuest {
+    unsigned vmid = 0;
+    bool container = false;
+    GuestConfig config;
+    LxcConfig lxc = {};                     // of a container,
+    std::string text;                       // and its configuration as it is written
+    std::vector<PciAddress> passed;         // by its hostpci lines, whole, every alternative of a mapping
+    std::map<PciAddress, std::string> keys; // of those: "hostpci0"
+    std::string problem;                    // why its hostpci lines cannot be read
+    bool attached = false;                  // our hook is its hookscript
+    bool snippet_unseen = false;            // it lies on a storage that can hang, so nobody looked
+    std::optional<HaPlacement> ha;          // where high availability may start it
+};
+
+// A function that a prepared guest gets, or that is on the card of one.
+struct SurveyedFunction {
+    Function facts;
+    std::vector<unsigned> vmids; // several VMs may share a card, one at a time
+    bool passed = false;
+    bool reset_with_card = false;     // the hook resets it with the whole card
+    bool goes_back = false;           // "after_stop": "native": the host has it while the guest is stopped
+    std::optional<PciAddress> twin;   // a function with equal ids that stays with the host
+    bool by_address = false;          // not by its ids: because of the twin, or of ids that others give
+    std::vector<std::string> modules; // native drivers
+    bool driver_can_be_kept_away = false; // `facts.driver` is one of them
+
+    bool on_card_of(unsigned vmid) const;
+};
+
+// It has a Function-Level Reset that works, as far as the device table knows.
+bool resets_itself(const Function& function);
+
+// "VM 101", "container 901"
+std::string name_of(const SurveyedGuest& guest);
+
+struct Survey {
+    HostFacts host;
+    std::vector<Storage> storages;
+    std::vector<SurveyedGuest> guests;        // of this node
+    std::vector<GuestEntry> other_guests;     // of the cluster, on other nodes or on their way
+    std::vector<SurveyedFunction> functions;  // of the prepared guests
+    std::map<std::string, std::string> files; // text by path, of those that the installer may change
+    std::map<std::string, std::string> links; // target by path
+    std::set<std::string> programs;           // which of those that it may run are there
+    std::set<std::string> gone_hookscripts;   // volumes that cannot be given back, see removal_survey.hpp
+    bool port_without_reset = false;          // the port of a prepared card has no `reset_subordinate`
+    Tokens configured;                        // the administrator's part of the next boot's command line
+    std::vector<std::string> ids_elsewhere;   // what else gives vfio-pci `ids=`: files, the command line
+
+    const SurveyedGuest* find(unsigned vmid) const; // nullptr if there is none
+    std::optional<std::string> file(std::string_view path) const;
+};
+
+// Looks only. `prepared` are the guests to be attached; those that are attached already count with them.
+Survey survey_host(const SysReader& reader, const std::vector<unsigned>& prepared);
+
+// Throws Error where it is no Proxmox host.
+HostFacts read_machine(const SysReader& reader); // without the cluster: nothing that Proxmox's files tell
+HostFacts read_host(const SysReader& reader);
+
+// Whether a file, or its absence, can be told: false while the server of its storage does not answer.
+bool storage_answers(const SysReader& reader, const std::string& path);
+
+bool is_our_volume(const std::vector<Storage>& storages, const std::string& volume, const SysReader& reader);
+
+} // namespace pvegpu
