@@ -1,7 +1,8 @@
 # Turns a text file into a C++ file that defines it as a constant of namespace pvegpu:
-#   cmake -D INPUT=device_table.json -D OUTPUT=device_table_json.cpp -D NAME=device_table_json -P embed.cmake
-# NAME.hpp declares it and is included, so that the definition has external linkage.
-foreach(variable INPUT OUTPUT NAME)
+#   cmake -D INPUT=device_table.json -D OUTPUT=device_table_json.cpp -D NAME=device_table_json
+#         -D HEADER=pci/device_table_json.hpp -P embed.cmake
+# HEADER declares it and is included, so that the definition has external linkage.
+foreach(variable INPUT OUTPUT NAME HEADER)
     if(NOT DEFINED ${variable})
         message(FATAL_ERROR "embed.cmake: ${variable} is not set")
     endif()
@@ -13,7 +14,7 @@ string(REPEAT "[0-9a-f][0-9a-f]" 16 row)
 string(REGEX REPLACE "(${row})" "\\1\n    " rows "${hex}")
 string(REGEX REPLACE "([0-9a-f][0-9a-f])" "'\\\\x\\1'," bytes "${rows}")
 file(WRITE "${OUTPUT}" "// Made by embed.cmake.
-#include \"${NAME}.hpp\"
+#include \"${HEADER}\"
 
 namespace pvegpu {
 
