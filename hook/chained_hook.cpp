@@ -41,27 +41,28 @@ std::string directory_of_others(const SysReader& reader, const std::string& path
 }
 
 // It runs as root, so nobody else may be able to say what it does.
-std::string why_not(const SysReader& reader, const std::string& path)
+std::optional<Advice> why_not(const SysReader& reader, const std::string& path)
 {
     // Bounded, so that a storage that does not answer is met here; what is asked next is known by then.
     constexpr Milliseconds storage_answers_within{10'000};
     if (reader.read_within(path, 1, storage_answers_within).still_running())
-        return "its storage does not answer; 'pvesm status' shows which";
+        return Advice{"its storage does not answer", "'pvesm status' shows which"};
     const auto facts = reader.file_facts(path);
-    if (!facts || !facts->regular) return "it is not there; bring it back";
-    if (is_this_program(reader, *facts)) return "it is this program itself";
+    if (!facts || !facts->regular) return Advice{"it is not there", "bring it back"};
+    if (is_this_program(reader, *facts)) return Advice{"it is this program itself"};
     if (!only_root_can_change(*facts))
-        return "others than root can change it; 'chown root:root' and 'chmod 755' mend that";
+        return Advice{"others than root can change it", "'chown root:root' and 'chmod 755' mend that"};
     if (const auto directory = directory_of_others(reader, path); !directory.empty())
-        return "others than root can put another file in its place, in " + quote(directory) +
-               "; 'chown root:root' and 'chmod 755' mend that";
-    if ((facts->mode & S_IXUSR) == 0) return "it is not executable; 'chmod 755' mends that";
-    return "";
+        return Advice{"others than root can put another file in its place, in " + quote(directory),
+                      "'chown root:root' and 'chmod 755' mend that"};
+    if ((facts->mode & S_IXUSR) == 0) return Advice{"it is not executable", "'chmod 755' mends that"};
+    return std::nullopt;
 }
 
-[[noreturn]] void fail(const ChainedHook& hook, const std::string& why)
+[[noreturn]] void fail(const ChainedHook& hook, const Advice& why)
 {
-    throw Error(Reason::failed, "the guest's other hookscript '" + hook.volume + "' " + why, hook.path);
+    throw Error(Reason::failed,
+                {"the guest's other hookscript '" + hook.volume + "' " + why.fact, why.remedy}, hook.path);
 }
 
 // Proxmox tells a hookscript at an incoming migration where the guest comes from; programs are run with an
@@ -95,28 +96,29 @@ std::optional<ChainedHook> parse_chained_hook(std::string_view text)
     return hook;
 }
 
-void run_chained_hook(System& system, const Request& request, const Settings& settings)
+void run_chained_hook(System& system, const Request& request, const std::function<Settings()>& settings)
 {
     const auto file = paths::chained_hook(request.vmid);
     const auto text = system.read(file);
     if (!text) return;
     const auto hook = parse_chained_hook(*text);
     if (!hook)
-        throw Error(
-            Reason::failed,
-            "does not name the guest's other hookscript; 'pve-gpu-install detach' and install it again, or "
-            "remove this file to go without it",
-            file);
-    if (const auto why = why_not(system, hook->path); !why.empty())
-        fail(*hook, "is not run: " + why + "; to go without it remove " + quote(file));
-    const auto outcome = system.run(command_line(*hook, request), settings.timeouts.chained);
+        throw Error(Reason::failed,
+                    {"does not name the guest's other hookscript",
+                     "'pve-gpu-install detach' and install it again, or remove this file to go without it"},
+                    file);
+    if (const auto why = why_not(system, hook->path))
+        fail(*hook, {"is not run: " + why->fact, (why->remedy.empty() ? "" : why->remedy + "; ") +
+                                                     "to go without it remove " + quote(file)});
+    const auto within = settings().timeouts.chained;
+    const auto outcome = system.run(command_line(*hook, request), within);
     say_output(system, *hook, outcome.text);
     if (outcome.still_running())
-        fail(*hook, "did not end within " + std::to_string(settings.timeouts.chained.count() / 1000) +
-                        " s ('timeouts': 'chained') and was killed");
+        fail(*hook, {"did not end within " + std::to_string(within.count() / 1000) +
+                     " s ('timeouts': 'chained') and was killed"});
     if (outcome.refused())
-        fail(*hook, "failed with exit status " + std::to_string(outcome.error_number) +
-                        "; what it printed stands above");
+        fail(*hook, {"failed with exit status " + std::to_string(outcome.error_number),
+                     "what it printed stands above"});
 }
 
 } // namespace pvegpu

@@ -6,6 +6,7 @@
 #include "proxmox/request.hpp"
 #include "settings/settings.hpp"
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -23,6 +24,7 @@ std::optional<ChainedHook> parse_chained_hook(std::string_view text);
 
 // Nothing to do if the guest has none. Its output goes to the log line by line. Throws Error(failed) if it
 // fails, may be changed by others than root, is this program itself, or does not end in time.
-void run_chained_hook(System& system, const Request& request, const Settings& settings);
+// `settings` is asked only where there is one.
+void run_chained_hook(System& system, const Request& request, const std::function<Settings()>& settings);
 
 } // namespace pvegpu

@@ -8,9 +8,6 @@
 #include "hook/phases.hpp"
 #include "machine/harden_process.hpp"
 #include "machine/linux_system.hpp"
-#include "proxmox/guest_files.hpp"
-#include "proxmox/read_pve_file.hpp"
-#include "recovery/recover_gpu.hpp"
 #include "version.hpp"
 
 #include <array>
@@ -96,35 +93,16 @@ Command command_from(const options::variables_map& values)
             root_of(values)};
 }
 
-// What cannot be planned is a plan that is refused: --json prints a document in any case.
-Plan plan_or_refusal(LinuxSystem& system, const Command& command)
-{
-    try {
-        if (command.request.phase == Phase::pre_start)
-            return plan_recovery(system, command.request, read_settings(system), system.wall_clock());
-        Plan plan; // the other phases go by what the start has noted, and only put things back
-        plan.request = command.request;
-        plan.guest = kind_of_guest(system, command.request, pve_answers_within);
-        return plan;
-    } catch (const Error& error) {
-        Plan plan;
-        plan.request = command.request;
-        plan.guest = GuestKind::unknown;
-        plan.refused = Refusal{error.reason(), error.what()};
-        return plan;
-    }
-}
-
 int dry_run(LinuxSystem& system, const Command& command)
 {
-    const auto plan = plan_or_refusal(system, command);
-    for (const auto& warning : plan.warnings) system.say(Severity::warning, warning);
-    if (plan.refused) system.say(Severity::error, plan.refused->detail);
+    const auto plan = plan_phase(system, command.request, system.wall_clock());
+    for (const auto& warning : plan.all_warnings()) system.say(Severity::warning, to_string(warning));
+    if (plan.refused) system.say(Severity::error, to_string(plan.refused->advice));
     std::fputs((command.json ? plan_json(plan) : plan_text(plan)).c_str(), stdout);
     return plan.refused ? 1 : 0;
 }
 
-int recover(LinuxSystem& system, const Command& command)
+int run(LinuxSystem& system, const Command& command)
 {
     const auto report = run_phase(system, command.request);
     if (command.json) std::fputs(report_json(report).c_str(), stdout);
@@ -134,9 +112,8 @@ int recover(LinuxSystem& system, const Command& command)
 int act(const Command& command)
 {
     LinuxSystem system("pve-gpu-hook", command.root);
-    if (!command.dry_run) system.log_for_guest(name_for_log(system, command.request));
     try {
-        return command.dry_run ? dry_run(system, command) : recover(system, command);
+        return command.dry_run ? dry_run(system, command) : run(system, command);
     } catch (const std::exception& error) {
         system.say(Severity::error, error.what());
         return 1;

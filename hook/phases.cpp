@@ -2,13 +2,11 @@
 
 #include "containers/inside.hpp"
 #include "containers/node_state.hpp"
+#include "containers/prepare.hpp"
 #include "hook/chained_hook.hpp"
 #include "machine/paths.hpp"
 #include "pci/read_function.hpp"
-#include "proxmox/guest_files.hpp"
-#include "proxmox/read_pve_file.hpp"
 #include "recovery/guest_state.hpp"
-#include "recovery/power.hpp"
 #include "recovery/recover_gpu.hpp"
 #include "recovery/return_to_host.hpp"
 
@@ -17,151 +15,281 @@
 namespace pvegpu {
 namespace {
 
-std::vector<Holder> current_holders(const System& system, const GuestState& state)
+// What is read once in a run, when it begins. What cannot be read stops who needs it, and nobody else: a stop
+// puts back what it can.
+template <typename Value> struct ReadOnce {
+    std::optional<Value> value;
+    std::optional<Error> failure;
+
+    const Value& get() const
+    {
+        if (failure) throw Error(*failure);
+        return *value;
+    }
+};
+
+template <typename Read> auto read_once(Read read) -> ReadOnce<decltype(read())>
+{
+    try {
+        return {read(), std::nullopt};
+    } catch (const Error& error) {
+        return {std::nullopt, error};
+    }
+}
+
+struct Inputs {
+    ReadOnce<GuestFile> guest;
+    ReadOnce<SettingsFile> settings;
+};
+
+Inputs read_inputs(const SysReader& reader, const Request& request)
+{
+    return {read_once([&] { return read_guest_file(reader, request); }),
+            read_once([&] { return read_settings(reader); })};
+}
+
+// Only a VM with a GPU has notes. Throws Error(not_found) for a guest that has none and is not there.
+GuestKind kind_of(const Inputs& inputs, bool has_notes)
+{
+    if (has_notes) return GuestKind::vm;
+    const auto& [file, failure] = inputs.guest;
+    if (failure && failure->reason() == Reason::not_found) throw Error(*failure);
+    return file ? file->kind : GuestKind::unknown;
+}
+
+// "VM 101", "CT 901"; "guest 901" of one that is not here, or while Proxmox's files do not answer.
+std::string name_for_log(const Inputs& inputs, unsigned vmid)
+{
+    const auto kind = inputs.guest.value ? inputs.guest.value->kind : GuestKind::unknown;
+    const char* const word = kind == GuestKind::vm ? "VM " : kind == GuestKind::container ? "CT " : "guest ";
+    return word + std::to_string(vmid);
+}
+
+VmFile vm_of(const GuestFile& file)
+{
+    return {file.path, parse_guest_config(file.text)};
+}
+
+ContainerGuest container_of(const GuestFile& file, unsigned vmid)
+{
+    ContainerGuest guest{vmid, parse_lxc_config(file.text), {}, {}};
+    guest.wanted = wanted_nodes(guest.config);
+    if (!guest.wanted.empty())
+        for (const auto& warning : guest.config.warnings) guest.warnings.push_back(warning.in(file.path));
+    return guest;
+}
+
+std::vector<Holder> current_holders(const SysReader& reader, const GuestState& state, std::int64_t wall_clock)
 {
     std::vector<Function> functions;
     for (const auto& known : state.functions)
-        if (auto function = read_function(system, known.address)) functions.push_back(std::move(*function));
+        if (auto function = read_function(reader, known.address)) functions.push_back(std::move(*function));
     std::vector<const Function*> pointers;
     pointers.reserve(functions.size());
     for (const auto& function : functions) pointers.push_back(&function);
     constexpr unsigned nobody = 0; // the guest's own use counts here
-    return find_holders(system, pointers, nobody, system.wall_clock());
+    return find_holders(reader, pointers, nobody, wall_clock);
 }
 
-// Only a VM with a GPU has notes. Throws Error(not_found) for a guest that has none and is not there.
-void note_kind(const System& system, Report& report, bool has_notes)
-{
-    report.plan.guest =
-        has_notes ? GuestKind::vm : kind_of_guest(system, report.plan.request, pve_answers_within);
-}
+struct Stop {
+    std::optional<GuestState> state; // nothing: no start has left notes
+    ReturnPlan plan;
+    std::vector<Advice> warnings;
+};
 
-void warn(System& system, Report& report, std::string text)
+Stop plan_stop(const SysReader& reader, const Request& request, const Inputs& inputs, std::int64_t wall_clock)
 {
-    system.say(Severity::warning, text);
-    report.plan.warnings.push_back(std::move(text));
-}
-
-void look_at_container(System& system, Report& report)
-{
-    const unsigned vmid = report.plan.request.vmid;
-    const auto text = system.read_within(paths::ct_config(vmid), pve_file_bytes, pve_answers_within);
-    if (!text.done()) return;
-    const auto wanted = wanted_nodes(parse_lxc_config(text.text));
-    if (wanted.empty()) return;
-    const auto inside = look_inside(system, vmid, wanted);
-    for (auto& warning : inside_warnings(inside, nvidia_module_version(system)))
-        warn(system, report, std::move(warning));
-    if (!inside.seen)
-        warn(system, report,
-             "the container could not be looked into, so nobody knows whether it has its device nodes; see "
-             "'pve-gpu-install verify --ct " +
-                 std::to_string(vmid) + "'");
-}
-
-// Looks, and changes nothing but our own notes.
-void post_start(System& system, Report& report)
-{
-    const unsigned vmid = report.plan.request.vmid;
-    auto state = read_guest_state(system, vmid);
-    system.remove_file(paths::claim(vmid));
-    note_kind(system, report, state.has_value());
-    if (report.plan.guest == GuestKind::container) look_at_container(system, report);
-    if (!state) return;
-    const auto holders = current_holders(system, *state);
-    const auto opened = std::find_if(holders.begin(), holders.end(),
-                                     [](const Holder& holder) { return holder.kind == Holder::Kind::vfio; });
-    if (opened == holders.end()) {
-        warn(system, report,
-             "the guest has started, and nothing has opened the GPU that was prepared for it; if it uses a "
-             "mapping, Proxmox has taken another of its devices");
-        return;
+    Stop stop{read_guest_state(reader, request.vmid), {}, {}};
+    if (!stop.state) return stop;
+    if (request.phase == Phase::pre_stop) {
+        stop.plan = plan_keep_awake(*stop.state);
+    } else if (const auto holders = current_holders(reader, *stop.state, wall_clock); !holders.empty()) {
+        stop.warnings.push_back({"the GPU stays as it is: " + describe(holders.front()) + " has it by now"});
+    } else {
+        stop.plan = plan_return_to_host(reader, request, *stop.state, inputs.settings.get(), wall_clock);
     }
-    state->holder = opened->pid;
-    state->holder_program = opened->program;
-    save_guest_state(system, *state);
+    return stop;
 }
 
-// A card that falls asleep when QEMU lets go of it may not wake again (D3cold).
-void pre_stop(System& system, Report& report)
-{
-    const auto state = read_guest_state(system, report.plan.request.vmid);
-    note_kind(system, report, state.has_value());
-    if (!state) return;
-    constexpr Milliseconds within{5'000}; // the guest has it open, so there is nothing to wake
-    for (const auto& setting : state->power) keep_awake(system, setting.path, within);
-}
+// --- a run ---
 
-// systemd's own word; a host without systemd is not shutting down as far as anybody can tell.
-bool host_is_shutting_down(System& system)
-{
-    constexpr Milliseconds answers_within{5'000};
-    return system.run({"/bin/systemctl", "is-system-running"}, answers_within).text.starts_with("stopping");
-}
-
-void post_stop(System& system, Report& report)
-{
-    const unsigned vmid = report.plan.request.vmid;
-    const auto state = read_guest_state(system, vmid);
-    note_kind(system, report, state.has_value());
-    if (!state) return;
-    if (host_is_shutting_down(system)) return;
-    if (const auto holders = current_holders(system, *state); !holders.empty()) {
-        warn(system, report, "the GPU stays as it is: " + describe(holders.front()) + " has it by now");
-        return;
+class OwnPart {
+public:
+    OwnPart(System& system, const Inputs& inputs, Report& report)
+        : system_(system), inputs_(inputs), report_(report), request_(report.plan.request)
+    {
     }
-    return_to_host(system, *state, report);
-    system.remove_file(paths::claim(vmid));
-    system.remove_file(paths::guest_state(vmid));
-}
 
-void chained(System& system, const Report& report)
-{
-    const auto& request = report.plan.request;
-    run_chained_hook(system, request, read_settings(system).for_guest(request.vmid));
-}
-
-void ours(System& system, Report& report)
-{
-    switch (report.plan.request.phase) {
-    case Phase::pre_start:
-        report = recover_gpu(system, report.plan.request);
-        return;
-    case Phase::post_start:
-        post_start(system, report);
-        break;
-    case Phase::pre_stop:
-        pre_stop(system, report);
-        break;
-    case Phase::post_stop:
-        post_stop(system, report);
-        break;
+    void run()
+    {
+        switch (request_.phase) {
+        case Phase::pre_start:
+            return pre_start();
+        case Phase::post_start:
+            return post_start();
+        case Phase::pre_stop:
+        case Phase::post_stop:
+            return stop();
+        }
     }
-    report.outcome = report.plan.warnings.empty() ? RunOutcome::nothing_to_do : RunOutcome::warned;
+
+private:
+    void warn(const Advice& advice)
+    {
+        system_.say(Severity::warning, to_string(advice));
+        report_.plan.warnings.push_back(advice);
+    }
+
+    void pre_start()
+    {
+        const auto& file = inputs_.guest.get();
+        report_.plan.guest = file.kind;
+        const auto& settings = inputs_.settings.get();
+        if (file.kind == GuestKind::vm)
+            return recover_gpu(system_, request_, vm_of(file), settings,
+                               report_.plan.plan.emplace<RecoveryPlan>(), report_.steps);
+        const auto guest = container_of(file, request_.vmid);
+        auto& plan = report_.plan.plan.emplace<NodePlan>();
+        if (!guest.wanted.empty())
+            prepare_container(system_, guest, settings.for_guest(request_.vmid), plan, report_.steps);
+    }
+
+    // Looks, and changes nothing but our own notes.
+    void post_start()
+    {
+        auto state = read_guest_state(system_, request_.vmid);
+        system_.remove_file(paths::claim(request_.vmid));
+        report_.plan.guest = kind_of(inputs_, state.has_value());
+        if (report_.plan.guest == GuestKind::container) look_at_container();
+        if (!state) return;
+        const auto holders = current_holders(system_, *state, system_.wall_clock());
+        const auto opened = std::find_if(holders.begin(), holders.end(), [](const Holder& holder) {
+            return holder.kind == Holder::Kind::vfio;
+        });
+        if (opened == holders.end())
+            return warn({"the guest has started, and nothing has opened the GPU that was prepared for it",
+                         "if it uses a mapping, Proxmox has taken another of its devices"});
+        state->holder = opened->pid;
+        state->holder_program = opened->program;
+        save_guest_state(system_, *state);
+    }
+
+    void look_at_container()
+    {
+        const auto wanted = wanted_nodes(parse_lxc_config(inputs_.guest.get().text));
+        if (wanted.empty()) return;
+        const auto inside = look_inside(system_, request_.vmid, wanted);
+        for (const auto& warning : inside_warnings(inside, nvidia_module_version(system_))) warn(warning);
+        if (!inside.seen)
+            warn({"the container could not be looked into, so nobody knows whether it has its device nodes",
+                  "see 'pve-gpu-install verify --ct " + std::to_string(request_.vmid) + "'"});
+    }
+
+    // systemd's own word; a host without systemd is not shutting down as far as anybody can tell.
+    bool host_is_shutting_down()
+    {
+        constexpr Milliseconds answers_within{5'000};
+        return system_.run({"/bin/systemctl", "is-system-running"}, answers_within)
+            .text.starts_with("stopping");
+    }
+
+    void stop()
+    {
+        const bool has_notes = read_guest_state(system_, request_.vmid).has_value();
+        report_.plan.guest = kind_of(inputs_, has_notes);
+        if (!has_notes) return;
+        const bool after = request_.phase == Phase::post_stop;
+        if (after && host_is_shutting_down()) return;
+        const auto stop = plan_stop(system_, request_, inputs_, system_.wall_clock());
+        for (const auto& warning : stop.warnings) warn(warning);
+        if (!stop.warnings.empty()) return;
+        report_.plan.plan = stop.plan;
+        if (!after) return put_back_settings(system_, stop.plan, report_.steps);
+        return_to_host(system_, request_, stop.plan, report_.plan.warnings, report_.steps);
+        system_.remove_file(paths::claim(request_.vmid));
+        system_.remove_file(paths::guest_state(request_.vmid));
+    }
+
+    System& system_;
+    const Inputs& inputs_;
+    Report& report_;
+    const Request request_;
+};
+
+// --- how it ended ---
+
+RunOutcome outcome_of(Phase phase, Reason reason)
+{
+    if (phase != Phase::pre_start) return RunOutcome::failed;
+    switch (reason) {
+    case Reason::in_use:
+    case Reason::stuck_writer:
+    case Reason::sriov_parent:
+    case Reason::not_found:
+    case Reason::invalid_config:
+    case Reason::needs_power_cycle:
+        return RunOutcome::refused;
+    default:
+        return RunOutcome::failed;
+    }
 }
 
-template <typename Part> bool succeeds(System& system, Report& report, Part part)
+RunOutcome good_outcome(const Report& report)
 {
+    if (!report.plan.all_warnings().empty()) return RunOutcome::warned;
+    const bool did_something =
+        std::any_of(report.steps.begin(), report.steps.end(),
+                    [](const StepReport& step) { return step.result != StepResult::skipped; });
+    return did_something ? RunOutcome::recovered : RunOutcome::nothing_to_do;
+}
+
+// Steps of a start that was refused, as never reached.
+void list_unreached(Report& report)
+{
+    const auto* const plan = std::get_if<RecoveryPlan>(&report.plan.plan);
+    if (plan == nullptr || !report.steps.empty()) return;
+    for (const auto& card : plan->cards) append_unreached(report.steps, card.steps);
+}
+
+void add_error(System& system, Report& report, const std::exception& error)
+{
+    report.error += (report.error.empty() ? "" : "; ") + std::string(error.what());
+    system.say(Severity::error, error.what());
+}
+
+bool run_own_part(System& system, const Inputs& inputs, Report& report)
+{
+    const TimePoint begin = system.now();
+    const auto finish = [&] {
+        report.elapsed = std::chrono::duration_cast<Milliseconds>(system.now() - begin);
+    };
     try {
-        part(system, report);
+        OwnPart(system, inputs, report).run();
+        finish();
+        report.outcome = good_outcome(report);
+        if (const auto line = summary(report); !line.empty()) system.say(Severity::info, line);
         return true;
     } catch (const std::exception& error) {
-        report.outcome = RunOutcome::failed;
-        report.error += (report.error.empty() ? "" : "; ") + std::string(error.what());
-        system.say(Severity::error, error.what());
+        finish();
+        report.outcome = outcome_of(report.plan.request.phase, reason_of(error));
+        if (report.outcome == RunOutcome::refused)
+            report.plan.refused = Refusal{reason_of(error), advice_of(error)};
+        list_unreached(report);
+        add_error(system, report, error);
         return false;
     }
 }
 
-// The guest's other hook comes first at its start and last at its stop, so that each finds the GPU as it
-// would without us. What it has set up at the start it takes down at the stop, whatever becomes of our part.
-void run(System& system, Report& report)
+bool run_other_hook(System& system, const Inputs& inputs, Report& report)
 {
-    if (report.plan.request.phase == Phase::pre_start) {
-        if (succeeds(system, report, chained)) succeeds(system, report, ours);
-    } else {
-        succeeds(system, report, ours);
-        succeeds(system, report, chained);
+    try {
+        const auto& request = report.plan.request;
+        run_chained_hook(system, request, [&] { return inputs.settings.get().for_guest(request.vmid); });
+        return true;
+    } catch (const std::exception& error) {
+        report.outcome = RunOutcome::failed;
+        add_error(system, report, error);
+        return false;
     }
 }
 
@@ -177,15 +305,75 @@ void save_report(System& system, const Report& report)
     }
 }
 
-} // namespace
-
-Report run_phase(System& system, const Request& request)
+Report begin_report(const System& system, const Request& request)
 {
     Report report;
     report.plan.request = request;
     report.started = system.wall_clock();
+    return report;
+}
+
+Plan make_phase_plan(const SysReader& reader, const Inputs& inputs, PhasePlan& phase, std::int64_t wall_clock)
+{
+    const auto& request = phase.request;
+    if (request.phase != Phase::pre_start) {
+        auto stop = plan_stop(reader, request, inputs, wall_clock);
+        phase.guest = kind_of(inputs, stop.state.has_value());
+        phase.warnings = std::move(stop.warnings);
+        phase.refused = stop.plan.refused;
+        if (!stop.state || request.phase == Phase::post_start) return {};
+        return stop.plan;
+    }
+    const auto& file = inputs.guest.get();
+    const auto& settings = inputs.settings.get();
+    phase.guest = file.kind;
+    if (file.kind == GuestKind::vm) {
+        auto plan = plan_recovery(reader, request, vm_of(file), settings, wall_clock);
+        phase.refused = plan.refused;
+        return plan;
+    }
+    auto plan = plan_container(reader, container_of(file, request.vmid), settings.for_guest(request.vmid),
+                               wall_clock);
+    phase.refused = plan.refused;
+    return plan;
+}
+
+} // namespace
+
+PhasePlan plan_phase(const SysReader& reader, const Request& request, std::int64_t wall_clock)
+{
+    PhasePlan phase;
+    phase.request = request;
+    try {
+        phase.plan = make_phase_plan(reader, read_inputs(reader, request), phase, wall_clock);
+    } catch (const Error& error) {
+        phase.guest = GuestKind::unknown;
+        phase.refused = Refusal{error.reason(), error.advice()};
+    }
+    return phase;
+}
+
+Report run_own_part(System& system, const Request& request)
+{
+    auto report = begin_report(system, request);
+    run_own_part(system, read_inputs(system, request), report);
+    return report;
+}
+
+// The guest's other hook comes first at its start and last at its stop, so that each finds the GPU as it
+// would without us. What it has set up at the start it takes down at the stop, whatever becomes of our part.
+Report run_phase(System& system, const Request& request)
+{
+    auto report = begin_report(system, request);
     const TimePoint begin = system.now();
-    run(system, report);
+    const auto inputs = read_inputs(system, request);
+    system.log_for_guest(name_for_log(inputs, request.vmid));
+    if (request.phase == Phase::pre_start) {
+        if (run_other_hook(system, inputs, report)) run_own_part(system, inputs, report);
+    } else {
+        run_own_part(system, inputs, report);
+        run_other_hook(system, inputs, report);
+    }
     report.elapsed = std::chrono::duration_cast<Milliseconds>(system.now() - begin);
     save_report(system, report);
     return report;

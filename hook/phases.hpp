@@ -1,4 +1,4 @@
-// What the hook does when a guest has started, is about to stop, and has stopped.
+// What the hook does before a guest starts, when it has started, is about to stop, and has stopped.
 #pragma once
 
 #include "hook/report.hpp"
@@ -7,7 +7,13 @@
 
 namespace pvegpu {
 
-// Every phase. Each failure is in the report, none is thrown.
+// What a phase would do. What cannot be planned is a plan that is refused; none is thrown.
+PhasePlan plan_phase(const SysReader& reader, const Request& request, std::int64_t wall_clock);
+
+// Every phase, with the guest's other hookscript. Each failure is in the report, none is thrown.
 Report run_phase(System& system, const Request& request);
+
+// The same without that hookscript, and leaves no report behind: 'pve-gpu-install try'.
+Report run_own_part(System& system, const Request& request);
 
 } // namespace pvegpu

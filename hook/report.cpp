@@ -1,5 +1,7 @@
 #include "hook/report.hpp"
 
+#include "base/overloaded.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cstdio>
@@ -87,45 +89,39 @@ Json node_json(const NodeFacts& node)
 Json refused_json(const std::optional<Refusal>& refused)
 {
     if (!refused) return nullptr;
-    return {{"reason", to_string(refused->reason)}, {"detail", refused->detail}};
+    return {{"reason", to_string(refused->reason)}, {"detail", to_string(refused->advice)}};
 }
 
-Json step_json(const Step& step)
+Json step_json(const StepReport& step)
 {
-    return {{"op", to_string(step.op)}, {"target", step.target()}};
+    return {{"op", step.op}, {"target", step.target}};
 }
 
-Json head(const Plan& plan, std::string_view schema)
+const std::vector<CardPlan>& cards_of(const Plan& plan)
+{
+    static const std::vector<CardPlan> none;
+    if (const auto* const recovery = std::get_if<RecoveryPlan>(&plan)) return recovery->cards;
+    if (const auto* const stop = std::get_if<ReturnPlan>(&plan)) return stop->cards;
+    return none;
+}
+
+Json head(const PhasePlan& phase, std::string_view schema)
 {
     Json json{{"schema", schema},
-              {"vmid", plan.request.vmid},
-              {"guest", guest_json(plan.guest)},
-              {"phase", to_string(plan.request.phase)},
-              {"refused", refused_json(plan.refused)},
-              {"warnings", plan.warnings}};
-    auto& devices = json[plan.guest == GuestKind::container ? "nodes" : "hostpci"] = Json::array();
-    for (const auto& device : plan.devices) devices.push_back(hostpci_json(device));
-    for (const auto& node : plan.nodes) devices.push_back(node_json(node));
+              {"vmid", phase.request.vmid},
+              {"guest", guest_json(phase.guest)},
+              {"phase", to_string(phase.request.phase)},
+              {"refused", refused_json(phase.refused)}};
+    auto& warnings = json["warnings"] = Json::array();
+    for (const auto& warning : phase.all_warnings()) warnings.push_back(to_string(warning));
+    auto& devices = json[phase.guest == GuestKind::container ? "nodes" : "hostpci"] = Json::array();
+    if (const auto* const recovery = std::get_if<RecoveryPlan>(&phase.plan))
+        for (const auto& device : recovery->devices) devices.push_back(hostpci_json(device));
+    if (const auto* const nodes = std::get_if<NodePlan>(&phase.plan))
+        for (const auto& node : nodes->nodes) devices.push_back(node_json(node));
     auto& cards = json["cards"] = Json::array();
-    for (const auto& card : plan.cards) cards.push_back(card_json(card));
+    for (const auto& card : cards_of(phase.plan)) cards.push_back(card_json(card));
     return json;
-}
-
-std::string name_of(StepResult result)
-{
-    switch (result) {
-    case StepResult::done:
-        return "done";
-    case StepResult::refused:
-        return "refused";
-    case StepResult::timed_out:
-        return "timed-out";
-    case StepResult::skipped:
-        return "skipped";
-    case StepResult::not_reached:
-        break;
-    }
-    return "not-reached";
 }
 
 // Text from a device or a file may be no UTF-8; it is shown with replacements rather than not at all.
@@ -158,39 +154,51 @@ int Report::exit_status() const
     return outcome == RunOutcome::refused || outcome == RunOutcome::failed ? 1 : 0;
 }
 
-std::string plan_json(const Plan& plan)
+std::vector<Advice> PhasePlan::all_warnings() const
+{
+    auto all = std::visit(Overloaded{[](const RecoveryPlan& one) { return one.warnings; },
+                                     [](const NodePlan& one) { return one.warnings; },
+                                     [](const auto&) { return std::vector<Advice>(); }},
+                          plan);
+    append(all, warnings);
+    return all;
+}
+
+std::vector<StepReport> PhasePlan::steps() const
+{
+    return std::visit(Overloaded{[](std::monostate) { return std::vector<StepReport>(); },
+                                 [](const auto& one) { return planned_steps(one); }},
+                      plan);
+}
+
+std::string plan_json(const PhasePlan& plan)
 {
     Json json = head(plan, "pve-gpu-hook/plan/1");
     auto& steps = json["steps"] = Json::array();
-    for (const auto& bus : plan.search) steps.push_back(step_json({Op::rescan, {}, bus, {}}));
-    for (const auto& step : plan.node_steps) steps.push_back(step_json(step));
-    for (const auto& card : plan.cards)
-        for (const auto& step : card.steps) steps.push_back(step_json(step));
+    for (const auto& step : plan.steps()) steps.push_back(step_json(step));
     return print(json);
 }
 
-std::string why_nothing(const Plan& plan)
+std::string why_nothing(const PhasePlan& phase)
 {
-    if (plan.request.phase != Phase::pre_start)
-        return to_string(plan.request.phase) + " goes by what the start has noted";
-    if (plan.guest == GuestKind::container)
-        return plan.nodes.empty() ? "its configuration names no device node of a GPU"
-                                  : "its device nodes are there";
-    if (plan.settings.strategy == Strategy::off) return "its 'strategy' is 'off'";
-    if (plan.cards.empty()) return "its hostpci lines name no GPU that is passed whole";
-    for (const auto& card : plan.cards)
+    if (const auto* const nodes = std::get_if<NodePlan>(&phase.plan))
+        return nodes->nodes.empty() ? "its configuration names no device node of a GPU"
+                                    : "its device nodes are there";
+    const auto* const plan = std::get_if<RecoveryPlan>(&phase.plan);
+    if (plan == nullptr) return to_string(phase.request.phase) + " has nothing to put back";
+    if (plan->settings.strategy == Strategy::off) return "its 'strategy' is 'off'";
+    if (plan->cards.empty()) return "its hostpci lines name no GPU that is passed whole";
+    for (const auto& card : plan->cards)
         if (!card.card.port) return "its GPU is left to Proxmox: " + card.card.left_alone_because;
     return "its GPU has a working reset of its own ('strategy': 'auto')";
 }
 
-std::string plan_text(const Plan& plan)
+std::string plan_text(const PhasePlan& plan)
 {
-    if (plan.nothing_to_do() && plan.node_steps.empty()) return "nothing to do: " + why_nothing(plan) + "\n";
+    const auto steps = plan.steps();
+    if (steps.empty() && !plan.refused) return "nothing to do: " + why_nothing(plan) + "\n";
     std::string text;
-    for (const auto& bus : plan.search) text += "rescan " + to_string(bus) + "\n";
-    const auto add = [&](const Step& step) { text += to_string(step.op) + " " + step.target() + "\n"; };
-    std::for_each(plan.node_steps.begin(), plan.node_steps.end(), add);
-    for (const auto& card : plan.cards) std::for_each(card.steps.begin(), card.steps.end(), add);
+    for (const auto& step : steps) text += step.op + " " + step.target + "\n";
     return text;
 }
 
@@ -203,13 +211,36 @@ std::string report_json(const Report& report)
     json["elapsed_ms"] = report.elapsed.count();
     auto& steps = json["steps"] = Json::array();
     for (const auto& one : report.steps) {
-        Json step = step_json(one.step);
-        step["result"] = name_of(one.result);
+        Json step = step_json(one);
+        step["result"] = to_string(one.result);
         step["elapsed_ms"] = one.elapsed.count();
         step["detail"] = one.detail;
         steps.push_back(std::move(step));
     }
     return print(json);
+}
+
+std::string summary(const Report& report)
+{
+    const auto time = std::to_string(report.elapsed.count()) + " ms";
+    if (report.steps.empty()) return "";
+    if (const auto* const nodes = std::get_if<NodePlan>(&report.plan.plan)) {
+        const bool complete = std::all_of(nodes->nodes.begin(), nodes->nodes.end(),
+                                          [](const NodeFacts& node) { return node.present; });
+        return complete ? "prepared the container's device nodes in " + time : "";
+    }
+    const auto* const plan = std::get_if<RecoveryPlan>(&report.plan.plan);
+    if (plan == nullptr) return "";
+    const bool reset = std::any_of(report.steps.begin(), report.steps.end(), [](const StepReport& one) {
+        return one.op == "reset" && one.result == StepResult::done;
+    });
+    std::string text =
+        (reset ? "recovered the GPU in " : "found the GPU again, but did not reset it, in ") + time + ":";
+    for (const auto& card : plan->cards)
+        for (const auto& function : card.functions)
+            if (card.is_cycled() && function.role == Role::gpu)
+                text += " '" + to_string(function.address()) + "'";
+    return text;
 }
 
 std::string rfc3339(std::int64_t seconds_since_1970)

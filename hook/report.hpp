@@ -1,31 +1,39 @@
-// What happened, for people and programs. The JSON is CONTRACT.md's: plan/1 and report/1.
+// What is planned, and what happened, for people and programs. The JSON is CONTRACT.md's: plan/1 and
+// report/1.
 #pragma once
 
-#include "recovery/plan.hpp"
-#include "recovery/steps.hpp"
+#include "containers/node_plan.hpp"
+#include "proxmox/guest_files.hpp"
+#include "recovery/return_plan.hpp"
 
 #include <chrono>
 #include <cstdint>
 #include <string>
-#include <string_view>
+#include <variant>
 #include <vector>
 
 namespace pvegpu {
 
-enum class StepResult { done, refused, timed_out, skipped, not_reached };
 enum class RunOutcome { recovered, nothing_to_do, warned, refused, failed };
 
 std::string to_string(RunOutcome outcome);
 
-struct StepReport {
-    Step step;
-    StepResult result = StepResult::not_reached;
-    Milliseconds elapsed{0};
-    std::string detail;
+// What a phase does for a guest; nothing where it only looks.
+using Plan = std::variant<std::monostate, RecoveryPlan, NodePlan, ReturnPlan>;
+
+struct PhasePlan {
+    Request request;
+    GuestKind guest = GuestKind::unknown;
+    Plan plan;
+    std::optional<Refusal> refused; // of the plan, or what kept it from being made
+    std::vector<Advice> warnings;   // of the phase; the plan has its own
+
+    std::vector<Advice> all_warnings() const;
+    std::vector<StepReport> steps() const; // none of them reached
 };
 
 struct Report {
-    Plan plan;
+    PhasePlan plan;
     RunOutcome outcome = RunOutcome::nothing_to_do;
     std::string error;        // why it was refused or failed, with what to do; else empty
     std::int64_t started = 0; // seconds since 1970
@@ -35,10 +43,11 @@ struct Report {
     int exit_status() const; // 0, or 1 when the start must not go on
 };
 
-std::string plan_json(const Plan& plan);
-std::string plan_text(const Plan& plan);   // a line for each step, or why there is none
-std::string why_nothing(const Plan& plan); // "its hostpci lines name no GPU that is passed whole"
+std::string plan_json(const PhasePlan& plan);
+std::string plan_text(const PhasePlan& plan);   // a line for each step, or why there is none
+std::string why_nothing(const PhasePlan& plan); // "its hostpci lines name no GPU that is passed whole"
 std::string report_json(const Report& report);
+std::string summary(const Report& report); // one line about a run that did something; empty if it did nothing
 
 // "2026-11-21T03:04:05Z"
 std::string rfc3339(std::int64_t seconds_since_1970);

@@ -92,7 +92,7 @@ int act(const Arguments& arguments)
     try {
         const bool looks = given.explain.empty() && !given.list;
         if (looks && root.empty() && geteuid() != 0)
-            throw Error(Reason::failed, "only root can look at all of the host; run it as root");
+            throw Error(Reason::failed, {"only root can look at all of the host", "run it as root"});
         return command->run(session);
     } catch (const std::exception& error) {
         std::fflush(stdout);

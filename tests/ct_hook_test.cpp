@@ -46,7 +46,7 @@ TEST_CASE("the plan of a container is the contract's JSON, and a dry run changes
     FakeSystem machine;
     add_nvidia_host(machine);
     add_container(machine, vmid, "dev0: /dev/nvidia0\n");
-    const auto plan = plan_recovery(machine, {vmid, Phase::pre_start, ""}, read_settings(machine), 0);
+    const auto plan = plan_phase(machine, {.vmid = vmid}, 0);
     const auto json = Json::parse(plan_json(plan));
     CHECK(json["schema"] == "pve-gpu-hook/plan/1");
     CHECK(json["guest"] == "ct");
@@ -335,16 +335,17 @@ TEST_CASE("a VM that takes the card of a running container says so; a process th
     add_guest(machine, 101, "hostpci0: 0000:03:00.0\nhostpci1: 0000:04:00.0\n");
     add_container(machine, 901, "dev0: /dev/dri/renderD128\n");
     const Request request{101, Phase::pre_start, ""};
-    CHECK(plan_recovery(machine, request, read_settings(machine), 0).warnings.empty()); // it does not run
+    CHECK(plan_phase(machine, request, 0).all_warnings().empty()); // it does not run
     start_container(machine, 901, 5000);
-    const auto plan = plan_recovery(machine, request, read_settings(machine), 0);
+    const auto plan = plan_phase(machine, request, 0);
     CHECK_FALSE(plan.refused);
-    REQUIRE(plan.warnings.size() == 1);
-    CHECK(plan.warnings[0].starts_with(
-        "container 901 is running and is given '/dev/dri/renderD128' of '0000:03:00.0'; it loses the card"));
+    REQUIRE(plan.all_warnings().size() == 1);
+    CHECK(to_string(plan.all_warnings()[0])
+              .starts_with("container 901 is running and is given '/dev/dri/renderD128' of '0000:03:00.0'; "
+                           "it loses the card"));
     machine.add_process(5001, "plex", {{7, {"/dev/dri/renderD128", DeviceNumber{226, 128}, ""}}});
     machine.file("/proc/5001/cgroup", "0::/lxc/901/ns/system.slice/plex.service\n");
-    const auto refused = plan_recovery(machine, request, read_settings(machine), 0);
+    const auto refused = plan_phase(machine, request, 0);
     REQUIRE(refused.refused);
-    CHECK(refused.refused->detail.find("container 901 (pid 5001, plex)") != std::string::npos);
+    CHECK(refused.refused->advice.fact.find("container 901 (pid 5001, plex)") != std::string::npos);
 }

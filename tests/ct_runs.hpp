@@ -20,7 +20,7 @@ inline Report pre_start(FakeSystem& machine)
 inline std::vector<std::string> steps_of(const Report& report)
 {
     std::vector<std::string> steps;
-    for (const auto& step : report.steps) steps.push_back(to_string(step.step.op) + " " + step.step.target());
+    for (const auto& step : report.steps) steps.push_back(step.op + " " + step.target);
     return steps;
 }
 

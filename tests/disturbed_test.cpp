@@ -4,6 +4,7 @@
 #include "hook/phases.hpp"
 #include "machine/forwarding_system.hpp"
 #include "machines.hpp"
+#include "planned.hpp"
 #include "recovery/known_cards.hpp"
 
 #include <algorithm>
@@ -235,9 +236,9 @@ TEST_CASE("a bridge above the card that has lost its numbers is waited for, and 
     host.loses_bus_numbers(port);
     const auto report = host.start();
     CHECK(report.outcome == RunOutcome::refused);
-    CHECK(host.said(
-        "bridge '0000:00:1c.0' has lost its bus numbers (01 01 instead of 01 04), so nothing below it "
-        "can be reached"));
+    CHECK(host.said("bridge '0000:00:1c.0' above the card has lost its bus numbers (01 01 instead of 01 04), "
+                    "so nothing below it "
+                    "can be reached"));
     CHECK(host.writes().empty());
 }
 
@@ -262,7 +263,7 @@ TEST_CASE("a function that is found while all is read is there", "[disturbed]")
 {
     ArcHost host;
     ComesMeanwhile changing(host, gpu);
-    const auto situation = read_situation(changing, {101, Phase::pre_start, ""}, 0);
+    const auto situation = situation_of(changing, 0);
     CHECK(missing_functions(situation.devices).empty());
     REQUIRE(situation.cards.size() == 1);
     CHECK(situation.cards.front().has(parse_pci_address(gpu).value()));

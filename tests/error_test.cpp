@@ -22,24 +22,25 @@ TEST_CASE("reasons are spelled as the contract spells them")
 
 TEST_CASE("an error says where, what and the errno in words")
 {
-    const Error error(Reason::in_use, "cannot unbind '0000:03:00.0'; stop VM 102", "/sys/x/unbind", EBUSY);
+    const Error error(Reason::in_use, {"cannot unbind '0000:03:00.0'", "stop VM 102"}, "/sys/x/unbind",
+                      EBUSY);
     CHECK(std::string(error.what()) ==
-          "/sys/x/unbind: cannot unbind '0000:03:00.0'; stop VM 102 (Device or resource busy)");
+          "/sys/x/unbind: cannot unbind '0000:03:00.0' (Device or resource busy); stop VM 102");
     CHECK(error.reason() == Reason::in_use);
     CHECK(error.error_number() == EBUSY);
 }
 
 TEST_CASE("an error without a place or an errno says only what")
 {
-    CHECK(std::string(Error(Reason::failed, "no").what()) == "no");
+    CHECK(std::string(Error(Reason::failed, {"no"}).what()) == "no");
 }
 
 TEST_CASE("an errno that nobody knows is a number")
 {
-    CHECK(std::string(Error(Reason::failed, "no", "", 12345).what()) == "no (error 12345)");
+    CHECK(std::string(Error(Reason::failed, {"no"}, "", 12345).what()) == "no (error 12345)");
 }
 
 TEST_CASE("an error carries no control characters")
 {
-    CHECK(std::string(Error(Reason::failed, "a\nb", "\x1b[2J").what()) == "\\x1b[2J: a\\x0ab");
+    CHECK(std::string(Error(Reason::failed, {"a\nb"}, "\x1b[2J").what()) == "\\x1b[2J: a\\x0ab");
 }

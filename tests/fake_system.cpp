@@ -280,7 +280,7 @@ void FakeSystem::forget_guarded_writes()
 void FakeSystem::fail_if_refused(const std::string& path)
 {
     if (const auto refused = refusals_.find(path); refused != refusals_.end() && refused->second.second-- > 0)
-        throw Error(Reason::failed, "cannot write '" + path + "'", path, refused->second.first);
+        throw Error(Reason::failed, {"cannot write '" + path + "'"}, path, refused->second.first);
 }
 
 void FakeSystem::replace_file(const std::string& path, std::string_view text)
@@ -294,7 +294,7 @@ void FakeSystem::install_file(const std::string& path, std::string_view text, mo
 {
     record("install " + path);
     fail_if_refused(path);
-    if (read_link(path)) throw Error(Reason::failed, "is a symbolic link", path);
+    if (read_link(path)) throw Error(Reason::failed, {"is a symbolic link"}, path);
     const bool is_new = !exists(path);
     tree_.set_file(path, text);
     if (is_new) set_rights(path, 0, mode_if_new);
@@ -305,7 +305,7 @@ void FakeSystem::make_link(const std::string& path, const std::string& target)
     record("link " + path + " -> " + target);
     fail_if_refused(path);
     if (tree_.find_unfollowed(path) != nullptr)
-        throw Error(Reason::failed, "cannot make a symbolic link", path, EEXIST);
+        throw Error(Reason::failed, {"cannot make a symbolic link"}, path, EEXIST);
     tree_.set_link(path, target);
 }
 
@@ -322,7 +322,7 @@ void FakeSystem::move_file(const std::string& from, const std::string& to)
     record("move " + from + " to " + to);
     fail_if_refused(to);
     const auto* node = tree_.find_unfollowed(from);
-    if (node == nullptr) throw Error(Reason::failed, "cannot move", from, ENOENT);
+    if (node == nullptr) throw Error(Reason::failed, {"cannot move"}, from, ENOENT);
     const auto moved = *node;
     const auto facts = file_facts(from);
     if (const auto real = tree_.resolve(to, false)) rights_.erase(*real);

@@ -129,8 +129,9 @@ TEST_CASE("a card that is dead as a whole, its switch too, is recovered and not 
         host.dies(address);
     const auto report = host.start();
     CHECK_FALSE(host.said("is left to Proxmox"));
-    REQUIRE(report.plan.cards.size() == 1);
-    CHECK(report.plan.cards[0].card.port == parse_pci_address("0000:00:1c.0"));
+    const auto& cards = std::get<RecoveryPlan>(report.plan.plan).cards;
+    REQUIRE(cards.size() == 1);
+    CHECK(cards[0].card.port == parse_pci_address("0000:00:1c.0"));
     CHECK(report.exit_status() == 0);
     CHECK(host.driver_of(gpu) == "vfio-pci");
 }

@@ -34,7 +34,7 @@ std::string dropped(const std::string& line)
     const GuestConfig config = parse_guest_config(line);
     CHECK(config.hostpci.empty());
     REQUIRE(config.warnings.size() == 1);
-    return config.warnings.front().text;
+    return to_string(config.warnings.front().advice);
 }
 
 bool contains(const std::string& text, const std::string& part)
@@ -138,9 +138,11 @@ TEST_CASE("a mapping is named instead of an address")
 
 TEST_CASE("what the file may say and the start dies of is kept, with the reason")
 {
-    CHECK(contains(*device_of("hostpci0: 01:00,mapping=gpu").start_error, "both 'host' and 'mapping'"));
-    CHECK(contains(*device_of("hostpci0: pcie=1").start_error, "neither 'host' nor 'mapping'"));
-    CHECK(contains(*device_of("hostpci0: 01:00.0;01:00.1,mdev=nvidia-12").start_error, "mediated"));
+    CHECK(contains(to_string(*device_of("hostpci0: 01:00,mapping=gpu").start_error),
+                   "both 'host' and 'mapping'"));
+    CHECK(contains(to_string(*device_of("hostpci0: pcie=1").start_error), "neither 'host' nor 'mapping'"));
+    CHECK(
+        contains(to_string(*device_of("hostpci0: 01:00.0;01:00.1,mdev=nvidia-12").start_error), "mediated"));
 }
 
 TEST_CASE("a mediated device of the type 0 is a plain device for Proxmox")
@@ -185,7 +187,7 @@ TEST_CASE("the last valid line of a key counts")
     CHECK(config.hostpci.front().hosts.front().text == "01:00");
     REQUIRE(config.warnings.size() == 1);
     CHECK(config.warnings.front().line == 2);
-    CHECK(contains(config.warnings.front().text, "uses that of line 1"));
+    CHECK(contains(config.warnings.front().advice.remedy, "uses that of line 1"));
 }
 
 TEST_CASE("a later line of a key replaces all of the earlier one")
@@ -341,7 +343,7 @@ void describe(std::ostream& out, const HostPci& device)
     if (device.mapping) out << " mapping " << *device.mapping;
     if (device.mdev) out << " mdev " << *device.mdev;
     if (device.keep_driver) out << " driver kept";
-    if (device.start_error) out << " start dies: " << *device.start_error;
+    if (device.start_error) out << " start dies: " << to_string(*device.start_error);
     out << "\n";
 }
 
@@ -353,7 +355,7 @@ std::string describe(const GuestConfig& config)
     if (!config.lock.empty()) out << "lock " << config.lock << "\n";
     if (!config.hookscript.empty()) out << "hookscript " << config.hookscript << "\n";
     for (const ConfigWarning& warning : config.warnings)
-        out << "warning, line " << warning.line << ": " << warning.text << "\n";
+        out << "warning, line " << warning.line << ": " << to_string(warning.advice) << "\n";
     return out.str();
 }
 

@@ -60,7 +60,7 @@ std::string describe(const LxcConfig& config)
     if (config.is_template) out << "template\n";
     if (!config.hookscript.empty()) out << "hookscript " << config.hookscript << "\n";
     for (const auto& warning : config.warnings)
-        out << "warning, line " << warning.line << ": " << warning.text << "\n";
+        out << "warning, line " << warning.line << ": " << to_string(warning.advice) << "\n";
     return out.str();
 }
 

@@ -1,8 +1,10 @@
 // Which of a mapping's cards Proxmox takes, where we have to have recovered that very one:
 // choose_hostpci_devices and reserve_pci_usage in qemu-server's PCI.pm.
 #include "catch.hpp"
+#include "hook/phases.hpp"
 #include "machine/paths.hpp"
 #include "machines.hpp"
+#include "planned.hpp"
 #include "recovery/recover_gpu.hpp"
 #include "usage/claims.hpp"
 
@@ -22,20 +24,19 @@ struct MappedHost : FakeSystem {
         add_two_mapped_slots(*this, driver_of_first);
     }
 
-    Plan plan(const std::string& guest)
+    RecoveryPlan plan(const std::string& guest)
     {
         add_guest(*this, 101, guest);
-        return plan_recovery(*this, {101, Phase::pre_start, ""}, SettingsFile::parse("{}", "settings.json"),
-                             wall_clock());
+        return plan_start(*this, wall_clock());
     }
     // The cards that would be cycled; or why none will be.
     std::string outcome(const std::string& guest)
     {
         const auto plan = this->plan(guest);
-        if (plan.refused) return to_string(plan.refused->reason) + ": " + plan.refused->detail;
+        if (plan.refused) return to_string(plan.refused->reason) + ": " + to_string(plan.refused->advice);
         std::string cycled;
         for (const auto& card : plan.cards)
-            if (!card.steps.empty())
+            if (card.is_cycled())
                 cycled += (cycled.empty() ? "" : " ") + to_string(card.functions.front().address());
         return cycled;
     }
@@ -184,7 +185,7 @@ TEST_CASE("a mapping whose first card fell off the bus is looked for: Proxmox st
         host.falls_off_the_bus(lost);
         host.falls_off_the_bus(lost.substr(0, lost.size() - 1) + "1");
         add_guest(host, 101, mapped);
-        const auto report = recover_gpu(host, {101, Phase::pre_start, ""});
+        const auto report = run_own_part(host, {.vmid = 101});
         CHECK(report.exit_status() == 0);
         CHECK(host.said("looking for a missing device"));
         CHECK(host.driver_of(first) == "vfio-pci");
@@ -201,7 +202,7 @@ TEST_CASE("a mapping whose first card is gone for good is refused, and the mappi
     host.function(first).never_comes_back();
     host.function("0000:06:00.1").never_comes_back();
     add_guest(host, 101, mapped);
-    const auto report = recover_gpu(host, {101, Phase::pre_start, ""});
+    const auto report = run_own_part(host, {.vmid = 101});
     REQUIRE(report.plan.refused);
     CHECK(report.plan.refused->reason == Reason::not_found);
     CHECK(says(report.error, "'0000:06:00' (hostpci0)"));
@@ -233,9 +234,10 @@ TEST_CASE("a guest whose only device is not on the bus is told so", "[plan][mapp
     const auto plan = host.plan("hostpci0: 0000:09:00.0\n");
     CHECK_FALSE(plan.refused); // it need not be a GPU
     CHECK(plan.warnings ==
-          std::vector<std::string>{
-              "'hostpci0' names '0000:09:00.0', which is not on the PCI bus, and there is "
-              "no port that could have lost it; correct the line ('lspci' shows what is there)"});
+          std::vector{
+              Advice{"'hostpci0' names '0000:09:00.0', which is not on the PCI bus, and there is no port "
+                     "that could have lost it",
+                     "correct the line ('lspci' shows what is there)"}});
     CHECK(plan.nothing_to_do());
     CHECK(host.plan("hostpci0: 0000:09:00.0,mdev=x\n").warnings.empty());
 }

@@ -281,7 +281,7 @@ TEST_CASE("a VM's card is what a render node is waiting for, though the server h
     add_container(machine, vmid, mount("/dev/dri/renderD128"));
     const auto report = pre_start(machine);
     REQUIRE(report.plan.refused);
-    CHECK(report.plan.refused->detail.find("is in use by VM 101") != std::string::npos);
+    CHECK(report.plan.refused->advice.fact.find("is in use by VM 101") != std::string::npos);
 }
 
 TEST_CASE("a node of NVIDIA's driver while nouveau has the GPU: the driver is named, and what to do", "[ct]")
@@ -316,10 +316,10 @@ TEST_CASE("nouveau beside NVIDIA's driver, a VM's card and a wrong number are to
         }
         if (driver == "vfio-pci") machine.open_vfio("0000:09:00.0", 4711, "kvm", 101);
         add_container(machine, vmid, mount(path));
-        const auto plan = plan_recovery(machine, {vmid, Phase::pre_start, ""}, read_settings(machine), 0);
+        const auto plan = plan_phase(machine, {.vmid = vmid}, 0);
         CHECK_FALSE(plan.refused);
-        REQUIRE_FALSE(plan.warnings.empty());
-        return plan.warnings.front();
+        REQUIRE_FALSE(plan.all_warnings().empty());
+        return to_string(plan.all_warnings().front());
     };
     CHECK(warning("nvidia", "/dev/nvidia1").find("'0000:06:00.0' has the driver 'nouveau'") !=
           std::string::npos);

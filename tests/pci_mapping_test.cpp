@@ -200,7 +200,7 @@ TEST_CASE("a map line that is not valid leaves the others in place")
     CHECK(mappings.mappings[0].devices.size() == 1);
     CHECK(mappings.warnings.size() == 2);
     CHECK(mappings.warnings[0].line == 2);
-    CHECK(contains(mappings.warnings[0].text, "mapping 'gpu': map: id is missing"));
+    CHECK(contains(mappings.warnings[0].advice.fact, "mapping 'gpu': map: id is missing"));
 }
 
 TEST_CASE("mdev is 1, 0 or there without a value, and the first valid one counts")

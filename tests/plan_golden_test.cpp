@@ -3,6 +3,7 @@
 #include "catch.hpp"
 #include "golden.hpp"
 #include "machines.hpp"
+#include "planned.hpp"
 #include "recovery/recover_gpu.hpp"
 
 #include <functional>
@@ -32,8 +33,9 @@ std::string print_function(const PlannedFunction& function)
 
 std::string how(const Step& step)
 {
-    if (step.op != Op::reset) return "";
-    switch (step.by) {
+    const auto* const reset = std::get_if<Reset>(&step);
+    if (reset == nullptr) return "";
+    switch (reset->by) {
     case ResetBy::bridge_control:
         return " by Bridge Control";
     case ResetBy::function:
@@ -48,22 +50,23 @@ std::string print_steps(const std::string& title, const std::vector<Step>& steps
 {
     if (steps.empty()) return "";
     std::string text = title + "\n";
-    for (const auto& step : steps) text += "  " + to_string(step.op) + " " + step.target() + how(step) + "\n";
+    for (const auto& step : steps)
+        text += "  " + report_of(step).op + " " + report_of(step).target + how(step) + "\n";
     return text;
 }
 
-std::string print_plan(const Plan& plan)
+std::string print_plan(const RecoveryPlan& plan)
 {
     std::string text;
     if (plan.refused)
-        text += "refused: " + to_string(plan.refused->reason) + ": " + plan.refused->detail + "\n";
-    for (const auto& warning : plan.warnings) text += "warning: " + warning + "\n";
+        text += "refused: " + to_string(plan.refused->reason) + ": " + to_string(plan.refused->advice) + "\n";
+    for (const auto& warning : plan.warnings) text += "warning: " + to_string(warning) + "\n";
     for (const auto& bus : plan.search) text += "look for a missing device on bus " + to_string(bus) + "\n";
     for (const auto& card : plan.cards) {
         text += card.card.port ? "card below " + to_string(*card.card.port) + "\n" : "card without a port\n";
         for (const auto& function : card.functions) text += print_function(function);
         text += print_steps("steps", card.steps);
-        text += print_steps("if that does not help", card.second_rung);
+        text += print_steps("if that does not help", card.whole_card);
     }
     return text.empty() ? "nothing to do\n" : text;
 }
@@ -76,8 +79,7 @@ std::string plan_of(const Case& golden)
     if (!golden.settings.empty()) machine.file("/etc/pve-gpu-hook/settings.json", golden.settings);
     std::string plan;
     try {
-        plan = print_plan(plan_recovery(machine, {101, Phase::pre_start, ""}, read_settings(machine),
-                                        machine.wall_clock()));
+        plan = print_plan(plan_start(machine, machine.wall_clock()));
     } catch (const Error& error) {
         plan = "error: " + to_string(error.reason()) + ": " + error.what() + "\n";
     }

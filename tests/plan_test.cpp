@@ -2,6 +2,7 @@
 // tests/plans.
 #include "catch.hpp"
 #include "machines.hpp"
+#include "planned.hpp"
 #include "recovery/recover_gpu.hpp"
 #include "recovery/situation.hpp"
 
@@ -37,7 +38,7 @@ struct Host : FakeSystem {
     Situation situation(const std::string& guest)
     {
         add_guest(*this, 101, guest);
-        return read_situation(*this, {101, Phase::pre_start, ""}, wall_clock());
+        return situation_of(*this, wall_clock());
     }
 };
 
@@ -46,7 +47,7 @@ SettingsFile settings(const std::string& text)
     return SettingsFile::parse(text, "settings.json");
 }
 
-Plan plan_of(const Situation& situation, const std::string& text = "{}")
+RecoveryPlan plan_of(const Situation& situation, const std::string& text = "{}")
 {
     return make_plan(situation, settings(text));
 }
@@ -54,14 +55,6 @@ Plan plan_of(const Situation& situation, const std::string& text = "{}")
 Holder holder(Holder::Kind kind, const PciAddress& function)
 {
     return {kind, function, {}, 812, "plex", "x"};
-}
-
-std::vector<std::string> targets(const std::vector<Step>& steps, Op op)
-{
-    std::vector<std::string> result;
-    for (const auto& step : steps)
-        if (step.op == op) result.push_back(step.target());
-    return result;
 }
 
 using Names = std::vector<std::string>;
@@ -151,7 +144,7 @@ TEST_CASE("beside a busy companion only the GPUs that the guest gets are cycled"
     situation.taken = {gpu};
     situation.holders = {holder(Holder::Kind::process, {0, 6, 0, 2})};
     const auto plan = plan_of(situation);
-    CHECK(targets(plan.cards.at(0).steps, Op::remove) == Names{"0000:06:00.0"});
+    CHECK(targets<Remove>(plan.cards.at(0).steps) == Names{"0000:06:00.0"});
 }
 
 TEST_CASE("the first reason of a refusal is the one that is told", "[plan]")
@@ -167,7 +160,7 @@ TEST_CASE("the first reason of a refusal is the one that is told", "[plan]")
     CHECK_FALSE(plan.others_at_work);
     situation.writers.clear();
     situation.mapping_mismatches = {"mapping 'a': is another device", "mapping 'b': is another device"};
-    CHECK(plan_of(situation).refused->detail.starts_with("mapping 'a': is another device; Proxmox will not"));
+    CHECK(plan_of(situation).refused->advice.fact == "mapping 'a': is another device");
 }
 
 TEST_CASE("nobody is waited for where nobody is at work", "[plan]")
@@ -216,7 +209,7 @@ TEST_CASE("a missing device of a guest for which nothing is done is told of, if 
     const auto plan = plan_of(host.situation("hostpci0: 99:00\nhostpci1: 98:00,mdev=x\n"));
     CHECK_FALSE(plan.refused);
     REQUIRE(plan.warnings.size() == 1);
-    CHECK(plan.warnings.at(0).find("'hostpci0' names '99:00', which is not on the PCI bus") == 0);
+    CHECK(plan.warnings.at(0).fact.find("'hostpci0' names '99:00', which is not on the PCI bus") == 0);
 }
 
 TEST_CASE("a companion is busy only if it is the companion that is held", "[plan]")
@@ -246,7 +239,7 @@ TEST_CASE("a device that is missing is searched, and looked for again when its c
     add_arc(host);
     add_guest(host, 101, "hostpci0: 03:00\nhostpci1: 04:00\n");
     host.falls_off_the_bus("0000:04:00.0");
-    auto situation = read_situation(host, {101, Phase::pre_start, ""}, host.wall_clock());
+    auto situation = situation_of(host, host.wall_clock());
     REQUIRE_FALSE(situation.search.empty());
     CHECK_FALSE(plan_of(situation).refused);
     situation.search.clear();
@@ -266,16 +259,16 @@ TEST_CASE("what is known of a model is asked of the GPU, whichever function that
     Host host;
     host.add_card(nvidia_audio, unsafe_gpu({"bus"}));
     const auto plan = plan_of(host.situation(both));
-    CHECK(targets(plan.cards.at(0).steps, Op::reset).empty());
+    CHECK(targets<Reset>(plan.cards.at(0).steps).empty());
     REQUIRE(plan.warnings.size() == 1);
-    CHECK(plan.warnings.front().find("not to come back from a bus reset") != std::string::npos);
+    CHECK(plan.warnings.front().fact.find("not to come back from a bus reset") != std::string::npos);
 }
 
 TEST_CASE("a GPU's own reset is asked of GPUs only", "[plan]")
 {
     Host host;
     host.add_card(unsafe_gpu({"device_specific", "bus"}));
-    CHECK(targets(plan_of(host.situation(both)).cards.at(0).steps, Op::reset) == Names{"0000:06:00.0"});
+    CHECK(targets<Reset>(plan_of(host.situation(both)).cards.at(0).steps) == Names{"0000:06:00.0"});
 }
 
 TEST_CASE("Bridge Control is used only where the kernel or the table vouches for a bus reset", "[plan]")
@@ -289,14 +282,14 @@ TEST_CASE("Bridge Control is used only where the kernel or the table vouches for
         Host host;
         host.add_card(with_methods(nvidia_gpu, first), with_methods(nvidia_audio, second), old_port);
         const auto plan = plan_of(host.situation(both));
-        CHECK(targets(plan.cards.at(0).steps, Op::reset) == (reset ? Names{"0000:00:01.0"} : Names{}));
+        CHECK(targets<Reset>(plan.cards.at(0).steps) == (reset ? Names{"0000:00:01.0"} : Names{}));
     }
     FakeSystem arc; // the table knows it; the kernel lists nothing
     add_arc(arc, {.reset_subordinate = false});
     arc.file("/sys/bus/pci/devices/0000:03:00.0/reset_method", "\n");
     add_guest(arc, 101, "hostpci0: 03:00\nhostpci1: 04:00\n");
-    const auto plan = plan_of(read_situation(arc, {101, Phase::pre_start, ""}, arc.wall_clock()));
-    CHECK(targets(plan.cards.at(0).steps, Op::reset) == Names{"0000:00:1c.0"});
+    const auto plan = plan_of(situation_of(arc, arc.wall_clock()));
+    CHECK(targets<Reset>(plan.cards.at(0).steps) == Names{"0000:00:1c.0"});
 }
 
 TEST_CASE("a wish for the kernel's own reset is not met with another", "[plan]")
@@ -304,9 +297,9 @@ TEST_CASE("a wish for the kernel's own reset is not met with another", "[plan]")
     Host host;
     host.add_card(nvidia_gpu, nvidia_audio, old_port);
     const auto plan = plan_of(host.situation(both), R"({"reset_with": "reset_subordinate"})");
-    CHECK(targets(plan.cards.at(0).steps, Op::reset).empty());
+    CHECK(targets<Reset>(plan.cards.at(0).steps).empty());
     REQUIRE(plan.warnings.size() == 1);
-    CHECK(plan.warnings.front().find("which this kernel does not have") != std::string::npos);
+    CHECK(plan.warnings.front().fact.find("which this kernel does not have") != std::string::npos);
 }
 
 TEST_CASE("of several who use a companion the first is named", "[plan]")
@@ -318,7 +311,7 @@ TEST_CASE("of several who use a companion the first is named", "[plan]")
     situation.holders = {holder(Holder::Kind::process, audio), holder(Holder::Kind::network, audio)};
     const auto plan = plan_of(situation);
     REQUIRE(plan.warnings.size() == 2); // the other says that the GPU alone has no reset
-    CHECK(plan.warnings.front().find("plex") != std::string::npos);
+    CHECK(plan.warnings.front().fact.find("plex") != std::string::npos);
 }
 
 TEST_CASE("the bus whose group has the lowest number is rescanned first", "[plan]")
@@ -328,12 +321,12 @@ TEST_CASE("the bus whose group has the lowest number is rescanned first", "[plan
         add_arc(host);
         host.add_function("0000:02:01.0", "0000:03:00.1", usb_controller);
         add_guest(host, 101, "hostpci0: 03:00\nhostpci1: 04:00\n");
-        auto situation = read_situation(host, {101, Phase::pre_start, ""}, host.wall_clock());
+        auto situation = situation_of(host, host.wall_clock());
         auto& functions = situation.topology.functions;
         functions.at({0, 3, 0, 0}).iommu_group = of_gpu;
         functions.at({0, 3, 0, 1}).iommu_group = of_usb;
         functions.at({0, 4, 0, 0}).iommu_group = of_audio;
-        return targets(plan_of(situation).cards.at(0).steps, Op::rescan);
+        return targets<Rescan>(plan_of(situation).cards.at(0).steps);
     };
     CHECK(rescans(14, 15, 16) == Names{"0000:03", "0000:04"});
     CHECK(rescans(15, 16, 14) == Names{"0000:04", "0000:03"});
@@ -349,7 +342,7 @@ TEST_CASE("a GPU beside a busy companion is reset by its own means, if it has an
         auto situation = host.situation("hostpci0: 06:00.0\n");
         situation.taken = {gpu};
         situation.holders = {holder(Holder::Kind::process, audio)};
-        return targets(plan_of(situation, text).cards.at(0).steps, Op::reset);
+        return targets<Reset>(plan_of(situation, text).cards.at(0).steps);
     };
     for (const auto* const method : {"device_specific", "acpi", "flr", "af_flr"})
         CHECK(resets({method, "bus"}, "{}") == Names{"0000:06:00.0"});
@@ -363,7 +356,7 @@ TEST_CASE("a function whose bridge goes while it is looked at is gone with it", 
     add_arc(host);
     add_guest(host, 101, "hostpci0: 03:00\nhostpci1: 04:00\n");
     host.tree().erase("/sys/bus/pci/devices/0000:02:01.0/vendor");
-    const auto situation = read_situation(host, {101, Phase::pre_start, ""}, host.wall_clock());
+    const auto situation = situation_of(host, host.wall_clock());
     CHECK(situation.topology.find({0, 3, 0, 0}) == nullptr);
     CHECK_NOTHROW(plan_of(situation));
 }
@@ -376,7 +369,7 @@ TEST_CASE("a tree that leads back to where it came from is looked through once",
     add_guest(host, 101, "hostpci0: 03:00\n");
     host.file("/sys/bus/pci/devices/0000:03:00.0/0000:02:01.0/x", "");
     REQUIRE(host.list("/sys/bus/pci/devices/0000:03:00.0").front() == "0000:02:01.0");
-    const auto situation = read_situation(host, {101, Phase::pre_start, ""}, host.wall_clock());
+    const auto situation = situation_of(host, host.wall_clock());
     CHECK(situation.cards.size() == 1);
 }
 

@@ -54,7 +54,7 @@ using Findings = std::vector<std::string>; // "fatal: text"
 
 std::string as_text(const Difference& finding)
 {
-    return (finding.fatal ? "fatal: " : "warning: ") + finding.text;
+    return (finding.fatal ? "fatal: " : "warning: ") + to_string(finding.advice);
 }
 
 Findings compared(const Function& before, const std::optional<Function>& now, bool to_vfio = true)
@@ -274,14 +274,14 @@ TEST_CASE("a narrower link is a warning, an equal or unknown one is nothing", "[
 namespace {
 
 // A guest whose hostpci0 is a mapping with that group for GPU and audio.
-Plan mapped(std::optional<unsigned> group)
+RecoveryPlan mapped(std::optional<unsigned> group)
 {
     MappedDevice device;
     device.iommu_group = group;
     Alternative alternative;
     alternative.functions = {gpu, audio};
     alternative.mapped = device;
-    Plan plan;
+    RecoveryPlan plan;
     PassedDevice unmapped{"hostpci1", std::nullopt, std::nullopt, false, {Alternative{}}, 0};
     plan.devices = {unmapped, {"hostpci0", "main", std::nullopt, false, {alternative}, 0}};
     return plan;
@@ -300,7 +300,7 @@ TEST_CASE("a mapping's group that is another by now is fatal for its first funct
     without.iommu_group.reset();
     const auto lost = compare_mapping(mapped(13), without);
     REQUIRE(lost);
-    CHECK(has(lost->text, "is now in IOMMU group none"));
+    CHECK(has(lost->advice.fact, "is now in IOMMU group none"));
 }
 
 TEST_CASE("a mapping with the right group, without one, or of another function says nothing", "[verify]")

@@ -15,12 +15,12 @@ std::string describe(int error_number)
     return text != nullptr ? text : "error " + std::to_string(error_number);
 }
 
-std::string compose(const std::string& what, const std::string& where, int error_number)
+// errno stands with the fact that it belongs to.
+Advice compose(const Advice& advice, const std::string& where, int error_number)
 {
-    std::string text = where.empty() ? "" : where + ": ";
-    text += what;
-    if (error_number != 0) text += " (" + describe(error_number) + ")";
-    return printable(text);
+    std::string fact = where.empty() ? advice.fact : where + ": " + advice.fact;
+    if (error_number != 0) fact += " (" + describe(error_number) + ")";
+    return {printable(fact), printable(advice.remedy)};
 }
 
 } // namespace
@@ -56,8 +56,9 @@ std::string to_string(Reason reason)
     return "failed";
 }
 
-Error::Error(Reason reason, const std::string& what, const std::string& where, int error_number)
-    : reason_(reason), error_number_(error_number), text_(compose(what, where, error_number))
+Error::Error(Reason reason, const Advice& advice, const std::string& where, int error_number)
+    : reason_(reason), error_number_(error_number), advice_(compose(advice, where, error_number)),
+      text_(to_string(advice_))
 {
 }
 
@@ -65,6 +66,12 @@ Reason reason_of(const std::exception& error)
 {
     const auto* const known = dynamic_cast<const Error*>(&error);
     return known != nullptr ? known->reason() : Reason::failed;
+}
+
+Advice advice_of(const std::exception& error)
+{
+    const auto* const known = dynamic_cast<const Error*>(&error);
+    return known != nullptr ? known->advice() : Advice{error.what()};
 }
 
 } // namespace pvegpu

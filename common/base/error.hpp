@@ -1,6 +1,8 @@
 // Why a run ends early: one of few reasons a caller can act on, with what, where and errno.
 #pragma once
 
+#include "base/advice.hpp"
+
 #include <exception>
 #include <string>
 
@@ -26,21 +28,24 @@ std::string to_string(Reason reason);
 
 class Error : public std::exception {
 public:
-    // `what` is a whole sentence in lower case that ends with what to do. `where` is a path, or empty.
-    // The text is "where: what (errno in words)", without control characters.
-    Error(Reason reason, const std::string& what, const std::string& where = "", int error_number = 0);
+    // `where` is a path, or empty. The text is "where: fact (errno in words); remedy", without control
+    // characters.
+    Error(Reason reason, const Advice& advice, const std::string& where = "", int error_number = 0);
 
     const char* what() const noexcept override { return text_.c_str(); }
     Reason reason() const { return reason_; }
+    const Advice& advice() const { return advice_; } // the fact with where and errno
     int error_number() const { return error_number_; }
 
 private:
     Reason reason_;
     int error_number_;
+    Advice advice_;
     std::string text_;
 };
 
-// What an Error says; of any other exception (no memory left, a library's own): failed.
+// What an Error says; any other exception (no memory left, a library's own) is failed, and a fact.
 Reason reason_of(const std::exception& error);
+Advice advice_of(const std::exception& error);
 
 } // namespace pvegpu

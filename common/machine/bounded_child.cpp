@@ -93,7 +93,7 @@ BoundedChild::BoundedChild()
 {
     std::array<int, 2> ends{};
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0)
-        throw Error(Reason::failed, "cannot make a channel to a child process", "", errno);
+        throw Error(Reason::failed, {"cannot make a channel to a child process"}, "", errno);
     pid_ = fork();
     if (pid_ == 0) serve_tasks(ends[1]);
     const int fork_error = errno;
@@ -101,7 +101,7 @@ BoundedChild::BoundedChild()
     channel_ = ends[0];
     if (pid_ < 0) {
         close(channel_);
-        throw Error(Reason::failed, "cannot start a child process", "", fork_error);
+        throw Error(Reason::failed, {"cannot start a child process"}, "", fork_error);
     }
 }
 

@@ -143,20 +143,20 @@ void LinuxSystem::make_link(const std::string& path, const std::string& target)
 {
     make_directories_for(root_.keep(path), mode_for_all);
     if (symlink(target.c_str(), root_.keep(path).c_str()) != 0)
-        throw Error(Reason::failed, "cannot make a symbolic link", root_.keep(path), errno);
+        throw Error(Reason::failed, {"cannot make a symbolic link"}, root_.keep(path), errno);
     sync_directory_of(root_.keep(path));
 }
 
 void LinuxSystem::remove_file(const std::string& path)
 {
     if (unlink(root_.keep(path).c_str()) != 0 && errno != ENOENT)
-        throw Error(Reason::failed, "cannot remove a file", root_.keep(path), errno);
+        throw Error(Reason::failed, {"cannot remove a file"}, root_.keep(path), errno);
 }
 
 void LinuxSystem::move_file(const std::string& from, const std::string& to)
 {
     if (rename(root_.keep(from).c_str(), root_.keep(to).c_str()) != 0)
-        throw Error(Reason::failed, "cannot be given the name '" + to + "'", root_.keep(from), errno);
+        throw Error(Reason::failed, {"cannot be given the name '" + to + "'"}, root_.keep(from), errno);
     sync_directory_of(root_.keep(to));
 }
 
@@ -165,7 +165,7 @@ void LinuxSystem::remove_empty_directory(const std::string& path)
     const bool removed = rmdir(root_.keep(path).c_str()) == 0;
     // EBUSY: a file system is mounted there.
     if (!removed && errno != ENOENT && errno != ENOTEMPTY && errno != EEXIST && errno != EBUSY)
-        throw Error(Reason::failed, "cannot remove a directory", root_.keep(path), errno);
+        throw Error(Reason::failed, {"cannot remove a directory"}, root_.keep(path), errno);
 }
 
 } // namespace pvegpu

@@ -69,7 +69,10 @@ int priority(Severity severity)
     return LOG_INFO;
 }
 
-constexpr const char* stopped_text = "the task was stopped; start the guest again";
+[[noreturn]] void throw_stopped()
+{
+    throw Error(Reason::interrupted, {"the task was stopped", "start the guest again"});
+}
 
 // A write that was going on when the task was stopped: most end within this, and then all can be undone
 // before Proxmox, which waits 5 s, sends SIGKILL.
@@ -106,14 +109,14 @@ Outcome LinuxSystem::in_child(BoundedChild::Task task, const std::string& path, 
     const auto child = std::move(child_); // stuck or dead: the next operation gets a new one
     if (outcome.refused())
         throw Error(Reason::failed,
-                    "the child process that was at work here was killed; start the guest again",
+                    {"the child process that was at work here was killed", "start the guest again"},
                     root_.follow(path));
     if (!stopped()) return outcome;
-    if (child->answers_within(ends_after_a_stop)) throw Error(Reason::interrupted, stopped_text);
+    if (child->answers_within(ends_after_a_stop)) throw_stopped();
     throw Error(looks_only(task) ? Reason::interrupted : Reason::stuck_write,
-                "the task was stopped while the kernel had not come back from this (pid " +
-                    std::to_string(outcome.child) + ", in: " + outcome.child_stack +
-                    "); start the guest again when that process has ended",
+                {"the task was stopped while the kernel had not come back from this (pid " +
+                     std::to_string(outcome.child) + ", in: " + outcome.child_stack + ")",
+                 "start the guest again when that process has ended"},
                 root_.follow(path));
 }
 
@@ -158,7 +161,7 @@ void LinuxSystem::guard_write(const std::string& path, std::string_view text)
     if (noted.done()) return;
     guardian_.reset();
     throw Error(Reason::failed,
-                "the child process that guards this setting does not answer; start the guest again",
+                {"the child process that guards this setting does not answer", "start the guest again"},
                 root_.follow(path), noted.error_number);
 }
 
@@ -185,12 +188,12 @@ bool LinuxSystem::lock(const std::string& path, Milliseconds timeout)
     require_private_directories(root_, path);
     const int file =
         open(root_.keep(path).c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR);
-    if (file < 0) throw Error(Reason::failed, "cannot open the lock", root_.keep(path), errno);
+    if (file < 0) throw Error(Reason::failed, {"cannot open the lock"}, root_.keep(path), errno);
     locks_.push_back(file);
     const auto taken = [&] {
         if (flock(file, LOCK_EX | LOCK_NB) == 0) return true;
         if (errno != EWOULDBLOCK && errno != EINTR)
-            throw Error(Reason::failed, "cannot take the lock", root_.keep(path), errno);
+            throw Error(Reason::failed, {"cannot take the lock"}, root_.keep(path), errno);
         return false;
     };
     return wait_until(taken, timeout);
@@ -216,7 +219,7 @@ bool LinuxSystem::stopped() const
 
 void LinuxSystem::check_signals() const
 {
-    if (stopped()) throw Error(Reason::interrupted, stopped_text);
+    if (stopped()) throw_stopped();
 }
 
 bool LinuxSystem::wait_until(const std::function<bool()>& fact, Milliseconds timeout)

@@ -20,7 +20,7 @@ public:
     ~LinuxSystem() override;
 
     // From here on messages go to syslog too, and name this guest there: "VM 101", "CT 901".
-    void log_for_guest(const std::string& name) { guest_ = name + ": "; }
+    void log_for_guest(const std::string& name) override { guest_ = name + ": "; }
 
     // Throws Error for a file of our own in a directory that others than root can write to, as replace_file
     // and lock do.

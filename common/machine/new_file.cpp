@@ -53,19 +53,19 @@ void require_private_directory(const std::string& directory)
     const bool ours = facts.st_uid == 0 || facts.st_uid == geteuid();
     if (S_ISDIR(facts.st_mode) && ours && (facts.st_mode & (S_IWGRP | S_IWOTH)) == 0) return;
     throw Error(Reason::failed,
-                "is not a directory that only root can write to; see who made it and what is in it, then "
-                "remove it: it is made anew when it is needed",
+                {"is not a directory that only root can write to",
+                 "see who made it and what is in it, then remove it: it is made anew when it is needed"},
                 directory);
 }
 
-const char* remedy(int error)
+const char* remedy_of(int error)
 {
     switch (error) {
     case ENOSPC:
     case EDQUOT:
-        return "; make room on its file system";
+        return "make room on its file system";
     case EROFS:
-        return "; its file system is mounted read-only, often after an error: see 'dmesg'";
+        return "its file system is mounted read-only, often after an error: see 'dmesg'";
     default:
         return "";
     }
@@ -92,14 +92,14 @@ void make_directories_for(const std::string& path, mode_t mode)
         chmod(parent.c_str(), mode); // whatever our umask is
         return;
     }
-    if (errno != EEXIST) throw Error(Reason::failed, "cannot make a directory", parent.string(), errno);
+    if (errno != EEXIST) throw Error(Reason::failed, {"cannot make a directory"}, parent.string(), errno);
 }
 
 void refuse_link(const std::string& path)
 {
     struct stat facts {};
     if (lstat(path.c_str(), &facts) == 0 && S_ISLNK(facts.st_mode))
-        throw Error(Reason::failed, "is a symbolic link, which is not replaced; put a file in its place",
+        throw Error(Reason::failed, {"is a symbolic link, which is not replaced", "put a file in its place"},
                     path);
 }
 
@@ -111,7 +111,7 @@ void put_file(const std::string& path, std::string_view text, const FileRights& 
     if (error == 0 && rename(temporary.c_str(), path.c_str()) != 0) error = errno;
     if (error == 0) return sync_directory_of(path);
     unlink(temporary.c_str());
-    throw Error(Reason::failed, std::string("cannot write a file") + remedy(error), path, error);
+    throw Error(Reason::failed, {"cannot write a file", remedy_of(error)}, path, error);
 }
 
 void sync_directory_of(const std::string& path)

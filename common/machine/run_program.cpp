@@ -28,7 +28,8 @@ class Pipe {
 public:
     Pipe()
     {
-        if (pipe2(ends_.data(), O_CLOEXEC) != 0) throw Error(Reason::failed, "cannot make a pipe", "", errno);
+        if (pipe2(ends_.data(), O_CLOEXEC) != 0)
+            throw Error(Reason::failed, {"cannot make a pipe"}, "", errno);
     }
     Pipe(const Pipe&) = delete;
     Pipe& operator=(const Pipe&) = delete;

@@ -165,6 +165,9 @@ public:
 
     // One line for the administrator: standard error (Proxmox's task log) and syslog.
     virtual void say(Severity severity, std::string_view line) = 0;
+
+    // What lines in syslog begin with from now on: "VM 101".
+    virtual void log_for_guest(const std::string& /*name*/) {}
 };
 
 } // namespace pvegpu

@@ -31,7 +31,7 @@ constexpr std::array shapes = {Name{"topology", DeviceTraits::CardShape::ask_top
 
 [[noreturn]] void fail(const std::string& what)
 {
-    throw Error(Reason::failed, what + "; the built-in table is broken, report this", "device_table.json");
+    throw Error(Reason::failed, {what, "the built-in table is broken, report this"}, "device_table.json");
 }
 
 std::string text_of(const json& row, const char* key, const std::string& absent)

@@ -71,9 +71,9 @@ private:
         if (has_config_value(line, "description:") || ends_in_snapstate(line) ||
             has_config_value(line, "args:"))
             return;
-        if (has_config_value(line, "delete:")) return warn("Proxmox ignores 'delete' outside of [PENDING]");
+        if (has_config_value(line, "delete:")) return warn({"Proxmox ignores 'delete' outside of [PENDING]"});
         if (const auto setting = parse_config_setting(line, true)) return read_setting(*setting);
-        warn("Proxmox cannot read and ignores the line " + quote(line));
+        warn({"Proxmox cannot read and ignores the line " + quote(line)});
     }
 
     void read_setting(const ConfigSetting& setting)
@@ -84,8 +84,8 @@ private:
             return;
         }
         if (!take(setting))
-            warn("Proxmox ignores " + std::string(setting.key) +
-                 ": its value is not valid: " + quote(setting.value));
+            warn({"Proxmox ignores " + std::string(setting.key) +
+                  ": its value is not valid: " + quote(setting.value)});
     }
 
     bool take(const ConfigSetting& setting)
@@ -108,7 +108,7 @@ private:
     void read_hostpci(const ConfigSetting& setting)
     {
         const auto index = hostpci_index(setting.key);
-        if (!index) return warn("Proxmox ignores the unknown setting " + quote(setting.key));
+        if (!index) return warn({"Proxmox ignores the unknown setting " + quote(setting.key)});
         auto parsed = has_line_feed(setting.value) ? "a line feed in " + quote(setting.value)
                                                    : parse_hostpci(setting.value);
         if (const auto* const problem = std::get_if<std::string>(&parsed)) return drop(*index, *problem);
@@ -121,7 +121,7 @@ private:
     void drop(unsigned index, const std::string& problem)
     {
         dropped_.emplace_back(config_.warnings.size(), index);
-        warn("hostpci" + std::to_string(index) + ": " + problem + "; Proxmox drops this line and ");
+        warn({"hostpci" + std::to_string(index) + ": " + problem});
     }
 
     // What a dropped line leaves the VM with is known at the end: an earlier or later line may be valid.
@@ -129,14 +129,17 @@ private:
     {
         for (const auto& [warning, index] : dropped_) {
             const auto& valid = hostpci_.at(index);
-            config_.warnings.at(warning).text += valid ? "uses that of line " + std::to_string(valid->line)
-                                                       : std::string("starts the VM without the device");
+            auto& [line, advice, loses_device] = config_.warnings.at(warning);
+            loses_device = !valid;
+            advice.remedy =
+                "Proxmox drops this line and " + (valid ? "uses that of line " + std::to_string(valid->line)
+                                                        : std::string("starts the VM without the device"));
         }
     }
 
     static bool has_line_feed(std::string_view value) { return value.find('\r') != std::string_view::npos; }
 
-    void warn(std::string text) { config_.warnings.push_back({number_, std::move(text)}); }
+    void warn(Advice advice) { config_.warnings.push_back({number_, std::move(advice)}); }
 
     GuestConfig config_;
     std::array<std::optional<HostPci>, max_hostpci> hostpci_;

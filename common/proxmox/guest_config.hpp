@@ -2,6 +2,8 @@
 // qemu-server's QemuServer.pm; the hostpci format in QemuServer/PCI.pm).
 #pragma once
 
+#include "base/advice.hpp"
+
 #include <map>
 #include <optional>
 #include <string>
@@ -37,18 +39,22 @@ struct HostPci {
     std::string text;  // the value as written
 
     // Why Proxmox, which keeps the line, will refuse to start the VM because of it; nothing if it will not.
-    std::optional<std::string> start_error;
+    std::optional<Advice> start_error;
 
     std::string key() const { return "hostpci" + std::to_string(index); }
 };
 
 // A line that Proxmox drops or stumbles over, for the log.
 struct ConfigWarning {
-    unsigned line = 0; // from 1
-    std::string text;  // a sentence in lower case that quotes the line or its key
+    unsigned line = 0;         // from 1
+    Advice advice;             // quotes the line or its key
+    bool loses_device = false; // the guest starts without the device that the line names
 
-    // "FILE:LINE: text"
-    std::string in(const std::string& file) const { return file + ":" + std::to_string(line) + ": " + text; }
+    // "FILE:LINE: fact"
+    Advice in(const std::string& file) const
+    {
+        return {file + ":" + std::to_string(line) + ": " + advice.fact, advice.remedy};
+    }
 };
 
 struct GuestConfig {

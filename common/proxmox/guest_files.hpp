@@ -2,6 +2,7 @@
 #pragma once
 
 #include "machine/system.hpp"
+#include "proxmox/guest_config.hpp"
 #include "proxmox/request.hpp"
 
 #include <string>
@@ -17,6 +18,12 @@ struct GuestFile {
     std::string path, text;
 };
 
+// Of a VM: what its file says, read once in a run.
+struct VmFile {
+    std::string path;
+    GuestConfig config;
+};
+
 // Throws Error(not_found) for a guest that does not exist, Error(invalid_config) if the request names a node
 // that cannot be one, Error(timed_out) when /etc/pve does not answer.
 GuestFile read_guest_file(const SysReader& reader, const Request& request);
@@ -24,13 +31,5 @@ GuestFile read_guest_file(const SysReader& reader, const Request& request);
 // The guests that have a file in that directory of this node, in order. Throws Error(timed_out) when /etc/pve
 // does not answer.
 std::vector<unsigned> list_guests(const SysReader& reader, std::string_view directory);
-
-// What its file makes it; unknown while Proxmox's files do not answer or refuse. Throws Error(not_found)
-// where it has none.
-GuestKind kind_of_guest(const SysReader& reader, const Request& request, Milliseconds answers_within);
-
-// What its lines in the journal begin with: "VM 101", "CT 901"; "guest 901" of one that is not here, or while
-// Proxmox's files do not answer.
-std::string name_for_log(const SysReader& reader, const Request& request);
 
 } // namespace pvegpu

@@ -124,14 +124,14 @@ void take(HostPci& device, std::string_view name, const std::string& value)
 }
 
 // What the format lets pass and parse_hostpci in PCI.pm dies of when the VM starts.
-Problem start_error(const HostPci& device)
+std::optional<Advice> start_error(const HostPci& device)
 {
     if (!device.hosts.empty() && device.mapping)
-        return "both 'host' and 'mapping' are set; remove one of them";
+        return Advice{"both 'host' and 'mapping' are set", "remove one of them"};
     if (device.hosts.empty() && !device.mapping)
-        return "neither 'host' nor 'mapping' is set; set one of them or remove the line";
+        return Advice{"neither 'host' nor 'mapping' is set", "set one of them or remove the line"};
     if (device.hosts.size() > 1 && device.mdev)
-        return "a mediated device cannot have several functions; name one or remove 'mdev'";
+        return Advice{"a mediated device cannot have several functions", "name one or remove 'mdev'"};
     return std::nullopt;
 }
 

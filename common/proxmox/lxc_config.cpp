@@ -171,12 +171,12 @@ private:
         if (has_config_value(line, "description:") || ends_in_snapstate(line)) return;
         if (has_config_value(line, "delete:")) return read_delete(line);
         if (const auto setting = parse_config_setting(line, false)) return read_setting(*setting);
-        warn("Proxmox cannot read and ignores the line " + quote(line));
+        warn({"Proxmox cannot read and ignores the line " + quote(line)});
     }
 
     void read_delete(std::string_view line)
     {
-        if (section_ != Section::pending) return warn("Proxmox ignores 'delete' outside of [pve:pending]");
+        if (section_ != Section::pending) return warn({"Proxmox ignores 'delete' outside of [pve:pending]"});
         std::string list(line.substr(line.find(':') + 1)); // commas, semicolons or blanks between the keys
         std::replace_if(
             list.begin(), list.end(), [](char c) { return c == ',' || c == ';'; }, ' ');
@@ -212,14 +212,14 @@ private:
         if (line.key == "lxc.cgroup2.devices.allow") return read_allow(line.value);
         if (line.key == "lxc.idmap") return read_id_map(line.value);
         if (line.key == "lxc.cgroup.devices.allow")
-            warn("'lxc.cgroup.devices.allow' allows nothing on a host with cgroup2; write "
-                 "'lxc.cgroup2.devices.allow', or 'devN' instead");
+            warn({"'lxc.cgroup.devices.allow' allows nothing on a host with cgroup2",
+                  "write 'lxc.cgroup2.devices.allow', or 'devN' instead"});
     }
 
     void read_mount(std::string_view value)
     {
         const auto words = words_of(value);
-        if (words.size() < 2) return warn("'lxc.mount.entry' has no target: " + quote(value));
+        if (words.size() < 2) return warn({"'lxc.mount.entry' has no target: " + quote(value)});
         auto target = words[1];
         target.remove_prefix(count_front(target, [](char c) { return c == '/'; }));
         config_.mounts.push_back({std::string(words[0]), std::string(target),
@@ -248,13 +248,13 @@ private:
         if (!allow.everything) {
             const auto numbers = words.size() < 2 ? std::nullopt : parse_numbers(words[1]);
             if (!numbers || (kind != "c" && kind != "b"))
-                return warn("LXC cannot read the device numbers " + quote(value));
+                return warn({"LXC cannot read the device numbers " + quote(value)});
             std::tie(allow.major, allow.minor) = *numbers;
         }
         config_.allowed.push_back(std::move(allow));
     }
 
-    void warn(std::string text) { config_.warnings.push_back({number_, std::move(text)}); }
+    void warn(Advice advice) { config_.warnings.push_back({number_, std::move(advice)}); }
 
     LxcConfig config_;
     bool unprivileged_ = false;

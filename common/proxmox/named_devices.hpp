@@ -1,6 +1,7 @@
 // What the guest's hostpci lines name on this host, and which of a mapping's alternatives it will get.
 #pragma once
 
+#include "base/advice.hpp"
 #include "machine/system.hpp"
 #include "pci/topology.hpp"
 #include "proxmox/passthrough.hpp"
@@ -14,7 +15,7 @@ namespace pvegpu {
 
 struct NamedDevices {
     std::vector<PassedDevice> devices; // in the order of N
-    std::vector<std::string> warnings; // of the mappings, with file and line
+    std::vector<Advice> warnings;      // of the mappings, with file and line
 };
 
 // `all` is every function of the host in the order of addresses. Throws as resolve_hostpci, and

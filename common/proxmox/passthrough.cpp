@@ -34,9 +34,9 @@ Alternative match_mapped(const MappedDevice& device, const std::vector<PciAddres
     return alternative;
 }
 
-[[noreturn]] void refuse(Reason reason, const HostPci& line, const std::string& text)
+[[noreturn]] void refuse(Reason reason, const HostPci& line, const Advice& advice)
 {
-    throw Error(reason, "'" + line.key() + "' " + text);
+    throw Error(reason, {"'" + line.key() + "' " + advice.fact, advice.remedy});
 }
 
 std::vector<Alternative> mapped_alternatives(const HostPci& line, const PciMappings& mappings,
@@ -45,14 +45,14 @@ std::vector<Alternative> mapped_alternatives(const HostPci& line, const PciMappi
     const auto* mapping = mappings.find(*line.mapping);
     if (mapping == nullptr)
         refuse(Reason::not_found, line,
-               "names the mapping '" + *line.mapping +
-                   "', which does not exist; see Datacenter > Resource Mappings");
+               {"names the mapping '" + *line.mapping + "', which does not exist",
+                "see Datacenter > Resource Mappings"});
     std::vector<Alternative> alternatives;
     for (const auto& device : devices_on_node(*mapping, node))
         alternatives.push_back(match_mapped(device, all));
     if (alternatives.empty())
         refuse(Reason::not_found, line,
-               "names the mapping '" + *line.mapping + "', which has no device on node '" + node + "'");
+               {"names the mapping '" + *line.mapping + "', which has no device on node '" + node + "'"});
     return alternatives;
 }
 

@@ -70,7 +70,7 @@ private:
         const std::string_view name = trim_right(line());
         if (name.empty() || std::any_of(name.begin(), name.end(), is_space)) return warn_ignored();
         if (is_config_id(name)) return read_section(std::string(name));
-        warn(quote(name) + " is no name of a mapping: Proxmox skips the section");
+        warn({quote(name) + " is no name of a mapping", "Proxmox skips the section"});
         while (next() && !is_false(line())) {
         }
     }
@@ -85,7 +85,7 @@ private:
             if (!property)
                 warn_ignored();
             else if (const Problem problem = read(*property))
-                warn("mapping " + quote(mapping_.name) + ": " + *problem + ": Proxmox ignores this line");
+                warn({"mapping " + quote(mapping_.name) + ": " + *problem, "Proxmox ignores this line"});
         }
         finish_section();
     }
@@ -96,7 +96,7 @@ private:
         for (MappedDevice& device : mapping_.devices) device.mdev = mapping_.mdev;
         std::erase_if(result_.mappings, [this](const auto& other) { return other.name == mapping_.name; });
         if (mapping_.devices.empty())
-            warn("mapping " + quote(mapping_.name) + " has no valid 'map' line: Proxmox skips it");
+            warn({"mapping " + quote(mapping_.name) + " has no valid 'map' line", "Proxmox skips it"});
         else
             result_.mappings.push_back(std::move(mapping_));
     }
@@ -142,8 +142,8 @@ private:
 
     static bool has_line_feed(std::string_view value) { return value.find('\r') != std::string_view::npos; }
 
-    void warn_ignored() { warn("Proxmox ignores the line " + quote(line())); }
-    void warn(std::string text) { result_.warnings.push_back({reader_.number(), std::move(text)}); }
+    void warn_ignored() { warn({"Proxmox ignores the line " + quote(line())}); }
+    void warn(Advice advice) { result_.warnings.push_back({reader_.number(), std::move(advice)}); }
 
     LineReader reader_;
     PciMapping mapping_;

@@ -7,7 +7,7 @@
 namespace pvegpu {
 namespace {
 
-constexpr const char* remedy = "; see 'systemctl status pve-cluster'";
+constexpr const char* remedy = "see 'systemctl status pve-cluster'";
 
 } // namespace
 
@@ -19,10 +19,9 @@ std::optional<std::string> read_pve_file(const SysReader& reader, std::string_vi
     if (outcome.refused() && (outcome.error_number == ENOENT || outcome.error_number == ENOTDIR))
         return std::nullopt;
     if (outcome.refused())
-        throw Error(Reason::failed, std::string("Proxmox's cluster file system refuses this file") + remedy,
-                    file, outcome.error_number);
-    throw Error(Reason::timed_out, std::string("Proxmox's cluster file system does not answer") + remedy,
-                file);
+        throw Error(Reason::failed, {"Proxmox's cluster file system refuses this file", remedy}, file,
+                    outcome.error_number);
+    throw Error(Reason::timed_out, {"Proxmox's cluster file system does not answer", remedy}, file);
 }
 
 } // namespace pvegpu

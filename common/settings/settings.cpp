@@ -3,6 +3,7 @@
 #include "base/error.hpp"
 #include "base/json_key_positions.hpp"
 #include "base/text.hpp"
+#include "machine/paths.hpp"
 #include "settings/settings_check.hpp"
 #include "settings/settings_names.hpp"
 
@@ -55,16 +56,17 @@ unsigned line_of_number(std::string_view text, std::string_view message)
 
 json parse_json(std::string_view text, const std::string& path)
 {
-    const auto fail = [&path](unsigned line, const std::string& what) {
-        throw Error(Reason::invalid_config, what, path + ":" + std::to_string(line));
+    const auto fail = [&path](unsigned line, const Advice& advice) {
+        throw Error(Reason::invalid_config, advice, path + ":" + std::to_string(line));
     };
     try {
         constexpr bool exceptions = true, comments = true;
         return json::parse(text, nullptr, exceptions, comments);
     } catch (const json::parse_error& error) {
-        fail(line_of_byte(text, error.byte > 0 ? error.byte - 1 : 0), "this is not JSON; see the text here");
+        fail(line_of_byte(text, error.byte > 0 ? error.byte - 1 : 0),
+             {"this is not JSON", "see the text here"});
     } catch (const json::exception& error) {
-        fail(line_of_number(text, error.what()), "a number here is too large");
+        fail(line_of_number(text, error.what()), {"a number here is too large"});
     }
     return {};
 }
@@ -125,8 +127,7 @@ SettingsFile SettingsFile::parse(std::string_view text, const std::string& path)
 Settings SettingsFile::for_device(unsigned vmid, const std::string& device_id) const
 {
     const json all = json::parse(json_);
-    Settings settings = default_settings();
-    lay_over(settings, all);
+    Settings settings = for_everyone();
     lay_over_entry(settings, all, "devices", device_id);
     lay_over_entry(settings, all, "guests", std::to_string(vmid));
     return settings;
@@ -135,6 +136,21 @@ Settings SettingsFile::for_device(unsigned vmid, const std::string& device_id) c
 Settings SettingsFile::for_guest(unsigned vmid) const
 {
     return for_device(vmid, "");
+}
+
+Settings SettingsFile::for_everyone() const
+{
+    Settings settings = default_settings();
+    lay_over(settings, json::parse(json_));
+    return settings;
+}
+
+SettingsFile read_settings(const SysReader& reader)
+{
+    const std::string path(paths::settings);
+    const auto text = reader.read(path);
+    if (!text && reader.exists(path)) throw Error(Reason::invalid_config, {"cannot be read"}, path);
+    return SettingsFile::parse(text.value_or("{}"), path);
 }
 
 } // namespace pvegpu

@@ -2,6 +2,8 @@
 // defaults; a guest's or a device's own entry overrides the general one, the guest's last.
 #pragma once
 
+#include "machine/system.hpp"
+
 #include <chrono>
 #include <cstdint>
 #include <map>
@@ -46,9 +48,13 @@ public:
     // The general settings with the entries of this device ("8086:56a6") and then of this guest laid over.
     Settings for_device(unsigned vmid, const std::string& device_id) const;
     Settings for_guest(unsigned vmid) const;
+    Settings for_everyone() const; // no entries
 
 private:
     std::string json_ = "{}"; // checked whole by parse
 };
+
+// Of this host; the defaults where there is no file. Throws Error(invalid_config).
+SettingsFile read_settings(const SysReader& reader);
 
 } // namespace pvegpu

@@ -48,23 +48,24 @@ public:
 
     void check_file(json& all) const
     {
-        if (lines_.duplicate()) fail(*lines_.duplicate(), "is there twice; remove one");
-        if (!all.is_object()) fail("", "the file is no object: write '{ ... }'");
+        if (lines_.duplicate()) fail(*lines_.duplicate(), {"is there twice", "remove one"});
+        if (!all.is_object()) fail("", {"the file is no object", "write '{ ... }'"});
         lower_device_ids(all);
         check_settings("", all, true);
     }
 
 private:
-    [[noreturn]] void fail(const std::string& key_path, const std::string& what) const
+    [[noreturn]] void fail(const std::string& key_path, const Advice& advice) const
     {
         const std::string key = key_path.substr(key_path.rfind('/') + 1);
-        throw Error(Reason::invalid_config, key_path.empty() ? what : quote(key) + " " + what,
+        throw Error(Reason::invalid_config,
+                    {key_path.empty() ? advice.fact : quote(key) + " " + advice.fact, advice.remedy},
                     path_ + ":" + std::to_string(lines_.line_of(key_path)));
     }
 
     void check_settings(const std::string& path, const json& object, bool whole_file) const
     {
-        if (!object.is_object()) fail(path, "is no object: write '{ ... }'");
+        if (!object.is_object()) fail(path, {"is no object", "write '{ ... }'"});
         for (const auto& [key, value] : object.items())
             if (!(whole_file && check_group(below(path, key), key, value)))
                 check_setting(below(path, key), key, value, whole_file);
@@ -74,10 +75,10 @@ private:
     bool check_group(const std::string& path, const std::string& key, const json& value) const
     {
         if (key != "guests" && key != "devices") return false;
-        if (!value.is_object()) fail(path, "is no object: write '{ ... }'");
+        if (!value.is_object()) fail(path, {"is no object", "write '{ ... }'"});
         for (const auto& [name, settings] : value.items()) {
             if (key == "guests" && !parse_vmid(name))
-                fail(below(path, name), "is no VM or container id: write '101'");
+                fail(below(path, name), {"is no VM or container id", "write '101'"});
             check_settings(below(path, name), settings, false);
         }
         return true;
@@ -93,20 +94,20 @@ private:
         if (key == "on_timeout") return check_choice(path, value, on_timeout_names);
         if (key == "after_stop") return check_choice(path, value, after_stop_names);
         if (key == "reset_with") return check_choice(path, value, reset_with_names);
-        fail(path, std::string("is no setting; known are 'timeouts', 'retries', 'strategy', 'on_timeout', "
-                               "'after_stop', 'reset_with', 'reset_method'") +
-                       (whole_file ? ", 'guests', 'devices'" : ""));
+        fail(path, {"is no setting", std::string("known are 'timeouts', 'retries', 'strategy', 'on_timeout', "
+                                                 "'after_stop', 'reset_with', 'reset_method'") +
+                                         (whole_file ? ", 'guests', 'devices'" : "")});
     }
 
     void check_timeouts(const std::string& path, const json& value) const
     {
-        if (!value.is_object()) fail(path, "is no object: write '{ \"reset\": 70 }'");
+        if (!value.is_object()) fail(path, {"is no object", "write '{ \"reset\": 70 }'"});
         for (const auto& [key, seconds] : value.items()) {
             if (find_name(timeout_names, key) == timeout_names.end())
-                fail(below(path, key), "is no timeout; known are " + list_of(timeout_names));
+                fail(below(path, key), {"is no timeout", "known are " + list_of(timeout_names)});
             const bool good =
                 seconds.is_number() && seconds.get<double>() > 0 && seconds.get<double>() <= longest_timeout;
-            if (!good) fail(below(path, key), "must be a number of seconds above 0 and up to 3600");
+            if (!good) fail(below(path, key), {"must be a number of seconds above 0 and up to 3600"});
         }
     }
 
@@ -124,21 +125,21 @@ private:
                                 std::find(known.begin(), known.end(), word) != known.end());
         }
         if (!good)
-            fail(path, "must be 'default', 'none', or names of the kernel's reset methods: 'bus', 'flr', "
-                       "'pm', 'device_specific'");
+            fail(path, {"must be 'default', 'none', or names of the kernel's reset methods: 'bus', 'flr', "
+                        "'pm', 'device_specific'"});
     }
 
     void check_retries(const std::string& path, const json& value) const
     {
         if (!value.is_number_unsigned() || value.get<std::uint64_t>() > most_retries)
-            fail(path, "must be a whole number from 0 to " + std::to_string(most_retries));
+            fail(path, {"must be a whole number from 0 to " + std::to_string(most_retries)});
     }
 
     template <typename Names>
     void check_choice(const std::string& path, const json& value, const Names& names) const
     {
         if (!value.is_string() || find_name(names, value.get_ref<const std::string&>()) == names.end())
-            fail(path, "must be one of " + list_of(names));
+            fail(path, {"must be one of " + list_of(names)});
     }
 
     // Sysfs and lspci write ids in lower case; people copy them from elsewhere too.
@@ -148,9 +149,9 @@ private:
         json lowered = json::object();
         for (const auto& [id, settings] : all["devices"].items()) {
             const std::string path = "/devices/" + id;
-            if (!is_device_id(id)) fail(path, "is no device id: write '8086:56a6'");
+            if (!is_device_id(id)) fail(path, {"is no device id", "write '8086:56a6'"});
             if (lowered.contains(lower(id)))
-                fail(path, "is there twice, in upper and lower case; remove one");
+                fail(path, {"is there twice, in upper and lower case", "remove one"});
             check_settings(path, settings, false);
             lowered[lower(id)] = settings;
         }

@@ -1,8 +1,10 @@
 #include "containers/conflicts.hpp"
 
+#include "base/error.hpp"
 #include "machine/paths.hpp"
 #include "pci/read_function.hpp"
-#include "recovery/situation.hpp"
+#include "proxmox/gpu_nodes.hpp"
+#include "proxmox/guest_files.hpp"
 #include "usage/containers.hpp"
 #include "usage/device_files.hpp"
 
@@ -17,14 +19,13 @@ struct LostNode {
     std::string path;
 };
 
-std::vector<LostNode> lost_nodes(const SysReader& reader, const Plan& plan)
+std::vector<LostNode> lost_nodes(const SysReader& reader, const std::vector<Function>& leaving)
 {
     std::vector<LostNode> nodes;
-    for (const auto& card : plan.cards)
-        for (const auto& function : card.functions)
-            if (function.to_vfio && !is_vfio_driver(function.facts.driver)) // there it has none to lose
-                for (auto& path : nodes_of_function(reader, function.facts))
-                    nodes.push_back({function.address(), std::move(path)});
+    for (const auto& function : leaving)
+        if (!is_vfio_driver(function.driver)) // there it has none to lose
+            for (auto& path : nodes_of_function(reader, function))
+                nodes.push_back({function.address, std::move(path)});
     return nodes;
 }
 
@@ -32,14 +33,12 @@ std::vector<LostNode> lost_nodes(const SysReader& reader, const Plan& plan)
 // read.
 std::vector<WantedNode> wanted_by(const SysReader& reader, unsigned vmid)
 {
-    Situation guest;
-    guest.request.vmid = vmid;
     try {
-        may_have_a_gpu(reader, guest);
-    } catch (const Error&) {
-        return {};
+        const auto file = read_guest_file(reader, {.vmid = vmid});
+        if (file.kind == GuestKind::container) return wanted_nodes(parse_lxc_config(file.text));
+    } catch (const Error&) { // see above
     }
-    return guest.wanted;
+    return {};
 }
 
 bool is_amd(const Function& function)
@@ -128,22 +127,22 @@ std::vector<std::string> nodes_of_function(const SysReader& reader, const Functi
     return nodes;
 }
 
-std::vector<std::string> container_warnings(const SysReader& reader, const Plan& plan)
+std::vector<Advice> container_warnings(const SysReader& reader, const std::vector<Function>& leaving)
 {
     const auto running = running_containers(reader);
     if (running.empty()) return {};
-    const auto lost = lost_nodes(reader, plan);
-    std::vector<std::string> warnings;
+    const auto lost = lost_nodes(reader, leaving);
+    std::vector<Advice> warnings;
     for (const auto vmid : running) {
         if (lost.empty()) break;
         const auto wanted = wanted_by(reader, vmid);
         const auto found =
             std::find_if(lost.begin(), lost.end(), [&](const LostNode& one) { return names(wanted, one); });
         if (found != lost.end())
-            warnings.push_back("container " + std::to_string(vmid) + " is running and is given '" +
-                               found->path + "' of '" + to_string(found->function) +
-                               "'; it loses the card to this VM until the VM has stopped and the container "
-                               "is started again");
+            warnings.push_back(
+                {"container " + std::to_string(vmid) + " is running and is given '" + found->path + "' of '" +
+                     to_string(found->function) + "'",
+                 "it loses the card to this VM until the VM has stopped and the container is started again"});
     }
     return warnings;
 }

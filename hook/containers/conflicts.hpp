@@ -1,8 +1,9 @@
 // A card that is given to a VM while containers have its device nodes.
 #pragma once
 
+#include "base/advice.hpp"
 #include "machine/system.hpp"
-#include "recovery/plan.hpp"
+#include "pci/topology.hpp"
 
 #include <string>
 #include <vector>
@@ -13,8 +14,8 @@ namespace pvegpu {
 // vfio-pci those that only it and others on vfio-pci could have; none of a kind that another GPU could have.
 std::vector<std::string> nodes_of_function(const SysReader& reader, const Function& function);
 
-// Of each running container whose configuration names a node of a function that leaves the host for the VM:
-// it loses the card. A process in it that has the node open is a holder and stops the start anyway.
-std::vector<std::string> container_warnings(const SysReader& reader, const Plan& plan);
+// Of each running container whose configuration names a node of one of the functions, which leave the host
+// for a VM: it loses the card. A process in it that has the node open is a holder and stops the start anyway.
+std::vector<Advice> container_warnings(const SysReader& reader, const std::vector<Function>& leaving);
 
 } // namespace pvegpu

@@ -132,26 +132,27 @@ std::vector<const InsideNode*> missing_inside(const Inside& inside)
     return missing;
 }
 
-std::vector<std::string> inside_warnings(const Inside& inside, const std::string& module_version)
+std::vector<Advice> inside_warnings(const Inside& inside, const std::string& module_version)
 {
-    std::vector<std::string> warnings;
+    std::vector<Advice> warnings;
     for (const auto* node : missing_inside(inside))
-        warnings.push_back("'" + node->wanted.node.path + "' (" + node->wanted.from + ") is " +
-                           number_text(node->on_host) + " on the host and " + number_text(node->inside) +
-                           " in the container; restart the container");
+        warnings.push_back({"'" + node->wanted.node.path + "' (" + node->wanted.from + ") is " +
+                                number_text(node->on_host) + " on the host and " + number_text(node->inside) +
+                                " in the container",
+                            "restart the container"});
     const auto& versions = inside.library_versions;
     if (inside.seen && !module_version.empty() && !versions.empty() &&
         std::find(versions.begin(), versions.end(), module_version) == versions.end())
-        warnings.push_back("the container's NVIDIA libraries are of version " +
-                           printable(join(versions, ", "), 80) + " (" + quote(inside.libraries.front()) +
-                           ") and the host's module is of version " + printable(module_version) +
-                           ": nothing of NVIDIA's runs in the container until they are equal; install "
-                           "version " +
-                           printable(module_version) + " in it, without the kernel module");
+        warnings.push_back(
+            {"the container's NVIDIA libraries are of version " + printable(join(versions, ", "), 80) + " (" +
+                 quote(inside.libraries.front()) + ") and the host's module is of version " +
+                 printable(module_version) +
+                 ": nothing of NVIDIA's runs in the container until they are equal",
+             "install version " + printable(module_version) + " in it, without the kernel module"});
     if (!warnings.empty())
-        warnings.push_back("container: /dev has " + (inside.listing.empty()
-                                                         ? "no node of a GPU"
-                                                         : printable(join(inside.listing, ", "), 2000)));
+        warnings.push_back(
+            {"container: /dev has " +
+             (inside.listing.empty() ? "no node of a GPU" : printable(join(inside.listing, ", "), 2000))});
     return warnings;
 }
 

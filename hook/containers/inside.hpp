@@ -4,6 +4,7 @@
 // child, within a deadline, and no link leads out of it (System::list_inside).
 #pragma once
 
+#include "base/advice.hpp"
 #include "machine/system.hpp"
 #include "proxmox/gpu_nodes.hpp"
 
@@ -35,7 +36,7 @@ std::vector<const InsideNode*> missing_inside(const Inside& inside);
 
 // What to tell after a start: missing nodes, and libraries of another version than the kernel's module, with
 // the container's listing. Empty if all is well, or there is nothing to compare. Pure.
-std::vector<std::string> inside_warnings(const Inside& inside, const std::string& module_version);
+std::vector<Advice> inside_warnings(const Inside& inside, const std::string& module_version);
 
 // "libnvidia-ml.so.550.90.07" -> "550.90.07"; empty for "libnvidia-ml.so.1"
 std::string library_version(std::string_view name);

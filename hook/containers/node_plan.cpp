@@ -1,5 +1,6 @@
 #include "containers/node_plan.hpp"
 
+#include "base/overloaded.hpp"
 #include "base/text.hpp"
 #include "containers/node_prospects.hpp"
 
@@ -12,14 +13,6 @@ namespace {
 std::string named(const WantedNode& wanted)
 {
     return "'" + wanted.node.path + "' (" + wanted.from + ")";
-}
-
-Step step(Op op, std::string name)
-{
-    Step result;
-    result.op = op;
-    result.name = std::move(name);
-    return result;
 }
 
 constexpr auto take_the_line_out = "take the line out of the container";
@@ -40,17 +33,17 @@ std::string instead_of(NodeKind kind, const std::vector<const HostGpu*>& candida
     return "write a node that is there (" + join(there, ", ") + ") instead, or stop that first";
 }
 
-std::string other_driver(const GpuNode& node, const HostGpu& gpu)
+Advice other_driver(const GpuNode& node, const HostGpu& gpu)
 {
     const auto driver = printable(gpu.driver);
-    auto text = "the GPU '" + to_string(gpu.address) + "' has the driver '" + driver +
-                "', which makes no such node; ";
+    const auto fact = ": the GPU '" + to_string(gpu.address) + "' has the driver '" + driver +
+                      "', which makes no such node";
     if (driver == "pci-stub")
-        return text + "take its ids out of what 'pci-stub' is given at boot, and reboot";
+        return {fact, "take its ids out of what 'pci-stub' is given at boot, and reboot"};
     if (node.is_nvidia())
-        return text + "install NVIDIA's driver on the host, write 'blacklist " + driver +
-               "' into a file of /etc/modprobe.d, run 'update-initramfs -u' and reboot";
-    return text + "give the GPU to 'amdgpu', or " + take_the_line_out;
+        return {fact, "install NVIDIA's driver on the host, write 'blacklist " + driver +
+                          "' into a file of /etc/modprobe.d, run 'update-initramfs -u' and reboot"};
+    return {fact, std::string("give the GPU to 'amdgpu', or ") + take_the_line_out};
 }
 
 // LXC leaves out a mount that is optional. Whose /dev/dri/cardN was is never certain: firmware framebuffers
@@ -70,14 +63,17 @@ bool can_be_created(NodeKind kind)
 
 class ContainerPlanner {
 public:
-    ContainerPlanner(Plan& plan, const NodeSituation& situation) : plan_(plan), situation_(situation) {}
+    ContainerPlanner(NodePlan& plan, const NodeSituation& situation, bool starts)
+        : plan_(plan), situation_(situation), starts_(starts)
+    {
+    }
 
     void plan_nodes()
     {
         for (const auto& facts : situation_.nodes)
             if (!facts.present) look_at(facts.wanted);
         if (plan_.refused) return;
-        auto& steps = plan_.node_steps;
+        auto& steps = plan_.steps;
         steps.insert(steps.end(), creates_.begin(), creates_.end());
         steps.insert(steps.end(), waits_.begin(), waits_.end());
     }
@@ -85,35 +81,14 @@ public:
 private:
     void look_at(const WantedNode& wanted)
     {
-        const auto node = prospect_of(wanted.node, situation_.gpus);
-        switch (node.prospect) {
-        case Prospect::taken_by_vms:
-            return refuse_or_warn(wanted, *node.vms_gpu());
-        case Prospect::perhaps_of_a_vm:
-            return warn(wanted, "; it may be a node of " + in_use(*node.vms_gpu(), ", which is") + "; " +
-                                    instead_of(wanted.node.kind, node.candidates));
-        case Prospect::on_vfio:
-            return warn(wanted, ": the GPU is on vfio-pci, where no container can use it; give it back to "
-                                "the host's driver, or let it be at boot");
-        case Prospect::another_driver:
-            return warn(wanted, ": " + other_driver(wanted.node, *node.others_gpu(wanted.node)));
-        case Prospect::never:
-            return warn(wanted, ", and no GPU of this host can have it; correct the line");
-        case Prospect::can_come:
-            return bring(wanted.node, node);
-        }
-    }
-
-    void warn(const WantedNode& wanted, const std::string& why)
-    {
-        plan_.warnings.push_back(named(wanted) + " is not there" + why);
-    }
-
-    void refuse_or_warn(const WantedNode& wanted, const HostGpu& gpu)
-    {
-        const auto why = ": " + in_use(gpu, " is") + "; stop it first, or " + take_the_line_out;
-        if (plan_.request.vmid == all_containers || !cannot_start_without(wanted)) return warn(wanted, why);
-        if (!plan_.refused) plan_.refused = Refusal{Reason::in_use, named(wanted) + " cannot be there" + why};
+        const auto why = why_missing(wanted, situation_);
+        if (!why) return bring(wanted.node, prospect_of(wanted.node, situation_.gpus));
+        const auto prospect = prospect_of(wanted.node, situation_.gpus).prospect;
+        if (prospect != Prospect::taken_by_vms || !starts_ || !cannot_start_without(wanted))
+            plan_.warnings.push_back({named(wanted) + " is not there" + why->fact, why->remedy});
+        else if (!plan_.refused)
+            plan_.refused =
+                Refusal{Reason::in_use, {named(wanted) + " cannot be there" + why->fact, why->remedy}};
     }
 
     void bring(const GpuNode& node, const NodeProspect& from)
@@ -124,13 +99,13 @@ private:
                 load("nvidia-uvm");
             if (node.kind == NodeKind::nvidia_modeset) load("nvidia-modeset");
             if (situation_.nvidia_modprobe && can_be_created(node.kind))
-                creates_.push_back(step(Op::create, node.path));
+                creates_.push_back(CreateNode{node.path});
         } else {
             if (from.needs_nvidia_drm()) load("nvidia-drm");
             for (const auto* gpu : from.candidates)
                 if (can_be_bound(*gpu) && !gpu->modalias.empty()) load(gpu->modalias);
         }
-        waits_.push_back(step(Op::wait, node.path));
+        waits_.push_back(AwaitNode{node.path});
     }
 
     void load(const std::string& module)
@@ -138,23 +113,25 @@ private:
         std::string file = module; // the kernel spells a module with '_'
         std::replace(file.begin(), file.end(), '-', '_');
         if (situation_.modules.contains(file)) return;
-        for (const auto& planned : plan_.node_steps)
-            if (planned.name == module) return;
-        plan_.node_steps.push_back(step(Op::load, module));
+        for (const auto& planned : plan_.steps)
+            if (std::get<LoadModule>(planned).name == module) return; // the others come last
+        plan_.steps.push_back(LoadModule{module});
     }
 
-    Plan& plan_;
+    NodePlan& plan_;
     const NodeSituation& situation_;
-    std::vector<Step> creates_, waits_;
+    bool starts_; // a container does, and can be refused
+    std::vector<NodeStep> creates_, waits_;
 };
 
 // Proxmox reads all of them before it calls the hook, so this is for a dry run and for the boot.
-void warn_of_wrong_lines(const LxcConfig& config, Plan& plan)
+void warn_of_wrong_lines(const LxcConfig& config, NodePlan& plan)
 {
     for (const auto& device : config.devices)
         if (device.start_error)
-            plan.warnings.push_back("'" + device.key + "' (line " + std::to_string(device.line) +
-                                    "): " + *device.start_error + "; Proxmox cannot start the container");
+            plan.warnings.push_back(
+                {"'" + device.key + "' (line " + std::to_string(device.line) + "): " + *device.start_error,
+                 "Proxmox cannot start the container"});
 }
 
 std::string number_text(unsigned major, unsigned minor)
@@ -182,10 +159,54 @@ bool may_open(const LxcConfig& config, const FileFacts& rights)
 
 } // namespace
 
-std::vector<StaleNumber> stale_numbers(const LxcConfig& config, const std::vector<NodeFacts>& nodes,
-                                       const KernelDevices& majors)
+std::optional<Advice> why_missing(const WantedNode& wanted, const NodeSituation& situation)
 {
-    std::vector<StaleNumber> stale;
+    const auto node = prospect_of(wanted.node, situation.gpus);
+    switch (node.prospect) {
+    case Prospect::taken_by_vms:
+        return Advice{": " + in_use(*node.vms_gpu(), " is"),
+                      std::string("stop it first, or ") + take_the_line_out};
+    case Prospect::perhaps_of_a_vm:
+        return Advice{"; it may be a node of " + in_use(*node.vms_gpu(), ", which is"),
+                      instead_of(wanted.node.kind, node.candidates)};
+    case Prospect::on_vfio:
+        return Advice{": the GPU is on vfio-pci, where no container can use it",
+                      "give it back to the host's driver, or let it be at boot"};
+    case Prospect::another_driver:
+        return other_driver(wanted.node, *node.others_gpu(wanted.node));
+    case Prospect::never:
+        return Advice{", and no GPU of this host can have it", "correct the line"};
+    case Prospect::can_come:
+        break;
+    }
+    return std::nullopt;
+}
+
+StepReport report_of(const NodeStep& step)
+{
+    return std::visit(Overloaded{[](const LoadModule& one) {
+                                     return StepReport{"load", one.name};
+                                 },
+                                 [](const CreateNode& one) {
+                                     return StepReport{"create", one.path};
+                                 },
+                                 [](const AwaitNode& one) {
+                                     return StepReport{"wait", one.path};
+                                 }},
+                      step);
+}
+
+std::vector<StepReport> planned_steps(const NodePlan& plan)
+{
+    std::vector<StepReport> steps;
+    append_unreached(steps, plan.steps);
+    return steps;
+}
+
+std::vector<Advice> stale_numbers(const LxcConfig& config, const std::vector<NodeFacts>& nodes,
+                                  const KernelDevices& majors)
+{
+    std::vector<Advice> stale;
     for (const auto& facts : nodes) {
         const auto& wanted = facts.wanted;
         if (wanted.by_proxmox || !facts.present || !facts.number) continue;
@@ -207,46 +228,33 @@ std::vector<StaleNumber> stale_numbers(const LxcConfig& config, const std::vecto
     return stale;
 }
 
-std::vector<std::string> stale_number_warnings(const LxcConfig& config, const std::vector<NodeFacts>& nodes,
-                                               const KernelDevices& majors)
+std::vector<Advice> foreign_nodes(const LxcConfig& config, const std::vector<NodeFacts>& nodes)
 {
-    std::vector<std::string> warnings;
-    for (const auto& [found, remedy] : stale_numbers(config, nodes, majors))
-        warnings.push_back(join({found, remedy}, "; "));
-    return warnings;
-}
-
-std::vector<std::string> foreign_node_warnings(const LxcConfig& config, const std::vector<NodeFacts>& nodes)
-{
-    std::vector<std::string> warnings;
+    std::vector<Advice> warnings;
     for (const auto& facts : nodes) {
         const auto& node = facts.wanted.node;
         if (facts.wanted.by_proxmox || !facts.present || !facts.rights || may_open(config, *facts.rights))
             continue;
-        warnings.push_back(named(facts.wanted) +
-                           " belongs to nobody in the unprivileged container, and the host lets only its "
-                           "owner and group open it: nothing in the container can; write 'devN: " +
-                           node.path + (node.is_directory() ? "/...' for each node" : "'") +
-                           " instead, which belongs to the container's root");
+        warnings.push_back(
+            {named(facts.wanted) + " belongs to nobody in the unprivileged container, and the host lets only "
+                                   "its owner and group open it: nothing in the container can",
+             "write 'devN: " + node.path + (node.is_directory() ? "/...' for each node" : "'") +
+                 " instead, which belongs to the container's root"});
     }
     return warnings;
 }
 
-Plan make_container_plan(const Request& request, const LxcConfig& config, const NodeSituation& situation,
-                         const Settings& settings)
+NodePlan make_container_plan(const ContainerGuest& guest, const NodeSituation& situation,
+                             const Settings& settings)
 {
-    Plan plan;
-    plan.request = request;
-    plan.guest = GuestKind::container;
-    plan.settings = settings;
+    NodePlan plan;
+    plan.warnings = guest.warnings;
     plan.nodes = situation.nodes;
-    if (config.is_template || settings.strategy == Strategy::off) return plan;
-    warn_of_wrong_lines(config, plan);
-    ContainerPlanner(plan, situation).plan_nodes();
-    for (auto& warning : stale_number_warnings(config, situation.nodes, situation.majors))
-        plan.warnings.push_back(std::move(warning));
-    for (auto& warning : foreign_node_warnings(config, situation.nodes))
-        plan.warnings.push_back(std::move(warning));
+    if (guest.config.is_template || settings.strategy == Strategy::off) return plan;
+    warn_of_wrong_lines(guest.config, plan);
+    ContainerPlanner(plan, situation, guest.vmid.has_value()).plan_nodes();
+    append(plan.warnings, stale_numbers(guest.config, situation.nodes, situation.majors));
+    append(plan.warnings, foreign_nodes(guest.config, situation.nodes));
     return plan;
 }
 

@@ -3,33 +3,63 @@
 
 #include "containers/node_facts.hpp"
 #include "proxmox/lxc_config.hpp"
-#include "recovery/plan.hpp"
+#include "run/step_report.hpp"
+#include "settings/settings.hpp"
 
+#include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 namespace pvegpu {
 
+struct LoadModule {
+    std::string name;
+};
+struct CreateNode { // by NVIDIA's own program
+    std::string path;
+};
+struct AwaitNode {
+    std::string path;
+};
+using NodeStep = std::variant<LoadModule, CreateNode, AwaitNode>;
+
+StepReport report_of(const NodeStep& step);
+
+// A container and the nodes that it asks for; at boot all containers of the host.
+struct ContainerGuest {
+    std::optional<unsigned> vmid; // nothing: all, and none of them is being started
+    LxcConfig config;
+    std::vector<WantedNode> wanted;
+    std::vector<Advice> warnings; // of its configuration
+};
+
+struct NodePlan {
+    std::optional<Refusal> refused;
+    std::vector<Advice> warnings;
+    std::vector<NodeFacts> nodes;
+    std::vector<NodeStep> steps;
+};
+
 // Modules to load, nodes to make, nodes to wait for. Refused where the container cannot start without a node
 // and VMs have each GPU that it could be of right now; what is less certain is a warning.
-Plan make_container_plan(const Request& request, const LxcConfig& config, const NodeSituation& situation,
-                         const Settings& settings);
+NodePlan make_container_plan(const ContainerGuest& guest, const NodeSituation& situation,
+                             const Settings& settings);
+
+std::vector<StepReport> planned_steps(const NodePlan& plan);
+
+// Why a node is not there and no step can bring it; the fact goes on from a sentence that has named it.
+// Nothing where steps can.
+std::optional<Advice> why_missing(const WantedNode& wanted, const NodeSituation& situation);
 
 // Nodes that are mounted into the container while no lxc.cgroup2.devices.allow covers the number that they
 // have since this boot: each names the line to write instead.
-struct StaleNumber {
-    std::string found, remedy;
-};
-std::vector<StaleNumber> stale_numbers(const LxcConfig& config, const std::vector<NodeFacts>& nodes,
-                                       const KernelDevices& majors);
-
-// The same as sentences.
-std::vector<std::string> stale_number_warnings(const LxcConfig& config, const std::vector<NodeFacts>& nodes,
-                                               const KernelDevices& majors);
+std::vector<Advice> stale_numbers(const LxcConfig& config, const std::vector<NodeFacts>& nodes,
+                                  const KernelDevices& majors);
 
 // Nodes that are mounted into an unprivileged container and that nobody in it may open: their owner and group
 // on the host are nobody there. A devN is given to the container's own users (create_passthrough_device_node
 // in pve-container's LXC.pm).
-std::vector<std::string> foreign_node_warnings(const LxcConfig& config, const std::vector<NodeFacts>& nodes);
+std::vector<Advice> foreign_nodes(const LxcConfig& config, const std::vector<NodeFacts>& nodes);
 
 } // namespace pvegpu

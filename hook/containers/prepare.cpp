@@ -1,6 +1,7 @@
 #include "containers/prepare.hpp"
 
 #include "base/error.hpp"
+#include "base/overloaded.hpp"
 #include "base/text.hpp"
 #include "containers/node_state.hpp"
 #include "containers/nvidia_nodes.hpp"
@@ -8,6 +9,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 namespace pvegpu {
 namespace {
@@ -28,19 +30,19 @@ std::string last_line(const std::string& text)
 
 class Preparation {
 public:
-    Preparation(System& system, const LxcConfig& config, const Settings& settings, Report& report)
-        : system_(system), config_(config), settings_(settings), report_(report),
+    Preparation(System& system, const LxcConfig& config, const Settings& settings, NodePlan& plan,
+                std::vector<StepReport>& steps)
+        : system_(system), config_(config), settings_(settings), plan_(plan), steps_(steps),
           end_(system.now() + settings.timeouts.nodes)
     {
     }
 
     void run()
     {
-        auto& plan = report_.plan;
-        for (const auto& warning : plan.warnings) system_.say(Severity::warning, warning);
         if (loads_something() && !take_lock()) return;
-        for (const auto& step : plan.node_steps) perform(step);
-        for (auto& facts : plan.nodes) look_again(facts);
+        for (const auto& step : plan_.steps)
+            run_step(system_, step, steps_, [&](const NodeStep& one) { return perform(one); });
+        for (auto& facts : plan_.nodes) look_again(facts);
         warn_of_stale_numbers();
         say_what_is_missing();
     }
@@ -51,163 +53,149 @@ private:
         return std::max(Milliseconds(0), std::chrono::duration_cast<Milliseconds>(end_ - system_.now()));
     }
 
-    void warn(const std::string& text)
+    void warn(const Advice& advice)
     {
-        report_.plan.warnings.push_back(text);
-        system_.say(Severity::warning, text);
+        plan_.warnings.push_back(advice);
+        system_.say(Severity::warning, to_string(advice));
     }
 
     bool loads_something() const
     {
-        const auto& steps = report_.plan.node_steps;
-        return std::any_of(steps.begin(), steps.end(), [](const Step& step) { return step.op == Op::load; });
+        return std::any_of(plan_.steps.begin(), plan_.steps.end(),
+                           [](const NodeStep& step) { return std::holds_alternative<LoadModule>(step); });
     }
 
     // A driver that is loaded takes every GPU that has none: also a VM's that is just being recovered.
     bool take_lock()
     {
         if (system_.lock(std::string(paths::lock), left())) return true;
-        warn("the recovery of a VM's GPU has not ended within " + seconds(settings_.timeouts.nodes) +
-             " ('timeouts': 'nodes'), so no driver is loaded and no node is made");
-        for (const auto& step : report_.plan.node_steps)
-            report_.steps.push_back({step, StepResult::not_reached, {}, ""});
+        warn({"the recovery of a VM's GPU has not ended within " + seconds(settings_.timeouts.nodes) +
+              " ('timeouts': 'nodes'), so no driver is loaded and no node is made"});
+        append_unreached(steps_, plan_.steps);
         return false;
     }
 
-    void perform(const Step& step)
+    StepOutcome perform(const NodeStep& step)
     {
-        StepReport done{step, StepResult::done, {}, ""};
-        const TimePoint begin = system_.now();
-        if (step.op == Op::load) load(done);
-        if (step.op == Op::create) create(done);
-        if (step.op == Op::wait) wait(done);
-        done.elapsed = std::chrono::duration_cast<Milliseconds>(system_.now() - begin);
-        report_.steps.push_back(std::move(done));
+        return std::visit(
+            Overloaded{// -b: what the administrator has blacklisted stays away, whoever asks for it.
+                       [&](const LoadModule& one) {
+                           return run_program({std::string(paths::modprobe_program), "-b", one.name});
+                       },
+                       [&](const CreateNode& one) { return create(one); },
+                       [&](const AwaitNode& one) { return wait(one); }},
+            step);
     }
 
-    void run_program(const std::vector<std::string>& arguments, StepReport& step)
+    StepOutcome run_program(const std::vector<std::string>& arguments)
     {
         const auto time = left();
-        if (time.count() == 0) {
-            step.result = StepResult::not_reached;
-            return;
-        }
+        if (time.count() == 0) return {StepResult::not_reached};
         const auto outcome = system_.run(arguments, time);
-        if (outcome.done()) return;
-        step.result = outcome.refused() ? StepResult::refused : StepResult::timed_out;
-        step.detail = outcome.refused() ? printable(last_line(outcome.text), 200)
-                                        : "did not end within " + seconds(time) + " and was killed";
-        warn("'" + join(arguments, " ") + "' " +
-             (outcome.refused() ? "failed (" + std::to_string(outcome.error_number) + ")" +
-                                      (step.detail.empty() ? "" : ": " + step.detail)
-                                : step.detail));
-    }
-
-    // -b: what the administrator has blacklisted stays away, whoever asks for it.
-    void load(StepReport& step)
-    {
-        run_program({std::string(paths::modprobe_program), "-b", step.step.name}, step);
+        if (outcome.done()) return {};
+        const auto command = "'" + join(arguments, " ") + "' ";
+        if (outcome.still_running()) {
+            const auto detail = "did not end within " + seconds(time) + " and was killed";
+            warn({command + detail});
+            return {StepResult::timed_out, detail};
+        }
+        const auto detail = printable(last_line(outcome.text), 200);
+        warn({command + "failed (" + std::to_string(outcome.error_number) + ")" +
+              (detail.empty() ? "" : ": " + detail)});
+        return {StepResult::refused, detail};
     }
 
     // One run of the program makes several nodes.
-    void create(StepReport& step)
+    StepOutcome create(const CreateNode& step)
     {
-        const auto node = parse_gpu_node(step.step.name);
+        const auto node = parse_gpu_node(step.path);
         const auto arguments = node ? nvidia_modprobe_arguments(system_, *node) : std::vector<std::string>();
-        if (arguments.empty()) {
-            step.result = StepResult::skipped;
-            step.detail = "the driver does not offer it";
-            return;
-        }
-        const auto [known, is_new] = created_.try_emplace(join(arguments, " "), step.result);
-        if (is_new) run_program(arguments, step);
-        if (is_new) known->second = step.result;
-        step.result = known->second;
+        if (arguments.empty()) return {StepResult::skipped, "the driver does not offer it"};
+        const auto [known, is_new] = created_.try_emplace(join(arguments, " "));
+        if (!is_new) return {known->second};
+        auto outcome = run_program(arguments);
+        known->second = outcome.result;
+        return outcome;
     }
 
-    void wait(StepReport& step)
+    StepOutcome wait(const AwaitNode& step)
     {
-        const auto node = parse_gpu_node(step.step.name);
+        const auto node = parse_gpu_node(step.path);
         const auto there = [&] { return node && node_is_there(system_, *node); };
-        if (!system_.wait_until(there, left())) step.result = StepResult::timed_out;
+        if (!system_.wait_until(there, left())) {
+            missing_.push_back(quote(step.path));
+            return {StepResult::timed_out};
+        }
+        came_with_.insert(step.path);
+        return {};
     }
 
     void look_again(NodeFacts& facts)
     {
         if (facts.present) return;
         facts.number = system_.device_number(facts.wanted.node.path);
-        const auto& steps = report_.steps;
-        facts.present = std::any_of(steps.begin(), steps.end(), [&](const StepReport& one) {
-            return one.step.op == Op::wait && one.step.name == facts.wanted.node.path &&
-                   one.result == StepResult::done;
-        });
+        facts.present = came_with_.contains(facts.wanted.node.path);
         if (facts.present) came_.push_back(facts);
     }
 
     // Of the nodes that were there the plan has told already.
     void warn_of_stale_numbers()
     {
-        for (const auto& warning : stale_number_warnings(config_, came_, read_kernel_devices(system_)))
-            warn(warning);
+        for (const auto& warning : stale_numbers(config_, came_, read_kernel_devices(system_))) warn(warning);
     }
 
     bool needs_missing_mount() const
     {
-        const auto& nodes = report_.plan.nodes;
-        return std::any_of(nodes.begin(), nodes.end(), [](const NodeFacts& facts) {
+        return std::any_of(plan_.nodes.begin(), plan_.nodes.end(), [](const NodeFacts& facts) {
             return !facts.present && !facts.wanted.optional && !facts.wanted.by_proxmox;
         });
     }
 
     void say_what_is_missing()
     {
-        std::vector<std::string> missing;
-        for (const auto& step : report_.steps)
-            if (step.step.op == Op::wait && step.result != StepResult::done)
-                missing.push_back(quote(step.step.name));
-        if (missing.empty()) return;
-        const auto text = join(missing, ", ") + (missing.size() == 1 ? " is" : " are") + " not there after " +
-                          seconds(settings_.timeouts.nodes) + " ('timeouts': 'nodes')";
+        if (missing_.empty()) return;
+        const auto text = join(missing_, ", ") + (missing_.size() == 1 ? " is" : " are") +
+                          " not there after " + seconds(settings_.timeouts.nodes) + " ('timeouts': 'nodes')";
         if (settings_.on_timeout == OnTimeout::fail) {
             for (const auto& line : state_of_nodes(system_)) system_.say(Severity::warning, line);
-            throw Error(Reason::timed_out, text + "; see the state of the host above");
+            throw Error(Reason::timed_out, {text, "see the state of the host above"});
         }
-        warn(text + "; the start goes on" +
-             (needs_missing_mount() ? ", and LXC will refuse a mount that is not 'optional'"
-                                    : ", and the container may lack them") +
-             "; the state of the host follows");
-        for (const auto& line : state_of_nodes(system_)) warn(line);
+        warn({text + "; the start goes on" +
+                  (needs_missing_mount() ? ", and LXC will refuse a mount that is not 'optional'"
+                                         : ", and the container may lack them"),
+              "the state of the host follows"});
+        for (const auto& line : state_of_nodes(system_)) warn({line});
     }
 
     System& system_;
     const LxcConfig& config_;
     const Settings& settings_;
-    Report& report_;
+    NodePlan& plan_;
+    std::vector<StepReport>& steps_;
     TimePoint end_;
     std::map<std::string, StepResult> created_; // by command
+    std::vector<std::string> missing_;          // after all waiting
+    std::set<std::string> came_with_;           // paths
     std::vector<NodeFacts> came_;
 };
 
 } // namespace
 
-Plan plan_container(const SysReader& reader, const Situation& guest, const Settings& settings,
-                    std::int64_t wall_clock)
+NodePlan plan_container(const SysReader& reader, const ContainerGuest& guest, const Settings& settings,
+                        std::int64_t wall_clock)
 {
-    const auto nodes = read_node_situation(reader, guest.wanted, guest.request.vmid, wall_clock);
-    auto plan = make_container_plan(guest.request, guest.container, nodes, settings);
-    plan.warnings.insert(plan.warnings.begin(), guest.warnings.begin(), guest.warnings.end());
-    return plan;
+    constexpr unsigned nobody = 0;
+    const auto nodes = read_node_situation(reader, guest.wanted, guest.vmid.value_or(nobody), wall_clock);
+    return make_container_plan(guest, nodes, settings);
 }
 
-void prepare_container(System& system, const Situation& guest, const SettingsFile& settings, Report& report)
+void prepare_container(System& system, const ContainerGuest& guest, const Settings& settings, NodePlan& plan,
+                       std::vector<StepReport>& steps)
 {
-    const auto wishes = settings.for_guest(guest.request.vmid);
-    report.plan = plan_container(system, guest, wishes, system.wall_clock());
-    if (report.plan.refused) {
-        for (const auto& warning : report.plan.warnings) system.say(Severity::warning, warning);
-        throw Error(report.plan.refused->reason, report.plan.refused->detail);
-    }
-    Preparation(system, guest.container, wishes, report).run();
+    plan = plan_container(system, guest, settings, system.wall_clock());
+    for (const auto& warning : plan.warnings) system.say(Severity::warning, to_string(warning));
+    if (plan.refused) throw Error(plan.refused->reason, plan.refused->advice);
+    Preparation(system, guest.config, settings, plan, steps).run();
 }
 
 } // namespace pvegpu

@@ -11,19 +11,6 @@
 namespace pvegpu {
 namespace {
 
-Step on(Op op, const PciAddress& function)
-{
-    return {op, function, {}, {}};
-}
-Step rescan(const PciBus& bus)
-{
-    return {Op::rescan, {}, bus, {}};
-}
-Step reset(const PciAddress& target, ResetBy by)
-{
-    return {Op::reset, target, {}, by};
-}
-
 DeviceTraits traits_of(const CardPlan& card)
 {
     for (const auto& function : card.functions)
@@ -67,41 +54,44 @@ enum class CardReset { none, reset_subordinate, bridge_control, own_of_gpu };
 
 struct ChosenReset {
     CardReset how = CardReset::none;
-    std::string why_none;
+    Advice why_none = {};
 };
 
 ChosenReset choose_reset(const CardPlan& card, const Situation& situation)
 {
     const auto& port = situation.topology.at(*card.card.port);
     const auto wish = card.settings.reset_with;
-    if (card.settings.strategy == Strategy::remove_rescan) return {CardReset::none, "the settings say so"};
+    if (card.settings.strategy == Strategy::remove_rescan) return {CardReset::none, {"the settings say so"}};
     if (traits_of(card).bus_reset == DeviceTraits::BusReset::unsafe && has_device_specific_reset(card))
-        return {CardReset::own_of_gpu, ""};
+        return {CardReset::own_of_gpu};
     if (traits_of(card).bus_reset == DeviceTraits::BusReset::unsafe)
-        return {CardReset::none, "this model is known not to come back from a bus reset"};
+        return {CardReset::none, {"this model is known not to come back from a bus reset"}};
     if (wish != ResetWith::bridge_control && port.has_reset_subordinate)
-        return {CardReset::reset_subordinate, ""};
+        return {CardReset::reset_subordinate};
     if (wish == ResetWith::reset_subordinate)
-        return {CardReset::none, "the settings ask for 'reset_subordinate', which this kernel does not have; "
-                                 "set 'reset_with' to 'best'"};
+        return {CardReset::none,
+                {"the settings ask for 'reset_subordinate', which this kernel does not have",
+                 "set 'reset_with' to 'best'"}};
     if (!situation.config_space_writable)
-        return {CardReset::none, "the kernel is locked down (Secure Boot) and has no 'reset_subordinate'; "
-                                 "install a newer kernel, or "
-                                 "turn Secure Boot off"};
+        return {CardReset::none,
+                {"the kernel is locked down (Secure Boot) and has no 'reset_subordinate'",
+                 "install a newer kernel, or turn Secure Boot off"}};
     if (!bus_reset_is_known_good(card))
         return {CardReset::none,
-                "the kernel lists no bus reset for it, and the device table does not know it"};
-    return {CardReset::bridge_control, ""};
+                {"the kernel lists no bus reset for it, and the device table does not know it"}};
+    return {CardReset::bridge_control};
 }
 
-void on_each(Op op, const CardPlan& card, std::vector<Step>& steps)
+template <typename OneStep> void on_each(const CardPlan& card, std::vector<Step>& steps)
 {
-    for (const auto& function : card.functions) {
-        if (!function.cycled) continue;
-        if (op == Op::unbind && function.facts.driver.empty()) continue;
-        if (op == Op::bind && !function.to_vfio) continue;
-        steps.push_back(on(op, function.address()));
-    }
+    for (const auto& function : card.functions)
+        if (function.cycled) steps.push_back(OneStep{function.address()});
+}
+
+void unbind_each(const CardPlan& card, std::vector<Step>& steps)
+{
+    for (const auto& function : card.functions)
+        if (function.cycled && !function.facts.driver.empty()) steps.push_back(Unbind{function.address()});
 }
 
 // The kernel hands out the lowest free IOMMU group number first, so the bus whose group had the lowest comes
@@ -125,8 +115,9 @@ std::vector<PciBus> buses_by_group(const CardPlan& card)
 
 void finish(const CardPlan& card, std::vector<Step>& steps)
 {
-    on_each(Op::bind, card, steps);
-    on_each(Op::verify, card, steps);
+    for (const auto& function : card.functions)
+        if (function.cycled && function.to_vfio) steps.push_back(Bind{function.address()});
+    on_each<Verify>(card, steps);
 }
 
 std::vector<Step> reset_steps(const CardPlan& card, CardReset how)
@@ -135,15 +126,15 @@ std::vector<Step> reset_steps(const CardPlan& card, CardReset how)
     case CardReset::none:
         return {};
     case CardReset::reset_subordinate:
-        return {reset(*card.card.port, ResetBy::reset_subordinate)};
+        return {Reset{*card.card.port, ResetBy::reset_subordinate}};
     case CardReset::bridge_control:
-        return {reset(*card.card.port, ResetBy::bridge_control)};
+        return {Reset{*card.card.port, ResetBy::bridge_control}};
     case CardReset::own_of_gpu:
         break;
     }
     std::vector<Step> steps;
     for (const auto& function : card.functions)
-        if (function.role == Role::gpu) steps.push_back(reset(function.address(), ResetBy::function));
+        if (function.role == Role::gpu) steps.push_back(Reset{function.address(), ResetBy::function});
     return steps;
 }
 
@@ -157,11 +148,11 @@ void append(const std::vector<Step>& more, std::vector<Step>& steps)
 std::vector<Step> leaves_first(const CardPlan& card, CardReset how)
 {
     std::vector<Step> steps;
-    on_each(Op::wake, card, steps);
-    on_each(Op::unbind, card, steps);
+    on_each<Wake>(card, steps);
+    unbind_each(card, steps);
     append(reset_steps(card, how), steps);
-    on_each(Op::remove, card, steps);
-    for (const auto& bus : buses_by_group(card)) steps.push_back(rescan(bus));
+    on_each<Remove>(card, steps);
+    for (const auto& bus : buses_by_group(card)) steps.push_back(Rescan{bus});
     finish(card, steps);
     return steps;
 }
@@ -171,9 +162,9 @@ std::vector<Step> leaves_first(const CardPlan& card, CardReset how)
 std::vector<Step> from_the_top(const CardPlan& card, const Situation& situation, CardReset how)
 {
     std::vector<Step> steps;
-    for (const auto& address : card.card.top) steps.push_back(on(Op::remove, address));
+    for (const auto& address : card.card.top) steps.push_back(Remove{address});
     if (how != CardReset::own_of_gpu) append(reset_steps(card, how), steps);
-    steps.push_back(rescan(*situation.topology.at(*card.card.port).secondary_bus));
+    steps.push_back(Rescan{*situation.topology.at(*card.card.port).secondary_bus});
     finish(card, steps);
     return steps;
 }
@@ -185,7 +176,7 @@ std::vector<Step> from_the_top(const CardPlan& card, const Situation& situation,
 // clean.
 std::vector<Step> with_its_port(const CardPlan& card)
 {
-    std::vector<Step> steps{on(Op::remove, *card.card.port), rescan(bus_of(*card.card.port))};
+    std::vector<Step> steps{Remove{*card.card.port}, Rescan{bus_of(*card.card.port)}};
     finish(card, steps);
     return steps;
 }
@@ -193,42 +184,42 @@ std::vector<Step> with_its_port(const CardPlan& card)
 std::vector<Step> unbound_then_from_the_top(const CardPlan& card, const Situation& situation, CardReset how)
 {
     std::vector<Step> steps;
-    on_each(Op::wake, card, steps);
-    on_each(Op::unbind, card, steps);
+    on_each<Wake>(card, steps);
+    unbind_each(card, steps);
     append(from_the_top(card, situation, how), steps);
     return steps;
 }
 
 // A reset that touches the GPU and nothing else: that of the port directly above it if it is alone there,
 // else one of its own. "bus" is not one of its own when it has siblings.
-std::optional<Step> reset_of_gpu_alone(const CardPlan& card, const Function& gpu, const Situation& situation)
+std::optional<Reset> reset_of_gpu_alone(const CardPlan& card, const Function& gpu, const Situation& situation)
 {
     const auto* above = situation.topology.bridge_above(gpu);
     if (card.settings.strategy == Strategy::remove_rescan || above == nullptr) return std::nullopt;
     if (situation.topology.below(*above).size() == 1 && above->has_reset_subordinate)
-        return reset(above->address, ResetBy::reset_subordinate);
+        return Reset{above->address, ResetBy::reset_subordinate};
     constexpr std::array<std::string_view, 4> own{"device_specific", "acpi", "flr", "af_flr"};
     const bool has_own =
         std::any_of(own.begin(), own.end(), [&](std::string_view method) { return lists(gpu, method); });
     if (!has_own) return std::nullopt;
-    return reset(gpu.address, ResetBy::function);
+    return Reset{gpu.address, ResetBy::function};
 }
 
 CardSteps gpu_alone(const CardPlan& card, const Situation& situation)
 {
     CardSteps result;
-    on_each(Op::wake, card, result.first);
-    on_each(Op::unbind, card, result.first);
+    on_each<Wake>(card, result.first);
+    unbind_each(card, result.first);
     for (const auto& function : card.functions) {
         if (!function.cycled) continue;
         if (const auto step = reset_of_gpu_alone(card, function.facts, situation))
             result.first.push_back(*step);
         else
-            result.warnings.push_back("'" + to_string(function.address()) +
-                                      "' alone cannot be reset; it is only removed and found again");
+            result.warnings.push_back({"'" + to_string(function.address()) + "' alone cannot be reset",
+                                       "it is only removed and found again"});
     }
-    on_each(Op::remove, card, result.first);
-    for (const auto& bus : buses_by_group(card)) result.first.push_back(rescan(bus));
+    on_each<Remove>(card, result.first);
+    for (const auto& bus : buses_by_group(card)) result.first.push_back(Rescan{bus});
     finish(card, result.first);
     return result;
 }
@@ -240,9 +231,11 @@ CardSteps steps_for(const CardPlan& card, const Situation& situation)
     if (is_gpu_alone(card)) return gpu_alone(card, situation);
     const auto chosen = choose_reset(card, situation);
     CardSteps result;
-    if (!chosen.why_none.empty())
-        result.warnings.push_back("the card below '" + to_string(*card.card.port) +
-                                  "' is not reset, only removed and found again: " + chosen.why_none);
+    if (chosen.how == CardReset::none)
+        result.warnings.push_back(
+            {"the card below '" + to_string(*card.card.port) +
+                 "' is not reset, only removed and found again: " + chosen.why_none.fact,
+             chosen.why_none.remedy});
     // What is below a bridge without its numbers is out of reach, and a reset of it would be saved and put
     // back by nobody. And a bridge that has its driver already keeps its old windows in its registers,
     // whatever the kernel gives it later (pci_bus_assign_resources in drivers/pci/setup-bus.c).
@@ -255,8 +248,8 @@ CardSteps steps_for(const CardPlan& card, const Situation& situation)
     result.first = chosen.how == CardReset::bridge_control || lost
                        ? unbound_then_from_the_top(card, situation, chosen.how)
                        : leaves_first(card, chosen.how);
-    result.second = from_the_top(card, situation, chosen.how);
-    result.third = with_its_port(card);
+    result.whole_card = from_the_top(card, situation, chosen.how);
+    result.with_port = with_its_port(card);
     return result;
 }
 

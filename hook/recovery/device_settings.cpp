@@ -54,12 +54,10 @@ void warn_of_functions_left_out(const Run& run, const CardPlan& card, const Plan
 {
     for (const auto& other : card.functions)
         if (!other.to_vfio && bus_of(other.address()) == bus_of(function.address()))
-            run.warn("'" + to_string(function.address()) +
-                     "' has no reset that is good for it, and QEMU can reset it only "
-                     "together with '" +
-                     to_string(other.address()) +
-                     "', which the guest does not have; pass it to the guest "
-                     "too (hostpci)");
+            run.warn({"'" + to_string(function.address()) +
+                          "' has no reset that is good for it, and QEMU can reset it only together with '" +
+                          to_string(other.address()) + "', which the guest does not have",
+                      "pass it to the guest too (hostpci)"});
 }
 
 void choose_reset_method(const Run& run, const CardPlan& card, const PlannedFunction& function,
@@ -75,8 +73,8 @@ void choose_reset_method(const Run& run, const CardPlan& card, const PlannedFunc
         // (pci_parent_bus_reset).
         const bool chosen = set(run, path, wanted) || (wanted == "bus" && set(run, path, ""));
         if (!chosen)
-            run.warn("'" + path + "' says '" + text_of(run.system, path).value_or("") + "' and not '" +
-                     wanted + "': Proxmox and QEMU may use a reset that the card does not come back from");
+            run.warn({"'" + path + "' says '" + text_of(run.system, path).value_or("") + "' and not '" +
+                      wanted + "': Proxmox and QEMU may use a reset that the card does not come back from"});
     }
     if (text_of(run.system, path) == "") warn_of_functions_left_out(run, card, function);
 }
@@ -116,8 +114,8 @@ void put_back_device_settings(const Run& run)
         if (!now) continue;
         over.push_back(undo);
         if (*now == undo.text || set(run, undo.path, undo.text)) continue;
-        run.warn("'" + undo.path + "' said '" + undo.text + "' before and says '" +
-                 text_of(run.system, undo.path).value_or("") + "' now, and could not be put back");
+        run.warn({"'" + undo.path + "' said '" + undo.text + "' before and says '" +
+                  text_of(run.system, undo.path).value_or("") + "' now, and could not be put back"});
     }
     run.journal.settled(over);
 }
@@ -131,18 +129,20 @@ void choose_reset_methods(const Run& run, const CardPlan& card, GuestState& stat
     }
 }
 
-void restore_reset_methods(System& system, const GuestState& state)
+StepOutcome put_back_reset_method(System& system, const Setting& setting)
 {
-    for (const auto& setting : state.reset_methods) {
-        const auto put_back = [&](const std::string& text) {
-            return text_of(system, setting.path) == text ||
-                   system.write(setting.path, text + '\n', setting_within).done();
-        };
-        if (!text_of(system, setting.path)) continue;
-        if (!put_back(setting.text) && !put_back(without_bus(setting.text)))
-            system.say(Severity::warning, "'" + setting.path + "' said '" + setting.text +
-                                              "' before the guest's start, and could not be put back");
-    }
+    const auto now = text_of(system, setting.path);
+    if (!now) return {StepResult::skipped, "is not there"};
+    if (*now == setting.text) return {StepResult::skipped, "says so already"};
+    const auto write = [&](const std::string& text) {
+        return system.write(setting.path, text + '\n', setting_within).done();
+    };
+    if (write(setting.text)) return {};
+    const auto others = without_bus(setting.text);
+    if (*now == others || write(others)) return {};
+    system.say(Severity::warning, "'" + setting.path + "' said '" + setting.text +
+                                      "' before the guest's start, and could not be put back");
+    return {StepResult::refused};
 }
 
 } // namespace pvegpu

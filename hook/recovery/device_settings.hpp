@@ -23,7 +23,7 @@ void put_back_device_settings(const Run& run);
 // was set before is saved in the guest's state first. Warns where it has no effect.
 void choose_reset_methods(const Run& run, const CardPlan& card, GuestState& state);
 
-// At the guest's stop. Never throws.
-void restore_reset_methods(System& system, const GuestState& state);
+// At the guest's stop. Warns in the log where it cannot. Throws no Error.
+StepOutcome put_back_reset_method(System& system, const Setting& setting);
 
 } // namespace pvegpu

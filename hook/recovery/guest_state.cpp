@@ -133,12 +133,17 @@ private:
 // A card that is left alone at the start is still given back where that is wished.
 bool is_ours_to_give_back(const CardPlan& card, const PlannedFunction& function)
 {
-    if (!card.steps.empty()) return function.cycled;
+    if (card.is_cycled()) return function.cycled;
     return function.to_vfio && card.card.port && card.settings.strategy != Strategy::off &&
            card.settings.after_stop == AfterStop::native;
 }
 
 } // namespace
+
+std::string awake_text(const std::string& path)
+{
+    return path.ends_with("d3cold_allowed") ? "0" : "on";
+}
 
 std::string print_guest_state(const GuestState& state)
 {
@@ -189,7 +194,7 @@ std::vector<GuestState> read_guest_states(const SysReader& reader)
     return states;
 }
 
-GuestState note_guest_state(const SysReader& reader, const Plan& plan)
+GuestState note_guest_state(const SysReader& reader, const RecoveryPlan& plan)
 {
     Notes notes(reader, plan.request.vmid);
     for (const auto& card : plan.cards)

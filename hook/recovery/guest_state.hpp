@@ -22,6 +22,9 @@ struct Setting {
     bool operator==(const Setting&) const = default;
 };
 
+// What keeps a device awake: "on" in power/control, "0" in d3cold_allowed.
+std::string awake_text(const std::string& path);
+
 struct GuestFunction {
     PciAddress address;
     std::string id;            // "8086:56a6": another device at that address is not ours to touch
@@ -57,6 +60,6 @@ std::vector<GuestState> read_guest_states(const SysReader& reader); // of every 
 // The machine as this plan finds it. What an earlier start of the guest, whose stop never came, had noted
 // stays, and so does what another guest below the same port has noted: by now the settings are ours, and the
 // driver is vfio-pci.
-GuestState note_guest_state(const SysReader& reader, const Plan& plan);
+GuestState note_guest_state(const SysReader& reader, const RecoveryPlan& plan);
 
 } // namespace pvegpu

@@ -25,7 +25,9 @@ struct KindName {
     std::string_view name;
 };
 
-constexpr std::array<KindName, 4> kind_names{{{Undo::Kind::setting, "setting"},
+constexpr std::array<KindName, 6> kind_names{{{Undo::Kind::setting, "setting"},
+                                              {Undo::Kind::console, "console"},
+                                              {Undo::Kind::hotplug, "hotplug"},
                                               {Undo::Kind::device, "device"},
                                               {Undo::Kind::pci, "pci"},
                                               {Undo::Kind::bridge_control, "bridge-control"}}};
@@ -58,24 +60,11 @@ Outcome undo_one(System& system, const Undo& undo, Milliseconds pci_within)
         if (trim(system.read(undo.path).value_or("")) == undo.text) return {};
         return system.write(undo.path, undo.text + '\n', setting_within_at_the_end);
     case Undo::Kind::setting:
+    case Undo::Kind::console:
+    case Undo::Kind::hotplug:
         break;
     }
     return system.write(undo.path, undo.text, setting_within_at_the_end);
-}
-
-// Newest first. Gives back what could not be undone. A refusal is an answer too: what the setting belonged to
-// is gone. After one that does not come back the others of its kind would only wait behind it.
-std::vector<Undo> undo_of_kind(System& system, const std::vector<Undo>& entries, Undo::Kind kind,
-                               Milliseconds pci_within = pci_within_at_the_end)
-{
-    const std::vector<Undo> newest_first(entries.rbegin(), entries.rend());
-    std::vector<Undo> left;
-    for (const auto& undo : newest_first) {
-        if (undo.kind != kind) continue;
-        if (!left.empty() || undo_one(system, undo, pci_within).still_running())
-            left.insert(left.begin(), undo);
-    }
-    return left;
 }
 
 auto is_of(Undo::Kind kind)
@@ -83,23 +72,47 @@ auto is_of(Undo::Kind kind)
     return [kind](const Undo& undo) { return undo.kind == kind; };
 }
 
+// Cannot block on the PCI core.
+bool is_quick(const Undo& undo)
+{
+    return undo.kind == Undo::Kind::setting || undo.kind == Undo::Kind::console ||
+           undo.kind == Undo::Kind::hotplug;
+}
+
+// Newest first. Gives back what could not be undone. A refusal is an answer too: what the setting belonged to
+// is gone. After one that does not come back the others of its kind would only wait behind it.
+template <typename Kind>
+std::vector<Undo> undo_of_kind(System& system, const std::vector<Undo>& entries, Kind is_of_kind,
+                               Milliseconds pci_within = pci_within_at_the_end)
+{
+    const std::vector<Undo> newest_first(entries.rbegin(), entries.rend());
+    std::vector<Undo> left;
+    for (const auto& undo : newest_first) {
+        if (!is_of_kind(undo)) continue;
+        if (!left.empty() || undo_one(system, undo, pci_within).still_running())
+            left.insert(left.begin(), undo);
+    }
+    return left;
+}
+
 // Settings first: they are quick, concern the whole host, and Proxmox may kill us before the rest is done.
 std::vector<Undo> undo_entries(System& system, const std::vector<Undo>& entries, bool pci_core_stuck,
                                Milliseconds pci_within)
 {
-    auto left = undo_of_kind(system, entries, Undo::Kind::setting);
-    for (auto& undo : undo_of_kind(system, entries, Undo::Kind::bridge_control))
+    auto left = undo_of_kind(system, entries, is_quick);
+    for (auto& undo : undo_of_kind(system, entries, is_of(Undo::Kind::bridge_control)))
         left.push_back(std::move(undo));
     if (pci_core_stuck)
         std::copy_if(entries.begin(), entries.end(), std::back_inserter(left), is_of(Undo::Kind::pci));
     else
-        for (auto& undo : undo_of_kind(system, entries, Undo::Kind::pci, pci_within))
+        for (auto& undo : undo_of_kind(system, entries, is_of(Undo::Kind::pci), pci_within))
             left.push_back(std::move(undo));
     // What was set on a device has to wait until it is on the bus again.
     if (std::any_of(left.begin(), left.end(), is_of(Undo::Kind::pci)))
         std::copy_if(entries.begin(), entries.end(), std::back_inserter(left), is_of(Undo::Kind::device));
     else
-        for (auto& undo : undo_of_kind(system, entries, Undo::Kind::device)) left.push_back(std::move(undo));
+        for (auto& undo : undo_of_kind(system, entries, is_of(Undo::Kind::device)))
+            left.push_back(std::move(undo));
     return left;
 }
 
@@ -117,9 +130,9 @@ void repair(System& system, unsigned vmid, bool pci_core_stuck, Milliseconds pci
         system.replace_file(paths::journal(vmid), print_journal(vmid, left));
         if (pci_core_stuck) return;
         throw Error(Reason::stuck_write,
-                    "what an interrupted run left could not be undone within " +
-                        std::to_string(pci_within.count() / 1000) +
-                        " s; start the guest again; if it says so then too, the host has to be rebooted",
+                    {"what an interrupted run left could not be undone within " +
+                         std::to_string(pci_within.count() / 1000) + " s",
+                     "start the guest again; if it says so then too, the host has to be rebooted"},
                     left.back().path);
     }
     system.remove_file(paths::journal(vmid));
@@ -216,7 +229,7 @@ void Journal::undo_all(bool pci_core_stuck)
 void Journal::undo_settings()
 {
     const auto stays = [](const Undo& undo) {
-        return undo.kind == Undo::Kind::device || undo.path.starts_with(paths::virtual_consoles);
+        return undo.kind == Undo::Kind::device || undo.kind == Undo::Kind::console;
     };
     std::vector<Undo> kept;
     std::copy_if(entries_.begin(), entries_.end(), std::back_inserter(kept), stays);

@@ -13,6 +13,8 @@ namespace pvegpu {
 struct Undo {
     enum class Kind {
         setting,       // write `text` to `path`; cannot block on the PCI core
+        console,       // the same of a virtual console that was taken off a card
+        hotplug,       // the same of a port's hotplug service
         device,        // write `text` to `path` of a device, which may have to be found again first
         pci,           // write `text` to `path`, a rescan or a driver's bind; not while the PCI core is stuck
         bridge_control // clear the secondary bus reset bit of the port whose `config` is `path`

@@ -70,7 +70,7 @@ bool may_be_left_alone(const CardPlan& card)
 
 // A companion that the host still uses, and that Proxmox will not take: a reset of the whole card would hit
 // it.
-void spare_busy_companions(const Situation& situation, CardPlan& card, std::vector<std::string>& warnings)
+void spare_busy_companions(const Situation& situation, CardPlan& card, std::vector<Advice>& warnings)
 {
     bool busy = false;
     for (auto& function : card.functions) {
@@ -78,10 +78,9 @@ void spare_busy_companions(const Situation& situation, CardPlan& card, std::vect
         const auto holders = holders_of(situation, function.address());
         if (holders.empty()) continue;
         busy = true;
-        warnings.push_back("'" + to_string(function.address()) + "' on the GPU's card is used by " +
-                           describe(*holders.front()) +
-                           ", so the card cannot be reset as a whole; pass it to the guest too (hostpci), or "
-                           "stop using it on the host");
+        warnings.push_back({"'" + to_string(function.address()) + "' on the GPU's card is used by " +
+                                describe(*holders.front()) + ", so the card cannot be reset as a whole",
+                            "pass it to the guest too (hostpci), or stop using it on the host"});
     }
     if (busy)
         for (auto& function : card.functions)
@@ -89,13 +88,13 @@ void spare_busy_companions(const Situation& situation, CardPlan& card, std::vect
 }
 
 // Not a refusal where nothing is done: it need not be a GPU, and Proxmox itself then fails the start.
-void warn_of_unknown_device(const Situation& situation, Plan& plan)
+void warn_of_unknown_device(const Situation& situation, RecoveryPlan& plan)
 {
     for (const auto& [device, selector] : missing_functions(situation.devices))
         plan.warnings.push_back(names_unknown(device, selector));
 }
 
-void warn_of_idle_neighbours(const Situation& situation, Plan& plan)
+void warn_of_idle_neighbours(const Situation& situation, RecoveryPlan& plan)
 {
     for (const auto& address : situation.taken) {
         const bool named = !key_of(situation.devices, address).empty();
@@ -103,92 +102,43 @@ void warn_of_idle_neighbours(const Situation& situation, Plan& plan)
                                          [&](const CardPlan& card) { return card.find(address) != nullptr; });
         if (!named && !on_card)
             plan.warnings.push_back(
-                "'" + to_string(address) +
-                "' shares an IOMMU group with the guest's devices; Proxmox will take it from "
-                "the host too");
+                {"'" + to_string(address) + "' shares an IOMMU group with the guest's devices",
+                 "Proxmox will take it from the host too"});
     }
 }
 
-void plan_card(const Situation& situation, const Card& card, const SettingsFile& settings, Plan& plan)
+void plan_card(const Situation& situation, const Card& card, const SettingsFile& settings, RecoveryPlan& plan)
 {
     CardPlan planned = plan_functions(situation, card);
     const auto& gpu = gpu_of(planned).facts;
     planned.settings = settings.for_device(situation.request.vmid, device_id(gpu));
     if (!card.port)
-        plan.warnings.push_back("the card of '" + to_string(gpu.address) +
-                                "' is left to Proxmox: " + card.left_alone_because);
+        plan.warnings.push_back(
+            {"the card of '" + to_string(gpu.address) + "' is left to Proxmox: " + card.left_alone_because});
     else if (!may_be_left_alone(planned))
         spare_busy_companions(situation, planned, plan.warnings);
     plan.cards.push_back(std::move(planned));
 }
 
-void plan_steps(const Situation& situation, Plan& plan)
+void plan_steps(const Situation& situation, RecoveryPlan& plan)
 {
     for (auto& card : plan.cards) {
         if (!card.card.port || may_be_left_alone(card)) continue;
         CardSteps steps = steps_for(card, situation);
         card.steps = std::move(steps.first);
-        card.second_rung = std::move(steps.second);
-        card.third_rung = std::move(steps.third);
-        plan.warnings.insert(plan.warnings.end(), steps.warnings.begin(), steps.warnings.end());
+        card.whole_card = std::move(steps.whole_card);
+        card.with_port = std::move(steps.with_port);
+        append(plan.warnings, steps.warnings);
     }
 }
 
-bool cycles_something(const Plan& plan)
+bool cycles_something(const RecoveryPlan& plan)
 {
     return std::any_of(plan.cards.begin(), plan.cards.end(),
-                       [](const CardPlan& card) { return !card.steps.empty(); });
+                       [](const CardPlan& card) { return card.is_cycled(); });
 }
 
 } // namespace
-
-std::string to_string(Op op)
-{
-    switch (op) {
-    case Op::wake:
-        return "wake";
-    case Op::unbind:
-        return "unbind";
-    case Op::reset:
-        return "reset";
-    case Op::remove:
-        return "remove";
-    case Op::rescan:
-        return "rescan";
-    case Op::bind:
-        return "bind";
-    case Op::verify:
-        return "verify";
-    case Op::load:
-        return "load";
-    case Op::create:
-        return "create";
-    case Op::wait:
-        break;
-    }
-    return "wait";
-}
-
-std::string to_string(Phase phase)
-{
-    switch (phase) {
-    case Phase::pre_start:
-        return "pre-start";
-    case Phase::post_start:
-        return "post-start";
-    case Phase::pre_stop:
-        return "pre-stop";
-    case Phase::post_stop:
-        break;
-    }
-    return "post-stop";
-}
-
-std::string Step::target() const
-{
-    if (op == Op::load || op == Op::create || op == Op::wait) return name;
-    return op == Op::rescan ? to_string(bus) : to_string(function);
-}
 
 const PlannedFunction* CardPlan::find(const PciAddress& address) const
 {
@@ -203,15 +153,15 @@ bool CardPlan::may_hold(const HostSelector& selector) const
     return buses && first && buses->has(bus_of(*first));
 }
 
-bool Plan::nothing_to_do() const
+bool RecoveryPlan::nothing_to_do() const
 {
     return !refused && search.empty() && !cycles_something(*this);
 }
 
-bool Plan::is_looked_for(const HostSelector& missing) const
+bool RecoveryPlan::is_looked_for(const HostSelector& missing) const
 {
     return std::any_of(cards.begin(), cards.end(),
-                       [&](const CardPlan& card) { return !card.steps.empty() && card.may_hold(missing); });
+                       [&](const CardPlan& card) { return card.is_cycled() && card.may_hold(missing); });
 }
 
 PlannedFunction plan_function(const Situation& situation, const PciAddress& address)
@@ -225,11 +175,11 @@ PlannedFunction plan_function(const Situation& situation, const PciAddress& addr
             .vfio_driver = vfio_driver_of(device, function)};
 }
 
-Plan make_plan(const Situation& situation, const SettingsFile& settings)
+RecoveryPlan make_plan(const Situation& situation, const SettingsFile& settings)
 {
-    Plan plan;
+    RecoveryPlan plan;
     plan.request = situation.request;
-    plan.guest = situation.guest;
+    plan.vm = situation.vm;
     plan.warnings = situation.warnings;
     plan.devices = situation.devices;
     plan.search = situation.search;
@@ -252,8 +202,16 @@ Plan make_plan(const Situation& situation, const SettingsFile& settings)
     if (!plan.refused) plan.refused = refuse_cycle(situation, plan);
     if (!plan.refused) warn_of_idle_neighbours(situation, plan);
     if (plan.refused)
-        for (auto& card : plan.cards) card.steps.clear(), card.second_rung.clear(), card.third_rung.clear();
+        for (auto& card : plan.cards) card.steps.clear(), card.whole_card.clear(), card.with_port.clear();
     return plan;
+}
+
+std::vector<StepReport> planned_steps(const RecoveryPlan& plan)
+{
+    std::vector<StepReport> steps;
+    for (const auto& bus : plan.search) steps.push_back(report_of(Rescan{bus}));
+    for (const auto& card : plan.cards) append_unreached(steps, card.steps);
+    return steps;
 }
 
 } // namespace pvegpu

@@ -1,9 +1,8 @@
 // What will be done, decided from what is known. Pure: nothing here can look at the machine or change it.
 #pragma once
 
-#include "base/error.hpp"
-#include "containers/node_facts.hpp"
 #include "recovery/situation.hpp"
+#include "recovery/step.hpp"
 #include "settings/settings.hpp"
 
 #include <optional>
@@ -11,36 +10,6 @@
 #include <vector>
 
 namespace pvegpu {
-
-enum class Op {
-    wake,
-    unbind,
-    reset,
-    remove,
-    rescan,
-    bind,
-    verify,
-    load,   // a kernel module, for a container
-    create, // a device node of the host, for a container
-    wait    // for one
-};
-std::string to_string(Op op);
-
-enum class ResetBy {
-    reset_subordinate, // the kernel resets everything below the port, saves and restores it, honours quirks
-    bridge_control,    // we set the secondary bus reset bit of the port; nothing may be left below it
-    function           // the function's own reset file
-};
-
-struct Step {
-    Op op = Op::wake;
-    PciAddress function; // the target of every op but rescan
-    PciBus bus;          // the target of rescan
-    ResetBy by = ResetBy::reset_subordinate;
-    std::string name = {}; // of the module or the node
-
-    std::string target() const; // "0000:03:00.0", "0000:03", "nvidia-uvm" or "/dev/nvidia0"
-};
 
 struct PlannedFunction {
     Function facts; // as they were before anything was done
@@ -62,32 +31,27 @@ struct CardPlan {
     std::vector<PlannedFunction> functions;
     Settings settings; // of this guest and this GPU
     std::vector<Step> steps;
-    std::vector<Step> second_rung; // if the first does not bring the card back
-    std::vector<Step> third_rung;  // if the second brings it back without memory
+    std::vector<Step>
+        whole_card;              // if those do not bring the card back: from the top, with everything removed
+    std::vector<Step> with_port; // if the kernel then finds no room for its memory: with the port above it
 
+    bool is_cycled() const { return !steps.empty(); }
     const PlannedFunction* find(const PciAddress& address) const;
     bool may_hold(const HostSelector& selector) const; // what it names would be below the card's port
 };
 
-struct Refusal {
-    Reason reason = Reason::in_use;
-    std::string detail; // says what to do
-};
-
-struct Plan {
+struct RecoveryPlan {
     Request request;
-    GuestKind guest = GuestKind::unknown;
+    VmFile vm;
     std::optional<Refusal> refused;
-    std::vector<std::string> warnings;
+    std::vector<Advice> warnings;
     std::vector<PassedDevice> devices;
     std::vector<CardPlan> cards;
     std::vector<PciBus> search;            // rescanned first; then everything is read again
     std::vector<LostCard> lost_cards;      // tried where that brings nothing
     std::optional<PciAddress> lost_bridge; // waited for: the kernel takes the numbers away while it scans
-    bool others_at_work = false;  // on the PCI bus, and not stuck: waited for; then everything is read again
-    Settings settings;            // of this guest
-    std::vector<NodeFacts> nodes; // of a container, with the steps that bring those that are missing
-    std::vector<Step> node_steps;
+    bool others_at_work = false; // on the PCI bus, and not stuck: waited for; then everything is read again
+    Settings settings;           // of this guest
 
     bool nothing_to_do() const; // no step, no search, no refusal
     // A card that is reset and found again would hold it.
@@ -97,6 +61,9 @@ struct Plan {
 // A function as it is, and what the guest has of it.
 PlannedFunction plan_function(const Situation& situation, const PciAddress& address);
 
-Plan make_plan(const Situation& situation, const SettingsFile& settings);
+RecoveryPlan make_plan(const Situation& situation, const SettingsFile& settings);
+
+// Every step of the plan, as not reached: what a dry run prints.
+std::vector<StepReport> planned_steps(const RecoveryPlan& plan);
 
 } // namespace pvegpu

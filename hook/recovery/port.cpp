@@ -77,8 +77,8 @@ bool clear_left_reset(const Run& run, const PciAddress& bridge, Milliseconds rea
         run.system.clear_secondary_bus_reset(config, run.deadline.at_most(run.system, setting_within));
     if (outcome.still_running()) throw_stuck(outcome, config);
     if (outcome.refused()) return false;
-    run.warn("the port '" + to_string(bridge) +
-             "' held its card in reset, and nobody was at work there; its reset bit was cleared");
+    run.warn({"the port '" + to_string(bridge) + "' held its card in reset, and nobody was at work there",
+              "its reset bit was cleared"});
     wait_until_ready(run, bridge, ready_within);
     return true;
 }
@@ -94,6 +94,13 @@ std::string lost_numbers(const Function& bridge)
     const BusNumbers given{bridge.secondary_bus->bus, bridge.subordinate_bus};
     return "has lost its bus numbers (" + to_string(bridge.registers) + " instead of " + to_string(given) +
            ")";
+}
+
+Advice without_numbers(const Function& bridge)
+{
+    return {"bridge '" + to_string(bridge.address) + "' above the card " + lost_numbers(bridge) +
+                ", so nothing below it can be reached; it is left as it is",
+            "reboot the host"};
 }
 
 std::optional<Function> lost_bridge_above(const SysReader& reader, const PciAddress& port)
@@ -121,7 +128,7 @@ void check_bridges(const Run& run, const CardPlan& card)
         const auto bridge = read_function(run.system, address);
         if (bridge && has_lost_its_numbers(*bridge))
             throw Error(Reason::disturbed,
-                        "bridge '" + to_string(address) + "' on the card " + lost_numbers(*bridge));
+                        {"bridge '" + to_string(address) + "' on the card " + lost_numbers(*bridge)});
     }
 }
 

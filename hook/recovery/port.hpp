@@ -48,5 +48,6 @@ bool has_its_numbers(System& system, const PciAddress& bridge);
 // Of what was read. Pure.
 bool has_lost_its_numbers(const Function& bridge);
 std::string lost_numbers(const Function& bridge); // "has lost its bus numbers (02 02 instead of 02 04)"
+Advice without_numbers(const Function& bridge);   // of one above a card
 
 } // namespace pvegpu

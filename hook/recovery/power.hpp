@@ -14,7 +14,7 @@ namespace pvegpu {
 // drivers/pci/pci.c), as after a reset. Throws Error(stuck_write).
 void keep_awake(System& system, const std::string& path, Milliseconds within);
 
-// Writes the texts back, but for files that another guest with a running card still needs.
-void restore_power(System& system, const GuestState& state);
+// At a stop, and after a start that failed. Throws Error(stuck_write).
+StepOutcome put_back_power(System& system, const Setting& setting);
 
 } // namespace pvegpu

@@ -1,5 +1,6 @@
 #include "recovery/recover_card.hpp"
 
+#include "base/overloaded.hpp"
 #include "machine/paths.hpp"
 #include "pci/read_function.hpp"
 #include "recovery/device_settings.hpp"
@@ -24,29 +25,32 @@ std::optional<Function> look_at(const SysReader& reader, const PciAddress& addre
     return function;
 }
 
-// Warnings go to the log, the first fatal difference ends the rung.
-StepOutcome verify(const Run& run, const Plan& plan, const CardPlan& card, const PciAddress& address)
+// Warnings go to the log, the first fatal difference ends the attempt.
+StepOutcome verify(const Run& run, const RecoveryPlan& plan, const CardPlan& card, const PciAddress& address)
 {
     const auto now = look_at(run.system, address);
     auto findings = compare(card, *card.find(address), now);
     if (now)
         if (auto finding = compare_mapping(plan, *now)) findings.push_back(std::move(*finding));
     for (const auto& finding : findings)
-        if (finding.fatal) throw Error(finding.no_memory ? Reason::no_memory : Reason::failed, finding.text);
-    for (const auto& finding : findings) run.warn(finding.text);
+        if (finding.fatal)
+            throw Error(finding.no_memory ? Reason::no_memory : Reason::failed, finding.advice);
+    for (const auto& finding : findings) run.warn(finding.advice);
     return {};
 }
 
 void verify_link(const Run& run, const CardPlan& card)
 {
     const auto now = read_config_space(run.system, *card.card.port, config_space_within);
-    if (const auto finding = compare_link(*card.card.port, card.port, now)) run.warn(finding->text);
+    if (const auto finding = compare_link(*card.card.port, card.port, now)) run.warn(finding->advice);
 }
 
 bool has_bind(const std::vector<Step>& steps, const PciAddress& address)
 {
-    return std::any_of(steps.begin(), steps.end(),
-                       [&](const Step& step) { return step.op == Op::bind && step.function == address; });
+    return std::any_of(steps.begin(), steps.end(), [&](const Step& step) {
+        const auto* const bind = std::get_if<Bind>(&step);
+        return bind != nullptr && bind->function == address;
+    });
 }
 
 // Below the card's port there is a function that the plan does not know.
@@ -62,7 +66,7 @@ bool holds_a_stranger(const SysReader& reader, const CardPlan& card)
 
 class CardRun {
 public:
-    CardRun(const Run& run, const Plan& plan, CardPlan& card, std::vector<Step>& steps,
+    CardRun(const Run& run, const RecoveryPlan& plan, CardPlan& card, std::vector<Step>& steps,
             std::vector<StepReport>& reports)
         : run_(run), plan_(plan), card_(card), steps_(steps), reports_(reports), guard_(run, card)
     {
@@ -72,10 +76,9 @@ public:
     {
         std::size_t done = 0;
         while (done < steps_.size()) {
-            enter_or_leave_rescans(steps_.at(done).op == Op::rescan); // which may add some
-            const auto step = steps_.at(done++);
-            report(step);
-            if (step.op == Op::remove) removed_.push_back(step.function);
+            enter_or_leave_rescans(std::holds_alternative<Rescan>(steps_.at(done))); // which may add some
+            run_step(run_.system, steps_.at(done++), reports_,
+                     [&](const Step& step) { return perform(step); });
         }
     }
 
@@ -100,14 +103,14 @@ private:
     void adopt_what_appeared()
     {
         if (!holds_a_stranger(run_.system, card_)) return add_missing_steps();
-        const auto now = read_situation(run_.system, plan_.request, run_.system.wall_clock());
+        const auto now = read_situation(run_.system, plan_.request, plan_.vm, run_.system.wall_clock());
         for (const auto& card : now.cards) {
             if (card.port != card_.card.port) continue;
             for (const auto& address : card.functions) {
                 if (card_.find(address) != nullptr) continue;
                 card_.card.functions.push_back(address);
                 card_.functions.push_back(plan_function(now, address));
-                run_.warn("'" + to_string(address) + "' on the GPU's card was missing, and is back");
+                run_.warn({"'" + to_string(address) + "' on the GPU's card was missing, and is back"});
             }
             card_.card.switches = card.switches;
         }
@@ -119,73 +122,50 @@ private:
     {
         for (const auto& function : card_.functions) {
             if (!function.to_vfio || !function.cycled || has_bind(steps_, function.address())) continue;
-            const auto first_verify = std::find_if(steps_.begin(), steps_.end(),
-                                                   [](const Step& step) { return step.op == Op::verify; });
-            steps_.insert(first_verify, {Op::bind, function.address(), {}, {}});
-            steps_.push_back({Op::verify, function.address(), {}, {}});
+            const auto first_verify = std::find_if(steps_.begin(), steps_.end(), [](const Step& step) {
+                return std::holds_alternative<Verify>(step);
+            });
+            steps_.insert(first_verify, Bind{function.address()});
+            steps_.push_back(Verify{function.address()});
         }
     }
 
     // A reset under a driver that somebody else's rescan has given the card to would be an accident.
-    void check_nothing_is_back(const Step& step) const
+    void check_nothing_is_back(const Reset& step) const
     {
         for (const auto& address : removed_)
             if (run_.system.exists(paths::function(address)))
-                throw Error(Reason::disturbed, "'" + to_string(address) +
-                                                   "' was found again by somebody else before '" +
-                                                   step.target() + "' was reset");
+                throw Error(Reason::disturbed,
+                            {"'" + to_string(address) + "' was found again by somebody else before '" +
+                             to_string(step.target) + "' was reset"});
     }
 
     StepOutcome perform(const Step& step)
     {
-        switch (step.op) {
-        case Op::wake:
-            return wake(run_, card_, step.function);
-        case Op::unbind:
-            return unbind(run_, card_, step.function);
-        case Op::reset:
-            check_nothing_is_back(step);
-            return reset(run_, card_, step);
-        case Op::remove:
-            return remove(run_, card_, step.function);
-        case Op::rescan:
-            return rescan(run_, card_, step.bus);
-        case Op::bind:
-            return bind(run_, card_, step.function);
-        case Op::verify:
-        case Op::load: // a container's, never of a card
-        case Op::create:
-        case Op::wait:
-            break;
-        }
-        return verify(run_, plan_, card_, step.function);
-    }
-
-    void report(const Step& step)
-    {
-        StepReport entry{step, StepResult::done, {}, ""};
-        const TimePoint begin = run_.system.now();
-        const auto finish = [&] {
-            entry.elapsed = std::chrono::duration_cast<Milliseconds>(run_.system.now() - begin);
-            reports_.push_back(entry);
-        };
-        try {
-            const auto outcome = perform(step);
-            if (outcome.skipped) entry.result = StepResult::skipped;
-            if (outcome.refused) entry.result = StepResult::refused;
-            entry.detail = outcome.detail;
-        } catch (const Error& error) {
-            const bool late = error.reason() == Reason::stuck_write || error.reason() == Reason::timed_out;
-            entry.result = late ? StepResult::timed_out : StepResult::refused;
-            entry.detail = error.what();
-            finish();
-            throw;
-        }
-        finish();
+        return std::visit(
+            Overloaded{[&](const Wake& one) { return wake(run_, card_, one.function); },
+                       [&](const Unbind& one) { return unbind(run_, card_, one.function); },
+                       [&](const Reset& one) {
+                           check_nothing_is_back(one);
+                           return reset(run_, card_, one);
+                       },
+                       [&](const Remove& one) {
+                           auto outcome = remove(run_, card_, one.function);
+                           removed_.push_back(one.function);
+                           return outcome;
+                       },
+                       [&](const Rescan& one) { return rescan(run_, card_, one.bus); },
+                       [&](const Bind& one) { return bind(run_, card_, one.function); },
+                       [&](const GiveBack& one) {
+                           restore_hotplug(run_); // after the reset
+                           return give_back(run_, card_, one);
+                       },
+                       [&](const Verify& one) { return verify(run_, plan_, card_, one.function); }},
+            step);
     }
 
     const Run& run_;
-    const Plan& plan_;
+    const RecoveryPlan& plan_;
     CardPlan& card_;
     std::vector<Step>& steps_;
     std::vector<StepReport>& reports_;
@@ -194,24 +174,18 @@ private:
     bool rescanning_ = false;
 };
 
-void list_unreached(const std::vector<Step>& steps, std::size_t reached, std::vector<StepReport>& reports)
-{
-    for (std::size_t index = reached; index < steps.size(); ++index)
-        reports.push_back({steps[index], StepResult::not_reached, {}, ""});
-}
-
 // What the guest's lines name below the card's port, and was missing when the plan was made.
-void verify_named(const Run& run, const Plan& plan, const CardPlan& card)
+void verify_named(const Run& run, const RecoveryPlan& plan, const CardPlan& card)
 {
     const auto all = list_functions(run.system);
     for (const auto& [device, selector] : missing_functions(plan.devices))
         if (card.may_hold(selector) && !names_one(selector, all))
             throw Error(Reason::failed,
-                        "'" + selector.text + "' (" + device.key + ") did not come back with its card");
+                        {"'" + selector.text + "' (" + device.key + ") did not come back with its card"});
 }
 
-void run_rung(const Run& run, const Plan& plan, CardPlan& card, std::vector<Step> steps,
-              std::vector<StepReport>& reports)
+void run_attempt(const Run& run, const RecoveryPlan& plan, CardPlan& card, std::vector<Step> steps,
+                 std::vector<StepReport>& reports)
 {
     const auto before = reports.size();
     try {
@@ -219,12 +193,13 @@ void run_rung(const Run& run, const Plan& plan, CardPlan& card, std::vector<Step
         verify_named(run, plan, card);
         verify_link(run, card);
     } catch (const Error&) {
-        list_unreached(steps, reports.size() - before, reports);
+        for (auto index = reports.size() - before; index < steps.size(); ++index)
+            reports.push_back(report_of(steps[index]));
         throw;
     }
 }
 
-// After every rung: does the GPU answer at all?
+// After every attempt: does the GPU answer at all?
 bool answers(const SysReader& reader, const CardPlan& card)
 {
     return std::any_of(card.functions.begin(), card.functions.end(), [&](const PlannedFunction& one) {
@@ -234,32 +209,20 @@ bool answers(const SysReader& reader, const CardPlan& card)
     });
 }
 
-// What to do is said at the end, when it is known.
-std::string without_remedy(const Error& error)
-{
-    const std::string text = error.what();
-    return text.substr(0, text.find("; "));
-}
-
 [[noreturn]] void give_up(const Run& run, const CardPlan& card, const Error& error)
 {
+    const auto& fact = error.advice().fact; // what to do is known now
     if (answers(run.system, card)) {
         if (error.reason() != Reason::disturbed) throw Error(error);
-        throw Error(Reason::failed, without_remedy(error) +
-                                        "; find out what else is at work on the PCI bus, and start the guest "
-                                        "again");
+        throw Error(Reason::failed,
+                    {fact, "find out what else is at work on the PCI bus, and start the guest again"});
     }
     if (const auto bridge = lost_bridge_above(run.system, *card.card.port))
-        throw Error(Reason::not_found, "bridge '" + to_string(bridge->address) + "' above the card " +
-                                           lost_numbers(*bridge) +
-                                           ", so nothing below it can be reached; reboot "
-                                           "the host");
-    throw Error(
-        Reason::needs_power_cycle,
-        "the card below '" + to_string(*card.card.port) +
-            "' answers nothing, whatever was tried; it needs a power cycle: shut the host down, switch "
-            "it off, and on again (" +
-            without_remedy(error) + ")");
+        throw Error(Reason::not_found, without_numbers(*bridge));
+    throw Error(Reason::needs_power_cycle,
+                {"the card below '" + to_string(*card.card.port) + "' answers nothing, whatever was tried (" +
+                     fact + ")",
+                 "it needs a power cycle: shut the host down, switch it off, and on again"});
 }
 
 // A GPU without a driver is not unbound, and the console may write to it as the firmware has left it.
@@ -282,26 +245,33 @@ bool others_are_at_work(const Run& run)
 
 } // namespace
 
-void recover_card(const Run& run, const Plan& plan, CardPlan& card, std::vector<StepReport>& reports)
+void run_card_steps(const Run& run, CardPlan& card, std::vector<StepReport>& reports)
+{
+    const RecoveryPlan of_no_start{};
+    auto steps = card.steps;
+    CardRun(run, of_no_start, card, steps, reports).run_steps();
+}
+
+void recover_card(const Run& run, const RecoveryPlan& plan, CardPlan& card, std::vector<StepReport>& reports)
 {
     require_vfio(run, card.settings.timeouts.bind);
     release_firmware_console(run, card);
     std::string last_failure, disturbed_by;
-    unsigned undisturbed = 0; // failures of the last rung in a row
+    unsigned undisturbed = 0; // failures of the whole card in a row
     for (const auto* steps = &card.steps;;) {
         try {
-            return run_rung(run, plan, card, *steps, reports);
+            return run_attempt(run, plan, card, *steps, reports);
         } catch (const Error& error) {
             if (error.reason() == Reason::timed_out && !disturbed_by.empty())
-                throw Error(Reason::timed_out, disturbed_by +
-                                                   "; others are at work on the PCI bus all the time: find "
-                                                   "out who rescans it, and start the guest again");
+                throw Error(Reason::timed_out,
+                            {disturbed_by + "; others are at work on the PCI bus all the time",
+                             "find out who rescans it, and start the guest again"});
             const bool may_go_on = error.reason() == Reason::failed || error.reason() == Reason::disturbed ||
                                    error.reason() == Reason::no_memory;
             if (!may_go_on) throw;
-            const auto text = without_remedy(error);
-            const bool with_port = steps == &card.second_rung && error.reason() == Reason::no_memory;
-            const bool last = !with_port && (steps != &card.steps || card.second_rung.empty());
+            const auto& text = error.advice().fact;
+            const bool with_port = steps == &card.whole_card && error.reason() == Reason::no_memory;
+            const bool last = !with_port && (steps != &card.steps || card.whole_card.empty());
             const bool at_work = last && others_are_at_work(run);
             if (at_work || error.reason() == Reason::disturbed) disturbed_by = text;
             // Attempts that others undo do not count, as long as the run lasts; after one, a failure that
@@ -310,11 +280,11 @@ void recover_card(const Run& run, const Plan& plan, CardPlan& card, std::vector<
             if (last && !at_work && ++undisturbed == (disturbed_by.empty() ? 1 : 3))
                 give_up(run, card, error);
             if (text != last_failure || with_port)
-                run.warn(text + (with_port ? "; trying once more with the port above the card removed"
-                                           : "; trying once more with the whole card removed"));
+                run.warn({text, with_port ? "trying once more with the port above the card removed"
+                                          : "trying once more with the whole card removed"});
             last_failure = text;
             run.journal.undo_settings();
-            steps = with_port ? &card.third_rung : card.second_rung.empty() ? &card.steps : &card.second_rung;
+            steps = with_port ? &card.with_port : card.whole_card.empty() ? &card.steps : &card.whole_card;
         }
     }
 }

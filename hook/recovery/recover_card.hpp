@@ -1,8 +1,7 @@
-// One card from its plan to its verification, with the second rung if the first did not help, and again as
-// long as somebody else's work on the PCI bus undoes it.
+// One card from its plan to its verification, with the whole card if its functions alone did not help, and
+// again as long as somebody else's work on the PCI bus undoes it.
 #pragma once
 
-#include "hook/report.hpp"
 #include "recovery/plan.hpp"
 #include "recovery/writes.hpp"
 
@@ -15,6 +14,9 @@ namespace pvegpu {
 //
 // What comes back with the card and was missing when it was looked at joins its functions, and the guest's
 // notes: it is bound and verified like the others.
-void recover_card(const Run& run, const Plan& plan, CardPlan& card, std::vector<StepReport>& reports);
+void recover_card(const Run& run, const RecoveryPlan& plan, CardPlan& card, std::vector<StepReport>& reports);
+
+// The steps of a card that is given back to the host, as they stand. Throws as they do.
+void run_card_steps(const Run& run, CardPlan& card, std::vector<StepReport>& reports);
 
 } // namespace pvegpu

@@ -1,14 +1,11 @@
 // THE STORY: what the hook does before a guest starts.
 #pragma once
 
-#include "hook/report.hpp"
 #include "machine/system.hpp"
-#include "proxmox/request.hpp"
+#include "recovery/plan.hpp"
 #include "settings/settings.hpp"
 
 namespace pvegpu {
-
-SettingsFile read_settings(const SysReader& reader);
 
 // One change of the PCI bus at a time on a host. Throws Error(timed_out).
 void take_host_lock(System& system, const Settings& settings);
@@ -19,11 +16,12 @@ void take_host_lock(System& system, const Settings& settings);
 // stuck_write).
 void repair_before_planning(System& system, const Settings& settings);
 
-// What would be done. Takes a reader only, so a dry run cannot change anything.
-Plan plan_recovery(const SysReader& reader, const Request& request, const SettingsFile& settings,
-                   std::int64_t wall_clock);
+// What would be done. Takes a reader only, so a dry run cannot change anything. Throws Error.
+RecoveryPlan plan_recovery(const SysReader& reader, const Request& request, const VmFile& vm,
+                           const SettingsFile& settings, std::int64_t wall_clock);
 
-// Does it. Every failure is in the report, none is thrown.
-Report recover_gpu(System& system, const Request& request);
+// Does it. The plan and the steps are filled as it goes, so that they tell of a failure, too. Throws Error.
+void recover_gpu(System& system, const Request& request, const VmFile& vm, const SettingsFile& settings,
+                 RecoveryPlan& plan, std::vector<StepReport>& steps);
 
 } // namespace pvegpu

@@ -10,7 +10,7 @@ namespace pvegpu {
 namespace {
 
 // What another use of a device means for us.
-bool stops_the_start(const Holder& holder, const Plan& plan, bool named)
+bool stops_the_start(const Holder& holder, const RecoveryPlan& plan, bool named)
 {
     if (holder.kind == Holder::Kind::usb)
         return !named; // whoever names a USB controller wants what is plugged in
@@ -19,7 +19,7 @@ bool stops_the_start(const Holder& holder, const Plan& plan, bool named)
                        [&](const CardPlan& card) { return card.find(holder.function) != nullptr; });
 }
 
-std::optional<Refusal> refuse_unknown_device(const Situation& situation, const Plan& plan)
+std::optional<Refusal> refuse_unknown_device(const Situation& situation, const RecoveryPlan& plan)
 {
     if (!situation.search.empty() || situation.cards.empty()) return std::nullopt;
     for (const auto& [device, selector] : missing_functions(situation.devices))
@@ -37,9 +37,9 @@ std::optional<Refusal> refuse_double_device(const Situation& situation)
             const auto [first, added] = seen.emplace(address, device.key);
             if (!added)
                 return Refusal{Reason::invalid_config,
-                               "'" + to_string(address) + "' is named by '" + first->second + "' and by '" +
-                                   device.key +
-                                   "'; Proxmox will not start the guest until one of them is taken out"};
+                               {"'" + to_string(address) + "' is named by '" + first->second + "' and by '" +
+                                    device.key + "'",
+                                "Proxmox will not start the guest until one of them is taken out"}};
         }
     }
     return std::nullopt;
@@ -48,26 +48,26 @@ std::optional<Refusal> refuse_double_device(const Situation& situation)
 std::optional<Refusal> refuse_mismatched_mapping(const Situation& situation)
 {
     if (situation.mapping_mismatches.empty()) return std::nullopt;
-    return Refusal{Reason::invalid_config,
-                   situation.mapping_mismatches.front() +
-                       "; Proxmox will not start the guest until it is corrected under Datacenter > "
-                       "Resource Mappings"};
+    return Refusal{
+        Reason::invalid_config,
+        {situation.mapping_mismatches.front(),
+         "Proxmox will not start the guest until it is corrected under Datacenter > Resource Mappings"}};
 }
 
-std::optional<Refusal> refuse_virtual_functions(const Plan& plan)
+std::optional<Refusal> refuse_virtual_functions(const RecoveryPlan& plan)
 {
     for (const auto& card : plan.cards)
         for (const auto& function : card.functions)
             if (function.facts.virtual_functions > 0)
                 return Refusal{Reason::sriov_parent,
-                               "'" + to_string(function.address()) + "' has virtual functions (" +
-                                   std::to_string(function.facts.virtual_functions) +
-                                   "), which removing it would destroy; pass one of those to the guest, or "
-                                   "write 0 to its sriov_numvfs first"};
+                               {"'" + to_string(function.address()) + "' has virtual functions (" +
+                                    std::to_string(function.facts.virtual_functions) +
+                                    "), which removing it would destroy",
+                                "pass one of those to the guest, or write 0 to its sriov_numvfs first"}};
     return std::nullopt;
 }
 
-std::optional<Refusal> refuse_held(const Situation& situation, const Plan& plan)
+std::optional<Refusal> refuse_held(const Situation& situation, const RecoveryPlan& plan)
 {
     for (const auto& holder : situation.holders) {
         if (!situation.taken.contains(holder.function)) continue;
@@ -83,26 +83,22 @@ std::optional<Refusal> refuse_stuck_writer(const Situation& situation)
 {
     for (const auto& writer : situation.writers)
         if (writer.stuck)
-            return Refusal{
-                Reason::stuck_writer,
-                "pid " + std::to_string(writer.pid) + " (" + writer.program + ") is stuck in the kernel's '" +
-                    writer.where +
-                    "' waiting for a VM to release its device; stop the VM that uses it "
-                    "('pve-gpu-install status' shows who has what), else the host has to be rebooted"};
+            return Refusal{Reason::stuck_writer,
+                           {"pid " + std::to_string(writer.pid) + " (" + writer.program +
+                                ") is stuck in the kernel's '" + writer.where +
+                                "' waiting for a VM to release its device",
+                            "stop the VM that uses it ('pve-gpu-install status' shows who has what), else "
+                            "the host has to be rebooted"}};
     return std::nullopt;
 }
 
 std::optional<Refusal> refuse_lost_bridge(const Situation& situation)
 {
     if (!situation.lost_bridge) return std::nullopt;
-    return Refusal{Reason::not_found,
-                   "bridge '" + to_string(situation.lost_bridge->address) + "' " +
-                       lost_numbers(*situation.lost_bridge) +
-                       ", so nothing below it can be reached; it is not on the graphics card, and is left as "
-                       "it is: reboot the host"};
+    return Refusal{Reason::not_found, without_numbers(*situation.lost_bridge)};
 }
 
-std::optional<Refusal> refuse_cycle(const Situation& situation, const Plan& plan)
+std::optional<Refusal> refuse_cycle(const Situation& situation, const RecoveryPlan& plan)
 {
     auto refused = refuse_unknown_device(situation, plan);
     if (!refused) refused = refuse_double_device(situation);
@@ -112,17 +108,16 @@ std::optional<Refusal> refuse_cycle(const Situation& situation, const Plan& plan
     return refused;
 }
 
-std::string names_unknown(const PassedDevice& device, const HostSelector& selector)
+Advice names_unknown(const PassedDevice& device, const HostSelector& selector)
 {
     if (!device.mapping)
-        return "'" + device.key + "' names '" + selector.text +
-               "', which is not on the PCI bus, and there is no port that could have lost it; correct the "
-               "line "
-               "('lspci' shows what is there)";
-    return "the mapping '" + *device.mapping + "' of '" + device.key + "' lists '" + selector.text +
-           "', which is not on the PCI bus, and Proxmox starts no guest with this mapping; there is no port "
-           "that could "
-           "have lost it: correct it under Datacenter > Resource Mappings";
+        return {"'" + device.key + "' names '" + selector.text +
+                    "', which is not on the PCI bus, and there is no port that could have lost it",
+                "correct the line ('lspci' shows what is there)"};
+    return {"the mapping '" + *device.mapping + "' of '" + device.key + "' lists '" + selector.text +
+                "', which is not on the PCI bus, and Proxmox starts no guest with this mapping; there is no "
+                "port that could have lost it",
+            "correct it under Datacenter > Resource Mappings"};
 }
 
 } // namespace pvegpu

@@ -17,9 +17,9 @@ std::optional<Refusal> refuse_lost_bridge(const Situation& situation);
 
 // The first reason not to cycle the cards of a plan that cycles some: what Proxmox will refuse anyway, what a
 // removal would destroy, and who uses what Proxmox is to take.
-std::optional<Refusal> refuse_cycle(const Situation& situation, const Plan& plan);
+std::optional<Refusal> refuse_cycle(const Situation& situation, const RecoveryPlan& plan);
 
 // "'hostpci0' names '99:00', which is not on the PCI bus; ..."
-std::string names_unknown(const PassedDevice& device, const HostSelector& selector);
+Advice names_unknown(const PassedDevice& device, const HostSelector& selector);
 
 } // namespace pvegpu

@@ -27,9 +27,9 @@ std::string remedy(const Holder& holder)
 
 } // namespace
 
-std::string in_use_message(const Holder& holder)
+Advice in_use_message(const Holder& holder)
 {
-    return "'" + to_string(holder.function) + "' is in use by " + describe(holder) + "; " + remedy(holder);
+    return {"'" + to_string(holder.function) + "' is in use by " + describe(holder), remedy(holder)};
 }
 
 } // namespace pvegpu

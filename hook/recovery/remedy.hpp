@@ -1,6 +1,7 @@
 // What the administrator can do about a device that somebody uses.
 #pragma once
 
+#include "base/advice.hpp"
 #include "usage/holders.hpp"
 
 #include <string>
@@ -8,6 +9,6 @@
 namespace pvegpu {
 
 // "'0000:03:00.0' is in use by VM 102 (pid 4711, kvm); stop it first"
-std::string in_use_message(const Holder& holder);
+Advice in_use_message(const Holder& holder);
 
 } // namespace pvegpu

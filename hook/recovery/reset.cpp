@@ -36,64 +36,64 @@ std::string pciehp(std::string_view attribute)
 }
 
 // The port that the step's reset is seen at.
-const PciAddress& port_of(const CardPlan& card, const Step& step)
+const PciAddress& port_of(const CardPlan& card, const Reset& step)
 {
-    return step.by == ResetBy::function ? *card.card.port : step.function;
+    return step.by == ResetBy::function ? *card.card.port : step.target;
 }
 
-void wait_for_link_up(const Run& run, const CardPlan& card, const Step& step)
+void wait_for_link_up(const Run& run, const CardPlan& card, const Reset& step)
 {
     const auto within = run.deadline.at_most(run.system, card.settings.timeouts.reappear);
-    const bool up = run.system.wait_until([&] { return link_below(run.system, step.function).up; }, within);
+    const bool up = run.system.wait_until([&] { return link_below(run.system, step.target).up; }, within);
     if (up) return;
-    const std::string text = "the link below '" + step.target() + "' did not come up within " +
+    const std::string text = "the link below '" + to_string(step.target) + "' did not come up within " +
                              std::to_string(within.count() / 1000) + " s after the reset";
-    if (card.settings.on_timeout == OnTimeout::fail) throw Error(Reason::failed, text);
-    run.warn(text + "; the rescan will show whether the card is there");
+    if (card.settings.on_timeout == OnTimeout::fail) throw Error(Reason::failed, {text});
+    run.warn({text, "the rescan will show whether the card is there"});
 }
 
 // As long as the standard wants, where nobody else has waited.
-void wait_after_reset(const Run& run, const CardPlan& card, const Step& step, const Link& before)
+void wait_after_reset(const Run& run, const CardPlan& card, const Reset& step, const Link& before)
 {
     if (before.reported && before.up) wait_for_link_up(run, card, step);
     let_pass(run, after_link_up);
 }
 
 // The reset was done, and the card takes longer than the kernel waits for it.
-StepOutcome late(const Run& run, const CardPlan& card, const Step& step, std::string_view file,
+StepOutcome late(const Run& run, const CardPlan& card, const Reset& step, std::string_view file,
                  Milliseconds waited)
 {
     const auto within = run.deadline.at_most(run.system, card.settings.timeouts.reappear);
     const auto begin = run.system.now();
     const bool ready = wait_until_ready(run, port_of(card, step), within);
     const auto more = std::chrono::duration_cast<Milliseconds>(run.system.now() - begin);
-    const std::string what = "'" + step.target() +
+    const std::string what = "'" + to_string(step.target) +
                              "': the reset was done, and the kernel did not wait until the card answered (" +
                              std::to_string(waited.count()) + " ms)";
     if (ready)
         return {.detail = "by '" + std::string(file) + "'; the card answered " +
                           std::to_string(more.count()) + " ms after the kernel had given up waiting"};
     if (card.settings.on_timeout == OnTimeout::fail)
-        throw Error(Reason::failed, what + "; it does not answer " + std::to_string(within.count() / 1000) +
-                                        " s later either");
-    run.warn(what + "; its link is slow or down, and the rescan will show whether it is there");
+        throw Error(Reason::failed, {what, "it does not answer " + std::to_string(within.count() / 1000) +
+                                               " s later either"});
+    run.warn({what, "its link is slow or down, and the rescan will show whether it is there"});
     return {.detail = "by '" + std::string(file) + "'; the card did not answer within " +
                       std::to_string(within.count() / 1000) + " s"};
 }
 
-StepOutcome refused(const Run& run, const Step& step, const Outcome& outcome)
+StepOutcome refused(const Run& run, const Reset& step, const Outcome& outcome)
 {
-    const auto reason = Error(Reason::failed, "the kernel refuses to reset it", "", outcome.error_number);
-    run.warn("'" + step.target() + "': " + reason.what() + "; it is only removed and found again");
-    return {.refused = true, .detail = reason.what()};
+    const auto reason = Error(Reason::failed, {"the kernel refuses to reset it"}, "", outcome.error_number);
+    run.warn({"'" + to_string(step.target) + "': " + reason.what(), "it is only removed and found again"});
+    return {StepResult::refused, reason.what()};
 }
 
-StepOutcome pulse(const Run& run, const CardPlan& card, const Step& step)
+StepOutcome pulse(const Run& run, const CardPlan& card, const Reset& step)
 {
     const auto& timeouts = card.settings.timeouts;
-    const auto config = paths::function(step.function, "config");
+    const auto config = paths::function(step.target, "config");
     const Undo undo{Undo::Kind::bridge_control, config, ""};
-    const Link before = link_below(run.system, step.function);
+    const Link before = link_below(run.system, step.target);
     run.journal.note(undo);
     const auto outcome = run.system.pulse_secondary_bus_reset(
         config, hold_reset, run.deadline.at_most(run.system, timeouts.reset));
@@ -104,26 +104,26 @@ StepOutcome pulse(const Run& run, const CardPlan& card, const Step& step)
     return {.detail = "by the secondary bus reset bit"};
 }
 
-StepOutcome by_file(const Run& run, const CardPlan& card, const Step& step, std::string_view file)
+StepOutcome by_file(const Run& run, const CardPlan& card, const Reset& step, std::string_view file)
 {
-    const auto port = step.by == ResetBy::reset_subordinate ? std::optional(step.function) : std::nullopt;
+    const auto port = step.by == ResetBy::reset_subordinate ? std::optional(step.target) : std::nullopt;
     const Link before = port ? link_below(run.system, *port) : Link{};
-    const auto outcome = write_checked(run, paths::function(step.function, file), "1",
+    const auto outcome = write_checked(run, paths::function(step.target, file), "1",
                                        card.settings.timeouts.reset, card.settings.retries);
     const auto went_down = [&] { return before.reported && before.up && !link_below(run.system, *port).up; };
     if (outcome.refused() && outcome.error_number == ENOTTY && (outcome.took > refuses_within || went_down()))
         return late(run, card, step, file, outcome.took);
     if (says_later(outcome) && !find_pci_writers(run.system).empty())
         throw Error(Reason::disturbed,
-                    "'" + step.target() + "' could not be reset: somebody else is at work on it", "",
-                    outcome.error_number);
+                    {"'" + to_string(step.target) + "' could not be reset: somebody else is at work on it"},
+                    "", outcome.error_number);
     if (outcome.refused()) return refused(run, step, outcome);
     // Where the kernel knows nothing below the port, it has waited for nothing.
     if (port && !something_is_below(run.system, *port)) wait_after_reset(run, card, step, before);
     return {.detail = "by '" + std::string(file) + "'"};
 }
 
-StepOutcome reset_by(const Run& run, const CardPlan& card, const Step& step)
+StepOutcome reset_by(const Run& run, const CardPlan& card, const Reset& step)
 {
     switch (step.by) {
     case ResetBy::bridge_control:
@@ -140,13 +140,13 @@ void quiet_hotplug(const Run& run, const PciAddress& port)
 {
     const auto service = hotplug_service(run.system, port);
     if (service.empty()) return;
-    run.journal.note({Undo::Kind::setting, pciehp("bind"), service});
+    run.journal.note({Undo::Kind::hotplug, pciehp("bind"), service});
     write_checked(run, pciehp("unbind"), service, hotplug_within, 0);
 }
 
 } // namespace
 
-StepOutcome reset(const Run& run, const CardPlan& card, const Step& step)
+StepOutcome reset(const Run& run, const CardPlan& card, const Reset& step)
 {
     const auto& port = port_of(card, step);
     quiet_hotplug(run, port);
@@ -161,7 +161,7 @@ bool restore_hotplug(const Run& run)
     bool restored = false;
     const auto noted = run.journal.entries(); // a copy: settling takes entries out
     for (const auto& undo : noted) {
-        if (undo.path != pciehp("bind")) continue;
+        if (undo.kind != Undo::Kind::hotplug) continue;
         restored |= write_checked(run, undo.path, undo.text, hotplug_within, 0).done();
         run.journal.settled(undo);
     }

@@ -9,7 +9,7 @@ namespace pvegpu {
 
 // A reset that the kernel refuses is a warning: removing and finding the card again is still worth it, and
 // the verification decides. Throws Error(stuck_write).
-StepOutcome reset(const Run& run, const CardPlan& card, const Step& step);
+StepOutcome reset(const Run& run, const CardPlan& card, const Reset& step);
 
 // The reset leaves pciehp's service off the port, if it had one: pciehp takes the link's going down for the
 // card being pulled. It comes back when the card is there again; on an empty port it would switch the slot on

@@ -1,15 +1,11 @@
 #include "recovery/return_to_host.hpp"
 
-#include "machine/paths.hpp"
 #include "pci/read_function.hpp"
 #include "recovery/device_settings.hpp"
 #include "recovery/journal.hpp"
 #include "recovery/power.hpp"
+#include "recovery/recover_card.hpp"
 #include "recovery/recover_gpu.hpp"
-#include "recovery/reset.hpp"
-#include "recovery/steps.hpp"
-
-#include <algorithm>
 
 namespace pvegpu {
 namespace {
@@ -27,71 +23,37 @@ std::vector<PciAddress> present_functions(const SysReader& reader, const GuestSt
     return addresses;
 }
 
-std::string native_driver_of(const GuestState& state, const PciAddress& address)
+StepOutcome perform(System& system, const PutBack& step)
 {
-    for (const auto& known : state.functions)
-        if (known.address == address) return known.native_driver;
-    return "";
-}
-
-bool wants_native(const CardPlan& card)
-{
-    return card.settings.after_stop == AfterStop::native;
-}
-
-// driver_override names the one driver and the one function; a dynamic id that Proxmox has left with vfio-pci
-// would win otherwise. It is cleared again, so that the administrator finds the function as it was.
-void give_to(const Run& run, const CardPlan& card, const PlannedFunction& function, const std::string& driver)
-{
-    const auto override_file = paths::function(function.address(), "driver_override");
-    const auto& timeouts = card.settings.timeouts;
-    if (!driver.empty()) write_checked(run, override_file, driver, timeouts.bind, 0);
-    write_checked(run, std::string(paths::drivers_probe), to_string(function.address()), timeouts.bind, 0);
-    const auto bound = [&] { return run.system.exists(paths::function(function.address(), "driver")); };
-    if (!driver.empty() && !run.system.wait_until(bound, run.deadline.at_most(run.system, timeouts.bind)))
-        run.warn("'" + to_string(function.address()) + "' could not be given back to '" + driver +
-                 "'; see the kernel's log (dmesg)");
-    write_checked(run, override_file, "\n", timeouts.bind, 0);
-}
-
-// A function that had no driver, or whose driver is not known, stays on vfio-pci; a companion that was never
-// the guest's has its driver already, but must let go of it for the reset.
-void return_card(const Run& run, const CardPlan& card, const GuestState& state)
-{
-    const bool left_alone = card.steps.empty(); // "auto", and its own reset is good: Proxmox has done it
-    for (const auto& function : card.functions)
-        if (left_alone && function.to_vfio) unbind(run, card, function.address());
-    for (const auto& step : card.steps) {
-        if (step.op == Op::wake) wake(run, card, step.function);
-        if (step.op == Op::unbind) unbind(run, card, step.function);
-        if (step.op == Op::remove) break;
-        if (step.op == Op::reset && step.by != ResetBy::bridge_control) {
-            reset(run, card, step);
-            restore_hotplug(run);
-        }
+    const auto& setting = step.setting;
+    switch (step.kind) {
+    case PutBack::Kind::reset_method:
+        return put_back_reset_method(system, setting);
+    case PutBack::Kind::power:
+        return put_back_power(system, setting);
+    case PutBack::Kind::console:
+        break;
     }
-    for (const auto& function : card.functions) {
-        if (!function.cycled || (left_alone && !function.to_vfio)) continue;
-        const auto driver =
-            function.to_vfio ? native_driver_of(state, function.address()) : function.facts.driver;
-        give_to(run, card, function, driver.empty() && function.to_vfio ? function.vfio_driver : driver);
-    }
+    const auto outcome = system.write(setting.path, setting.text, console_within);
+    return {outcome.done() ? StepResult::done : StepResult::refused};
 }
 
-void restore_console(System& system, const GuestState& state)
+void put_back(System& system, const ReturnPlan& plan, bool console, std::vector<StepReport>& steps)
 {
-    for (const auto& setting : state.console) system.write(setting.path, setting.text, console_within);
+    for (const auto& one : plan.put_back)
+        if ((one.kind == PutBack::Kind::console) == console)
+            run_step(system, one, steps, [&](const PutBack& step) { return perform(system, step); });
 }
 
-void return_cards(System& system, const GuestState& state, Report& report)
+void give_cards_back(System& system, const Request& request, const ReturnPlan& plan,
+                     std::vector<Advice>& warnings, std::vector<StepReport>& steps)
 {
-    Journal journal(system, state.vmid);
-    const Run run{system, journal, Deadline(system, report.plan.settings.timeouts.total), state.vmid,
-                  report.plan.warnings};
+    Journal journal(system, request.vmid);
+    const Run run{system, journal, Deadline(system, plan.settings.timeouts.total), request.vmid, warnings};
     try {
-        for (const auto& card : report.plan.cards)
-            if (wants_native(card) && card.card.port) return_card(run, card, state);
-        restore_console(system, state);
+        for (auto card : plan.cards)
+            if (card.is_cycled()) run_card_steps(run, card, steps);
+        put_back(system, plan, true, steps);
         journal.close();
     } catch (const std::exception& error) {
         journal.undo_all(reason_of(error) == Reason::stuck_write);
@@ -101,21 +63,29 @@ void return_cards(System& system, const GuestState& state, Report& report)
 
 } // namespace
 
-void return_to_host(System& system, const GuestState& state, Report& report)
+ReturnPlan plan_return_to_host(const SysReader& reader, const Request& request, const GuestState& state,
+                               const SettingsFile& settings, std::int64_t wall_clock)
 {
-    const auto settings = read_settings(system);
-    const auto functions = present_functions(system, state);
-    const auto situation = read_situation_of(system, report.plan.request, functions, system.wall_clock());
-    report.plan = make_plan(situation, settings);
-    report.plan.warnings.clear(); // they are about a start
-    if (report.plan.refused) throw Error(report.plan.refused->reason, report.plan.refused->detail);
-    if (std::any_of(report.plan.cards.begin(), report.plan.cards.end(), wants_native)) {
-        take_host_lock(system, report.plan.settings);
-        repair_before_planning(system, report.plan.settings);
-        return_cards(system, state, report);
+    const auto functions = present_functions(reader, state);
+    const auto situation = read_situation_of(reader, request, functions, wall_clock);
+    return plan_return(state, read_guest_states(reader), situation, settings);
+}
+
+void return_to_host(System& system, const Request& request, const ReturnPlan& plan,
+                    std::vector<Advice>& warnings, std::vector<StepReport>& steps)
+{
+    if (plan.refused) throw Error(plan.refused->reason, plan.refused->advice);
+    if (plan.gives_cards_back()) {
+        take_host_lock(system, plan.settings);
+        repair_before_planning(system, plan.settings);
+        give_cards_back(system, request, plan, warnings, steps);
     }
-    restore_reset_methods(system, state);
-    restore_power(system, state);
+    put_back_settings(system, plan, steps);
+}
+
+void put_back_settings(System& system, const ReturnPlan& plan, std::vector<StepReport>& steps)
+{
+    put_back(system, plan, false, steps);
 }
 
 } // namespace pvegpu

@@ -1,15 +1,23 @@
-// After a guest has stopped: its cards back to the host, as far as the settings want it.
+// A guest's stop, done.
 #pragma once
 
-#include "hook/report.hpp"
 #include "machine/system.hpp"
-#include "recovery/guest_state.hpp"
+#include "recovery/return_plan.hpp"
+
+#include <vector>
 
 namespace pvegpu {
 
-// With after_stop "native" the cards are reset once more, for the guest has left them dirty, and given to the
-// drivers that they had before the start; then, and with "keep", the power settings are as they were.
-// Warnings and steps go to the report. Throws Error.
-void return_to_host(System& system, const GuestState& state, Report& report);
+// What would be done with the functions that the guest was given, as far as they are still there.
+ReturnPlan plan_return_to_host(const SysReader& reader, const Request& request, const GuestState& state,
+                               const SettingsFile& settings, std::int64_t wall_clock);
+
+// Does it: with the host lock where cards are given back. Warnings and steps are added as it goes. Throws
+// Error.
+void return_to_host(System& system, const Request& request, const ReturnPlan& plan,
+                    std::vector<Advice>& warnings, std::vector<StepReport>& steps);
+
+// The writes of a plan that has nothing else.
+void put_back_settings(System& system, const ReturnPlan& plan, std::vector<StepReport>& steps);
 
 } // namespace pvegpu

@@ -65,7 +65,7 @@ std::optional<PciAddress> bridge_to(const SysReader& reader, const PciBus& bus)
 }
 
 // What the guest names on these buses and is missing.
-std::vector<HostSelector> missing_on(const Plan& plan, const BusRange& buses)
+std::vector<HostSelector> missing_on(const RecoveryPlan& plan, const BusRange& buses)
 {
     std::vector<HostSelector> missing;
     for (const auto& [device, selector] : missing_functions(plan.devices))
@@ -95,7 +95,7 @@ bool appears(const Run& run, const std::vector<HostSelector>& missing, Milliseco
                                  run.deadline.at_most(run.system, within));
 }
 
-void rescan_bus(const Run& run, const Plan& plan, const PciBus& bus)
+void rescan_bus(const Run& run, const RecoveryPlan& plan, const PciBus& bus)
 {
     const auto bridge = bridge_to(run.system, bus);
     if (bridge) clear_left_reset(run, *bridge, plan.settings.timeouts.reappear);
@@ -103,7 +103,7 @@ void rescan_bus(const Run& run, const Plan& plan, const PciBus& bus)
 }
 
 // What hangs on an empty bus is reset, which is nothing that the kernel knows.
-void reset_and_rescan(const Run& run, const Plan& plan, const PciBus& bus)
+void reset_and_rescan(const Run& run, const RecoveryPlan& plan, const PciBus& bus)
 {
     const auto reset = bridge_of(bus, "reset_subordinate");
     const auto bridge = bridge_to(run.system, bus);
@@ -113,7 +113,7 @@ void reset_and_rescan(const Run& run, const Plan& plan, const PciBus& bus)
     rescan_bus(run, plan, bus);
 }
 
-void search_buses(const Run& run, const Plan& plan)
+void search_buses(const Run& run, const RecoveryPlan& plan)
 {
     // A rescan returns when it has found what answers; what a hotplug port brings comes later.
     constexpr Milliseconds found_by_rescan{1'000};
@@ -133,7 +133,7 @@ void search_buses(const Run& run, const Plan& plan)
     appears(run, missing, more_to_try ? found_by_rescan : plan.settings.timeouts.reappear);
 }
 
-bool is_the_guests(const Plan& plan, const PciAddress& address)
+bool is_the_guests(const RecoveryPlan& plan, const PciAddress& address)
 {
     return std::any_of(plan.devices.begin(), plan.devices.end(), [&](const PassedDevice& device) {
         const auto& missing = device.taken().missing;
@@ -143,7 +143,7 @@ bool is_the_guests(const Plan& plan, const PciAddress& address)
 }
 
 // In the order of addresses, which has bridges before what is below them.
-void probe_what_is_the_hosts(const Run& run, const Plan& plan, const std::vector<PciAddress>& before)
+void probe_what_is_the_hosts(const Run& run, const RecoveryPlan& plan, const std::vector<PciAddress>& before)
 {
     const auto now = list_functions(run.system);
     std::vector<PciAddress> found;
@@ -155,7 +155,7 @@ void probe_what_is_the_hosts(const Run& run, const Plan& plan, const std::vector
 }
 
 // What is left of a card, for the steps that remove, reset and find it again.
-CardPlan plan_of(const SysReader& reader, const Plan& plan, const LostCard& lost)
+CardPlan plan_of(const SysReader& reader, const RecoveryPlan& plan, const LostCard& lost)
 {
     CardPlan card;
     card.card.port = lost.port;
@@ -168,7 +168,7 @@ CardPlan plan_of(const SysReader& reader, const Plan& plan, const LostCard& lost
 }
 
 // Nothing can be bound while the bus is searched, and what is the host's is probed afterwards.
-template <typename Search> void with_autoprobe_held(const Run& run, const Plan& plan, Search search)
+template <typename Search> void with_autoprobe_held(const Run& run, const RecoveryPlan& plan, Search search)
 {
     const auto before = list_functions(run.system);
     const bool held = hold_autoprobe(run);
@@ -180,12 +180,12 @@ template <typename Search> void with_autoprobe_held(const Run& run, const Plan& 
 
 } // namespace
 
-void search_missing(const Run& run, const Plan& plan)
+void search_missing(const Run& run, const RecoveryPlan& plan)
 {
     with_autoprobe_held(run, plan, [&] {
         std::vector<AwakeBridge> awake;
         for (const auto& bus : plan.search) {
-            run.warn("looking for a missing device on bus '" + to_string(bus) + "'");
+            run.warn({"looking for a missing device on bus '" + to_string(bus) + "'"});
             awake.emplace_back(run, bus, plan.settings);
         }
         search_buses(run, plan);
@@ -193,20 +193,20 @@ void search_missing(const Run& run, const Plan& plan)
     });
 }
 
-void search_card(const Run& run, const Plan& plan, const LostCard& lost)
+void search_card(const Run& run, const RecoveryPlan& plan, const LostCard& lost)
 {
     const auto port = read_function(run.system, lost.port);
     const auto buses = port ? port->buses() : std::nullopt;
     if (!buses) return;
-    run.warn("looking for the whole card below port '" + to_string(lost.port) +
-             "': it is removed, reset and found again");
+    run.warn({"looking for the whole card below port '" + to_string(lost.port) +
+              "': it is removed, reset and found again"});
     const auto card = plan_of(run.system, plan, lost);
     const auto by = port->has_reset_subordinate ? ResetBy::reset_subordinate : ResetBy::bridge_control;
     with_autoprobe_held(run, plan, [&] {
         AwakeBridge bridge(run, buses->first, plan.settings);
         clear_left_reset(run, lost.port, plan.settings.timeouts.reappear);
         for (const auto& address : lost.top) remove(run, card, address);
-        reset(run, card, {Op::reset, lost.port, {}, by});
+        reset(run, card, {lost.port, by});
         rescan(run, buses->first, plan.settings);
         appears(run, missing_on(plan, *buses), plan.settings.timeouts.reappear);
         restore_hotplug(run);

@@ -12,11 +12,6 @@
 namespace pvegpu {
 namespace {
 
-void take_warnings(const std::vector<ConfigWarning>& warnings, const std::string& file, Situation& situation)
-{
-    for (const auto& warning : warnings) situation.warnings.push_back(warning.in(file));
-}
-
 std::set<PciAddress> taken_by(const std::vector<PciAddress>& functions, const Topology& topology)
 {
     std::set<PciAddress> taken;
@@ -77,27 +72,18 @@ void read_surroundings(const SysReader& reader, Situation& situation, unsigned o
     situation.config_space_writable = !locked_down(reader);
 }
 
-// The guest's own lines; true if there are any that matter.
-bool read_config(const SysReader& reader, Situation& situation)
+Situation read_named_among(const SysReader& reader, const Request& request, const VmFile& vm,
+                           const std::vector<PciAddress>& all)
 {
-    const auto file = read_guest_file(reader, situation.request);
-    situation.guest = file.kind;
-    if (file.kind == GuestKind::container) {
-        situation.container = parse_lxc_config(file.text);
-        situation.wanted = wanted_nodes(situation.container);
-        if (!situation.wanted.empty()) take_warnings(situation.container.warnings, file.path, situation);
-        return false;
-    }
-    situation.config = parse_guest_config(file.text);
-    take_warnings(situation.config.warnings, file.path, situation);
-    return !situation.config.is_template && !situation.config.hostpci.empty();
-}
-
-void read_devices(const SysReader& reader, const std::vector<PciAddress>& all, Situation& situation)
-{
-    auto named = read_named_devices(reader, situation.config, all);
+    Situation situation;
+    situation.request = request;
+    situation.vm = vm;
+    for (const auto& warning : vm.config.warnings) situation.warnings.push_back(warning.in(vm.path));
+    if (vm.config.is_template || vm.config.hostpci.empty()) return situation;
+    auto named = read_named_devices(reader, vm.config, all);
     situation.devices = std::move(named.devices);
-    situation.warnings.insert(situation.warnings.end(), named.warnings.begin(), named.warnings.end());
+    append(situation.warnings, named.warnings);
+    return situation;
 }
 
 // A card's own bridges get their numbers back with the card.
@@ -115,13 +101,11 @@ std::optional<Function> find_lost_bridge(const SysReader& reader, const Situatio
     return std::nullopt;
 }
 
-Situation read_situation_with(const SysReader& reader, const Request& request,
+Situation read_situation_with(const SysReader& reader, const Request& request, const VmFile& vm,
                               const std::vector<PciAddress>& all, std::int64_t wall_clock)
 {
-    Situation situation;
-    situation.request = request;
-    if (!read_config(reader, situation)) return situation;
-    read_devices(reader, all, situation);
+    auto situation = read_named_among(reader, request, vm, all);
+    if (situation.devices.empty()) return situation;
     read_surroundings(reader, situation, request.vmid, wall_clock);
     situation.search = find_lost(reader, situation.devices, all);
     if (!situation.search.empty())
@@ -139,23 +123,27 @@ bool is_gpu_class(const SysReader& reader, const PciAddress& address)
 
 } // namespace
 
-bool may_have_a_gpu(const SysReader& reader, Situation& situation)
+Situation read_named(const SysReader& reader, const Request& request, const VmFile& vm)
 {
-    if (!read_config(reader, situation)) return false;
-    read_devices(reader, list_functions(reader), situation);
-    const auto functions = whole_functions(situation.devices, true);
-    return !missing_functions(situation.devices).empty() ||
+    return read_named_among(reader, request, vm, list_functions(reader));
+}
+
+bool may_have_a_gpu(const SysReader& reader, const Situation& named)
+{
+    const auto functions = whole_functions(named.devices, true);
+    return !missing_functions(named.devices).empty() ||
            std::any_of(functions.begin(), functions.end(),
                        [&](const PciAddress& address) { return is_gpu_class(reader, address); });
 }
 
-Situation read_situation(const SysReader& reader, const Request& request, std::int64_t wall_clock)
+Situation read_situation(const SysReader& reader, const Request& request, const VmFile& vm,
+                         std::int64_t wall_clock)
 {
     // What is found or removed by somebody else in between is missing in one part and there in another.
     constexpr unsigned most_times = 4;
     for (unsigned time = 1;; ++time) {
         const auto all = list_functions(reader);
-        auto situation = read_situation_with(reader, request, all, wall_clock);
+        auto situation = read_situation_with(reader, request, vm, all, wall_clock);
         if (situation.devices.empty() || time == most_times || list_functions(reader) == all)
             return situation;
     }

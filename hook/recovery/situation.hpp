@@ -1,10 +1,10 @@
 // Everything that is known before anything is decided: the guest's devices, the cards, who holds them.
 #pragma once
 
+#include "base/advice.hpp"
 #include "machine/system.hpp"
 #include "pci/cards.hpp"
 #include "pci/topology.hpp"
-#include "proxmox/gpu_nodes.hpp"
 #include "proxmox/guest_files.hpp"
 #include "proxmox/passthrough.hpp"
 #include "recovery/lost_devices.hpp"
@@ -19,10 +19,7 @@ namespace pvegpu {
 
 struct Situation {
     Request request;
-    GuestKind guest = GuestKind::vm;
-    GuestConfig config;
-    LxcConfig container;            // the same of a container
-    std::vector<WantedNode> wanted; // by the container
+    VmFile vm;
     std::vector<PassedDevice> devices;
     Topology topology;
     std::vector<Card> cards;          // of the GPUs that this guest is given whole
@@ -33,22 +30,24 @@ struct Situation {
     std::vector<LostCard> lost_cards; // that those may belong to, when a rescan does not bring them
     std::optional<Function>
         lost_bridge; // above one of the cards: without its bus numbers nothing below is reached
-    std::vector<std::string> warnings;
+    std::vector<Advice> warnings;
     std::vector<std::string> mapping_mismatches; // Proxmox will refuse to start for these reasons
     bool config_space_writable = true;           // false under kernel lockdown
 
     bool nothing_to_do() const { return cards.empty() && search.empty(); }
 };
 
-// Only looks. Throws Error(not_found) for a guest that does not exist, Error(invalid_config) where Proxmox
-// would refuse the configuration, Error(timed_out) when /etc/pve does not answer.
-Situation read_situation(const SysReader& reader, const Request& request, std::int64_t wall_clock);
+// What the VM's lines name, and no more. Throws Error(invalid_config) or Error(not_found) where Proxmox would
+// refuse the configuration, Error(timed_out) when /etc/pve does not answer.
+Situation read_named(const SysReader& reader, const Request& request, const VmFile& vm);
 
-// Whether there may be anything to do for this guest: it names a GPU, or a device that is missing. Reads the
-// guest and the classes of what it names, so that a guest without a GPU neither waits for the lock nor costs
-// more than this. Fills the situation's guest, config (a container's, with the nodes that it wants), devices
-// and warnings; throws as read_situation does. A container never has one in this sense.
-bool may_have_a_gpu(const SysReader& reader, Situation& situation);
+// Whether there may be anything to do for it: a GPU is named, or a device that is missing. Costs the classes
+// of what is named, so that a guest without a GPU does not wait for the lock.
+bool may_have_a_gpu(const SysReader& reader, const Situation& named);
+
+// All of it. Throws as read_named does.
+Situation read_situation(const SysReader& reader, const Request& request, const VmFile& vm,
+                         std::int64_t wall_clock);
 
 // The same for functions that a guest was given at its start, whatever its configuration says by now. The
 // guest's own use of them counts as use.

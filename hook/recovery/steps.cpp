@@ -32,9 +32,10 @@ std::uint64_t identity(const SysReader& reader, const PciAddress& address)
     return facts && is_present(reader, address) ? facts->inode : 0;
 }
 
-[[noreturn]] void fail(const PciAddress& address, const std::string& text, int error_number = 0)
+[[noreturn]] void fail(const PciAddress& address, const Advice& advice, int error_number = 0)
 {
-    throw Error(Reason::failed, "'" + to_string(address) + "' " + text, "", error_number);
+    throw Error(Reason::failed, {"'" + to_string(address) + "' " + advice.fact, advice.remedy}, "",
+                error_number);
 }
 
 // A refusal has no effect that would come later.
@@ -51,7 +52,8 @@ void unbind_now(const Run& run, const CardPlan& card, const PciAddress& address,
                                        timeouts.unbind, card.settings.retries);
     const bool gone = run.system.wait_until([&] { return bound_driver(run.system, address) != driver; },
                                             effect_within(run, outcome, timeouts.unbind));
-    if (!gone) fail(address, "is still bound to '" + driver + "' after it was unbound", outcome.error_number);
+    if (!gone)
+        fail(address, {"is still bound to '" + driver + "' after it was unbound"}, outcome.error_number);
 }
 
 // Whether removing the function or bridge at that address removes this one.
@@ -150,7 +152,7 @@ void bind_now(const Run& run, const CardPlan& card, const PlannedFunction& funct
     const bool bound = run.system.wait_until([&] { return bound_driver(run.system, address) == driver; },
                                              effect_within(run, outcome, timeouts.bind));
     if (!bound)
-        fail(address, "could not be bound to '" + driver + "'; see the kernel's log (dmesg)",
+        fail(address, {"could not be bound to '" + driver + "'", "see the kernel's log (dmesg)"},
              outcome.error_number);
 }
 
@@ -177,7 +179,7 @@ StepOutcome wake(const Run& run, const CardPlan& card, const PciAddress& address
 StepOutcome unbind(const Run& run, const CardPlan& card, const PciAddress& address)
 {
     const auto driver = bound_driver(run.system, address);
-    if (driver.empty()) return {.skipped = true, .detail = "no driver is bound"};
+    if (driver.empty()) return {StepResult::skipped, "no driver is bound"};
     check_not_held(run, card, address);
     release_console(run, card.find(address)->facts);
     run.journal.note(bind_back(driver, address));
@@ -187,7 +189,7 @@ StepOutcome unbind(const Run& run, const CardPlan& card, const PciAddress& addre
 
 StepOutcome remove(const Run& run, const CardPlan& card, const PciAddress& address)
 {
-    if (!is_present(run.system, address)) return {.skipped = true, .detail = "is not there"};
+    if (!is_present(run.system, address)) return {StepResult::skipped, "is not there"};
     for (const auto& function : card.functions)
         if (goes_with(function, address) && !bound_driver(run.system, function.address()).empty())
             check_not_held(run, card, function.address());
@@ -199,7 +201,7 @@ StepOutcome remove(const Run& run, const CardPlan& card, const PciAddress& addre
     // Somebody else's rescan may have found it again already.
     const bool gone = run.system.wait_until([&] { return identity(run.system, address) != before; },
                                             effect_within(run, outcome, card.settings.timeouts.remove));
-    if (!gone) fail(address, "is still there after it was removed", outcome.error_number);
+    if (!gone) fail(address, {"is still there after it was removed"}, outcome.error_number);
     for (const auto& function : card.functions)
         if (goes_with(function, address))
             run.journal.settled(bind_back(function.facts.driver, function.address()));
@@ -212,14 +214,14 @@ StepOutcome rescan(const Run& run, const CardPlan& card, const PciBus& bus)
     const auto path = paths::bus_rescan(bus);
     const auto outcome = write_checked(run, path, "1", timeouts.rescan, card.settings.retries);
     if (outcome.refused())
-        throw Error(Reason::failed, "bus '" + to_string(bus) + "' could not be rescanned", path,
+        throw Error(Reason::failed, {"bus '" + to_string(bus) + "' could not be rescanned"}, path,
                     outcome.error_number);
     const bool complete =
         run.system.wait_until([&] { return came_back(run.system, card, bus, Wanted::everything); },
                               run.deadline.at_most(run.system, timeouts.reappear));
     if (!complete && !came_back(run.system, card, bus, Wanted::what_the_guest_gets))
         throw Error(Reason::failed,
-                    "not every function came back after bus '" + to_string(bus) + "' was rescanned");
+                    {"not every function came back after bus '" + to_string(bus) + "' was rescanned"});
     run.journal.settled({Undo::Kind::pci, path, "1"});
     return {};
 }
@@ -237,14 +239,30 @@ StepOutcome bind(const Run& run, const CardPlan& card, const PciAddress& address
     }
     if (wrong) {
         outcome.detail = "from '" + driver + "'";
-        run.warn("'" + driver + "' took '" + to_string(address) + "' before " + planned.vfio_driver +
-                 " could, and has been made to give it back; 'pve-gpu-install --vm " +
-                 std::to_string(run.vmid) + "' has vfio-pci loaded first");
+        run.warn({"'" + driver + "' took '" + to_string(address) + "' before " + planned.vfio_driver +
+                      " could, and has been made to give it back",
+                  "'pve-gpu-install --vm " + std::to_string(run.vmid) + "' has vfio-pci loaded first"});
     }
     put_bar_sizes_back(run, address, shrunken);
     bind_now(run, card, planned);
     wake(run, card, address); // vfio-pci lets an idle device sleep from its bind on
     return outcome;
+}
+
+StepOutcome give_back(const Run& run, const CardPlan& card, const GiveBack& step)
+{
+    const auto& [address, driver] = step;
+    const auto override_file = paths::function(address, "driver_override");
+    const auto within = card.settings.timeouts.bind;
+    if (!driver.empty()) write_checked(run, override_file, driver, within, 0);
+    write_checked(run, std::string(paths::drivers_probe), to_string(address), within, 0);
+    const auto bound = [&] { return !bound_driver(run.system, address).empty(); };
+    if (!driver.empty() && !run.system.wait_until(bound, run.deadline.at_most(run.system, within)))
+        run.warn({"'" + to_string(address) + "' could not be given back to '" + driver + "'",
+                  "see the kernel's log (dmesg)"});
+    write_checked(run, override_file, "\n", within, 0);
+    const auto now = bound_driver(run.system, address);
+    return {.detail = now.empty() ? "no driver has taken it" : "to '" + now + "'"};
 }
 
 void unbind_from_vfio(const Run& run, const CardPlan& card)
@@ -260,8 +278,8 @@ void require_vfio(const Run& run, Milliseconds timeout)
     if (run.system.exists(paths::driver(vfio_pci))) return;
     const auto outcome = run.system.run({"/sbin/modprobe", std::string(vfio_pci)}, timeout);
     if (!run.system.exists(paths::driver(vfio_pci)))
-        throw Error(Reason::failed, "the driver 'vfio-pci' cannot be loaded: " + outcome.text +
-                                        "; try 'modprobe vfio-pci' by hand");
+        throw Error(Reason::failed, {"the driver 'vfio-pci' cannot be loaded: " + outcome.text,
+                                     "try 'modprobe vfio-pci' by hand"});
 }
 
 } // namespace pvegpu

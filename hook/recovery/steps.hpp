@@ -11,12 +11,6 @@
 
 namespace pvegpu {
 
-struct StepOutcome {
-    bool skipped = false; // there was nothing to do
-    bool refused = false; // by the kernel, and the run goes on without it
-    std::string detail = {};
-};
-
 // Keeps a function and every bridge above it from sleeping: a card in D3cold may not wake again, and a port
 // that sleeps finds nothing at a rescan.
 StepOutcome wake(const Run& run, const CardPlan& card, const PciAddress& address);
@@ -25,6 +19,11 @@ StepOutcome unbind(const Run& run, const CardPlan& card, const PciAddress& addre
 StepOutcome remove(const Run& run, const CardPlan& card, const PciAddress& address);
 StepOutcome rescan(const Run& run, const CardPlan& card, const PciBus& bus);
 StepOutcome bind(const Run& run, const CardPlan& card, const PciAddress& address);
+
+// Lets the native driver have a function that nobody has. driver_override names the one driver and the one
+// function; a dynamic id that Proxmox has left with vfio-pci would win otherwise. It is cleared again, so
+// that the administrator finds the function as it was. A driver that does not take it is a warning.
+StepOutcome give_back(const Run& run, const CardPlan& card, const GiveBack& step);
 
 // When a function is bound to vfio-pci it is put together with those that QEMU may reset along with it: those
 // of its slot where pciehp has the port at that moment, else those of its bus

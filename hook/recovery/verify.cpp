@@ -13,13 +13,13 @@ public:
     {
     }
 
-    void fatal(bool found, const std::string& text) { add(found, {guest_gets_it_, text}); }
-    void warning(bool found, const std::string& text) { add(found, {false, text}); }
+    void fatal(bool found, const Advice& advice) { add(found, {guest_gets_it_, advice}); }
+    void warning(bool found, const Advice& advice) { add(found, {false, advice}); }
     void no_memory(bool found, const std::string& what)
     {
         add(found, {guest_gets_it_,
-                    "has no memory " + what +
-                        "; switch on 'above 4G decoding' in the firmware or boot with pci=realloc",
+                    {"has no memory " + what,
+                     "switch on 'above 4G decoding' in the firmware or boot with pci=realloc"},
                     true});
     }
     std::vector<Difference> take() { return std::move(list_); }
@@ -28,7 +28,7 @@ private:
     void add(bool found, Difference difference)
     {
         if (!found) return;
-        difference.text = name_ + difference.text;
+        difference.advice.fact = name_ + difference.advice.fact;
         list_.push_back(std::move(difference));
     }
 
@@ -56,15 +56,15 @@ void compare_bars(const std::vector<Bar>& before, const std::vector<Bar>& now, F
         const auto name = "BAR " + std::to_string(bar.index);
         const bool lost = bar.assigned && (other == nullptr || !other->assigned);
         if (bar.io) {
-            findings.warning(lost, "has lost the I/O ports of " + name +
-                                       "; drivers of modern cards do not use them");
+            findings.warning(
+                lost, {"has lost the I/O ports of " + name, "drivers of modern cards do not use them"});
             continue;
         }
         findings.no_memory(lost, "for " + name);
         if (lost || other == nullptr) continue;
-        findings.warning(other->size < bar.size, name + " is " + size_text(other->size) + " instead of " +
-                                                     size_text(bar.size) +
-                                                     "; the guest may run slower until the host is rebooted");
+        findings.warning(other->size < bar.size,
+                         {name + " is " + size_text(other->size) + " instead of " + size_text(bar.size),
+                          "the guest may run slower until the host is rebooted"});
     }
 }
 
@@ -101,29 +101,32 @@ std::string names_of_missing(const std::vector<PciAddress>& before, const std::v
 
 void compare_groups(const CardPlan& card, const Function& before, const Function& now, Findings& findings)
 {
-    findings.fatal(before.iommu_group && !now.iommu_group, "has no IOMMU group any more; reboot the host");
+    findings.fatal(before.iommu_group && !now.iommu_group,
+                   {"has no IOMMU group any more", "reboot the host"});
     for (const auto& member : now.group_members) {
         const bool ours = card.card.has(member) || contains(card.card.switches, member);
         findings.fatal(!ours && !contains(before.group_members, member),
-                       "is now in one IOMMU group with '" + to_string(member) +
-                           "', which Proxmox would take from the host; reboot the host");
+                       {"is now in one IOMMU group with '" + to_string(member) +
+                            "', which Proxmox would take from the host",
+                        "reboot the host"});
     }
     if (!speaks_for_its_group(card, before)) return;
     const auto missing = names_of_missing(before.group_members, now.group_members);
-    findings.warning(!missing.empty(),
-                     "no longer shares its IOMMU group with " + missing +
-                         "; QEMU resets their bus only for a guest that has both: pass it all of the card "
-                         "(hostpci), or reboot the host");
+    findings.warning(!missing.empty(), {"no longer shares its IOMMU group with " + missing,
+                                        "QEMU resets their bus only for a guest that has both: pass it all "
+                                        "of the card (hostpci), or reboot the host"});
 }
 
 void compare_identity(const Function& before, const Function& now, Findings& findings)
 {
     findings.fatal(device_id(now) != device_id(before) || subsystem_id(now) != subsystem_id(before),
-                   "came back as " + device_id(now) + " (" + subsystem_id(now) + ") instead of " +
-                       device_id(before) + " (" + subsystem_id(before) + "); switch the host off and on");
-    findings.fatal(!now.config, "does not let its configuration space be read; switch the host off and on");
+                   {"came back as " + device_id(now) + " (" + subsystem_id(now) + ") instead of " +
+                        device_id(before) + " (" + subsystem_id(before) + ")",
+                    "switch the host off and on"});
+    findings.fatal(!now.config,
+                   {"does not let its configuration space be read", "switch the host off and on"});
     findings.fatal(now.config && now.config->health != Health::alive,
-                   "answers nothing but ones; it needs a power cycle: switch the host off and on");
+                   {"answers nothing but ones", "it needs a power cycle: switch the host off and on"});
 }
 
 } // namespace
@@ -132,15 +135,15 @@ std::vector<Difference> compare(const CardPlan& card, const PlannedFunction& bef
                                 const std::optional<Function>& now)
 {
     Findings findings(before);
-    findings.fatal(!now, "did not come back; switch the host off and on");
+    findings.fatal(!now, {"did not come back", "switch the host off and on"});
     if (!now) return findings.take();
     compare_identity(before.facts, *now, findings);
     compare_bars(before.facts.bars, now->bars, findings);
     look_for_lost_bars(*now, findings);
     compare_groups(card, before.facts, *now, findings);
     findings.fatal(before.to_vfio && now->driver != before.vfio_driver,
-                   "is bound to '" + now->driver + "' and not to '" + before.vfio_driver +
-                       "'; see the kernel's log (dmesg)");
+                   {"is bound to '" + now->driver + "' and not to '" + before.vfio_driver + "'",
+                    "see the kernel's log (dmesg)"});
     return findings.take();
 }
 
@@ -148,24 +151,25 @@ std::optional<Difference> compare_link(const PciAddress& port, const std::option
                                        const std::optional<ConfigSpace>& now)
 {
     if (!before || !now || now->link_width >= before->link_width) return std::nullopt;
-    return Difference{false, "the link of port '" + to_string(port) + "' has " +
-                                 std::to_string(now->link_width) + " lanes instead of " +
-                                 std::to_string(before->link_width) +
-                                 "; a power cycle of the host usually brings the others back"};
+    return Difference{false,
+                      {"the link of port '" + to_string(port) + "' has " + std::to_string(now->link_width) +
+                           " lanes instead of " + std::to_string(before->link_width),
+                       "a power cycle of the host usually brings the others back"}};
 }
 
-std::optional<Difference> compare_mapping(const Plan& plan, const Function& now)
+std::optional<Difference> compare_mapping(const RecoveryPlan& plan, const Function& now)
 {
     for (const auto& device : plan.devices) {
         const auto& taken = device.taken();
         if (!taken.mapped || taken.functions.empty() || taken.functions.front() != now.address) continue;
         const auto wanted = taken.mapped->iommu_group;
         if (!wanted || wanted == now.iommu_group) continue;
-        return Difference{
-            true, "'" + to_string(now.address) + "' is now in IOMMU group " +
-                      (now.iommu_group ? std::to_string(*now.iommu_group) : "none") + ", and the mapping '" +
-                      device.mapping.value_or("") + "' says " + std::to_string(*wanted) +
-                      "; correct it under Datacenter > Resource Mappings, then start the guest again"};
+        return Difference{true,
+                          {"'" + to_string(now.address) + "' is now in IOMMU group " +
+                               (now.iommu_group ? std::to_string(*now.iommu_group) : "none") +
+                               ", and the mapping '" + device.mapping.value_or("") + "' says " +
+                               std::to_string(*wanted),
+                           "correct it under Datacenter > Resource Mappings, then start the guest again"}};
     }
     return std::nullopt;
 }

@@ -1,6 +1,7 @@
 // Whether what came back is what was there. Pure.
 #pragma once
 
+#include "base/advice.hpp"
 #include "recovery/plan.hpp"
 
 #include <optional>
@@ -10,8 +11,8 @@
 namespace pvegpu {
 
 struct Difference {
-    bool fatal = false;     // the guest could not start, or would get something else than it had
-    std::string text;       // ends with what to do
+    bool fatal = false; // the guest could not start, or would get something else than it had
+    Advice advice;
     bool no_memory = false; // the kernel has found no room for it
 };
 
@@ -24,6 +25,6 @@ std::optional<Difference> compare_link(const PciAddress& port, const std::option
                                        const std::optional<ConfigSpace>& now);
 
 // A mapping may carry the number of an IOMMU group, which Proxmox compares.
-std::optional<Difference> compare_mapping(const Plan& plan, const Function& now);
+std::optional<Difference> compare_mapping(const RecoveryPlan& plan, const Function& now);
 
 } // namespace pvegpu

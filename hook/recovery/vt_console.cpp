@@ -50,7 +50,7 @@ void take_consoles_off(const Run& run)
         // Bounded: the kernel takes the console's lock to answer (show_bind in drivers/tty/vt/vt.c).
         const auto bound = run.system.read_within(directory + "/bind", 1, console_within);
         if (!on_screen || bound.text != "1") continue;
-        run.journal.note({Undo::Kind::setting, directory + "/bind", "1"});
+        run.journal.note({Undo::Kind::console, directory + "/bind", "1"});
         write_checked(run, directory + "/bind", "0", console_within, 0);
     }
 }
@@ -71,8 +71,8 @@ void release_console(const Run& run, const Function& gpu)
     if (!belongs_to(place, gpu)) return;
     take_consoles_off(run);
     if (const auto device = firmware_device(place); !device.empty()) unbind_firmware_device(run, device);
-    run.warn("the host's console was on '" + to_string(gpu.address) +
-             "' and has been taken off it; use the network or a serial console while the guest runs");
+    run.warn({"the host's console was on '" + to_string(gpu.address) + "' and has been taken off it",
+              "use the network or a serial console while the guest runs"});
 }
 
 } // namespace pvegpu

@@ -16,20 +16,20 @@ bool says_later(const Outcome& outcome)
     return outcome.refused() && (outcome.error_number == EAGAIN || outcome.error_number == EBUSY);
 }
 
-void Run::warn(const std::string& text) const
+void Run::warn(const Advice& advice) const
 {
-    warnings.push_back(text);
-    system.say(Severity::warning, text);
+    warnings.push_back(advice);
+    system.say(Severity::warning, to_string(advice));
 }
 
 void throw_stuck(const Outcome& outcome, const std::string& path)
 {
-    throw Error(
-        Reason::stuck_write,
-        "the kernel does not come back from a write (pid " + std::to_string(outcome.child) +
-            ", in: " + (outcome.child_stack.empty() ? "unknown" : outcome.child_stack) +
-            "); nothing more is touched; if the process does not end by itself the host has to be rebooted",
-        path);
+    throw Error(Reason::stuck_write,
+                {"the kernel does not come back from a write (pid " + std::to_string(outcome.child) +
+                     ", in: " + (outcome.child_stack.empty() ? "unknown" : outcome.child_stack) +
+                     "); nothing more is touched",
+                 "if the process does not end by itself the host has to be rebooted"},
+                path);
 }
 
 Outcome write_checked(const Run& run, const std::string& path, std::string_view text, Milliseconds timeout,

@@ -1,6 +1,7 @@
 // Writes to sysfs as the steps make them: bounded, repeated where the kernel says "later", never believed.
 #pragma once
 
+#include "base/advice.hpp"
 #include "machine/deadline.hpp"
 #include "machine/system.hpp"
 #include "recovery/journal.hpp"
@@ -20,9 +21,9 @@ struct Run {
     Journal& journal;
     Deadline deadline;
     unsigned vmid;
-    std::vector<std::string>& warnings;
+    std::vector<Advice>& warnings;
 
-    void warn(const std::string& text) const;
+    void warn(const Advice& advice) const;
 };
 
 // Refused with EAGAIN or EBUSY: a lock of the bus was taken at that moment, by an open or a close of a vfio

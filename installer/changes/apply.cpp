@@ -103,9 +103,10 @@ private:
     {
         if (!change.hookscript || !programs_run_) return;
         if (const auto now = hookscript_of(*change.hookscript); now != change.hookscript->after)
-            throw Error(Reason::failed, quote(join(change.argv, " ")) +
-                                            " ended well, but the guest's hookscript is " +
-                                            (now.empty() ? "none" : quote(now)) + "; look at its config");
+            throw Error(Reason::failed,
+                        {quote(join(change.argv, " ")) + " ended well, but the guest's hookscript is " +
+                             (now.empty() ? "none" : quote(now)),
+                         "look at its config"});
     }
 
     // Of a program that failed: whether it has changed the guest all the same.
@@ -122,7 +123,8 @@ private:
     static void check_unchanged(const Change& change, const std::optional<std::string>& now)
     {
         if (now != change.before)
-            throw Error(Reason::failed, "was changed by somebody else just now; run this again", change.path);
+            throw Error(Reason::failed, {"was changed by somebody else just now", "run this again"},
+                        change.path);
     }
 
     // In a child of its own: /etc/pve can block for ever.
@@ -133,14 +135,14 @@ private:
         if (outcome.done()) return;
         if (outcome.still_running())
             throw Error(Reason::timed_out,
-                        "Proxmox's cluster file system does not answer, and the change may yet be made; see "
-                        "'systemctl status pve-cluster'",
+                        {"Proxmox's cluster file system does not answer, and the change may yet be made",
+                         "see 'systemctl status pve-cluster'"},
                         change.path);
         if (outcome.error_number == ESTALE) check_unchanged(change, std::nullopt);
         throw Error(Reason::failed,
                     outcome.error_number == EWOULDBLOCK
-                        ? "is being changed by Proxmox; run this again when that has ended"
-                        : "cannot be changed; see 'systemctl status pve-cluster'",
+                        ? Advice{"is being changed by Proxmox", "run this again when that has ended"}
+                        : Advice{"cannot be changed", "see 'systemctl status pve-cluster'"},
                     change.path, outcome.error_number == EWOULDBLOCK ? 0 : outcome.error_number);
     }
 
@@ -181,7 +183,7 @@ private:
                              ? " did not end within " + std::to_string(program_ends_within.count() / 60'000) +
                                    " minutes and was killed"
                              : " failed (" + std::to_string(outcome.error_number) + ")";
-        throw Error(Reason::failed, quote(command) + how + (hint.empty() ? "" : "; " + hint));
+        throw Error(Reason::failed, {quote(command) + how, hint});
     }
 
     // proxmox-boot-tool leaves out a partition that it cannot mount and ends well all the same
@@ -272,10 +274,11 @@ Manifest together(const Manifest& before, const Manifest& after, const std::vect
     }
     for (const auto& what : left) system.say(Severity::error, "not undone: " + what);
     throw Error(error.reason(),
-                std::string(error.what()) +
-                    (left.empty() ? "; nothing is changed: what had been done was undone"
-                                  : "; not everything could be undone, see above: 'pve-gpu-install "
-                                    "uninstall' tries again"));
+                left.empty()
+                    ? Advice{error.advice().fact + "; nothing is changed: what had been done was undone",
+                             error.advice().remedy}
+                    : Advice{error.advice().fact + "; not everything could be undone, see above",
+                             "'pve-gpu-install uninstall' tries again"});
 }
 
 } // namespace

@@ -16,9 +16,8 @@ const Storage& storage_for_hooks(const Survey& survey)
 {
     const auto* found = choose_storage(survey.storages, survey.host.cluster.node);
     if (found == nullptr)
-        throw Error(Reason::failed,
-                    "no storage of this node has a directory for snippets; add one of the type "
-                    "'dir' below Datacenter, Storage");
+        throw Error(Reason::failed, {"no storage of this node has a directory for snippets",
+                                     "add one of the type 'dir' below Datacenter, Storage"});
     return *found;
 }
 
@@ -29,7 +28,7 @@ void link_snippet(const Survey& survey, const std::string& path, InstallPlan& pl
     if (survey.file(path) == stub_text())
         return; // of a removed package; it runs the hook that is there again
     if (link != survey.links.end() || survey.file(path))
-        throw Error(Reason::failed, "is there already and is not ours; move it away", path);
+        throw Error(Reason::failed, {"is there already and is not ours", "move it away"}, path);
     const bool planned = std::any_of(plan.changes.begin(), plan.changes.end(),
                                      [&](const Change& change) { return change.path == path; });
     if (!planned)
@@ -47,10 +46,10 @@ void remember_old_hook(const Survey& survey, const SurveyedGuest& guest, Install
     const auto& volume = guest.config.hookscript;
     const auto path = snippet_path(survey.storages, volume);
     if (!path)
-        throw Error(Reason::failed, name_of(guest) + " has the hookscript " + quote(volume) +
-                                        ", whose file cannot be found; remove it with '" +
-                                        (guest.container ? "pct" : "qm") + " set " +
-                                        std::to_string(guest.vmid) + " --delete hookscript' first");
+        throw Error(Reason::failed,
+                    {name_of(guest) + " has the hookscript " + quote(volume) + ", whose file cannot be found",
+                     std::string("remove it with '") + (guest.container ? "pct" : "qm") + " set " +
+                         std::to_string(guest.vmid) + " --delete hookscript' first"});
     const auto file = paths::chained_hook(guest.vmid);
     auto change = file_change(file, survey.file(file), chained_text(volume, *path),
                               "a guest has one hookscript only: ours runs " + quote(volume) + " too");
@@ -103,7 +102,8 @@ void check_programs(const Survey& survey, const InstallPlan& plan)
 {
     const auto need = [&](const std::string& program) {
         if (!survey.programs.contains(program))
-            throw Error(Reason::not_found, "is not there, and it is needed; install its package", program);
+            throw Error(Reason::not_found, {"is not there, and it is needed", "install its package"},
+                        program);
     };
     if (!plan.attachments.empty()) need(std::string(paths::hook_program));
     for (const auto& change : plan.changes) {

@@ -47,11 +47,11 @@ private:
     {
         const auto* found = survey_.find(container_.vmid);
         if (found == nullptr || !found->container)
-            throw Error(Reason::not_found, "there is no container " + std::to_string(container_.vmid) +
-                                               " on the node '" + survey_.host.cluster.node +
-                                               "'; 'pct list' shows those that are");
+            throw Error(Reason::not_found, {"there is no container " + std::to_string(container_.vmid) +
+                                                " on the node '" + survey_.host.cluster.node + "'",
+                                            "'pct list' shows those that are"});
         if (container_.config.is_template)
-            throw Error(Reason::invalid_config, name_of(*found) + " is a template");
+            throw Error(Reason::invalid_config, {name_of(*found) + " is a template"});
         return *found;
     }
 
@@ -60,9 +60,10 @@ private:
         for (const auto& path : node_paths_of(gpu, container_)) name_node(path);
         for (const auto& other : survey_.guests)
             if (std::find(other.passed.begin(), other.passed.end(), gpu.address) != other.passed.end())
-                plan_.warnings.push_back("VM " + std::to_string(other.vmid) + " is given '" +
-                                         to_string(gpu.address) + "' too (" + other.keys.at(gpu.address) +
-                                         "); only one of the two can run at a time");
+                plan_.warnings.push_back({"VM " + std::to_string(other.vmid) + " is given '" +
+                                              to_string(gpu.address) + "' too (" +
+                                              other.keys.at(gpu.address) + ")",
+                                          "only one of the two can run at a time"});
     }
 
     void name_node(const std::string& path)
@@ -112,9 +113,9 @@ private:
             if (!node || !node->is_nvidia() || container_.host_nodes.contains(device.path)) continue;
             if (!container_.nvidia_modprobe)
                 throw Error(Reason::not_found,
-                            "'" + device.path +
-                                "' is not there, and 'nvidia-modprobe', which makes it, is "
-                                "not installed; install it, or run 'nvidia-smi' once");
+                            {"'" + device.path +
+                                 "' is not there, and 'nvidia-modprobe', which makes it, is not installed",
+                             "install it, or run 'nvidia-smi' once"});
             make_node(*node);
         }
     }
@@ -222,13 +223,13 @@ private:
     {
         const auto reasons = restart_reasons(container_.inside);
         if (!reasons.empty())
-            plan_.warnings.push_back(name_of(guest_) +
-                                     " has to be restarted, because its configuration "
-                                     "names what it does not have: " +
-                                     join(reasons, ", "));
+            plan_.warnings.push_back(
+                {name_of(guest_) +
+                 " has to be restarted, because its configuration names what it does not have: " +
+                 join(reasons, ", ")});
         else if (container_.running && !container_.inside.seen)
-            plan_.warnings.push_back(name_of(guest_) + " runs and could not be looked into; whether it has "
-                                                       "to be restarted is not known");
+            plan_.warnings.push_back({name_of(guest_) + " runs and could not be looked into",
+                                      "whether it has to be restarted is not known"});
     }
 
     const Survey& survey_;

@@ -36,20 +36,21 @@ const SurveyedGuest& attachable(const Survey& survey, unsigned vmid)
 {
     const auto* guest = survey.find(vmid);
     if (guest == nullptr)
-        throw Error(Reason::not_found, "there is no " + vm(vmid) + " on the node '" +
-                                           survey.host.cluster.node + "'; 'qm list' shows those that are");
+        throw Error(Reason::not_found,
+                    {"there is no " + vm(vmid) + " on the node '" + survey.host.cluster.node + "'",
+                     "'qm list' shows those that are"});
     if (guest->container)
         throw Error(Reason::invalid_config,
-                    "guest " + std::to_string(vmid) + " is a container, not a VM; name it with '--ct'");
-    if (!guest->problem.empty()) throw Error(Reason::invalid_config, vm(vmid) + ": " + guest->problem);
+                    {"guest " + std::to_string(vmid) + " is a container, not a VM", "name it with '--ct'"});
+    if (guest->problem)
+        throw Error(Reason::invalid_config, {vm(vmid) + ": " + guest->problem->fact, guest->problem->remedy});
     if (guest->config.hostpci.empty())
-        throw Error(
-            Reason::invalid_config,
-            vm(vmid) +
-                " has no 'hostpci' line; give it its GPU first, in the web interface or with 'qm set'");
+        throw Error(Reason::invalid_config, {vm(vmid) + " has no 'hostpci' line",
+                                             "give it its GPU first, in the web interface or with 'qm set'"});
     if (!has_gpu(survey, vmid))
-        throw Error(Reason::invalid_config, "none of the devices of " + vm(vmid) +
-                                                " is a GPU that is passed to it whole; it needs no hook");
+        throw Error(Reason::invalid_config,
+                    {"none of the devices of " + vm(vmid) + " is a GPU that is passed to it whole",
+                     "it needs no hook"});
     return *guest;
 }
 
@@ -61,7 +62,7 @@ public:
     {
         if (!survey_.host.cluster.quorate)
             throw Error(Reason::failed,
-                        "the cluster has no quorum, so Proxmox can change no guest; see 'pvecm status'");
+                        {"the cluster has no quorum, so Proxmox can change no guest", "see 'pvecm status'"});
         std::vector<const SurveyedGuest*> guests;
         for (const auto vmid : request_.vms) guests.push_back(&attachable(survey_, vmid));
         for (const auto* guest : guests)
@@ -86,8 +87,8 @@ private:
         if (before == after) return;
         if (const auto link = survey_.links.find(std::string(path)); link != survey_.links.end())
             throw Error(Reason::invalid_config,
-                        "is a link to " + quote(link->second) +
-                            ", and only a plain file is changed; put a copy of that file in its place",
+                        {"is a link to " + quote(link->second) + ", and only a plain file is changed",
+                         "put a copy of that file in its place"},
                         std::string(path));
         plan_.changes.push_back(file_change(std::string(path), before, after, reason));
     }
@@ -135,11 +136,10 @@ private:
         const auto text = survey_.file(paths::kernel_cmdline_file).value_or("");
         const auto given = parse_cmdline_file(text);
         if (!cmdline_file_is_usable())
-            throw Error(
-                Reason::invalid_config,
-                "has no 'root=', without which 'proxmox-boot-tool refresh' fails; write the kernel's command "
-                "line into it",
-                std::string(paths::kernel_cmdline_file));
+            throw Error(Reason::invalid_config,
+                        {"has no 'root=', without which 'proxmox-boot-tool refresh' fails",
+                         "write the kernel's command line into it"},
+                        std::string(paths::kernel_cmdline_file));
         if (const auto missing = missing_tokens(needed, given); !missing.empty())
             change_file(paths::kernel_cmdline_file, append_tokens(text, missing), reason_for(missing));
     }

@@ -30,7 +30,7 @@ struct InstallPlan {
     std::vector<Change> changes; // in the order in which they are made
     std::vector<Attachment> attachments;
     std::vector<std::string> notes;
-    std::vector<std::string> warnings;
+    std::vector<Advice> warnings;
     std::vector<std::string> reboot_reasons; // once everything is done
 };
 

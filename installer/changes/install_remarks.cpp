@@ -18,42 +18,42 @@ std::string name(const Function& function)
     return "'" + to_string(function.address) + "' (" + device_id(function) + ")";
 }
 
-void warn_of_command_line(const Survey& survey, std::vector<std::string>& warnings)
+void warn_of_command_line(const Survey& survey, std::vector<Advice>& warnings)
 {
-    for (auto& warning : command_line_warnings(survey.configured)) warnings.push_back(std::move(warning));
+    append(warnings, command_line_warnings(survey.configured));
     if (survey.host.loader != BootLoader::unknown) return;
     const auto missing =
         missing_tokens(needed_tokens(survey.host.cpu, survey.host.kernel), survey.host.running);
     if (!missing.empty())
-        warnings.push_back("this host's boot loader is none that we know; add '" + join(missing, " ") +
-                           "' to the kernel's command line yourself");
+        warnings.push_back({"this host's boot loader is none that we know",
+                            "add '" + join(missing, " ") + "' to the kernel's command line yourself"});
 }
 
-void warn_of_iommu(const Survey& survey, std::vector<std::string>& warnings)
+void warn_of_iommu(const Survey& survey, std::vector<Advice>& warnings)
 {
     const auto needed = needed_tokens(survey.host.cpu, survey.host.kernel);
     const bool comes_with_reboot =
         has_token(needed, "intel_iommu=on") && !has_key(survey.host.running, "intel_iommu");
     if (!survey.host.iommu_on && !comes_with_reboot)
-        warnings.emplace_back(
-            "the IOMMU is off, so no device can be passed to a guest; turn on 'VT-d' or 'AMD-Vi' "
-            "('IOMMU') in the firmware's setup");
+        warnings.push_back({"the IOMMU is off, so no device can be passed to a guest",
+                            "turn on 'VT-d' or 'AMD-Vi' ('IOMMU') in the firmware's setup"});
     if (survey.host.iommu_on && survey.host.interrupt_remapping == false)
-        warnings.emplace_back(
-            "the IOMMU does not remap interrupts, and without that no VM with a passed device starts; "
-            "turn it on in the firmware's setup, and remove 'intremap=off' and 'nointremap' from "
-            "the kernel's command line");
+        warnings.push_back(
+            {"the IOMMU does not remap interrupts, and without that no VM with a passed device starts",
+             "turn it on in the firmware's setup, and remove 'intremap=off' and 'nointremap' from the "
+             "kernel's "
+             "command line"});
 }
 
 // Where the card is left alone, what is not passed keeps nothing busy, and may be the host's own: an APU's
 // slot has USB controllers.
-void warn_of_halves(const Survey& survey, std::vector<std::string>& warnings)
+void warn_of_halves(const Survey& survey, std::vector<Advice>& warnings)
 {
     for (const auto& function : survey.functions)
         if (!function.passed && function.reset_with_card)
-            warnings.push_back(
-                name(function.facts) + " is on the card of VM " + std::to_string(function.vmids.front()) +
-                " but not passed to it; pass it too, so that nothing on the host can keep the card busy");
+            warnings.push_back({name(function.facts) + " is on the card of VM " +
+                                    std::to_string(function.vmids.front()) + " but not passed to it",
+                                "pass it too, so that nothing on the host can keep the card busy"});
 }
 
 std::string where_ha_moves(const SurveyedGuest& guest, const std::string& this_node)
@@ -65,12 +65,12 @@ std::string where_ha_moves(const SurveyedGuest& guest, const std::string& this_n
     return nodes.empty() ? "" : ", and high availability may move it to '" + join(nodes, "' or '") + "'";
 }
 
-void warn_of_blacklist(const Survey& survey, std::vector<std::string>& warnings)
+void warn_of_blacklist(const Survey& survey, std::vector<Advice>& warnings)
 {
     for (const auto& module : gpu_modules(survey.functions))
-        warnings.push_back(
-            "'--blacklist' keeps " + quote(module) +
-            " from every card of the host, not only from the guest's; leave it out if the host needs one");
+        warnings.push_back({"'--blacklist' keeps " + quote(module) +
+                                " from every card of the host, not only from the guest's",
+                            "leave it out if the host needs one"});
 }
 
 std::vector<std::string> missing_for_iommu(const Survey& survey)
@@ -109,13 +109,13 @@ bool reboot_helps(const Survey& survey, const std::vector<Change>& planned)
 }
 
 void warn_of_vain_reboot(const Survey& survey, const std::vector<Change>& planned,
-                         std::vector<std::string>& warnings)
+                         std::vector<Advice>& warnings)
 {
     if (reboot_helps(survey, planned)) return;
     for (const auto& [what, hope] : unprepared(survey))
-        warnings.push_back(what +
-                           ", and another reboot changes nothing: the host has booted with these files "
-                           "already; 'pve-gpu-install check' shows what is in the way");
+        warnings.push_back(
+            {what + ", and another reboot changes nothing: the host has booted with these files already",
+             "'pve-gpu-install check' shows what is in the way"});
 }
 
 void note_ids_elsewhere(const Survey& survey, std::vector<std::string>& notes)
@@ -166,10 +166,10 @@ std::vector<std::string> install_notes(const Survey& survey, const InstallReques
     return notes;
 }
 
-std::vector<std::string> install_warnings(const Survey& survey, const InstallRequest& request,
-                                          const InstallPlan& plan)
+std::vector<Advice> install_warnings(const Survey& survey, const InstallRequest& request,
+                                     const InstallPlan& plan)
 {
-    std::vector<std::string> warnings;
+    std::vector<Advice> warnings;
     warn_of_command_line(survey, warnings);
     warn_of_iommu(survey, warnings);
     warn_of_halves(survey, warnings);
@@ -191,20 +191,22 @@ std::vector<std::string> reboot_reasons(const Survey& survey, const std::vector<
 // ProxMenux had to withdraw its hook because of this. What other nodes have in a directory of their own
 // cannot be seen from here; on a shared storage the link is there for all of them, but not the program that
 // it leads to.
-std::optional<std::string> cluster_warning(const Survey& survey, const Attachment& attachment)
+std::optional<Advice> cluster_warning(const Survey& survey, const Attachment& attachment)
 {
     if (!survey.host.cluster.clustered) return std::nullopt;
     const auto* guest = survey.find(attachment.vmid);
     const auto* storage = storage_of(survey.storages, attachment.volume);
     const bool shared = storage != nullptr && storage->shared;
-    return (guest == nullptr ? "guest " + std::to_string(attachment.vmid) : name_of(*guest)) +
-           " cannot start on a node without " +
-           (shared ? "'" + std::string(paths::hook_program) + "'" : quote(attachment.volume)) +
-           (guest == nullptr ? "" : where_ha_moves(*guest, survey.host.cluster.node)) +
-           "; install the package on every node that it can go to and run 'pve-gpu-install --host' there" +
-           (attachment.old_volume.empty()
-                ? ""
-                : "; its other hookscript " + quote(attachment.old_volume) + " runs on this node only");
+    return Advice{
+        (guest == nullptr ? "guest " + std::to_string(attachment.vmid) : name_of(*guest)) +
+            " cannot start on a node without " +
+            (shared ? "'" + std::string(paths::hook_program) + "'" : quote(attachment.volume)) +
+            (guest == nullptr ? "" : where_ha_moves(*guest, survey.host.cluster.node)),
+        std::string(
+            "install the package on every node that it can go to and run 'pve-gpu-install --host' there") +
+            (attachment.old_volume.empty()
+                 ? ""
+                 : "; its other hookscript " + quote(attachment.old_volume) + " runs on this node only")};
 }
 
 } // namespace pvegpu

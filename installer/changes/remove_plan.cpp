@@ -36,10 +36,10 @@ public:
             detached_.insert(guest.vmid);
         } else if (manifest_.attachment(guest.vmid) != nullptr) {
             const auto& now = guest.config.hookscript;
-            plan_.warnings.push_back(name_of(guest) + (now.empty()
-                                                           ? " has no hookscript any more; nothing to detach"
-                                                           : " has another hookscript by now (" + quote(now) +
-                                                                 "), which is left as it is"));
+            plan_.warnings.push_back(
+                {name_of(guest) + (now.empty() ? " has no hookscript any more; nothing to detach"
+                                               : " has another hookscript by now (" + quote(now) +
+                                                     "), which is left as it is")});
         }
         take_devices(guest);
         forget(guest.vmid);
@@ -63,7 +63,7 @@ public:
     // only.
     void keep(const GuestEntry& guest)
     {
-        plan_.warnings.push_back(where_it_is(guest) + "; what it had before stays written down here");
+        plan_.warnings.push_back({where_it_is(guest), "what it had before stays written down here"});
         kept_.insert(paths::chained_hook(guest.vmid));
     }
 
@@ -76,10 +76,10 @@ public:
             const auto* entry = manifest_.find(snippet.path);
             if (entry == nullptr || !entry->is_ours(now(*entry))) continue;
             kept_.insert(snippet.path);
-            plan_.warnings.push_back(
-                quote(snippet.path) + " stays, because " +
-                name_guests(snippet.references, survey_.host.cluster.node) +
-                " (or a snapshot of it) needs it; 'uninstall' takes it once nobody does");
+            plan_.warnings.push_back({quote(snippet.path) + " stays, because " +
+                                          name_guests(snippet.references, survey_.host.cluster.node) +
+                                          " (or a snapshot of it) needs it",
+                                      "'uninstall' takes it once nobody does"});
         }
     }
 
@@ -107,16 +107,16 @@ private:
         const auto known = old_volume(guest);
         auto old = known.value_or("");
         if (survey_.gone_hookscripts.contains(old)) {
-            plan_.warnings.push_back("the hookscript " + quote(old) + ", which " + name_of(guest) +
-                                     " had before, is not given back: its file is not there, and Proxmox "
-                                     "refuses it then");
+            plan_.warnings.push_back(
+                {"the hookscript " + quote(old) + ", which " + name_of(guest) +
+                 " had before, is not given back: its file is not there, and Proxmox refuses it then"});
             old.clear();
         }
         if (!known && survey_.host.cluster.clustered)
-            plan_.warnings.push_back(name_of(guest) +
-                                     " was not attached on this node; a hookscript that it had before is "
-                                     "not given back, see " +
-                                     quote(paths::install_manifest) + " on the node where it was attached");
+            plan_.warnings.push_back({name_of(guest) + " was not attached on this node",
+                                      "a hookscript that it had before is not given back, see " +
+                                          quote(paths::install_manifest) +
+                                          " on the node where it was attached"});
         return hookscript_change({guest.vmid, guest.container, guest.config.hookscript, old},
                                  !known           ? "no hookscript that the guest had before is known here"
                                  : known->empty() ? "the guest had no hookscript before"
@@ -154,9 +154,9 @@ private:
             change.undo.insert(change.undo.end(), {"--" + device.key, device.value});
         }
         if (keys.size() < known->devices.size())
-            plan_.warnings.push_back("container " + vmid +
-                                     ": what has changed of the device nodes that it was "
-                                     "given is left as it is");
+            plan_.warnings.push_back(
+                {"container " + vmid +
+                 ": what has changed of the device nodes that it was given is left as it is"});
         if (keys.empty()) return;
         change.argv = {pct, "set", vmid, "--delete", join(keys, ",")};
         change.reason =
@@ -191,10 +191,10 @@ private:
         if (planned(entry.path) || text == entry.original) return drop(entry.path);
         if (!entry.is_ours(text)) {
             plan_.warnings.push_back(
-                "'" + entry.path + "' was changed since it was installed and is left as it is; " +
-                (entry.original
-                     ? "what it was is in '" + std::string(paths::install_backups) + entry.path + ".original'"
-                     : "it was not there before, remove it if it is not needed"));
+                {"'" + entry.path + "' was changed since it was installed and is left as it is",
+                 (entry.original ? "what it was is in '" + std::string(paths::install_backups) + entry.path +
+                                       ".original'"
+                                 : "it was not there before, remove it if it is not needed")});
             return;
         }
         const std::string reason = entry.original ? "it was so before" : "it was not there before";
@@ -228,11 +228,10 @@ RemovePlan make_detach_plan(const Survey& survey, const Manifest& manifest,
     for (const auto vmid : vmids) {
         const auto* guest = survey.find(vmid);
         if (const auto* other = find_elsewhere(survey, vmid); guest == nullptr && other != nullptr)
-            throw Error(Reason::not_found, where_it_is(*other) + "; detach it there, or move it here first");
+            throw Error(Reason::not_found, {where_it_is(*other), "detach it there, or move it here first"});
         if (guest == nullptr && manifest.attachment(vmid) == nullptr)
-            throw Error(Reason::not_found, "there is no guest " + std::to_string(vmid) +
-                                               " on this node; 'qm list' and 'pct list' show "
-                                               "those that are");
+            throw Error(Reason::not_found, {"there is no guest " + std::to_string(vmid) + " on this node",
+                                            "'qm list' and 'pct list' show those that are"});
         if (guest != nullptr)
             remover.detach(*guest);
         else

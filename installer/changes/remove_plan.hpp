@@ -13,8 +13,8 @@ namespace pvegpu {
 
 struct RemovePlan {
     std::vector<Change> changes;
-    std::vector<std::string> warnings; // what is left as it is, and why
-    Manifest left;                     // of what is still to be undone later
+    std::vector<Advice> warnings; // what is left as it is, and why
+    Manifest left;                // of what is still to be undone later
 };
 
 // These guests get back the hookscript that they had. Throws Error for one that is not here.

@@ -67,7 +67,7 @@ std::string print_changes(const std::vector<Change>& changes)
 std::string print_plan(const InstallPlan& plan)
 {
     return print_changes(plan.changes) + print_list("note", plan.notes) +
-           print_list("warning", plan.warnings) + print_list("reboot needed", plan.reboot_reasons);
+           print_list("warning", sentences(plan.warnings)) + print_list("reboot needed", plan.reboot_reasons);
 }
 
 std::string install_json(const InstallPlan& plan)
@@ -79,7 +79,7 @@ std::string install_json(const InstallPlan& plan)
     json["reboot_needed"] = !plan.reboot_reasons.empty();
     json["reboot_reasons"] = plan.reboot_reasons;
     json["notes"] = plan.notes;
-    json["warnings"] = plan.warnings;
+    json["warnings"] = sentences(plan.warnings);
     return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

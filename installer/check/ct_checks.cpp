@@ -30,24 +30,6 @@ Fix removal_of(const SurveyedGuest& guest, const WantedNode& wanted, const std::
     return {otherwise + "; or take line " + std::to_string(wanted.line) + " out of " + conf_of(guest)};
 }
 
-// "FACT; WHAT TO DO", as the hook says it: cuts off and answers what to do.
-std::string split_off_remedy(std::string& sentence)
-{
-    const auto at = sentence.rfind("; ");
-    if (at == std::string::npos) return "";
-    auto remedy = sentence.substr(at + 2);
-    sentence.resize(at);
-    return remedy;
-}
-
-// What the hook would do for this one node.
-Plan plan_for(const CheckFacts& facts, const ContainerFacts& container, const NodeFacts& node)
-{
-    auto host = facts.node_host;
-    host.nodes = {node};
-    return make_container_plan({container.vmid, Phase::pre_start, ""}, LxcConfig(), host, Settings());
-}
-
 std::string what_is_there(const NodeFacts& node)
 {
     if (!node.number) return ", which is not on this host";
@@ -61,15 +43,10 @@ Finding missing_of(const CheckFacts& facts, const ContainerFacts& container, con
 {
     const auto& guest = guest_of(facts, container);
     const auto& wanted = node.wanted;
-    const auto plan = plan_for(facts, container, node);
     auto evidence = line_with(guest, wanted) + " names " + quote(wanted.node.path) + what_is_there(node);
     const auto verdict = wanted.optional ? Verdict::warning : Verdict::error;
-    auto reason = plan.refused ? plan.refused->detail : plan.warnings.empty() ? "" : plan.warnings.front();
-    if (!reason.empty()) {
-        const auto remedy = split_off_remedy(reason);
-        reason.erase(0, reason.find(" there") + std::string(" there").size()); // it begins with the node
-        return about_guest(guest, verdict, evidence + reason, removal_of(guest, wanted, remedy));
-    }
+    if (const auto why = why_missing(wanted, facts.node_host))
+        return about_guest(guest, verdict, evidence + why->fact, removal_of(guest, wanted, why->remedy));
     if (!wanted.by_proxmox && guest.attached)
         return about_guest(guest, Verdict::ok, evidence + "; the hook brings it at the next start");
     if (!node.number) evidence += ", and no driver has made it since the host started";
@@ -191,9 +168,8 @@ Findings ct_config(const CheckFacts& facts)
         const auto before = findings.size();
         for (const auto& device : guest.lxc.devices_at_next_start())
             if (device.start_error) findings.push_back(refused_line(guest, device));
-        for (const auto& [line, text] : guest.lxc.warnings)
-            findings.push_back(about_guest(guest, Verdict::note,
-                                           conf_of(guest) + ":" + std::to_string(line) + ": " + text,
+        for (const auto& warning : guest.lxc.warnings)
+            findings.push_back(about_guest(guest, Verdict::note, to_string(warning.in(conf_of(guest))),
                                            {"correct the line in " + conf_of(guest)}));
         add_ok(findings, before, guest, conf_of(guest) + " has no line that Proxmox refuses");
     }
@@ -253,11 +229,8 @@ Findings ct_rights(const CheckFacts& facts)
     for (const auto& container : facts.containers) {
         const auto& guest = guest_of(facts, container);
         const auto before = findings.size();
-        for (auto sentence : foreign_node_warnings(guest.lxc, container.nodes)) {
-            const auto remedy = split_off_remedy(sentence);
-            findings.push_back(
-                about_guest(guest, Verdict::warning, conf_of(guest) + ": " + sentence, {remedy}));
-        }
+        for (const auto& [found, remedy] : foreign_nodes(guest.lxc, container.nodes))
+            findings.push_back(about_guest(guest, Verdict::warning, conf_of(guest) + ": " + found, {remedy}));
         for (const auto& device : guest.lxc.devices_at_next_start())
             if (is_for_root_only(device)) findings.push_back(for_root_only(guest, device));
         if (!container.nodes.empty())

@@ -34,13 +34,10 @@ std::vector<PassedDevice> devices_of(const CheckFacts& facts, const SurveyedGues
 Findings warnings_of(const SurveyedGuest& guest)
 {
     Findings findings;
-    for (const auto& [line, text] : guest.config.warnings) {
-        const bool lost = text.find("without the device") != std::string::npos;
-        findings.push_back(
-            about_guest(guest, lost ? Verdict::error : Verdict::note,
-                        conf_of(guest) + ":" + std::to_string(line) + ": " + text,
-                        {"correct the line in " + conf_of(guest) + ", with lower-case hexadecimal digits"}));
-    }
+    for (const auto& warning : guest.config.warnings)
+        findings.push_back(about_guest(guest, warning.loses_device ? Verdict::error : Verdict::note,
+                                       to_string(warning.in(conf_of(guest))),
+                                       {"correct the line in " + conf_of(guest)}));
     return findings;
 }
 
@@ -181,9 +178,10 @@ Findings guest_config(const CheckFacts& facts)
     Findings findings;
     for (const auto* guest : guests_with_devices(facts)) {
         auto wrong = warnings_of(*guest);
-        if (!guest->problem.empty())
-            wrong.push_back(about_guest(*guest, Verdict::error, conf_of(*guest) + ": " + guest->problem,
-                                        {"correct " + conf_of(*guest)}));
+        if (guest->problem)
+            wrong.push_back(about_guest(
+                *guest, Verdict::error, conf_of(*guest) + ": " + guest->problem->fact,
+                {guest->problem->remedy.empty() ? "correct " + conf_of(*guest) : guest->problem->remedy}));
         if (wrong.empty())
             wrong.push_back(
                 about_guest(*guest, Verdict::ok, conf_of(*guest) + " has no line that Proxmox drops"));

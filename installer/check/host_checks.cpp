@@ -98,10 +98,11 @@ Findings command_line_harmful(const CheckFacts& facts)
 {
     Findings findings;
     for (const auto& remark : command_line_remarks(facts.host.running))
-        findings.push_back(about_host(verdict_of(remark.harm),
-                                      std::string(paths::kernel_command_line) + " has " +
-                                          quote(remark.token) + ": it " + std::string(remark.text),
-                                      {"take it out of " + where_the_command_line_is(facts) + "; reboot"}));
+        findings.push_back(about_host(
+            verdict_of(remark.harm),
+            std::string(paths::kernel_command_line) + " has " + quote(remark.token) + ": it " +
+                std::string(remark.text),
+            {std::string(remark.remedy) + ", in " + where_the_command_line_is(facts) + "; reboot"}));
     if (findings.empty())
         findings.push_back(about_host(Verdict::ok, std::string(paths::kernel_command_line) +
                                                        " has nothing useless or harmful"));

@@ -40,9 +40,9 @@ void require_guest(const CheckFacts& facts, unsigned vmid, bool container)
 {
     const auto* guest = facts.survey.find(vmid);
     if (!facts.pve_problem.empty() || (guest != nullptr && guest->container == container)) return;
-    throw Error(Reason::not_found, std::string("there is no ") + (container ? "container " : "VM ") +
-                                       std::to_string(vmid) + " on this node; see '" +
-                                       (container ? "pct list'" : "qm list'"));
+    throw Error(Reason::not_found, {std::string("there is no ") + (container ? "container " : "VM ") +
+                                        std::to_string(vmid) + " on this node",
+                                    std::string("see '") + (container ? "pct list'" : "qm list'")});
 }
 
 // Their numbers are of one kind: no container has that of a VM.

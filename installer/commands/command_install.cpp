@@ -24,7 +24,7 @@ void reboot(Session& session)
     const auto outcome =
         session.system.run({std::string(programs::systemctl), "reboot"}, reboot_begins_within);
     if (!outcome.done())
-        throw Error(Reason::failed, "cannot reboot; run 'reboot' yourself", "", outcome.error_number);
+        throw Error(Reason::failed, {"cannot reboot", "run 'reboot' yourself"}, "", outcome.error_number);
 }
 
 // Those that could be attached: the whole host is prepared for them when none is named.
@@ -46,7 +46,7 @@ InstallPlan plan_installation(const Session& session)
 void say_remarks(Session& session, const InstallPlan& plan)
 {
     for (const auto& note : plan.notes) session.system.say(Severity::info, note);
-    for (const auto& warning : plan.warnings) session.system.say(Severity::warning, warning);
+    for (const auto& warning : plan.warnings) session.system.say(Severity::warning, to_string(warning));
     for (const auto& reason : plan.reboot_reasons)
         session.system.say(Severity::info, "a reboot is needed: " + reason);
 }
@@ -89,7 +89,7 @@ int finish(Session& session, const InstallPlan& plan)
 void take_install_lock(System& system)
 {
     if (!system.lock(std::string(paths::install_lock), other_run_ends_within))
-        throw Error(Reason::timed_out, "another pve-gpu-install is at work; wait until it has ended");
+        throw Error(Reason::timed_out, {"another pve-gpu-install is at work", "wait until it has ended"});
 }
 
 void begin_change(Session& session)
@@ -105,9 +105,9 @@ bool carry_out(Session& session, const std::string& shown, const std::vector<Cha
     if (!options.json) session.console.print(shown);
     if (options.dry_run) return false;
     if (!options.yes && (options.json || !session.console.can_ask()))
-        throw Error(Reason::failed, "nobody can be asked here, so nothing is changed; add '--yes'");
+        throw Error(Reason::failed, {"nobody can be asked here, so nothing is changed", "add '--yes'"});
     if (!options.yes && !session.console.ask("Make these changes?"))
-        throw Error(Reason::interrupted, "nothing is changed");
+        throw Error(Reason::interrupted, {"nothing is changed"});
     const bool noted = note_for_next_boot(session.system, changes);
     try {
         apply(session.system, session.console, changes, before, after, session.programs_run);

@@ -24,7 +24,7 @@ void restart(Session& session, unsigned vmid)
     for (LineReader lines(outcome.text); lines.next() && !outcome.done();)
         session.system.say(Severity::info, lines.line());
     if (!outcome.done())
-        throw Error(Reason::failed, "'pct reboot " + number + "' failed; see its output above");
+        throw Error(Reason::failed, {"'pct reboot " + number + "' failed", "see its output above"});
 }
 
 bool restart_is_wanted(Session& session, unsigned vmid)
@@ -51,8 +51,9 @@ void look_at(Session& session, unsigned vmid)
     restart(session, vmid);
     const auto left = restart_reasons(now().inside);
     if (!left.empty())
-        throw Error(Reason::failed, "container " + std::to_string(vmid) + " was restarted, and still: " +
-                                        join(left, ", ") + "; see 'journalctl -t pve-gpu-hook'");
+        throw Error(Reason::failed,
+                    {"container " + std::to_string(vmid) + " was restarted, and still: " + join(left, ", "),
+                     "see 'journalctl -t pve-gpu-hook'"});
 }
 
 // Proxmox looks at devN paths before it calls any hookscript.
@@ -97,11 +98,10 @@ void plan_containers(Session& session, const Manifest& manifest, InstallPlan& pl
     for (const auto& function : survey.functions)
         if (function.passed)
             cards.push_back({function.facts.address, nodes_of_function(session.system, function.facts)});
-    if (!session.options.vms.empty())
-        for (auto& warning : shared_card_warnings(survey, cards)) plan.warnings.push_back(std::move(warning));
+    if (!session.options.vms.empty()) append(plan.warnings, shared_card_warnings(survey, cards));
     if (!session.options.containers.empty() && !survey.host.cluster.quorate)
         throw Error(Reason::failed,
-                    "the cluster has no quorum, so Proxmox can change no guest; see 'pvecm status'");
+                    {"the cluster has no quorum, so Proxmox can change no guest", "see 'pvecm status'"});
     for (const auto vmid : session.options.containers)
         plan_container_of(session, survey, vmid, manifest, plan);
     if (!session.options.containers.empty()) enable_boot_unit(session.system, plan);

@@ -73,11 +73,10 @@ void undo(Session& session, const Manifest& rest)
     auto survey = survey_what_can_be_seen(session.system, rest);
     if (!survey)
         throw Error(Reason::failed,
-                    "this is no Proxmox VE host any more, so what the installer changed is left "
-                    "as it is");
+                    {"this is no Proxmox VE host any more, so what the installer changed is left as it is"});
     survey->guests.clear();
     const auto plan = make_uninstall_plan(*survey, rest, {});
-    for (const auto& warning : plan.warnings) session.system.say(Severity::warning, warning);
+    for (const auto& warning : plan.warnings) session.system.say(Severity::warning, to_string(warning));
     apply(session.system, session.console, plan.changes, rest, plan.left);
 }
 

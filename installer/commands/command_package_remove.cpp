@@ -190,7 +190,7 @@ private:
             make_uninstall_plan(survey, without_kept(), references_.value_or(std::vector<HookReference>{}));
         plan.left.entries.insert(plan.left.entries.end(), kept_.begin(), kept_.end());
         plan.left.attachments.insert(plan.left.attachments.end(), kept_guests_.begin(), kept_guests_.end());
-        for (const auto& warning : plan.warnings) system_.say(Severity::warning, warning);
+        for (const auto& warning : plan.warnings) system_.say(Severity::warning, to_string(warning));
         try {
             make(plan);
         } catch (const Error& error) {

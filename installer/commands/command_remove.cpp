@@ -15,8 +15,8 @@ std::vector<HookReference> references(const Session& session)
 {
     const auto known = read_hook_references(session.system);
     if (!known && session.programs_run)
-        throw Error(Reason::failed, "it cannot be known which guests need the hook; see 'systemctl status "
-                                    "pve-cluster'");
+        throw Error(Reason::failed,
+                    {"it cannot be known which guests need the hook", "see 'systemctl status pve-cluster'"});
     return known.value_or(std::vector<HookReference>{});
 }
 
@@ -28,7 +28,7 @@ bool rebuilds_anything(const std::vector<Change>& changes)
 
 int carry_out_removal(Session& session, const RemovePlan& plan, const Manifest& manifest)
 {
-    for (const auto& warning : plan.warnings) session.system.say(Severity::warning, warning);
+    for (const auto& warning : plan.warnings) session.system.say(Severity::warning, to_string(warning));
     InstallPlan shown;
     shown.changes = plan.changes;
     shown.warnings = plan.warnings;

@@ -1,9 +1,9 @@
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "commands/commands.hpp"
+#include "hook/phases.hpp"
 #include "host/pve_files.hpp"
 #include "machine/paths.hpp"
-#include "recovery/recover_gpu.hpp"
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -18,12 +18,11 @@ constexpr int rounds = 2;
 void check(const SysReader& reader, unsigned vmid)
 {
     if (!read_pve_file(reader, paths::vm_config(vmid)))
-        throw Error(Reason::not_found, "there is no VM " + std::to_string(vmid) +
-                                           " on this node; 'qm list' shows those that are");
+        throw Error(Reason::not_found, {"there is no VM " + std::to_string(vmid) + " on this node",
+                                        "'qm list' shows those that are"});
     if (vm_runs(reader, vmid))
-        throw Error(Reason::in_use, "VM " + std::to_string(vmid) +
-                                        " is running and its GPU is in use; stop it first, 'qm shutdown " +
-                                        std::to_string(vmid) + "'");
+        throw Error(Reason::in_use, {"VM " + std::to_string(vmid) + " is running and its GPU is in use",
+                                     "stop it first, 'qm shutdown " + std::to_string(vmid) + "'"});
 }
 
 std::string print_round(int round, const Report& report)
@@ -31,8 +30,7 @@ std::string print_round(int round, const Report& report)
     std::string text = "round " + std::to_string(round) + ": " + to_string(report.outcome) + " in " +
                        std::to_string(report.elapsed.count()) + " ms\n";
     for (const auto& step : report.steps)
-        text += "  " + to_string(step.step.op) + " " + step.step.target() + "  " +
-                std::to_string(step.elapsed.count()) + " ms" +
+        text += "  " + step.op + " " + step.target + "  " + std::to_string(step.elapsed.count()) + " ms" +
                 (step.detail.empty() ? "" : "  " + printable(step.detail)) + "\n";
     return text;
 }
@@ -40,9 +38,9 @@ std::string print_round(int round, const Report& report)
 int show_plan(Session& session, const Request& request)
 {
     const auto& system = session.system;
-    const auto plan = plan_recovery(system, request, read_settings(system), system.wall_clock());
-    for (const auto& warning : plan.warnings) session.system.say(Severity::warning, warning);
-    if (plan.refused) session.system.say(Severity::error, plan.refused->detail);
+    const auto plan = plan_phase(system, request, system.wall_clock());
+    for (const auto& warning : plan.all_warnings()) session.system.say(Severity::warning, to_string(warning));
+    if (plan.refused) session.system.say(Severity::error, to_string(plan.refused->advice));
     session.console.print(session.options.json ? plan_json(plan) : plan_text(plan));
     return plan.refused ? exit_failed : exit_done;
 }
@@ -59,14 +57,14 @@ int run_rounds(Session& session, const Request& request, nlohmann::ordered_json&
     for (int round = 1; round <= rounds && result == exit_done; ++round) {
         const auto system = session.another_system();
         check(*system, request.vmid);
-        const auto report = recover_gpu(*system, request);
+        const auto report = run_own_part(*system, request);
         let_others_have_it(*system, request.vmid);
         if (!session.options.json) session.console.print(print_round(round, report));
         runs.push_back(nlohmann::ordered_json::parse(report_json(report)));
         result = report.exit_status();
         if (report.outcome == RunOutcome::nothing_to_do)
-            throw Error(Reason::not_found, "nothing was tried for VM " + std::to_string(request.vmid) + ": " +
-                                               why_nothing(report.plan));
+            throw Error(Reason::not_found, {"nothing was tried for VM " + std::to_string(request.vmid) +
+                                            ": " + why_nothing(report.plan)});
     }
     return result;
 }

@@ -225,8 +225,8 @@ std::vector<Function> gpus_of_vm(const SysReader& reader, unsigned vmid)
     const auto survey = survey_host(reader, {});
     const auto* guest = survey.find(vmid);
     if (guest == nullptr || guest->container)
-        throw Error(Reason::not_found, "there is no VM " + std::to_string(vmid) +
-                                           " on this node; 'qm list' shows those that are");
+        throw Error(Reason::not_found, {"there is no VM " + std::to_string(vmid) + " on this node",
+                                        "'qm list' shows those that are"});
     for (const auto& address : given_to(reader, *guest))
         if (auto function = read_function(reader, address); function && is_gpu(*function))
             gpus.push_back(std::move(*function));

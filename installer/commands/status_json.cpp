@@ -71,7 +71,7 @@ Json guest_json(const GuestStatus& status)
             {"hostpci", addresses(guest.passed)},
             {"hookscript", or_null(guest.config.hookscript)},
             {"attached", guest.attached},
-            {"problem", or_null(guest.problem)},
+            {"problem", guest.problem ? Json(to_string(*guest.problem)) : Json(nullptr)},
             {"last_run", last_run_json(status.last_run)}};
 }
 

@@ -95,7 +95,7 @@ std::string guest_text(const GuestStatus& status, const Painter& paint)
     text += guest.attached                    ? last_run_text(status.last_run, paint)
             : guest.config.hookscript.empty() ? "no hookscript"
                                               : "hookscript " + quote(guest.config.hookscript);
-    if (!guest.problem.empty()) text += "; " + paint.bad(printable(guest.problem));
+    if (guest.problem) text += "; " + paint.bad(printable(to_string(*guest.problem)));
     return text + "\n";
 }
 

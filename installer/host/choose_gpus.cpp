@@ -45,19 +45,17 @@ const HostGpu& by_word(const std::vector<HostGpu>& gpus, std::string_view word)
     if (const auto address = parse_pci_address(word))
         for (const auto& gpu : gpus)
             if (gpu.address == *address) found = &gpu;
-    if (found == nullptr)
-        throw Error(Reason::not_found, "there is no GPU " + quote(word) + "; " + choice_of(gpus));
+    if (found == nullptr) throw Error(Reason::not_found, {"there is no GPU " + quote(word), choice_of(gpus)});
     if (!found->holders.empty())
         throw Error(Reason::in_use,
-                    "'" + to_string(found->address) + "' is in use by " + describe(found->holders.front()) +
-                        "; a container and a VM cannot have one GPU at a time, stop it first");
+                    {"'" + to_string(found->address) + "' is in use by " + describe(found->holders.front()),
+                     "a container and a VM cannot have one GPU at a time, stop it first"});
     if (!has_nodes(*found))
         throw Error(Reason::invalid_config,
-                    "'" + to_string(found->address) +
-                        "' has no device nodes on the host, because its driver "
-                        "is " +
-                        (found->driver.empty() ? "not loaded" : quote(found->driver)) +
-                        "; a container needs the host's driver");
+                    {"'" + to_string(found->address) +
+                         "' has no device nodes on the host, because its driver is " +
+                         (found->driver.empty() ? "not loaded" : quote(found->driver)),
+                     "a container needs the host's driver"});
     return *found;
 }
 
@@ -76,7 +74,7 @@ std::vector<const HostGpu*> choose_gpus(const std::vector<HostGpu>& gpus,
     for (const auto& gpu : gpus)
         if (has_nodes(gpu)) chosen.push_back(&gpu);
     if (chosen.size() != 1)
-        throw Error(Reason::not_found, "which GPU? name it with '--gpu'; " + choice_of(gpus));
+        throw Error(Reason::not_found, {"which GPU? name it with '--gpu'", choice_of(gpus)});
     return chosen;
 }
 

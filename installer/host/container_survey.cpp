@@ -31,8 +31,8 @@ ContainerSurvey survey_container(const SysReader& reader, unsigned vmid, std::in
 {
     const auto text = read_pve_file(reader, paths::ct_config(vmid));
     if (!text)
-        throw Error(Reason::not_found, "there is no container " + std::to_string(vmid) +
-                                           " on this node; 'pct list' shows those that are");
+        throw Error(Reason::not_found, {"there is no container " + std::to_string(vmid) + " on this node",
+                                        "'pct list' shows those that are"});
     ContainerSurvey container;
     container.vmid = vmid;
     container.text = *text;

@@ -13,39 +13,37 @@ using Harm = TokenRemark::Harm;
 struct Remark {
     std::string_view token; // a whole one, or the key of one if it ends in '='
     Harm harm;
-    std::string_view text;
+    std::string_view text, remedy;
 };
 
 constexpr std::array<Remark, 13> remarks{{
-    {"intel_iommu=off", Harm::fatal,
-     "turns the IOMMU off, and without it no device can be passed to a guest; remove it"},
-    {"amd_iommu=off", Harm::fatal,
-     "turns the IOMMU off, and without it no device can be passed to a guest; remove it"},
-    {"iommu=off", Harm::fatal,
-     "turns the IOMMU off, and without it no device can be passed to a guest; remove it"},
-    {"amd_iommu=on", Harm::useless,
-     "is not a value that the kernel knows: AMD's IOMMU is on by default; it can be removed"},
-    {"vfio_iommu_type1.allow_unsafe_interrupts=1", Harm::harmful,
-     "lets a guest raise interrupts of the host; remove it unless the board has no interrupt remapping"},
-    {"pcie_acs_override=", Harm::harmful,
-     "makes the kernel believe that devices are isolated which are not: a guest can "
-     "reach into others, and through them into the host's memory; remove it if "
-     "the groups are good without it"},
-    {"pci=nomsi", Harm::harmful,
-     "turns off message-signalled interrupts, which NVMe disks, network cards and vfio-pci need to work "
-     "well; "
+    {"intel_iommu=off", Harm::fatal, "turns the IOMMU off, and without it no device can be passed to a guest",
      "remove it"},
-    {"vfio-pci.ids=", Harm::harmful,
-     "takes every device with these ids, twins of the guest's card included; remove it if the host "
-     "needs one of them"},
-    {"vfio_pci.ids=", Harm::harmful,
-     "takes every device with these ids, twins of the guest's card included; remove it if the host "
-     "needs one of them"},
-    {"video=efifb:off", Harm::useless, "has had no effect since Linux 5.15; it can be removed"},
-    {"vfio_virqfd", Harm::useless, "names a module that Linux 6.2 and later do not have; it can be removed"},
-    {"nomodeset", Harm::harmful,
-     "keeps every graphics driver of the host from working; remove it if the host has a screen"},
-    {"nofb", Harm::useless, "is not read by this kernel; it can be removed"},
+    {"amd_iommu=off", Harm::fatal, "turns the IOMMU off, and without it no device can be passed to a guest",
+     "remove it"},
+    {"iommu=off", Harm::fatal, "turns the IOMMU off, and without it no device can be passed to a guest",
+     "remove it"},
+    {"amd_iommu=on", Harm::useless, "is not a value that the kernel knows: AMD's IOMMU is on by default",
+     "it can be removed"},
+    {"vfio_iommu_type1.allow_unsafe_interrupts=1", Harm::harmful, "lets a guest raise interrupts of the host",
+     "remove it unless the board has no interrupt remapping"},
+    {"pcie_acs_override=", Harm::harmful,
+     "makes the kernel believe that devices are isolated which are not: a guest can reach into others, and "
+     "through them into the host's memory",
+     "remove it if the groups are good without it"},
+    {"pci=nomsi", Harm::harmful,
+     "turns off message-signalled interrupts, which NVMe disks, network cards and vfio-pci need to work well",
+     "remove it"},
+    {"vfio-pci.ids=", Harm::harmful, "takes every device with these ids, twins of the guest's card included",
+     "remove it if the host needs one of them"},
+    {"vfio_pci.ids=", Harm::harmful, "takes every device with these ids, twins of the guest's card included",
+     "remove it if the host needs one of them"},
+    {"video=efifb:off", Harm::useless, "has had no effect since Linux 5.15", "it can be removed"},
+    {"vfio_virqfd", Harm::useless, "names a module that Linux 6.2 and later do not have",
+     "it can be removed"},
+    {"nomodeset", Harm::harmful, "keeps every graphics driver of the host from working",
+     "remove it if the host has a screen"},
+    {"nofb", Harm::useless, "is not read by this kernel", "it can be removed"},
 }};
 
 // "pci=noaer,nomsi" says "pci=nomsi" too.
@@ -153,15 +151,16 @@ std::vector<TokenRemark> command_line_remarks(const Tokens& given)
     std::vector<TokenRemark> found;
     for (const auto& token : given)
         for (const auto& remark : remarks)
-            if (is_about(remark, token)) found.push_back({token, remark.harm, remark.text});
+            if (is_about(remark, token)) found.push_back({token, remark.harm, remark.text, remark.remedy});
     return found;
 }
 
-std::vector<std::string> command_line_warnings(const Tokens& given)
+std::vector<Advice> command_line_warnings(const Tokens& given)
 {
-    std::vector<std::string> warnings;
+    std::vector<Advice> warnings;
     for (const auto& remark : command_line_remarks(given))
-        warnings.push_back(quote(remark.token) + " on the kernel's command line " + std::string(remark.text));
+        warnings.push_back({quote(remark.token) + " on the kernel's command line " + std::string(remark.text),
+                            std::string(remark.remedy)});
     return warnings;
 }
 

@@ -1,6 +1,8 @@
 // The kernel's command line: what it says, what it lacks, what in it does harm. Pure.
 #pragma once
 
+#include "base/advice.hpp"
+
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,12 +39,12 @@ struct TokenRemark {
     enum class Harm { useless, harmful, fatal }; // fatal: no device can be passed with it
     std::string token;
     Harm harm = Harm::useless;
-    std::string_view text; // follows the token: "is not a value that ..., it can be removed"
+    std::string_view text, remedy; // the text follows the token: "is not a value that ..."
 };
 std::vector<TokenRemark> command_line_remarks(const Tokens& given);
 
-// The same as sentences.
-std::vector<std::string> command_line_warnings(const Tokens& given);
+// The same about the tokens.
+std::vector<Advice> command_line_warnings(const Tokens& given);
 
 // "6.5.11-8-pve" is before 6.8; text that is no release is not.
 bool kernel_before(std::string_view release, unsigned major, unsigned minor);

@@ -97,7 +97,7 @@ void require_cluster_file_system(const SysReader& reader)
     if (package_version(packages, "pve-manager").empty()) return;
     if (read_pve_file(reader, paths::pve_vm_list)) return;
     throw Error(Reason::failed,
-                "Proxmox's cluster file system is not mounted; see 'systemctl status pve-cluster'",
+                {"Proxmox's cluster file system is not mounted", "see 'systemctl status pve-cluster'"},
                 std::string(paths::pve));
 }
 

@@ -23,14 +23,15 @@ std::optional<WantedNode> wanted_node_of(const SurveyedGuest& container, const C
     return std::nullopt;
 }
 
-std::vector<std::string> shared_card_warnings(const Survey& survey, const std::vector<CardNodes>& cards)
+std::vector<Advice> shared_card_warnings(const Survey& survey, const std::vector<CardNodes>& cards)
 {
-    std::vector<std::string> warnings;
+    std::vector<Advice> warnings;
     for (const auto& guest : survey.guests)
         for (const auto& card : cards)
             if (guest.container && wanted_node_of(guest, card)) {
-                warnings.push_back(name_of(guest) + " is given device nodes of '" + to_string(card.function) +
-                                   "' too; it loses them while the VM runs");
+                warnings.push_back(
+                    {name_of(guest) + " is given device nodes of '" + to_string(card.function) + "' too",
+                     "it loses them while the VM runs"});
                 break;
             }
     return warnings;

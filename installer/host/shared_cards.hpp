@@ -17,6 +17,6 @@ struct CardNodes {
     std::vector<std::string> paths;
 };
 std::optional<WantedNode> wanted_node_of(const SurveyedGuest& container, const CardNodes& card); // the first
-std::vector<std::string> shared_card_warnings(const Survey& survey, const std::vector<CardNodes>& cards);
+std::vector<Advice> shared_card_warnings(const Survey& survey, const std::vector<CardNodes>& cards);
 
 } // namespace pvegpu

@@ -89,7 +89,7 @@ private:
         try {
             read_passed(guest, mappings_, survey_.host.cluster.node, all_);
         } catch (const Error& error) {
-            guest.problem = error.what();
+            guest.problem = error.advice();
         }
         survey_.guests.push_back(std::move(guest));
     }

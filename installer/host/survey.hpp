@@ -51,7 +51,7 @@ struct SurveyedGuest {
     std::string text;                       // and its configuration as it is written
     std::vector<PciAddress> passed;         // by its hostpci lines, whole, every alternative of a mapping
     std::map<PciAddress, std::string> keys; // of those: "hostpci0"
-    std::string problem;                    // why its hostpci lines cannot be read
+    std::optional<Advice> problem;          // why its hostpci lines cannot be read
     bool attached = false;                  // our hook is its hookscript
     bool snippet_unseen = false;            // it lies on a storage that can hang, so nobody looked
     std::optional<HaPlacement> ha;          // where high availability may start it

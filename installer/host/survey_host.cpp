@@ -95,8 +95,8 @@ HostFacts read_machine(const SysReader& reader)
     host.running = parse_command_line(text_of(reader, paths::kernel_command_line));
     if (host.proxmox.empty())
         throw Error(Reason::failed,
-                    "this is not a Proxmox VE host: the package 'pve-manager' is not installed; run "
-                    "this on the host, not in a guest");
+                    {"this is not a Proxmox VE host: the package 'pve-manager' is not installed",
+                     "run this on the host, not in a guest"});
     return host;
 }
 

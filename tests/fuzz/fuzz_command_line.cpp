@@ -31,9 +31,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto text = fuzz::text_of(data, size);
     const auto tokens = parse_command_line(text);
     fuzz::require(parse_command_line(join(tokens, " ")) == tokens);
-    for (const auto& warning : command_line_warnings(tokens)) fuzz::require_printable(warning);
+    for (const auto& warning : command_line_warnings(tokens)) fuzz::require_printable(to_string(warning));
     for (const auto& warning : command_line_warnings(parse_grub_defaults(text)))
-        fuzz::require_printable(warning);
+        fuzz::require_printable(to_string(warning));
     check_appended(text);
     parse_cpu_vendor(text);
     if (honours_autoprobe_on_rescan(text)) fuzz::require(!kernel_before(text, 6, 19));

@@ -13,7 +13,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         fuzz::require(device.start_error || device.hosts.empty() == device.mapping.has_value());
         for (const HostSelector& host : device.hosts) fuzz::require_selector(host.text);
     }
-    for (const ConfigWarning& warning : config.warnings) fuzz::require_printable(warning.text);
+    for (const ConfigWarning& warning : config.warnings) fuzz::require_printable(to_string(warning.advice));
     const auto again = parse_guest_config(fuzz::print(config));
     fuzz::require(fuzz::same(config, again) && again.warnings.empty());
     return 0;

@@ -19,7 +19,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     for (const auto& holder : find_holders(machine, functions, 101, 1'700'000'000)) {
         fuzz::require(topology.find(holder.function) != nullptr);
         fuzz::require_printable(describe(holder));
-        fuzz::require_printable(in_use_message(holder));
+        fuzz::require_printable(to_string(in_use_message(holder)));
     }
     for (const auto& writer : find_pci_writers(machine)) fuzz::require(!writer.where.empty());
     return 0;

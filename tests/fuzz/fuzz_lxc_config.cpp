@@ -42,9 +42,9 @@ void require_plan(const LxcConfig& config)
     std::vector<NodeFacts> nodes;
     for (const auto& wanted : wanted_nodes(config, config.devices_at_next_start()))
         nodes.push_back({wanted, std::nullopt, false, std::nullopt});
-    const auto plan = make_container_plan({901, Phase::pre_start, ""}, config, host_with(nodes), Settings());
-    for (const auto& warning : plan.warnings) fuzz::require_printable(warning);
-    if (plan.refused) fuzz::require_printable(plan.refused->detail);
+    const auto plan = make_container_plan({901, config, {}, {}}, host_with(nodes), Settings());
+    for (const auto& warning : plan.warnings) fuzz::require_printable(to_string(warning));
+    if (plan.refused) fuzz::require_printable(to_string(plan.refused->advice));
 }
 
 } // namespace
@@ -56,7 +56,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     for (const auto& device : config.devices_at_next_start())
         fuzz::require(device.path.empty() == device.start_error.has_value());
     for (const auto& wanted : wanted_nodes(config, config.devices_at_next_start())) require_node(wanted.node);
-    for (const auto& warning : config.warnings) fuzz::require_printable(warning.text);
+    for (const auto& warning : config.warnings) fuzz::require_printable(to_string(warning.advice));
     require_plan(config);
     KernelDevices::parse(text);
     return 0;

@@ -43,6 +43,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             fuzz::require(!devices_on_node(mapping, device.node).empty());
         }
     }
-    for (const ConfigWarning& warning : mappings.warnings) fuzz::require_printable(warning.text);
+    for (const ConfigWarning& warning : mappings.warnings) fuzz::require_printable(to_string(warning.advice));
     return 0;
 }

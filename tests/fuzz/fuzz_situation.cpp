@@ -1,5 +1,6 @@
 // All that a start looks at, and the plan that is made of it.
 #include "base/error.hpp"
+#include "base/overloaded.hpp"
 #include "fuzz.hpp"
 #include "hook/report.hpp"
 #include "machine_reader.hpp"
@@ -13,7 +14,7 @@ using namespace pvegpu;
 
 namespace {
 
-bool named_by_guest(const Plan& plan, const CardPlan& card)
+bool named_by_guest(const RecoveryPlan& plan, const CardPlan& card)
 {
     return std::any_of(card.functions.begin(), card.functions.end(), [&](const PlannedFunction& one) {
         return one.role == Role::gpu && !one.hostpci.empty() && !plan.devices.empty();
@@ -22,17 +23,22 @@ bool named_by_guest(const Plan& plan, const CardPlan& card)
 
 // Whatever the machine says: nothing is done where a start is refused, and only to cards that the guest
 // names.
-void check(const Plan& plan)
+void check(const RecoveryPlan& plan)
 {
     for (const auto& card : plan.cards) {
         fuzz::require(!plan.refused ||
-                      (card.steps.empty() && card.second_rung.empty() && card.third_rung.empty()));
+                      (card.steps.empty() && card.whole_card.empty() && card.with_port.empty()));
         fuzz::require(named_by_guest(plan, card));
         for (const auto& step : card.steps)
-            if (step.op == Op::remove || step.op == Op::unbind || step.op == Op::bind)
-                fuzz::require(card.card.has(step.function));
+            std::visit(Overloaded{[&](const Remove& one) { fuzz::require(card.card.has(one.function)); },
+                                  [&](const Unbind& one) { fuzz::require(card.card.has(one.function)); },
+                                  [&](const Bind& one) { fuzz::require(card.card.has(one.function)); },
+                                  [](const auto&) {}},
+                       step);
     }
-    fuzz::require(nlohmann::json::parse(plan_json(plan)).is_object());
+    PhasePlan phase;
+    phase.plan = plan;
+    fuzz::require(nlohmann::json::parse(plan_json(phase)).is_object());
 }
 
 } // namespace
@@ -41,7 +47,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 {
     const fuzz::MachineReader machine(fuzz::text_of(data, size));
     try {
-        check(plan_recovery(machine, {101, Phase::pre_start, ""}, read_settings(machine), 1'700'000'000));
+        const Request request{.vmid = 101};
+        const auto file = read_guest_file(machine, request);
+        const VmFile vm{file.path, parse_guest_config(file.text)};
+        check(plan_recovery(machine, request, vm, read_settings(machine), 1'700'000'000));
     } catch (const Error& error) {
         fuzz::require_printable(error.what());
     }

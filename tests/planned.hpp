@@ -1,0 +1,38 @@
+// What a start of a VM would do on a fake machine, from its files.
+#pragma once
+
+#include "proxmox/guest_files.hpp"
+#include "recovery/recover_gpu.hpp"
+#include "settings/settings.hpp"
+
+#include <string>
+#include <vector>
+
+namespace pvegpu::testing {
+
+inline VmFile vm_file(const SysReader& machine, unsigned vmid = 101)
+{
+    const auto file = read_guest_file(machine, {.vmid = vmid});
+    return {file.path, parse_guest_config(file.text)};
+}
+
+inline Situation situation_of(const SysReader& machine, std::int64_t wall_clock)
+{
+    return read_situation(machine, {.vmid = 101}, vm_file(machine), wall_clock);
+}
+
+inline RecoveryPlan plan_start(const SysReader& machine, std::int64_t wall_clock = 0)
+{
+    return plan_recovery(machine, {.vmid = 101}, vm_file(machine), read_settings(machine), wall_clock);
+}
+
+// The targets of the steps of one kind.
+template <typename OneStep> std::vector<std::string> targets(const std::vector<Step>& steps)
+{
+    std::vector<std::string> result;
+    for (const auto& step : steps)
+        if (std::holds_alternative<OneStep>(step)) result.push_back(report_of(step).target);
+    return result;
+}
+
+} // namespace pvegpu::testing
