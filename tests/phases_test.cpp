@@ -1,3 +1,4 @@
+#include "machine/forwarding_system.hpp"
 // The life of a guest on the fake machine: started, seen, stopped, and all the ways in which a phase comes
 // late, twice or never.
 #include "catch.hpp"
@@ -7,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <map>
 
 using namespace pvegpu;
 using namespace pvegpu::testing;
@@ -304,4 +306,87 @@ TEST_CASE("no phase succeeds for a guest that does not exist, and what is not kn
         CHECK(report_json(report).find("\"guest\": null") != std::string::npos);
         CHECK(host.said("there is no guest 999 on this node"));
     }
+}
+
+namespace {
+
+// Counts how often each file is opened.
+class CountsReads : public ForwardingSystem {
+public:
+    using ForwardingSystem::ForwardingSystem;
+
+    std::optional<std::string> read(const std::string& path) const override
+    {
+        ++reads_[path];
+        return ForwardingSystem::read(path);
+    }
+    Outcome read_within(const std::string& path, std::size_t bytes, Milliseconds timeout) const override
+    {
+        ++reads_[path];
+        return ForwardingSystem::read_within(path, bytes, timeout);
+    }
+    unsigned reads_of(const std::string& path) const { return reads_[path]; }
+
+private:
+    mutable std::map<std::string, unsigned> reads_;
+};
+
+std::vector<std::string> words(const std::vector<StepReport>& steps)
+{
+    std::vector<std::string> result;
+    for (const auto& step : steps) result.push_back(step.op + " " + step.target);
+    return result;
+}
+
+} // namespace
+
+TEST_CASE("a start reads the guest's file and the settings once", "[phases]")
+{
+    Host host;
+    host.settings(R"({"retries": 1})");
+    CountsReads counting(host);
+    run_phase(counting, {.vmid = 101});
+    CHECK(counting.reads_of("/etc/pve/qemu-server/101.conf") == 1);
+    CHECK(counting.reads_of("/etc/pve-gpu-hook/settings.json") == 1);
+}
+
+TEST_CASE("a dry run of the stop prints what the stop does, and the stop reports it", "[phases]")
+{
+    for (const std::string after_stop : {"native", "keep"}) {
+        Host host;
+        host.settings(R"({"after_stop": ")" + after_stop + R"("})");
+        host.phase(Phase::pre_start);
+        const Request stop{.vmid = 101, .phase = Phase::post_stop};
+        const auto planned = plan_phase(host, stop, host.wall_clock());
+        const auto steps = words(planned.steps());
+        const auto text = plan_text(planned);
+        CHECK(text.starts_with(after_stop == "native" ? "wake 0000:03:00.0\n" : "set /sys/bus/pci/devices/"));
+        CHECK(text.find("set " + port_control + "\n") != std::string::npos);
+        CHECK((text.find("give-back 0000:03:00.0\n") != std::string::npos) == (after_stop == "native"));
+        const auto report = host.phase(Phase::post_stop);
+        CHECK(words(report.steps) == steps);
+        CHECK(report.outcome == RunOutcome::recovered);
+        CHECK(host.text(port_control) == "auto");
+    }
+}
+
+TEST_CASE("a stop without notes has nothing to do, and says so", "[phases]")
+{
+    Host host;
+    const auto planned = plan_phase(host, {.vmid = 101, .phase = Phase::post_stop}, host.wall_clock());
+    CHECK(plan_text(planned) == "nothing to do: post-stop has nothing to put back\n");
+    CHECK(host.phase(Phase::post_stop).outcome == RunOutcome::nothing_to_do);
+}
+
+TEST_CASE("a dry run of the stop names who has the GPU by now", "[phases]")
+{
+    Host host;
+    host.settings(R"({"after_stop": "native"})");
+    host.phase(Phase::pre_start);
+    host.qemu_opens_it();
+    const auto planned = plan_phase(host, {.vmid = 101, .phase = Phase::post_stop}, host.wall_clock());
+    CHECK(planned.steps().empty());
+    REQUIRE(planned.all_warnings().size() == 1);
+    CHECK(planned.all_warnings().front().fact ==
+          "the GPU stays as it is: VM 101 (pid 4711, kvm) has it by now");
 }
