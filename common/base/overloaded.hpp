@@ -7,5 +7,6 @@ namespace pvegpu {
 template <typename... Cases> struct Overloaded : Cases... {
     using Cases::operator()...;
 };
+template <typename... Cases> Overloaded(Cases...) -> Overloaded<Cases...>; // clang 14 does not find it by itself
 
 } // namespace pvegpu

@@ -10,19 +10,19 @@
 namespace pvegpu {
 namespace {
 
-enum class Section { live, pending, snapshot };
+enum class LxcSection { live, pending, snapshot };
 
 // "[pve:pending]", or "[name]" of a snapshot with at least two characters. Any other bracket is an ordinary
 // line to Proxmox, and what follows still belongs to the section before.
-std::optional<Section> parse_header(std::string_view line)
+std::optional<LxcSection> parse_header(std::string_view line)
 {
     line = trim_right(line);
     if (!line.starts_with('[') || !line.ends_with(']') || line.size() < 4) return std::nullopt;
     const auto name = line.substr(1, line.size() - 2);
-    if (lower(name) == "pve:pending") return Section::pending;
+    if (lower(name) == "pve:pending") return LxcSection::pending;
     const auto in_name = [](char c) { return is_alnum(c) || c == '_' || c == '-'; };
     if (!is_alpha(name.front()) || !consists_of(name, in_name)) return std::nullopt;
-    return Section::snapshot;
+    return LxcSection::snapshot;
 }
 
 // "lxc.mount.entry: VALUE" or "lxc.mount.entry = VALUE"; a blank may stand before '=' only.
@@ -142,7 +142,7 @@ public:
             number_ = reader.number();
             if (const auto header = parse_header(reader.line()))
                 enter(*header);
-            else if (section_ != Section::snapshot)
+            else if (section_ != LxcSection::snapshot)
                 read_line(reader.line());
         }
         for (auto* list : {&config_.devices, &config_.pending})
@@ -155,10 +155,10 @@ public:
 
 private:
     // A second section of pending changes replaces the first.
-    void enter(Section section)
+    void enter(LxcSection section)
     {
         section_ = section;
-        if (section != Section::pending) return;
+        if (section != LxcSection::pending) return;
         config_.pending.clear();
         config_.deleted.clear();
     }
@@ -176,7 +176,8 @@ private:
 
     void read_delete(std::string_view line)
     {
-        if (section_ != Section::pending) return warn({"Proxmox ignores 'delete' outside of [pve:pending]"});
+        if (section_ != LxcSection::pending)
+            return warn({"Proxmox ignores 'delete' outside of [pve:pending]"});
         std::string list(line.substr(line.find(':') + 1)); // commas, semicolons or blanks between the keys
         std::replace_if(
             list.begin(), list.end(), [](char c) { return c == ',' || c == ';'; }, ' ');
@@ -189,7 +190,7 @@ private:
     void read_setting(const ConfigSetting& setting)
     {
         if (is_device_key(setting.key)) return read_device(setting);
-        if (section_ != Section::live) return;
+        if (section_ != LxcSection::live) return;
         if (setting.key == "unprivileged") unprivileged_ = is_true(setting.value);
         if (setting.key == "template") config_.is_template = is_true(setting.value);
         if (setting.key == "hookscript") config_.hookscript = setting.value;
@@ -200,14 +201,14 @@ private:
     {
         LxcDevice device{std::string(setting.key), std::string(setting.value), "", number_, std::nullopt};
         read_properties(device);
-        auto& list = section_ == Section::pending ? config_.pending : config_.devices;
+        auto& list = section_ == LxcSection::pending ? config_.pending : config_.devices;
         std::erase_if(list, [&](const LxcDevice& other) { return other.key == device.key; });
         list.push_back(std::move(device));
     }
 
     void read_lxc(const ConfigSetting& line)
     {
-        if (section_ != Section::live) return;
+        if (section_ != LxcSection::live) return;
         if (line.key == "lxc.mount.entry") return read_mount(line.value);
         if (line.key == "lxc.cgroup2.devices.allow") return read_allow(line.value);
         if (line.key == "lxc.idmap") return read_id_map(line.value);
@@ -258,7 +259,7 @@ private:
 
     LxcConfig config_;
     bool unprivileged_ = false;
-    Section section_ = Section::live;
+    LxcSection section_ = LxcSection::live;
     unsigned number_ = 0;
 };
 

@@ -58,24 +58,25 @@ bool is_path_list(std::string_view text)
     }
 }
 
-struct Key {
+struct MapKey {
     std::string_view name;
     bool required;
     bool (*check)(std::string_view value);
 };
 
-constexpr std::array keys = {
-    Key{"node", true, is_node_name},      Key{"id", true, is_id_pair},
-    Key{"path", true, is_path_list},      Key{"subsystem-id", false, is_id_pair},
-    Key{"iommugroup", false, is_integer}, Key{"description", false, is_short_enough},
+constexpr std::array map_keys = {
+    MapKey{"node", true, is_node_name},      MapKey{"id", true, is_id_pair},
+    MapKey{"path", true, is_path_list},      MapKey{"subsystem-id", false, is_id_pair},
+    MapKey{"iommugroup", false, is_integer}, MapKey{"description", false, is_short_enough},
 };
 
 Problem check(const Properties& properties)
 {
     for (const auto& [name, value] : properties) {
-        const auto* const key = std::find_if(keys.begin(), keys.end(),
-                                             [&name = name](const Key& known) { return known.name == name; });
-        if (key == keys.end()) return "unknown key " + quote(name);
+        const auto* const key =
+            std::find_if(map_keys.begin(), map_keys.end(),
+                         [&name = name](const MapKey& known) { return known.name == name; });
+        if (key == map_keys.end()) return "unknown key " + quote(name);
         if (!key->check(value)) return quote(value) + " is no valid " + name;
     }
     return std::nullopt;
@@ -83,7 +84,7 @@ Problem check(const Properties& properties)
 
 Problem check_required(const Properties& properties)
 {
-    for (const Key& key : keys) {
+    for (const MapKey& key : map_keys) {
         const auto has_name = [&key](const auto& property) { return property.first == key.name; };
         if (key.required && std::none_of(properties.begin(), properties.end(), has_name))
             return std::string(key.name) + " is missing";

@@ -26,7 +26,7 @@ bool is_network(std::string_view type)
     return is_one_of(type, types);
 }
 
-struct Section {
+struct StorageSection {
     Storage storage;
     std::string path;
     std::string snippets_below = "snippets";
@@ -62,7 +62,7 @@ std::vector<std::string> words(std::string_view text)
     return result;
 }
 
-void read_setting(std::string_view line, Section& section)
+void read_setting(std::string_view line, StorageSection& section)
 {
     const auto key = line.substr(0, count_front(line, [](char c) { return !is_space(c); }));
     const auto value = trim(line.substr(key.size()));
@@ -78,7 +78,7 @@ void read_setting(std::string_view line, Section& section)
         section.storage.nodes = words(value);
 }
 
-void finish(const Section& section, std::vector<Storage>& storages)
+void finish(const StorageSection& section, std::vector<Storage>& storages)
 {
     if (section.storage.id.empty()) return;
     auto storage = section.storage;
@@ -91,9 +91,9 @@ void finish(const Section& section, std::vector<Storage>& storages)
     storages.push_back(storage);
 }
 
-Section begin_section(std::string_view line)
+StorageSection begin_section(std::string_view line)
 {
-    Section section;
+    StorageSection section;
     const auto head = split_once(line, ':');
     if (!head || !is_plain_name(trim(head->second))) return section;
     section.storage.type = trim(head->first);
@@ -112,7 +112,7 @@ std::vector<Storage> parse_storages(std::string_view text)
 {
     if (is_blank(text)) text = "dir: local\n\tpath /var/lib/vz\n";
     std::vector<Storage> storages;
-    Section section;
+    StorageSection section;
     for (LineReader lines(text); lines.next();) {
         const auto line = trim_right(lines.line());
         if (line.empty() || line.front() == '#') continue;

@@ -73,7 +73,7 @@ std::string_view kernel_function_in(std::string_view line)
     return name;
 }
 
-std::vector<std::string_view> functions_in(std::string_view stack)
+std::vector<std::string_view> kernel_functions_in(std::string_view stack)
 {
     std::vector<std::string_view> functions;
     for (LineReader lines(stack); lines.next();) functions.push_back(kernel_function_in(lines.line()));
@@ -135,7 +135,7 @@ private:
 
     void add(const ProcStat& stat, const std::string& stack)
     {
-        const auto functions = functions_in(stack);
+        const auto functions = kernel_functions_in(stack);
         auto where = give_away(functions);
         // Whatever a child of an earlier run waits for, the next write would wait behind it.
         if (where.empty() && stat.state == 'D' && stat.program == bounded_child_name)

@@ -99,13 +99,13 @@ private:
                 load("nvidia-uvm");
             if (node.kind == NodeKind::nvidia_modeset) load("nvidia-modeset");
             if (situation_.nvidia_modprobe && can_be_created(node.kind))
-                creates_.push_back(CreateNode{node.path});
+                creates_.emplace_back(CreateNode{node.path});
         } else {
             if (from.needs_nvidia_drm()) load("nvidia-drm");
             for (const auto* gpu : from.candidates)
                 if (can_be_bound(*gpu) && !gpu->modalias.empty()) load(gpu->modalias);
         }
-        waits_.push_back(AwaitNode{node.path});
+        waits_.emplace_back(AwaitNode{node.path});
     }
 
     void load(const std::string& module)
@@ -115,7 +115,7 @@ private:
         if (situation_.modules.contains(file)) return;
         for (const auto& planned : plan_.steps)
             if (std::get<LoadModule>(planned).name == module) return; // the others come last
-        plan_.steps.push_back(LoadModule{module});
+        plan_.steps.emplace_back(LoadModule{module});
     }
 
     NodePlan& plan_;

@@ -6,7 +6,7 @@
 namespace pvegpu {
 namespace {
 
-constexpr Milliseconds answers_within{2'000};
+constexpr Milliseconds driver_answers_within{2'000};
 
 // Of the tree of capabilities: gpu0/mig/gi1/ci0/access is the deepest there is.
 constexpr unsigned deepest = 6;
@@ -14,7 +14,7 @@ constexpr unsigned deepest = 6;
 // "DeviceFileMinor: 1"
 std::optional<unsigned> minor_in(const SysReader& reader, const std::string& file)
 {
-    const auto text = reader.read_within(file, 4096, answers_within).text;
+    const auto text = reader.read_within(file, 4096, driver_answers_within).text;
     for (LineReader lines(text); lines.next();) {
         const auto parts = split_once(lines.line(), ':');
         if (parts && parts->first == "DeviceFileMinor") return parse_decimal(trim(parts->second));

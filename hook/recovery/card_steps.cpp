@@ -85,13 +85,13 @@ ChosenReset choose_reset(const CardPlan& card, const Situation& situation)
 template <typename OneStep> void on_each(const CardPlan& card, std::vector<Step>& steps)
 {
     for (const auto& function : card.functions)
-        if (function.cycled) steps.push_back(OneStep{function.address()});
+        if (function.cycled) steps.emplace_back(OneStep{function.address()});
 }
 
 void unbind_each(const CardPlan& card, std::vector<Step>& steps)
 {
     for (const auto& function : card.functions)
-        if (function.cycled && !function.facts.driver.empty()) steps.push_back(Unbind{function.address()});
+        if (function.cycled && !function.facts.driver.empty()) steps.emplace_back(Unbind{function.address()});
 }
 
 // The kernel hands out the lowest free IOMMU group number first, so the bus whose group had the lowest comes
@@ -116,7 +116,7 @@ std::vector<PciBus> buses_by_group(const CardPlan& card)
 void finish(const CardPlan& card, std::vector<Step>& steps)
 {
     for (const auto& function : card.functions)
-        if (function.cycled && function.to_vfio) steps.push_back(Bind{function.address()});
+        if (function.cycled && function.to_vfio) steps.emplace_back(Bind{function.address()});
     on_each<Verify>(card, steps);
 }
 
@@ -134,7 +134,7 @@ std::vector<Step> reset_steps(const CardPlan& card, CardReset how)
     }
     std::vector<Step> steps;
     for (const auto& function : card.functions)
-        if (function.role == Role::gpu) steps.push_back(Reset{function.address(), ResetBy::function});
+        if (function.role == Role::gpu) steps.emplace_back(Reset{function.address(), ResetBy::function});
     return steps;
 }
 
@@ -152,7 +152,7 @@ std::vector<Step> leaves_first(const CardPlan& card, CardReset how)
     unbind_each(card, steps);
     append(reset_steps(card, how), steps);
     on_each<Remove>(card, steps);
-    for (const auto& bus : buses_by_group(card)) steps.push_back(Rescan{bus});
+    for (const auto& bus : buses_by_group(card)) steps.emplace_back(Rescan{bus});
     finish(card, steps);
     return steps;
 }
@@ -162,9 +162,9 @@ std::vector<Step> leaves_first(const CardPlan& card, CardReset how)
 std::vector<Step> from_the_top(const CardPlan& card, const Situation& situation, CardReset how)
 {
     std::vector<Step> steps;
-    for (const auto& address : card.card.top) steps.push_back(Remove{address});
+    for (const auto& address : card.card.top) steps.emplace_back(Remove{address});
     if (how != CardReset::own_of_gpu) append(reset_steps(card, how), steps);
-    steps.push_back(Rescan{*situation.topology.at(*card.card.port).secondary_bus});
+    steps.emplace_back(Rescan{*situation.topology.at(*card.card.port).secondary_bus});
     finish(card, steps);
     return steps;
 }
@@ -219,7 +219,7 @@ CardSteps gpu_alone(const CardPlan& card, const Situation& situation)
                                        "it is only removed and found again"});
     }
     on_each<Remove>(card, result.first);
-    for (const auto& bus : buses_by_group(card)) result.first.push_back(Rescan{bus});
+    for (const auto& bus : buses_by_group(card)) result.first.emplace_back(Rescan{bus});
     finish(card, result.first);
     return result;
 }

@@ -126,7 +126,7 @@ private:
                 return std::holds_alternative<Verify>(step);
             });
             steps_.insert(first_verify, Bind{function.address()});
-            steps_.push_back(Verify{function.address()});
+            steps_.emplace_back(Verify{function.address()});
         }
     }
 

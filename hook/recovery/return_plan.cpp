@@ -17,7 +17,7 @@ std::vector<Step> steps_of_one_left_alone(const CardPlan& card)
 {
     std::vector<Step> steps;
     for (const auto& function : card.functions)
-        if (function.to_vfio) steps.push_back(Unbind{function.address()});
+        if (function.to_vfio) steps.emplace_back(Unbind{function.address()});
     return steps;
 }
 
@@ -41,7 +41,7 @@ std::vector<Step> return_steps(const CardPlan& card, const GuestState& state)
         if (!function.cycled || (!card.is_cycled() && !function.to_vfio)) continue;
         auto driver = function.to_vfio ? native_driver_of(state, function.address()) : function.facts.driver;
         if (driver.empty() && function.to_vfio) driver = function.vfio_driver;
-        steps.push_back(GiveBack{function.address(), std::move(driver)});
+        steps.emplace_back(GiveBack{function.address(), std::move(driver)});
     }
     return steps;
 }

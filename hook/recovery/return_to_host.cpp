@@ -6,11 +6,10 @@
 #include "recovery/power.hpp"
 #include "recovery/recover_card.hpp"
 #include "recovery/recover_gpu.hpp"
+#include "recovery/vt_console.hpp"
 
 namespace pvegpu {
 namespace {
-
-constexpr Milliseconds console_within{5'000};
 
 // The functions that are still the ones that the guest was given: another card may be in the slot by now.
 std::vector<PciAddress> present_functions(const SysReader& reader, const GuestState& state)

@@ -251,7 +251,8 @@ StepOutcome bind(const Run& run, const CardPlan& card, const PciAddress& address
 
 StepOutcome give_back(const Run& run, const CardPlan& card, const GiveBack& step)
 {
-    const auto& [address, driver] = step;
+    const auto& address = step.function;
+    const auto& driver = step.driver;
     const auto override_file = paths::function(address, "driver_override");
     const auto within = card.settings.timeouts.bind;
     if (!driver.empty()) write_checked(run, override_file, driver, within, 0);

@@ -8,8 +8,6 @@
 namespace pvegpu {
 namespace {
 
-constexpr Milliseconds console_within{5'000};
-
 std::vector<std::string> framebuffers(const SysReader& reader)
 {
     auto names = reader.list(std::string(paths::framebuffers));

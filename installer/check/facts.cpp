@@ -15,9 +15,6 @@
 namespace pvegpu {
 namespace {
 
-// A card that does not answer is still a card.
-constexpr Milliseconds config_space_answers_within{2'000};
-
 std::string line_of(const SysReader& reader, const PciAddress& address, std::string_view attribute)
 {
     return trim(reader.read(paths::function(address, attribute)).value_or(""));

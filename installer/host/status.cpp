@@ -17,8 +17,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr Milliseconds config_space_answers_within{2'000};
-
 std::vector<PciAddress> find_gpus(const SysReader& reader)
 {
     std::vector<PciAddress> gpus;

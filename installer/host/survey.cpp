@@ -18,9 +18,6 @@
 namespace pvegpu {
 namespace {
 
-// A card that does not answer is still a card; the hook waits longer.
-constexpr Milliseconds config_space_answers_within{2'000};
-
 using Addresses = std::vector<PciAddress>;
 
 bool contains(const Addresses& list, const PciAddress& address)
