@@ -7,6 +7,7 @@ namespace pvegpu {
 template <typename... Cases> struct Overloaded : Cases... {
     using Cases::operator()...;
 };
-template <typename... Cases> Overloaded(Cases...) -> Overloaded<Cases...>; // clang 14 does not find it by itself
+template <typename... Cases>
+Overloaded(Cases...) -> Overloaded<Cases...>; // clang 14 does not find it by itself
 
 } // namespace pvegpu

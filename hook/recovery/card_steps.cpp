@@ -213,7 +213,7 @@ CardSteps gpu_alone(const CardPlan& card, const Situation& situation)
     for (const auto& function : card.functions) {
         if (!function.cycled) continue;
         if (const auto step = reset_of_gpu_alone(card, function.facts, situation))
-            result.first.push_back(*step);
+            result.first.emplace_back(*step);
         else
             result.warnings.push_back({"'" + to_string(function.address()) + "' alone cannot be reset",
                                        "it is only removed and found again"});
