@@ -60,6 +60,11 @@ std::string device_id(const Function& function)
     return two_ids(function.vendor, function.device);
 }
 
+std::string named(const Function& function)
+{
+    return "'" + to_string(function.address) + "' (" + device_id(function) + ")";
+}
+
 std::string subsystem_id(const Function& function)
 {
     return two_ids(function.subsystem_vendor, function.subsystem_device);

@@ -6,6 +6,7 @@
 #include "changes/install_remarks.hpp"
 #include "host/host_files.hpp"
 #include "host/programs.hpp"
+#include "host/reboot.hpp"
 #include "machine/paths.hpp"
 
 #include <algorithm>
@@ -75,7 +76,7 @@ public:
         check_programs(survey_, plan_);
         plan_.notes = install_notes(survey_, request_);
         plan_.warnings = install_warnings(survey_, request_, plan_);
-        plan_.reboot_reasons = reboot_reasons(survey_, plan_.changes);
+        plan_.reboot_reasons = reboot_reasons(survey_, changes_next_boot(plan_.changes));
         return std::move(plan_);
     }
 

@@ -37,10 +37,6 @@ struct InstallPlan {
 // Throws Error with what to do where a VM cannot be attached or the host cannot be prepared.
 InstallPlan make_install_plan(const Survey& survey, const InstallRequest& request);
 
-// Why the running kernel is not yet as the files want it, and a reboot changes that: those changes are to be
-// made, or the files were changed since this host was booted.
-std::vector<std::string> reboot_reasons(const Survey& survey, const std::vector<Change>& planned = {});
-
 // Whether any of them is about a file that a boot reads.
 bool changes_next_boot(const std::vector<Change>& changes);
 

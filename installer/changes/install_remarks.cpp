@@ -3,20 +3,13 @@
 #include "base/text.hpp"
 #include "changes/attach.hpp"
 #include "host/host_files.hpp"
+#include "host/reboot.hpp"
 #include "machine/paths.hpp"
 
 #include <algorithm>
 
 namespace pvegpu {
 namespace {
-
-// Spares the host's own devices the translation. Passthrough works without it, so no reboot is asked for.
-constexpr std::string_view faster_only = "iommu=pt";
-
-std::string name(const Function& function)
-{
-    return "'" + to_string(function.address) + "' (" + device_id(function) + ")";
-}
 
 void warn_of_command_line(const Survey& survey, std::vector<Advice>& warnings)
 {
@@ -51,7 +44,7 @@ void warn_of_halves(const Survey& survey, std::vector<Advice>& warnings)
 {
     for (const auto& function : survey.functions)
         if (!function.passed && function.reset_with_card)
-            warnings.push_back({name(function.facts) + " is on the card of VM " +
+            warnings.push_back({named(function.facts) + " is on the card of VM " +
                                     std::to_string(function.vmids.front()) + " but not passed to it",
                                 "pass it too, so that nothing on the host can keep the card busy"});
 }
@@ -73,45 +66,10 @@ void warn_of_blacklist(const Survey& survey, std::vector<Advice>& warnings)
                             "leave it out if the host needs one"});
 }
 
-std::vector<std::string> missing_for_iommu(const Survey& survey)
-{
-    const auto& host = survey.host;
-    if (host.loader == BootLoader::unknown || host.iommu_on) return {};
-    auto missing = missing_tokens(needed_tokens(host.cpu, host.kernel), host.running);
-    std::erase(missing, faster_only);
-    return missing;
-}
-
-// What is not yet as the files want it, each with what a reboot is to do about it.
-struct Unprepared {
-    std::string what, hope;
-};
-
-std::vector<Unprepared> unprepared(const Survey& survey)
-{
-    std::vector<Unprepared> found;
-    if (survey.functions.empty()) return found;
-    for (const auto& token : missing_for_iommu(survey))
-        found.push_back({"the IOMMU is off: the running kernel was started without " + quote(token), ""});
-    for (const auto& function : survey.functions)
-        if (function.passed && !function.goes_back && function.driver_can_be_kept_away)
-            found.push_back(
-                {"the host's driver " + quote(function.facts.driver) + " has " + name(function.facts),
-                 "; after a reboot vfio-pci comes first"});
-    return found;
-}
-
-// If it has booted with these very files, the next boot does the same again; whoever reboots by program would
-// do so for ever.
-bool reboot_helps(const Survey& survey, const std::vector<Change>& planned)
-{
-    return changes_next_boot(planned) || survey.file(paths::boot_files_changed);
-}
-
 void warn_of_vain_reboot(const Survey& survey, const std::vector<Change>& planned,
                          std::vector<Advice>& warnings)
 {
-    if (reboot_helps(survey, planned)) return;
+    if (reboot_helps(survey, changes_next_boot(planned))) return;
     for (const auto& [what, hope] : unprepared(survey))
         warnings.push_back(
             {what + ", and another reboot changes nothing: the host has booted with these files already",
@@ -138,12 +96,12 @@ std::vector<std::string> install_notes(const Survey& survey, const InstallReques
         const bool asked = std::any_of(request.vms.begin(), request.vms.end(),
                                        [&](unsigned vmid) { return function.on_card_of(vmid); });
         if (asked && function.passed && is_gpu(function.facts) && resets_itself(function.facts))
-            notes.push_back(name(function.facts) +
+            notes.push_back(named(function.facts) +
                             " has a reset of its own (FLR) and may not need the hook; \"strategy\": "
                             "\"auto\" in '" +
                             std::string(paths::settings) + "' leaves it alone while it is well");
         if (function.twin && function.passed && !function.goes_back)
-            notes.push_back(name(function.facts) + " has a twin, '" + to_string(*function.twin) +
+            notes.push_back(named(function.facts) + " has a twin, '" + to_string(*function.twin) +
                             "', that stays with the host; it is bound by its address, not by its ids");
     }
     note_ids_elsewhere(survey, notes);
@@ -178,14 +136,6 @@ std::vector<Advice> install_warnings(const Survey& survey, const InstallRequest&
         if (auto warning = cluster_warning(survey, attachment)) warnings.push_back(std::move(*warning));
     if (request.blacklist) warn_of_blacklist(survey, warnings);
     return warnings;
-}
-
-std::vector<std::string> reboot_reasons(const Survey& survey, const std::vector<Change>& planned)
-{
-    std::vector<std::string> reasons;
-    if (!reboot_helps(survey, planned)) return reasons;
-    for (const auto& [what, hope] : unprepared(survey)) reasons.push_back(what + hope);
-    return reasons;
 }
 
 // ProxMenux had to withdraw its hook because of this. What other nodes have in a directory of their own

@@ -92,12 +92,6 @@ std::string set_property(unsigned vmid, const HostPci& line, const std::string& 
 // The same with other devices: every other property stays.
 std::string set_hosts(unsigned vmid, const HostPci& line, const std::vector<std::string>& hosts);
 
-// "'0000:03:00.0' (8086:56a6)"
-inline std::string named(const Function& function)
-{
-    return quote(to_string(function.address)) + " (" + device_id(function) + ")";
-}
-
 const Bar* largest_memory_bar(const Function& function); // that has an address; nullptr if there is none
 
 // "BAR 0, BAR 2": those that the card shows in its configuration space and the kernel has found no room for.

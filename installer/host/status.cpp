@@ -2,7 +2,7 @@
 
 #include "base/json_number.hpp"
 #include "base/text.hpp"
-#include "changes/install_plan.hpp"
+#include "host/reboot.hpp"
 #include "machine/paths.hpp"
 #include "pci/read_function.hpp"
 #include "pci/read_topology.hpp"
@@ -89,7 +89,8 @@ Status read_status(const SysReader& reader)
         if (guest.attached || !guest.config.hostpci.empty())
             status.guests.push_back({guest, read_last_run(reader, guest.vmid)});
     status.open_journals = read_journals(reader);
-    status.reboot_reasons = reboot_reasons(survey);
+    constexpr bool changes_nothing = false;
+    status.reboot_reasons = reboot_reasons(survey, changes_nothing);
     return status;
 }
 
