@@ -142,7 +142,7 @@ TEST_CASE("the kernel's stack of a stuck child is told")
 
 TEST_CASE("a stuck child ends by itself once the kernel lets it go")
 {
-    const FifoDirectory directory;
+    FifoDirectory directory;
     pid_t pid = 0;
     {
         BoundedChild child;
@@ -158,7 +158,7 @@ TEST_CASE("a wait ends early when the descriptor to cancel becomes readable")
     std::array<int, 2> cancel{};
     REQUIRE(pipe(cancel.data()) == 0);
     REQUIRE(::write(cancel[1], "x", 1) == 1);
-    const FifoDirectory directory;
+    FifoDirectory directory;
     BoundedChild child;
     const auto begin = std::chrono::steady_clock::now();
     CHECK(child.perform(Task::write, directory("/stuck"), "1", 0, Milliseconds(60'000), cancel[0])
@@ -166,6 +166,21 @@ TEST_CASE("a wait ends early when the descriptor to cancel becomes readable")
     CHECK(std::chrono::steady_clock::now() - begin < Milliseconds(30'000));
     directory.release_writer("/stuck");
     for (const int end : cancel) close(end);
+}
+
+TEST_CASE("a child that comes to a fifo after its release is not left behind")
+{
+    FifoDirectory directory;
+    pid_t pid = 0;
+    {
+        BoundedChild child;
+        pid = only_child();
+        kill(pid, SIGSTOP);
+        CHECK(write(child, directory("/stuck"), "1", not_long).still_running());
+    }
+    directory.release_writer("/stuck");
+    kill(pid, SIGCONT);
+    CHECK(eventually([&] { return waitpid(pid, nullptr, WNOHANG) == pid; }));
 }
 
 TEST_CASE("a stopped child does not stop us, not even while we send")

@@ -51,6 +51,7 @@ TempDirectory::~TempDirectory()
 {
     boost::system::error_code ignored;
     fs::remove_all(path_, ignored);
+    for (const int reader : readers_) close(reader);
 }
 
 void TempDirectory::file(const std::string& path, std::string_view text) const
@@ -79,9 +80,10 @@ void TempDirectory::device(const std::string& path, unsigned major, unsigned min
     require(mknod((path_ + path).c_str(), S_IFCHR | S_IRUSR | S_IWUSR, makedev(major, minor)) == 0, path);
 }
 
-void TempDirectory::release_writer(const std::string& path) const
+void TempDirectory::release_writer(const std::string& path)
 {
-    close(open((path_ + path).c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+    readers_.push_back(open((path_ + path).c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+    require(readers_.back() >= 0, path);
 }
 
 std::string TempDirectory::text(const std::string& path) const

@@ -27,11 +27,14 @@ public:
     void fifo(const std::string& path) const; // a write to it blocks in open(2) until there is a reader
     void device(const std::string& path, unsigned major,
                 unsigned minor) const; // a character device; needs root
-    void release_writer(const std::string& path) const;
+    // Who waits in open(2) for this fifo's reader goes on, and so does who comes later: the reader stays
+    // until the directory is gone.
+    void release_writer(const std::string& path);
     std::string text(const std::string& path) const; // "" if it is absent
 
 private:
     std::string path_;
+    std::vector<int> readers_;
 };
 
 // A LinuxSystem blocks signals for the whole process; the test program wants them back.
