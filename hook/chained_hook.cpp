@@ -1,10 +1,10 @@
 #include "hook/chained_hook.hpp"
 
 #include "base/error.hpp"
+#include "base/json.hpp"
 #include "base/text.hpp"
 #include "machine/paths.hpp"
 
-#include <nlohmann/json.hpp>
 #include <sys/stat.h>
 
 namespace pvegpu {
@@ -85,13 +85,8 @@ void say_output(System& system, const ChainedHook& hook, const std::string& outp
 
 std::optional<ChainedHook> parse_chained_hook(std::string_view text)
 {
-    const auto json = nlohmann::json::parse(text, nullptr, false);
-    if (!json.is_object()) return std::nullopt;
-    const auto word = [&](const char* key) {
-        const auto found = json.find(key);
-        return found != json.end() && found->is_string() ? found->get<std::string>() : std::string();
-    };
-    ChainedHook hook{word("volume"), word("path")};
+    const auto json = Json::parse(text, nullptr, false);
+    ChainedHook hook{text_in(json, "volume"), text_in(json, "path")};
     if (hook.volume.empty() || !is_plain_absolute(hook.path)) return std::nullopt;
     return hook;
 }

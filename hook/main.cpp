@@ -1,5 +1,6 @@
 // pve-gpu-hook VMID PHASE, as Proxmox calls it.
 
+#include "base/enum_names.hpp"
 #include "base/error.hpp"
 #include "base/parse_options.hpp"
 #include "base/text.hpp"
@@ -10,10 +11,8 @@
 #include "machine/linux_system.hpp"
 #include "version.hpp"
 
-#include <array>
 #include <cstdio>
 #include <cstdlib>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -52,13 +51,6 @@ struct Command {
     std::string root;
 };
 
-std::optional<Phase> parse_phase(std::string_view text)
-{
-    for (const auto phase : {Phase::pre_start, Phase::post_start, Phase::pre_stop, Phase::post_stop})
-        if (to_string(phase) == text) return phase;
-    return std::nullopt;
-}
-
 [[noreturn]] void exit_with_usage(const std::string& problem)
 {
     std::fprintf(stderr,
@@ -84,10 +76,10 @@ Command command_from(const options::variables_map& values)
     if (words.size() != 2) exit_with_usage("it takes two arguments, a VMID and a phase");
     const auto vmid = parse_vmid(words[0]);
     if (!vmid) exit_with_usage("not a VMID: " + quote(words[0]));
-    const auto phase = parse_phase(words[1]);
-    if (!phase) exit_with_usage("not a phase: " + quote(words[1]));
+    const auto* const phase = find_name(phase_names, words[1]);
+    if (phase == phase_names.end()) exit_with_usage("not a phase: " + quote(words[1]));
     const char* const node = std::getenv("PVE_MIGRATED_FROM"); // NOLINT(concurrency-mt-unsafe)
-    return {{*vmid, *phase, node != nullptr ? node : ""},
+    return {{*vmid, phase->value, node != nullptr ? node : ""},
             values.count("dry-run") != 0,
             values.count("json") != 0,
             root_of(values)};

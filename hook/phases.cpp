@@ -163,9 +163,8 @@ private:
         if (report_.plan.guest == GuestKind::container) look_at_container();
         if (!state) return;
         const auto holders = current_holders(system_, *state, system_.wall_clock());
-        const auto opened = std::find_if(holders.begin(), holders.end(), [](const Holder& holder) {
-            return holder.kind == Holder::Kind::vfio;
-        });
+        const auto opened = std::ranges::find_if(
+            holders, [](const Holder& holder) { return holder.kind == Holder::Kind::vfio; });
         if (opened == holders.end())
             return warn({"the guest has started, and nothing has opened the GPU that was prepared for it",
                          "if it uses a mapping, Proxmox has taken another of its devices"});
@@ -237,9 +236,8 @@ RunOutcome outcome_of(Phase phase, Reason reason)
 RunOutcome good_outcome(const Report& report)
 {
     if (!report.plan.all_warnings().empty()) return RunOutcome::warned;
-    const bool did_something =
-        std::any_of(report.steps.begin(), report.steps.end(),
-                    [](const StepReport& step) { return step.result != StepResult::skipped; });
+    const bool did_something = std::ranges::any_of(
+        report.steps, [](const StepReport& step) { return step.result != StepResult::skipped; });
     return did_something ? RunOutcome::recovered : RunOutcome::nothing_to_do;
 }
 

@@ -1,29 +1,17 @@
 #include "hook/report.hpp"
 
+#include "base/enum_names.hpp"
+#include "base/json.hpp"
+#include "base/lists.hpp"
 #include "base/overloaded.hpp"
+#include "pci/function_json.hpp"
 
 #include <algorithm>
 #include <array>
-#include <cstdio>
 #include <ctime>
-#include <nlohmann/json.hpp>
 
 namespace pvegpu {
 namespace {
-
-using Json = nlohmann::ordered_json;
-
-template <typename List> Json addresses(const List& list)
-{
-    Json result = Json::array();
-    for (const auto& address : list) result.push_back(to_string(address));
-    return result;
-}
-
-template <typename Value> Json or_null(const std::optional<Value>& value)
-{
-    return value ? Json(*value) : Json(nullptr);
-}
 
 Json guest_json(GuestKind kind)
 {
@@ -38,42 +26,21 @@ Json guest_json(GuestKind kind)
     return nullptr;
 }
 
-std::string hex_class(std::uint32_t class_code)
-{
-    std::array<char, 16> text{};
-    std::snprintf(text.data(), text.size(), "0x%06x", class_code);
-    return text.data();
-}
-
 Json hostpci_json(const PassedDevice& device)
 {
     return {{"key", device.key},
-            {"host", addresses(device.taken().functions)},
+            {"host", device.taken().functions},
             {"mapping", or_null(device.mapping)},
             {"mdev", or_null(device.mdev)},
             {"driver", device.keep_driver ? "keep" : "vfio"}};
 }
 
-Json function_json(const PlannedFunction& function)
-{
-    const auto& facts = function.facts;
-    return {{"address", to_string(facts.address)},
-            {"id", device_id(facts)},
-            {"class", hex_class(facts.class_code)},
-            {"role", to_string(function.role)},
-            {"hostpci", function.hostpci.empty() ? Json(nullptr) : Json(function.hostpci)},
-            {"driver", facts.driver.empty() ? Json(nullptr) : Json(facts.driver)},
-            {"iommu_group", facts.iommu_group ? addresses(facts.group_members) : Json(nullptr)},
-            {"flr", facts.flr()},
-            {"reset_methods", facts.reset_methods}};
-}
-
 Json card_json(const CardPlan& card)
 {
     Json functions = Json::array();
-    for (const auto& function : card.functions) functions.push_back(function_json(function));
-    return {{"port", card.card.port ? Json(to_string(*card.card.port)) : Json(nullptr)},
-            {"functions", functions}};
+    for (const auto& function : card.functions)
+        functions.push_back(function_json(function.facts, function.hostpci));
+    return {{"port", or_null(card.card.port)}, {"functions", functions}};
 }
 
 Json node_json(const NodeFacts& node)
@@ -124,29 +91,15 @@ Json head(const PhasePlan& phase, std::string_view schema)
     return json;
 }
 
-// Text from a device or a file may be no UTF-8; it is shown with replacements rather than not at all.
-std::string print(const Json& json)
-{
-    return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
-}
-
 } // namespace
 
 std::string to_string(RunOutcome outcome)
 {
-    switch (outcome) {
-    case RunOutcome::recovered:
-        return "recovered";
-    case RunOutcome::nothing_to_do:
-        return "nothing-to-do";
-    case RunOutcome::warned:
-        return "warned";
-    case RunOutcome::refused:
-        return "refused";
-    case RunOutcome::failed:
-        break;
-    }
-    return "failed";
+    static constexpr std::array names{
+        EnumName{"recovered", RunOutcome::recovered}, EnumName{"nothing-to-do", RunOutcome::nothing_to_do},
+        EnumName{"warned", RunOutcome::warned}, EnumName{"refused", RunOutcome::refused},
+        EnumName{"failed", RunOutcome::failed}};
+    return name_of(names, outcome);
 }
 
 int Report::exit_status() const
@@ -206,7 +159,7 @@ std::string report_json(const Report& report)
 {
     Json json = head(report.plan, "pve-gpu-hook/report/1");
     json["outcome"] = to_string(report.outcome);
-    json["error"] = report.error.empty() ? Json(nullptr) : Json(report.error);
+    json["error"] = or_null(report.error);
     json["started"] = rfc3339(report.started);
     json["elapsed_ms"] = report.elapsed.count();
     auto& steps = json["steps"] = Json::array();
@@ -225,21 +178,20 @@ std::string summary(const Report& report)
     const auto time = std::to_string(report.elapsed.count()) + " ms";
     if (report.steps.empty()) return "";
     if (const auto* const nodes = std::get_if<NodePlan>(&report.plan.plan)) {
-        const bool complete = std::all_of(nodes->nodes.begin(), nodes->nodes.end(),
-                                          [](const NodeFacts& node) { return node.present; });
+        const bool complete =
+            std::ranges::all_of(nodes->nodes, [](const NodeFacts& node) { return node.present; });
         return complete ? "prepared the container's device nodes in " + time : "";
     }
     const auto* const plan = std::get_if<RecoveryPlan>(&report.plan.plan);
     if (plan == nullptr) return "";
-    const bool reset = std::any_of(report.steps.begin(), report.steps.end(), [](const StepReport& one) {
+    const bool reset = std::ranges::any_of(report.steps, [](const StepReport& one) {
         return one.op == "reset" && one.result == StepResult::done;
     });
     std::string text =
         (reset ? "recovered the GPU in " : "found the GPU again, but did not reset it, in ") + time + ":";
     for (const auto& card : plan->cards)
         for (const auto& function : card.functions)
-            if (card.is_cycled() && function.role == Role::gpu)
-                text += " '" + to_string(function.address()) + "'";
+            if (card.is_cycled() && function.role == Role::gpu) text += " " + quote(function.address());
     return text;
 }
 

@@ -698,5 +698,5 @@ TEST_CASE("settings that cannot be read stop the start before anything is touche
     const auto report = host.start();
     CHECK(report.exit_status() == 1);
     CHECK(host.writes().empty());
-    CHECK(host.said("settings.json:1"));
+    CHECK(host.said("settings.json: 'strategy'"));
 }

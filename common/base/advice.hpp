@@ -28,9 +28,4 @@ inline std::vector<std::string> sentences(const std::vector<Advice>& list)
     return texts;
 }
 
-inline void append(std::vector<Advice>& list, const std::vector<Advice>& more)
-{
-    list.insert(list.end(), more.begin(), more.end());
-}
-
 } // namespace pvegpu

@@ -1,23 +1,31 @@
-// Tables of values and how a file spells them.
+// Tables of values and how they are spelled in a file or an answer.
 #pragma once
 
 #include <algorithm>
+#include <string>
 #include <string_view>
 
 namespace pvegpu {
 
-template <typename Value> struct Name {
+template <typename Value> struct EnumName {
     std::string_view name;
     Value value;
 
     // Without it clang 14 cannot deduce Value.
-    constexpr Name(std::string_view spelling, Value meaning) : name(spelling), value(meaning) {}
+    constexpr EnumName(std::string_view spelling, Value meaning) : name(spelling), value(meaning) {}
 };
 
 // The end of the table if there is no such name.
 template <typename Names> constexpr auto find_name(const Names& names, std::string_view name)
 {
-    return std::find_if(names.begin(), names.end(), [name](const auto& known) { return known.name == name; });
+    return std::ranges::find_if(names, [name](const auto& known) { return known.name == name; });
+}
+
+// Of a value that is in the table.
+template <typename Names, typename Value> std::string name_of(const Names& names, const Value& value)
+{
+    return std::string(
+        std::ranges::find_if(names, [&](const auto& known) { return known.value == value; })->name);
 }
 
 } // namespace pvegpu

@@ -1,7 +1,9 @@
 #include "base/error.hpp"
 
+#include "base/enum_names.hpp"
 #include "base/text.hpp"
 
+#include <array>
 #include <cstring>
 
 namespace pvegpu {
@@ -27,33 +29,19 @@ Advice compose(const Advice& advice, const std::string& where, int error_number)
 
 std::string to_string(Reason reason)
 {
-    switch (reason) {
-    case Reason::in_use:
-        return "in-use";
-    case Reason::stuck_writer:
-        return "stuck-writer";
-    case Reason::sriov_parent:
-        return "sriov-parent";
-    case Reason::not_found:
-        return "not-found";
-    case Reason::invalid_config:
-        return "invalid-config";
-    case Reason::needs_power_cycle:
-        return "needs-power-cycle";
-    case Reason::timed_out:
-        return "timed-out";
-    case Reason::interrupted:
-        return "interrupted";
-    case Reason::disturbed:
-        return "disturbed";
-    case Reason::no_memory:
-        return "no-memory";
-    case Reason::stuck_write:
-        return "stuck-write";
-    case Reason::failed:
-        break;
-    }
-    return "failed";
+    static constexpr std::array names{EnumName{"in-use", Reason::in_use},
+                                      EnumName{"stuck-writer", Reason::stuck_writer},
+                                      EnumName{"sriov-parent", Reason::sriov_parent},
+                                      EnumName{"not-found", Reason::not_found},
+                                      EnumName{"invalid-config", Reason::invalid_config},
+                                      EnumName{"needs-power-cycle", Reason::needs_power_cycle},
+                                      EnumName{"timed-out", Reason::timed_out},
+                                      EnumName{"interrupted", Reason::interrupted},
+                                      EnumName{"disturbed", Reason::disturbed},
+                                      EnumName{"no-memory", Reason::no_memory},
+                                      EnumName{"stuck-write", Reason::stuck_write},
+                                      EnumName{"failed", Reason::failed}};
+    return name_of(names, reason);
 }
 
 Error::Error(Reason reason, const Advice& advice, const std::string& where, int error_number)

@@ -49,6 +49,16 @@ std::string to_string(const PciBus& bus)
     return to_hex(bus.domain, 4) + ":" + to_hex(bus.bus, 2);
 }
 
+std::string quote(const PciAddress& address)
+{
+    return "'" + to_string(address) + "'";
+}
+
+std::string quote(const PciBus& bus)
+{
+    return "'" + to_string(bus) + "'";
+}
+
 bool same_slot(const PciAddress& one, const PciAddress& other)
 {
     return bus_of(one) == bus_of(other) && one.slot == other.slot;

@@ -30,6 +30,8 @@ std::optional<PciAddress> parse_pci_address(std::string_view text);
 
 std::string to_string(const PciAddress& address); // "0000:03:00.0"
 std::string to_string(const PciBus& bus);         // "0000:03"
+std::string quote(const PciAddress& address);     // "'0000:03:00.0'", for messages
+std::string quote(const PciBus& bus);
 
 inline PciBus bus_of(const PciAddress& address)
 {

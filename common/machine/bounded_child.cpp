@@ -77,7 +77,7 @@ std::string kernel_stack(pid_t pid)
     const ssize_t count = ::read(file, buffer.data(), buffer.size());
     close(file);
     std::string text(buffer.data(), count > 0 ? static_cast<std::size_t>(count) : 0);
-    std::replace(text.begin(), text.end(), '\n', ' ');
+    std::ranges::replace(text, '\n', ' ');
     return text.substr(0, text.find_last_not_of(' ') + 1);
 }
 

@@ -9,7 +9,6 @@
 
 #include "machine/system.hpp"
 
-#include <memory>
 #include <string>
 #include <string_view>
 

@@ -27,7 +27,7 @@ template <typename Wanted> std::vector<std::string> names_in(const std::string& 
     boost::system::error_code error;
     for (fs::directory_iterator entry(path, error), end; !error && entry != end; entry.increment(error))
         if (wanted(*entry)) names.push_back(entry->path().filename().string());
-    std::sort(names.begin(), names.end());
+    std::ranges::sort(names);
     return names;
 }
 

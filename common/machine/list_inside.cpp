@@ -40,7 +40,7 @@ char kind_of(mode_t mode)
 
 bool is_plain(std::string_view name)
 {
-    return std::none_of(name.begin(), name.end(), [](char c) { return c < ' ' || c == '\x7f'; });
+    return std::ranges::none_of(name, [](char c) { return c < ' ' || c == '\x7f'; });
 }
 
 void add_line(int directory, const char* name, std::string& lines)

@@ -36,7 +36,7 @@ void tell_syslog(const std::string& socket_path, int priority, const std::string
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     if (socket_path.size() >= sizeof address.sun_path) return;
-    std::copy(socket_path.begin(), socket_path.end(), std::begin(address.sun_path));
+    std::ranges::copy(socket_path, std::begin(address.sun_path));
     const int channel = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (channel < 0) return;
     const std::string message = "<" + std::to_string(priority) + ">" + tag + ": " + line;

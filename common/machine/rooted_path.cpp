@@ -4,7 +4,6 @@
 
 #include <array>
 #include <boost/filesystem.hpp>
-#include <cerrno>
 #include <climits>
 #include <fcntl.h>
 #include <linux/openat2.h>

@@ -1,5 +1,6 @@
 #include "pci/cards.hpp"
 
+#include "base/lists.hpp"
 #include "pci/device_table.hpp"
 
 #include <algorithm>
@@ -31,7 +32,7 @@ bool holds_one_card_only(const Topology& topology, const Function& upstream, con
     for (const auto* sibling : topology.on_slot_of(upstream)) {
         if (sibling->address != upstream.address) there.push_back(sibling);
     }
-    return std::all_of(there.begin(), there.end(), [&](const Function* function) {
+    return std::ranges::all_of(there, [&](const Function* function) {
         if (function->bridge) return is_pcie(*function, PcieType::switch_downstream);
         return function->address == gpu.address || (is_companion(*function) && !is_gpu(*function));
     });
@@ -66,9 +67,9 @@ std::string why_not_by_its_place(const Topology& topology, const Function& gpu, 
     if (shape == DeviceTraits::CardShape::integrated) return "it is integrated into the processor";
     const auto* port = topology.bridge_above(gpu);
     if (port == nullptr) return "it is integrated: there is no port above it that could be reset";
-    if (!port->config) return "the bridge above it, '" + to_string(port->address) + "', does not answer";
+    if (!port->config) return "the bridge above it, " + quote(port->address) + ", does not answer";
     if (!is_pcie(*port, PcieType::root_port) && !is_pcie(*port, PcieType::switch_downstream))
-        return "the bridge above it, '" + to_string(port->address) + "', is not a PCI Express port";
+        return "the bridge above it, " + quote(port->address) + ", is not a PCI Express port";
     return "";
 }
 
@@ -102,8 +103,8 @@ Card card_of(const Topology& topology, const Function& gpu)
     Card card = card_below(topology, gpu, switch_on_card(topology, gpu, shape));
     if (const auto* stranger = stranger_on(topology, card))
         return left_alone(topology, gpu,
-                          "its port also carries '" + to_string(stranger->address) +
-                              "', which is no part of a graphics card");
+                          "its port also carries " + quote(stranger->address) +
+                              ", which is no part of a graphics card");
     return card;
 }
 
@@ -111,7 +112,7 @@ Card card_of(const Topology& topology, const Function& gpu)
 
 bool Card::has(const PciAddress& address) const
 {
-    return std::find(functions.begin(), functions.end(), address) != functions.end();
+    return contains(functions, address);
 }
 
 Role role_of(const Function& function)
@@ -126,8 +127,7 @@ std::vector<Card> find_cards(const Topology& topology, const std::vector<PciAddr
     for (const auto& address : gpus) {
         const auto* gpu = topology.find(address);
         if (gpu == nullptr || !is_gpu(*gpu)) continue;
-        const bool known =
-            std::any_of(cards.begin(), cards.end(), [&](const Card& card) { return card.has(address); });
+        const bool known = std::ranges::any_of(cards, [&](const Card& card) { return card.has(address); });
         if (!known) cards.push_back(card_of(topology, *gpu));
     }
     return cards;

@@ -2,6 +2,7 @@
 
 #include "base/enum_names.hpp"
 #include "base/error.hpp"
+#include "base/lists.hpp"
 #include "base/text.hpp"
 #include "pci/device_table_json.hpp"
 
@@ -17,17 +18,17 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::array bus_resets = {Name{"untested", DeviceTraits::BusReset::untested},
-                                   Name{"safe", DeviceTraits::BusReset::safe},
-                                   Name{"unsafe", DeviceTraits::BusReset::unsafe}};
-constexpr std::array flrs = {Name{"untested", DeviceTraits::Flr::untested},
-                             Name{"works", DeviceTraits::Flr::works},
-                             Name{"harmful", DeviceTraits::Flr::harmful}};
-constexpr std::array shapes = {Name{"topology", DeviceTraits::CardShape::ask_topology},
-                               Name{"one-slot", DeviceTraits::CardShape::one_slot},
-                               Name{"whole-switch", DeviceTraits::CardShape::whole_switch},
-                               Name{"integrated", DeviceTraits::CardShape::integrated},
-                               Name{"switch", DeviceTraits::CardShape::switch_on_card}};
+constexpr std::array bus_resets = {EnumName{"untested", DeviceTraits::BusReset::untested},
+                                   EnumName{"safe", DeviceTraits::BusReset::safe},
+                                   EnumName{"unsafe", DeviceTraits::BusReset::unsafe}};
+constexpr std::array flrs = {EnumName{"untested", DeviceTraits::Flr::untested},
+                             EnumName{"works", DeviceTraits::Flr::works},
+                             EnumName{"harmful", DeviceTraits::Flr::harmful}};
+constexpr std::array shapes = {EnumName{"topology", DeviceTraits::CardShape::ask_topology},
+                               EnumName{"one-slot", DeviceTraits::CardShape::one_slot},
+                               EnumName{"whole-switch", DeviceTraits::CardShape::whole_switch},
+                               EnumName{"integrated", DeviceTraits::CardShape::integrated},
+                               EnumName{"switch", DeviceTraits::CardShape::switch_on_card}};
 
 [[noreturn]] void fail(const std::string& what)
 {
@@ -71,8 +72,7 @@ bool matches(std::string_view ids, unsigned vendor, unsigned device)
     const auto halves = split_once(ids, ':');
     if (!halves) fail(quote(ids) + " has no vendor");
     const auto ranges = split(halves->second, ' ');
-    const auto hits =
-        std::count_if(ranges.begin(), ranges.end(), [device](auto range) { return in_range(range, device); });
+    const auto hits = std::ranges::count_if(ranges, [device](auto range) { return in_range(range, device); });
     return parse_id(halves->first) == vendor && hits > 0;
 }
 
@@ -94,7 +94,7 @@ void check_keys(const json& row)
     constexpr std::array<std::string_view, 7> known = {"id",   "name",         "bus_reset", "flr",
                                                        "card", "reset_module", "source"};
     for (const auto& [key, value] : row.items())
-        if (std::find(known.begin(), known.end(), key) == known.end()) fail(quote(key) + " is no column");
+        if (!contains(known, key)) fail(quote(key) + " is no column");
 }
 
 struct Row {

@@ -23,11 +23,6 @@ std::string_view last_component(std::string_view path)
     return path.substr(path.rfind('/') + 1);
 }
 
-bool contains(const std::vector<std::string>& names, std::string_view name)
-{
-    return std::binary_search(names.begin(), names.end(), name);
-}
-
 // One function's directory, listed once: which attributes exist is itself a fact.
 class FunctionReader {
 public:
@@ -36,12 +31,12 @@ public:
     {
     }
 
-    bool present() const { return contains(names_, "vendor"); }
-    bool has(std::string_view attribute) const { return contains(names_, attribute); }
+    bool present() const { return has("vendor"); }
+    bool has(std::string_view attribute) const { return std::ranges::binary_search(names_, attribute); }
     std::size_t virtual_functions() const
     {
-        return static_cast<std::size_t>(std::count_if(
-            names_.begin(), names_.end(), [](const auto& name) { return name.starts_with("virtfn"); }));
+        return static_cast<std::size_t>(
+            std::ranges::count_if(names_, [](const auto& name) { return name.starts_with("virtfn"); }));
     }
 
     std::string text(std::string_view attribute) const

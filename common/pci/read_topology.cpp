@@ -35,7 +35,7 @@ private:
         const auto above = function->above;
         topology_.functions.emplace(address, std::move(*function));
         const auto is_gone = [&](const PciAddress& bridge) { return add_one(bridge) == nullptr; };
-        if (std::any_of(above.begin(), above.end(), is_gone)) topology_.functions.erase(address);
+        if (std::ranges::any_of(above, is_gone)) topology_.functions.erase(address);
         return topology_.find(address);
     }
 

@@ -1,5 +1,7 @@
 #include "pci/topology.hpp"
 
+#include "base/enum_names.hpp"
+#include "base/lists.hpp"
 #include "base/text.hpp"
 
 #include <algorithm>
@@ -29,7 +31,7 @@ std::string two_ids(unsigned one, unsigned other)
 
 bool Function::flr() const
 {
-    return std::find(reset_methods.begin(), reset_methods.end(), "flr") != reset_methods.end();
+    return contains(reset_methods, "flr");
 }
 
 std::string to_string(const BusNumbers& numbers)
@@ -48,8 +50,8 @@ std::vector<unsigned> bars_without_memory(const Function& function)
     if (!function.config || function.config->health != Health::alive) return lost;
     for (unsigned index = 0; index < 6; ++index) {
         const bool exists = (function.config->memory_bars >> index & 1U) != 0;
-        const bool placed = std::any_of(function.bars.begin(), function.bars.end(),
-                                        [&](const Bar& bar) { return bar.index == index && bar.assigned; });
+        const bool placed = std::ranges::any_of(
+            function.bars, [&](const Bar& bar) { return bar.index == index && bar.assigned; });
         if (exists && !placed) lost.push_back(index);
     }
     return lost;
@@ -62,7 +64,7 @@ std::string device_id(const Function& function)
 
 std::string named(const Function& function)
 {
-    return "'" + to_string(function.address) + "' (" + device_id(function) + ")";
+    return quote(function.address) + " (" + device_id(function) + ")";
 }
 
 std::string subsystem_id(const Function& function)
@@ -72,15 +74,9 @@ std::string subsystem_id(const Function& function)
 
 std::string to_string(Role role)
 {
-    switch (role) {
-    case Role::gpu:
-        return "gpu";
-    case Role::companion:
-        return "companion";
-    case Role::neighbour:
-        break;
-    }
-    return "neighbour";
+    static constexpr std::array names{EnumName{"gpu", Role::gpu}, EnumName{"companion", Role::companion},
+                                      EnumName{"neighbour", Role::neighbour}};
+    return name_of(names, role);
 }
 
 bool is_gpu(const Function& function)
@@ -118,7 +114,7 @@ std::vector<const Function*> Topology::below(const Function& bridge) const
     std::vector<const Function*> result;
     for (const auto& [address, function] : functions) {
         const auto& above = function.above;
-        if (std::find(above.begin(), above.end(), bridge.address) != above.end()) result.push_back(&function);
+        if (contains(above, bridge.address)) result.push_back(&function);
     }
     return result;
 }

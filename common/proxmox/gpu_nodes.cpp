@@ -50,9 +50,8 @@ std::string_view without_slashes_at_the_end(std::string_view path)
 
 void add(std::vector<WantedNode>& list, WantedNode wanted)
 {
-    const bool known = std::any_of(list.begin(), list.end(), [&](const WantedNode& other) {
-        return other.node.path == wanted.node.path;
-    });
+    const bool known = std::ranges::any_of(
+        list, [&](const WantedNode& other) { return other.node.path == wanted.node.path; });
     if (!known) list.push_back(std::move(wanted));
 }
 

@@ -5,7 +5,6 @@
 #include "proxmox/hostpci_format.hpp"
 #include "proxmox/property_string.hpp"
 
-#include <algorithm>
 #include <array>
 
 namespace pvegpu {

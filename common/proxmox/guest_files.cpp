@@ -8,7 +8,6 @@
 #include "proxmox/read_pve_file.hpp"
 
 #include <algorithm>
-#include <cerrno>
 
 namespace pvegpu {
 namespace {
@@ -16,7 +15,7 @@ namespace {
 // It becomes part of a path, and came from the environment.
 void check_node_name(const std::string& node)
 {
-    const bool good = !node.empty() && std::all_of(node.begin(), node.end(), [](char c) {
+    const bool good = !node.empty() && std::ranges::all_of(node, [](char c) {
         return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-';
     });
     if (!good)
@@ -67,7 +66,7 @@ std::vector<unsigned> list_guests(const SysReader& reader, std::string_view dire
         if (!name.ends_with(ending)) continue;
         if (const auto vmid = parse_vmid(name.substr(0, name.size() - ending.size()))) vmids.push_back(*vmid);
     }
-    std::sort(vmids.begin(), vmids.end());
+    std::ranges::sort(vmids);
     return vmids;
 }
 

@@ -55,7 +55,7 @@ std::vector<std::string> nodes_of(std::string_view list)
 bool names(std::string_view list, std::string_view guest)
 {
     const auto parts = split(list, ',');
-    return std::any_of(parts.begin(), parts.end(), [&](auto part) { return trim(part) == guest; });
+    return std::ranges::any_of(parts, [&](auto part) { return trim(part) == guest; });
 }
 
 // A group that is not restricted, and a rule that is not strict, are a wish only.

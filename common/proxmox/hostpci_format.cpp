@@ -27,7 +27,7 @@ bool is_optional_function(std::string_view text)
 bool is_host_list(std::string_view text)
 {
     const auto parts = split(text, ';');
-    return std::all_of(parts.begin(), parts.end(), is_host_selector);
+    return std::ranges::all_of(parts, is_host_selector);
 }
 
 // Proxmox matches lower case only: with upper case the line is dropped and the VM starts without the device.
@@ -104,7 +104,7 @@ constexpr std::array keys = {
 Problem check(std::string_view name, std::string_view value)
 {
     const auto* const key =
-        std::find_if(keys.begin(), keys.end(), [name](const Key& known) { return known.name == name; });
+        std::ranges::find_if(keys, [name](const Key& known) { return known.name == name; });
     if (key == keys.end()) return "unknown key " + quote(name);
     Problem problem = key->check(value);
     if (problem) problem = std::string(name) + ": " + *problem;

@@ -1,5 +1,6 @@
 #include "proxmox/lxc_config.hpp"
 
+#include "base/lists.hpp"
 #include "base/text.hpp"
 #include "proxmox/config_lines.hpp"
 #include "proxmox/property_string.hpp"
@@ -52,16 +53,15 @@ std::vector<std::string_view> words_of(std::string_view text)
 bool has_option(std::string_view options, std::string_view wanted)
 {
     const auto list = split(options, ',');
-    return std::find(list.begin(), list.end(), wanted) != list.end();
+    return contains(list, wanted);
 }
 
 // verify_lxc_dev_string: below /dev, without '.' and '..' in between.
 bool is_device_path(std::string_view path)
 {
     const auto parts = split(path, '/');
-    return path.starts_with("/dev/") && std::none_of(parts.begin(), parts.end(), [](std::string_view part) {
-               return part == "." || part == "..";
-           });
+    return path.starts_with("/dev/") &&
+           std::ranges::none_of(parts, [](std::string_view part) { return part == "." || part == ".."; });
 }
 
 bool is_mode(std::string_view text)
@@ -179,8 +179,8 @@ private:
         if (section_ != LxcSection::pending)
             return warn({"Proxmox ignores 'delete' outside of [pve:pending]"});
         std::string list(line.substr(line.find(':') + 1)); // commas, semicolons or blanks between the keys
-        std::replace_if(
-            list.begin(), list.end(), [](char c) { return c == ',' || c == ';'; }, ' ');
+        std::ranges::replace_if(
+            list, [](char c) { return c == ',' || c == ';'; }, ' ');
         for (auto key : words_of(list)) {
             if (key.starts_with('!')) key.remove_prefix(1); // forced
             config_.deleted.emplace_back(key);
@@ -274,7 +274,7 @@ bool LxcAllow::covers_character(unsigned wanted_major, unsigned wanted_minor) co
 
 bool LxcConfig::has_id(bool group, unsigned host_id) const
 {
-    return id_maps.empty() || std::any_of(id_maps.begin(), id_maps.end(), [&](const LxcIdMap& map) {
+    return id_maps.empty() || std::ranges::any_of(id_maps, [&](const LxcIdMap& map) {
                return map.groups == group && host_id >= map.host && host_id - map.host < map.count;
            });
 }
@@ -282,13 +282,12 @@ bool LxcConfig::has_id(bool group, unsigned host_id) const
 std::vector<LxcDevice> LxcConfig::devices_at_next_start() const
 {
     const auto replaced = [this](const LxcDevice& device) {
-        return std::find(deleted.begin(), deleted.end(), device.key) != deleted.end() ||
-               std::any_of(pending.begin(), pending.end(),
-                           [&](const LxcDevice& other) { return other.key == device.key; });
+        return contains(deleted, device.key) ||
+               std::ranges::any_of(pending, [&](const LxcDevice& other) { return other.key == device.key; });
     };
     auto result = devices;
     std::erase_if(result, replaced);
-    result.insert(result.end(), pending.begin(), pending.end());
+    append(result, pending);
     return result;
 }
 

@@ -73,9 +73,8 @@ constexpr std::array map_keys = {
 Problem check(const Properties& properties)
 {
     for (const auto& [name, value] : properties) {
-        const auto* const key =
-            std::find_if(map_keys.begin(), map_keys.end(),
-                         [&name = name](const MapKey& known) { return known.name == name; });
+        const auto* const key = std::ranges::find_if(
+            map_keys, [&name = name](const MapKey& known) { return known.name == name; });
         if (key == map_keys.end()) return "unknown key " + quote(name);
         if (!key->check(value)) return quote(value) + " is no valid " + name;
     }
@@ -86,7 +85,7 @@ Problem check_required(const Properties& properties)
 {
     for (const MapKey& key : map_keys) {
         const auto has_name = [&key](const auto& property) { return property.first == key.name; };
-        if (key.required && std::none_of(properties.begin(), properties.end(), has_name))
+        if (key.required && std::ranges::none_of(properties, has_name))
             return std::string(key.name) + " is missing";
     }
     return std::nullopt;

@@ -1,5 +1,6 @@
 #include "proxmox/named_devices.hpp"
 
+#include "base/lists.hpp"
 #include "base/text.hpp"
 #include "machine/paths.hpp"
 #include "pci/read_function.hpp"
@@ -20,8 +21,8 @@ std::string node_name(const SysReader& reader)
 
 PciMappings read_mappings(const SysReader& reader, const GuestConfig& config)
 {
-    const bool needed = std::any_of(config.hostpci.begin(), config.hostpci.end(),
-                                    [](const HostPci& line) { return line.mapping.has_value(); });
+    const bool needed =
+        std::ranges::any_of(config.hostpci, [](const HostPci& line) { return line.mapping.has_value(); });
     if (!needed) return {};
     return parse_pci_mappings(read_pve_file(reader, paths::pve_pci_mappings).value_or(""));
 }
@@ -41,7 +42,7 @@ bool is_nvidia_vgpu(const SysReader& reader, const PassedDevice& device)
     if (!type.starts_with(prefix) || type.size() == prefix.size() ||
         !consists_of(type.substr(prefix.size()), is_digit))
         return false;
-    return std::any_of(device.alternatives.begin(), device.alternatives.end(), [&](const Alternative& one) {
+    return std::ranges::any_of(device.alternatives, [&](const Alternative& one) {
         return one.functions.size() == 1 && makes_nvidia_vgpus(reader, one.functions.front());
     });
 }
@@ -51,8 +52,7 @@ bool is_nvidia_vgpu(const SysReader& reader, const PassedDevice& device)
 void share_what_is_missing(PassedDevice& device)
 {
     std::vector<HostSelector> missing;
-    for (const auto& one : device.alternatives)
-        missing.insert(missing.end(), one.missing.begin(), one.missing.end());
+    for (const auto& one : device.alternatives) append(missing, one.missing);
     for (auto& one : device.alternatives) one.missing = missing;
 }
 
@@ -69,10 +69,8 @@ void note_lost_first_functions(const SysReader& reader, const HostPci& line, Pas
             return one.matches(to_string(function));
         };
         const auto& all = taken.functions;
-        const auto beside =
-            std::find_if(all.begin(), all.end(), [&](const auto& one) { return names(selector, one); });
-        const bool complete =
-            std::any_of(all.begin(), all.end(), [&](const auto& one) { return names(first, one); });
+        const auto beside = std::ranges::find_if(all, [&](const auto& one) { return names(selector, one); });
+        const bool complete = std::ranges::any_of(all, [&](const auto& one) { return names(first, one); });
         if (beside != all.end() && !complete && !reader.exists(paths::function(*beside, "physfn")))
             taken.missing.push_back(first);
     }
@@ -83,9 +81,8 @@ bool is_on_vfio(const SysReader& reader, const PassedDevice& device)
     const auto has_vfio_driver = [&](const PciAddress& function) {
         return is_vfio_driver(bound_driver(reader, function));
     };
-    return std::all_of(device.alternatives.begin(), device.alternatives.end(), [&](const Alternative& one) {
-        return !one.functions.empty() &&
-               std::all_of(one.functions.begin(), one.functions.end(), has_vfio_driver);
+    return std::ranges::all_of(device.alternatives, [&](const Alternative& one) {
+        return !one.functions.empty() && std::ranges::all_of(one.functions, has_vfio_driver);
     });
 }
 
@@ -93,9 +90,9 @@ bool is_on_vfio(const SysReader& reader, const PassedDevice& device)
 // reservation of one of its own functions, whoever else has it open. Our claims are reservations to be.
 bool is_spoken_for(const std::vector<Holder>& holders, const std::vector<PciAddress>& functions)
 {
-    return std::any_of(holders.begin(), holders.end(), [&](const Holder& holder) {
+    return std::ranges::any_of(holders, [&](const Holder& holder) {
         return (holder.kind == Holder::Kind::reservation || holder.kind == Holder::Kind::claim) &&
-               std::find(functions.begin(), functions.end(), holder.function) != functions.end();
+               contains(functions, holder.function);
     });
 }
 

@@ -1,6 +1,7 @@
 #include "proxmox/passthrough.hpp"
 
 #include "base/error.hpp"
+#include "base/lists.hpp"
 
 #include <algorithm>
 #include <set>
@@ -72,8 +73,7 @@ PassedDevice resolve(const HostPci& line, const PciMappings& mappings, const std
 
 bool none_in(const std::vector<PciAddress>& functions, const std::set<PciAddress>& used)
 {
-    return std::none_of(functions.begin(), functions.end(),
-                        [&](const PciAddress& address) { return used.contains(address); });
+    return std::ranges::none_of(functions, [&](const PciAddress& address) { return used.contains(address); });
 }
 
 // Nothing free: the first that this guest has not taken itself.
@@ -112,15 +112,15 @@ std::vector<MissingFunction> missing_functions(const std::vector<PassedDevice>& 
 
 bool names_one(const HostSelector& selector, const std::vector<PciAddress>& functions)
 {
-    return std::any_of(functions.begin(), functions.end(),
-                       [&](const PciAddress& address) { return selector.matches(to_string(address)); });
+    return std::ranges::any_of(
+        functions, [&](const PciAddress& address) { return selector.matches(to_string(address)); });
 }
 
 const PassedDevice* device_of(const std::vector<PassedDevice>& devices, const PciAddress& address)
 {
     for (const auto& device : devices) {
         const auto& functions = device.taken().functions;
-        if (std::find(functions.begin(), functions.end(), address) != functions.end()) return &device;
+        if (contains(functions, address)) return &device;
     }
     return nullptr;
 }

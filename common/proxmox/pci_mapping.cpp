@@ -1,5 +1,6 @@
 #include "proxmox/pci_mapping.hpp"
 
+#include "base/lists.hpp"
 #include "base/text.hpp"
 #include "proxmox/hostpci_format.hpp"
 #include "proxmox/map_format.hpp"
@@ -68,7 +69,7 @@ private:
     void read_header()
     {
         const std::string_view name = trim_right(line());
-        if (name.empty() || std::any_of(name.begin(), name.end(), is_space)) return warn_ignored();
+        if (name.empty() || std::ranges::any_of(name, is_space)) return warn_ignored();
         if (is_config_id(name)) return read_section(std::string(name));
         warn({quote(name) + " is no name of a mapping", "Proxmox skips the section"});
         while (next() && !is_false(line())) {
@@ -177,9 +178,7 @@ std::optional<std::string> as_text(std::optional<unsigned> number)
 
 const PciMapping* PciMappings::find(std::string_view name) const
 {
-    const auto found = std::find_if(mappings.begin(), mappings.end(),
-                                    [name](const auto& mapping) { return mapping.name == name; });
-    return found == mappings.end() ? nullptr : &*found;
+    return find_where(mappings, [name](const auto& mapping) { return mapping.name == name; });
 }
 
 PciMappings parse_pci_mappings(std::string_view text)
@@ -190,8 +189,8 @@ PciMappings parse_pci_mappings(std::string_view text)
 std::vector<MappedDevice> devices_on_node(const PciMapping& mapping, std::string_view node)
 {
     std::vector<MappedDevice> devices;
-    std::copy_if(mapping.devices.begin(), mapping.devices.end(), std::back_inserter(devices),
-                 [node](const MappedDevice& device) { return device.node == node; });
+    std::ranges::copy_if(mapping.devices, std::back_inserter(devices),
+                         [node](const MappedDevice& device) { return device.node == node; });
     return devices;
 }
 

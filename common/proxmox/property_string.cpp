@@ -54,8 +54,8 @@ private:
 
     Properties::iterator find(std::string_view key)
     {
-        return std::find_if(properties_.begin(), properties_.end(),
-                            [key](const auto& property) { return property.first == key; });
+        return std::ranges::find_if(properties_,
+                                    [key](const auto& property) { return property.first == key; });
     }
 
     std::string_view default_key_;

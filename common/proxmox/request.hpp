@@ -1,13 +1,22 @@
 // What Proxmox asks of the hook.
 #pragma once
 
+#include "base/enum_names.hpp"
+
+#include <array>
 #include <string>
 
 namespace pvegpu {
 
 enum class Phase { pre_start, post_start, pre_stop, post_stop };
 
-std::string to_string(Phase phase); // "pre-start", ...
+inline constexpr std::array phase_names{
+    EnumName{"pre-start", Phase::pre_start}, EnumName{"post-start", Phase::post_start},
+    EnumName{"pre-stop", Phase::pre_stop}, EnumName{"post-stop", Phase::post_stop}};
+inline std::string to_string(Phase phase)
+{
+    return name_of(phase_names, phase);
+}
 
 struct Request {
     unsigned vmid = 0; // 100 to 999999999

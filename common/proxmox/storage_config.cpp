@@ -1,5 +1,6 @@
 #include "proxmox/storage_config.hpp"
 
+#include "base/lists.hpp"
 #include "base/text.hpp"
 #include "machine/paths.hpp"
 
@@ -11,7 +12,7 @@ namespace {
 
 bool is_one_of(std::string_view text, const auto& names)
 {
-    return std::find(names.begin(), names.end(), text) != names.end();
+    return contains(names, text);
 }
 
 bool has_files(std::string_view type)
@@ -36,7 +37,7 @@ bool is_plain_path(std::string_view path)
 {
     const auto parts = split(path, '/');
     return path.size() > 1 && path.starts_with('/') &&
-           std::none_of(parts.begin(), parts.end(), [](auto part) { return part == ".." || part == "."; });
+           std::ranges::none_of(parts, [](auto part) { return part == ".." || part == "."; });
 }
 
 bool is_plain_name(std::string_view name)
@@ -141,9 +142,7 @@ std::optional<std::string> snippet_path(const std::vector<Storage>& storages, st
 const Storage* storage_of(const std::vector<Storage>& storages, std::string_view volume)
 {
     const auto id = volume.substr(0, std::min(volume.find(':'), volume.size()));
-    const auto storage =
-        std::find_if(storages.begin(), storages.end(), [&](const Storage& one) { return one.id == id; });
-    return storage == storages.end() ? nullptr : &*storage;
+    return find_where(storages, [&](const Storage& one) { return one.id == id; });
 }
 
 const Storage* choose_storage(const std::vector<Storage>& storages, std::string_view node)

@@ -1,7 +1,7 @@
 #include "settings/settings.hpp"
 
+#include "base/enum_names.hpp"
 #include "base/error.hpp"
-#include "base/json_key_positions.hpp"
 #include "base/text.hpp"
 #include "machine/paths.hpp"
 #include "settings/settings_check.hpp"
@@ -11,6 +11,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
+#include <vector>
 
 namespace pvegpu {
 
@@ -47,6 +49,11 @@ void lay_over_entry(Settings& settings, const json& all, const char* group, cons
     if (all.contains(group) && all[group].contains(name)) lay_over(settings, all[group][name]);
 }
 
+unsigned line_of_byte(std::string_view text, std::size_t byte)
+{
+    return 1 + static_cast<unsigned>(std::ranges::count(text.substr(0, byte), '\n'));
+}
+
 // A number that no double holds: the library quotes it, but does not say where it stands.
 unsigned line_of_number(std::string_view text, std::string_view message)
 {
@@ -54,14 +61,55 @@ unsigned line_of_number(std::string_view text, std::string_view message)
     return parts.size() < 2 ? 1 : line_of_byte(text, text.find(parts[1]));
 }
 
+// The library itself keeps the last of two keys with one name.
+class KeysOnce {
+public:
+    explicit KeysOnce(std::string file) : file_(std::move(file)) {}
+
+    bool operator()(json::parse_event_t event, const json& parsed)
+    {
+        using Event = json::parse_event_t;
+        if (event == Event::object_start || event == Event::array_start) objects_.emplace_back();
+        if (event == Event::object_end || event == Event::array_end) objects_.pop_back();
+        if (event == Event::key) {
+            auto& [seen, current] = objects_.back();
+            current = parsed.get<std::string>();
+            if (!seen.insert(current).second)
+                throw Error(Reason::invalid_config, {quote(path()) + " is there twice", "remove one"}, file_);
+        }
+        return true;
+    }
+
+private:
+    struct Object {
+        std::set<std::string> seen;
+        std::string current; // key
+    };
+
+    std::string path() const // "guests.101.retries"
+    {
+        std::vector<std::string> keys;
+        for (const auto& object : objects_)
+            if (!object.current.empty()) keys.push_back(object.current);
+        return join(keys, ".");
+    }
+
+    std::string file_;
+    std::vector<Object> objects_; // that are open
+};
+
 json parse_json(std::string_view text, const std::string& path)
 {
     const auto fail = [&path](unsigned line, const Advice& advice) {
         throw Error(Reason::invalid_config, advice, path + ":" + std::to_string(line));
     };
+    KeysOnce keys_once(path);
     try {
         constexpr bool exceptions = true, comments = true;
-        return json::parse(text, nullptr, exceptions, comments);
+        return json::parse(
+            text,
+            [&](int, json::parse_event_t event, const json& parsed) { return keys_once(event, parsed); },
+            exceptions, comments);
     } catch (const json::parse_error& error) {
         fail(line_of_byte(text, error.byte > 0 ? error.byte - 1 : 0),
              {"this is not JSON", "see the text here"});
@@ -119,7 +167,7 @@ SettingsFile SettingsFile::parse(std::string_view text, const std::string& path)
     SettingsFile file;
     if (is_blank(text)) return file; // as if it were missing
     json all = parse_json(text, path);
-    check_settings_file(all, text, path);
+    check_settings_file(all, path);
     file.json_ = all.dump();
     return file;
 }

@@ -5,8 +5,6 @@
 #include "machine/system.hpp"
 
 #include <chrono>
-#include <cstdint>
-#include <map>
 #include <string>
 #include <string_view>
 

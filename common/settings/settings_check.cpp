@@ -1,12 +1,12 @@
 #include "settings/settings_check.hpp"
 
+#include "base/enum_names.hpp"
 #include "base/error.hpp"
-#include "base/json_key_positions.hpp"
+#include "base/lists.hpp"
 #include "base/text.hpp"
 #include "base/vmid.hpp"
 #include "settings/settings_names.hpp"
 
-#include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
 
@@ -27,12 +27,10 @@ template <typename Names> std::string list_of(const Names& names)
     return join(list, ", ");
 }
 
-// The path of a key in the object of that path, as JsonLines spells it.
-std::string below(std::string path, const std::string& key)
+// "guests.101.retries"
+std::string below(const std::string& path, const std::string& key)
 {
-    path += '/';
-    path += key;
-    return path;
+    return path.empty() ? key : path + "." + key;
 }
 
 bool is_device_id(const std::string& text)
@@ -44,23 +42,20 @@ bool is_device_id(const std::string& text)
 // Checks the whole file, so that laying it over the defaults cannot fail later.
 class SettingsChecker {
 public:
-    SettingsChecker(std::string_view text, std::string path) : path_(std::move(path)), lines_(text) {}
+    explicit SettingsChecker(std::string file) : file_(std::move(file)) {}
 
     void check_file(json& all) const
     {
-        if (lines_.duplicate()) fail(*lines_.duplicate(), {"is there twice", "remove one"});
         if (!all.is_object()) fail("", {"the file is no object", "write '{ ... }'"});
         lower_device_ids(all);
         check_settings("", all, true);
     }
 
 private:
-    [[noreturn]] void fail(const std::string& key_path, const Advice& advice) const
+    [[noreturn]] void fail(const std::string& key, const Advice& advice) const
     {
-        const std::string key = key_path.substr(key_path.rfind('/') + 1);
         throw Error(Reason::invalid_config,
-                    {key_path.empty() ? advice.fact : quote(key) + " " + advice.fact, advice.remedy},
-                    path_ + ":" + std::to_string(lines_.line_of(key_path)));
+                    {key.empty() ? advice.fact : quote(key) + " " + advice.fact, advice.remedy}, file_);
     }
 
     void check_settings(const std::string& path, const json& object, bool whole_file) const
@@ -121,8 +116,7 @@ private:
         if (good) {
             const std::string_view text = value.get_ref<const std::string&>();
             for (const auto word : split(text, ' '))
-                good = good && (text == "default" || text == "none" ||
-                                std::find(known.begin(), known.end(), word) != known.end());
+                good = good && (text == "default" || text == "none" || contains(known, word));
         }
         if (!good)
             fail(path, {"must be 'default', 'none', or names of the kernel's reset methods: 'bus', 'flr', "
@@ -148,7 +142,7 @@ private:
         if (!all.contains("devices") || !all["devices"].is_object()) return;
         json lowered = json::object();
         for (const auto& [id, settings] : all["devices"].items()) {
-            const std::string path = "/devices/" + id;
+            const auto path = below("devices", id);
             if (!is_device_id(id)) fail(path, {"is no device id", "write '8086:56a6'"});
             if (lowered.contains(lower(id)))
                 fail(path, {"is there twice, in upper and lower case", "remove one"});
@@ -158,15 +152,14 @@ private:
         all["devices"] = std::move(lowered);
     }
 
-    std::string path_;
-    JsonLines lines_;
+    std::string file_;
 };
 
 } // namespace
 
-void check_settings_file(json& all, std::string_view text, const std::string& path)
+void check_settings_file(json& all, const std::string& path)
 {
-    SettingsChecker(text, path).check_file(all);
+    SettingsChecker(path).check_file(all);
 }
 
 } // namespace pvegpu

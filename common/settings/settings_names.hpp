@@ -9,21 +9,22 @@
 namespace pvegpu {
 
 inline constexpr std::array strategy_names = {
-    Name{"cycle", Strategy::cycle}, Name{"auto", Strategy::automatic},
-    Name{"remove-rescan", Strategy::remove_rescan}, Name{"off", Strategy::off}};
-inline constexpr std::array on_timeout_names = {Name{"warn", OnTimeout::warn}, Name{"fail", OnTimeout::fail}};
-inline constexpr std::array after_stop_names = {Name{"keep", AfterStop::keep},
-                                                Name{"native", AfterStop::native}};
-inline constexpr std::array reset_with_names = {Name{"best", ResetWith::best},
-                                                Name{"reset_subordinate", ResetWith::reset_subordinate},
-                                                Name{"bridge_control", ResetWith::bridge_control}};
+    EnumName{"cycle", Strategy::cycle}, EnumName{"auto", Strategy::automatic},
+    EnumName{"remove-rescan", Strategy::remove_rescan}, EnumName{"off", Strategy::off}};
+inline constexpr std::array on_timeout_names = {EnumName{"warn", OnTimeout::warn},
+                                                EnumName{"fail", OnTimeout::fail}};
+inline constexpr std::array after_stop_names = {EnumName{"keep", AfterStop::keep},
+                                                EnumName{"native", AfterStop::native}};
+inline constexpr std::array reset_with_names = {EnumName{"best", ResetWith::best},
+                                                EnumName{"reset_subordinate", ResetWith::reset_subordinate},
+                                                EnumName{"bridge_control", ResetWith::bridge_control}};
 inline constexpr std::array timeout_names = {
-    Name{"lock", &Timeouts::lock},         Name{"busy", &Timeouts::busy},
-    Name{"unbind", &Timeouts::unbind},     Name{"remove", &Timeouts::remove},
-    Name{"reset", &Timeouts::reset},       Name{"rescan", &Timeouts::rescan},
-    Name{"reappear", &Timeouts::reappear}, Name{"bind", &Timeouts::bind},
-    Name{"chained", &Timeouts::chained},   Name{"nodes", &Timeouts::nodes},
-    Name{"total", &Timeouts::total},
+    EnumName{"lock", &Timeouts::lock},         EnumName{"busy", &Timeouts::busy},
+    EnumName{"unbind", &Timeouts::unbind},     EnumName{"remove", &Timeouts::remove},
+    EnumName{"reset", &Timeouts::reset},       EnumName{"rescan", &Timeouts::rescan},
+    EnumName{"reappear", &Timeouts::reappear}, EnumName{"bind", &Timeouts::bind},
+    EnumName{"chained", &Timeouts::chained},   EnumName{"nodes", &Timeouts::nodes},
+    EnumName{"total", &Timeouts::total},
 };
 
 } // namespace pvegpu

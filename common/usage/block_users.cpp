@@ -40,7 +40,7 @@ std::string unescaped(std::string_view text)
 std::string node_of(const BlockDevice& device)
 {
     auto name = device.name;
-    std::replace(name.begin(), name.end(), '!', '/');
+    std::ranges::replace(name, '!', '/');
     return paths::join(paths::dev, name);
 }
 

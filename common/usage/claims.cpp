@@ -1,48 +1,24 @@
 #include "usage/claims.hpp"
 
-#include "base/json_number.hpp"
+#include "base/error.hpp"
+#include "base/json.hpp"
 #include "base/text.hpp"
 #include "machine/paths.hpp"
 #include "usage/proc_stat.hpp"
 
-#include <nlohmann/json.hpp>
-
 namespace pvegpu {
 namespace {
 
-using Json = nlohmann::json;
-
-// Members of an object, whatever it is: a null value for what is absent.
-const Json& member(const Json& json, const char* key)
+// Throws std::exception for what is not ours.
+Claim claim_from(const Json& json)
 {
-    static const Json nothing;
-    const auto found = json.is_object() ? json.find(key) : json.end();
-    return json.is_object() && found != json.end() ? *found : nothing;
-}
-
-std::optional<ClaimParent> parent_in(const Json& json)
-{
-    const auto pid = whole_number<pid_t>(member(json, "pid"));
-    const auto start = whole_number<std::uint64_t>(member(json, "start_time"));
-    if (!pid || *pid == 0 || !start) return std::nullopt;
-    return ClaimParent{*pid, *start};
-}
-
-std::optional<std::vector<PciAddress>> functions_in(const Json& json)
-{
-    if (!json.is_array()) return std::nullopt;
-    std::vector<PciAddress> functions;
-    for (const auto& text : json) {
-        const auto address = text.is_string() ? parse_pci_address(text.get<std::string>()) : std::nullopt;
-        if (!address) return std::nullopt;
-        functions.push_back(*address);
-    }
-    return functions;
-}
-
-ParsedClaim damaged(const std::string& why)
-{
-    return {std::nullopt, why};
+    const auto& parent = json.at("parent");
+    Claim claim{whole_number<unsigned>(json.at("vmid")).value(),
+                {whole_number<pid_t>(parent.at("pid")).value(),
+                 whole_number<std::uint64_t>(parent.at("start_time")).value()},
+                json.at("functions").get<std::vector<PciAddress>>()};
+    if (claim.parent.pid == 0) throw Error(Reason::failed, {"no process has the number 0"});
+    return claim;
 }
 
 std::optional<ProcStat> read_stat(const SysReader& reader, pid_t pid)
@@ -62,43 +38,26 @@ pid_t own_parent(const SysReader& reader)
 
 std::string print_claim(const Claim& claim)
 {
-    auto functions = Json::array();
-    for (const auto& function : claim.functions) functions.push_back(to_string(function));
-    const Json json = {{"vmid", claim.vmid},
-                       {"parent", {{"pid", claim.parent.pid}, {"start_time", claim.parent.start_time}}},
-                       {"functions", functions}};
-    return json.dump() + '\n';
+    return Json{{"vmid", claim.vmid},
+                {"parent", {{"pid", claim.parent.pid}, {"start_time", claim.parent.start_time}}},
+                {"functions", claim.functions}}
+               .dump() +
+           '\n';
 }
 
-ParsedClaim parse_claim(std::string_view text)
+std::optional<Claim> parse_claim(std::string_view text)
 {
-    const auto json = Json::parse(text, nullptr, false);
-    if (json.is_discarded()) return damaged("it is not JSON");
-    const auto vmid = whole_number<unsigned>(member(json, "vmid"));
-    if (!vmid) return damaged("'vmid' is not a guest's number");
-    const auto parent = parent_in(member(json, "parent"));
-    if (!parent) return damaged("'parent' does not name a process");
-    auto functions = functions_in(member(json, "functions"));
-    if (!functions) return damaged("'functions' is not a list of PCI addresses");
-    return {Claim{*vmid, *parent, std::move(*functions)}, ""};
+    return read_or_nothing(text, claim_from);
 }
 
-Claims read_claims(const SysReader& reader)
+std::vector<Claim> read_claims(const SysReader& reader)
 {
-    Claims result;
-    for (const auto& name : reader.list(std::string(paths::claims))) {
-        if (!name.ends_with(".json")) continue;
-        const auto path = paths::join(paths::claims, name);
-        const auto text = reader.read(path);
-        if (!text) continue; // it ended just now
-        auto [claim, warning] = parse_claim(*text);
-        if (claim)
-            result.claims.push_back(std::move(*claim));
-        else
-            result.warnings.push_back("the claim " + quote(path) +
-                                      " is damaged and not respected: " + warning);
-    }
-    return result;
+    std::vector<Claim> claims;
+    for (const auto& name : reader.list(std::string(paths::claims)))
+        if (name.ends_with(".json"))
+            if (auto claim = parse_claim(reader.read(paths::join(paths::claims, name)).value_or("")))
+                claims.push_back(std::move(*claim));
+    return claims;
 }
 
 std::uint64_t start_time(const SysReader& reader, pid_t pid)

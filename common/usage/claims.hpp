@@ -34,18 +34,9 @@ struct Claim {
 
 std::string print_claim(const Claim& claim);
 
-// A damaged file is no claim; `warning` then says why in a sentence.
-struct ParsedClaim {
-    std::optional<Claim> claim;
-    std::string warning;
-};
-ParsedClaim parse_claim(std::string_view text);
-
-struct Claims {
-    std::vector<Claim> claims;
-    std::vector<std::string> warnings; // each names its file
-};
-Claims read_claims(const SysReader& reader);
+// Nothing of a damaged file.
+std::optional<Claim> parse_claim(std::string_view text);
+std::vector<Claim> read_claims(const SysReader& reader);
 
 // Whether the task that made it still runs, and is not the one that runs us: a task starts one guest at a
 // time (a backup, say, that goes on to the next guest), so its earlier claims are over. A claim also ends

@@ -56,7 +56,7 @@ std::vector<unsigned> running_containers(const SysReader& reader)
         if (const auto vmid = vmid_from(name);
             vmid && is_populated(reader, paths::join(paths::container_groups, name)))
             vmids.push_back(*vmid);
-    std::sort(vmids.begin(), vmids.end());
+    std::ranges::sort(vmids);
     return vmids;
 }
 

@@ -5,7 +5,6 @@
 #include "machine/system.hpp"
 
 #include <optional>
-#include <string>
 #include <sys/types.h>
 #include <vector>
 

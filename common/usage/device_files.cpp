@@ -1,5 +1,6 @@
 #include "usage/device_files.hpp"
 
+#include "base/lists.hpp"
 #include "base/text.hpp"
 #include "machine/paths.hpp"
 #include "usage/kernel_devices.hpp"
@@ -73,8 +74,7 @@ public:
 private:
     static bool is_worth_entering(std::string_view name)
     {
-        return std::find(nothing_inside.begin(), nothing_inside.end(), name) == nothing_inside.end() &&
-               !name.starts_with("virtfn") && !parse_pci_address(name);
+        return !contains(nothing_inside, name) && !name.starts_with("virtfn") && !parse_pci_address(name);
     }
 
     void add_node(const std::string& directory, const std::string& file)
@@ -119,7 +119,7 @@ private:
             const auto has = [&](const auto& controller) {
                 return reader_.exists(paths::join(subsystem, controller));
             };
-            if (std::none_of(controllers.begin(), controllers.end(), has)) continue;
+            if (std::ranges::none_of(controllers, has)) continue;
             enter(subsystem);
         }
     }

@@ -1,5 +1,6 @@
 #include "usage/holders.hpp"
 
+#include "base/lists.hpp"
 #include "base/text.hpp"
 #include "usage/block_users.hpp"
 #include "usage/claims.hpp"
@@ -37,13 +38,13 @@ public:
         std::vector<DeviceNumber> numbers;
         for (const auto* function : functions) {
             files_.push_back(find_device_files(reader, *function));
-            numbers.insert(numbers.end(), files_.back().nodes.begin(), files_.back().nodes.end());
+            append(numbers, files_.back().nodes);
         }
         open_nodes_ = find_open_nodes(reader, std::move(numbers));
         reservations_ = read_reservations(reader);
         std::erase_if(reservations_,
                       [&](const auto& each) { return !reservation_holds(reader, each, wall_clock); });
-        claims_ = read_claims(reader).claims;
+        claims_ = read_claims(reader);
         std::erase_if(claims_, [&](const auto& each) { return !claim_holds(reader, each); });
     }
 
@@ -77,7 +78,7 @@ private:
         const auto known = [&](const auto& holder) {
             return holder.function == address && holder.pid == pid;
         };
-        if (std::any_of(found_.begin(), found_.end(), known)) return;
+        if (std::ranges::any_of(found_, known)) return;
         auto& holder = add(on_vfio ? Holder::Kind::vfio : Holder::Kind::process, address, node);
         holder.pid = pid;
         holder.program = program_of(reader_, pid);
@@ -88,8 +89,7 @@ private:
     void add_processes(const PciAddress& address, const DeviceFiles& files)
     {
         for (const auto& open : open_nodes_)
-            if (std::find(files.nodes.begin(), files.nodes.end(), open.number) != files.nodes.end())
-                add_process(address, files.on_vfio, open.pid, open.path);
+            if (contains(files.nodes, open.number)) add_process(address, files.on_vfio, open.pid, open.path);
     }
 
     // It is open, and nobody has its group: somebody was handed the device itself, or it lies in a message
@@ -105,8 +105,8 @@ private:
 
     bool is_reserved(const PciAddress& address, unsigned vmid) const
     {
-        return std::any_of(reservations_.begin(), reservations_.end(),
-                           [&](const auto& each) { return each.vmid == vmid && reserves(each, address); });
+        return std::ranges::any_of(
+            reservations_, [&](const auto& each) { return each.vmid == vmid && reserves(each, address); });
     }
 
     void add_reservations(const PciAddress& address)
@@ -121,7 +121,7 @@ private:
     {
         for (const auto& claim : claims_) {
             const auto& functions = claim.functions;
-            const bool ours = std::find(functions.begin(), functions.end(), address) != functions.end();
+            const bool ours = contains(functions, address);
             if (claim.vmid != own_vmid_ && ours && !is_reserved(address, claim.vmid))
                 add_claim(address, claim);
         }

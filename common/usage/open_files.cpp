@@ -76,10 +76,10 @@ std::vector<OpenNode> find_open_nodes(const SysReader& reader, std::vector<Devic
 {
     std::vector<OpenNode> found;
     if (wanted.empty()) return found;
-    std::sort(wanted.begin(), wanted.end());
+    std::ranges::sort(wanted);
     for_each_open_file(reader, [&](pid_t pid, const std::string& path) {
         const auto number = reader.device_number(path);
-        if (number && std::binary_search(wanted.begin(), wanted.end(), *number))
+        if (number && std::ranges::binary_search(wanted, *number))
             found.push_back({pid, *number, reader.read_link(path).value_or("")});
     });
     return found;

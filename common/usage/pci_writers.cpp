@@ -1,5 +1,6 @@
 #include "usage/pci_writers.hpp"
 
+#include "base/lists.hpp"
 #include "base/text.hpp"
 #include "machine/bounded_child.hpp"
 #include "machine/paths.hpp"
@@ -56,8 +57,8 @@ constexpr std::array<std::string_view, 5> idle_kernel_waits{
 
 bool begins_with_one_of(std::string_view name, const auto& beginnings)
 {
-    return std::any_of(beginnings.begin(), beginnings.end(),
-                       [&](std::string_view beginning) { return name.starts_with(beginning); });
+    return std::ranges::any_of(beginnings,
+                               [&](std::string_view beginning) { return name.starts_with(beginning); });
 }
 
 // "[<0>] vfio_unregister_group_dev+0x9a/0xf0 [vfio]" -> the name; "" for a function of a module other than
@@ -141,8 +142,7 @@ private:
         if (where.empty() && stat.state == 'D' && stat.program == bounded_child_name)
             where = functions.empty() ? "unknown" : functions.front();
         if (where.empty()) return;
-        const bool stuck =
-            std::find(functions.begin(), functions.end(), waits_for_vfio_users) != functions.end();
+        const bool stuck = contains(functions, waits_for_vfio_users);
         found_.push_back({stat.pid, stat.program, std::string(where), stuck});
     }
 

@@ -28,7 +28,7 @@ void collect(const SysReader& reader, unsigned vmid, ContainerGuest& all)
     for (auto& wanted : wanted_nodes(devices_only, config.devices_at_next_start())) {
         wanted.from = "container " + std::to_string(vmid) + ", " + wanted.from;
         const auto known = [&](const WantedNode& other) { return other.node.path == wanted.node.path; };
-        if (std::none_of(all.wanted.begin(), all.wanted.end(), known)) all.wanted.push_back(wanted);
+        if (std::ranges::none_of(all.wanted, known)) all.wanted.push_back(wanted);
     }
 }
 

@@ -1,6 +1,7 @@
 #include "containers/conflicts.hpp"
 
 #include "base/error.hpp"
+#include "base/lists.hpp"
 #include "machine/paths.hpp"
 #include "pci/read_function.hpp"
 #include "proxmox/gpu_nodes.hpp"
@@ -9,7 +10,6 @@
 #include "usage/device_files.hpp"
 
 #include <algorithm>
-#include <iterator>
 
 namespace pvegpu {
 namespace {
@@ -82,11 +82,6 @@ std::size_t count_on_vfio(const std::vector<Function>& gpus, bool (*is_of_kind)(
     return count;
 }
 
-void append(std::vector<std::string>& to, std::vector<std::string> more)
-{
-    to.insert(to.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
-}
-
 // On vfio-pci a card has no nodes. Those of a kind are its own for sure where no GPU that could have them is
 // with a driver of the host. A card's number may be one higher: the firmware's screen had the first at boot.
 std::vector<std::string> nodes_from_vfio_only(const SysReader& reader, const Function& function)
@@ -101,7 +96,8 @@ std::vector<std::string> nodes_from_vfio_only(const SysReader& reader, const Fun
     }
     if (const auto nvidia = is_nvidia(function) ? count_on_vfio(gpus, is_nvidia) : 0; nvidia != 0) {
         append(nodes, numbered("/dev/nvidia", 0, nvidia));
-        append(nodes, {"/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools", "/dev/nvidia-modeset"});
+        nodes.insert(nodes.end(),
+                     {"/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools", "/dev/nvidia-modeset"});
     }
     if (is_amd(function) && count_on_vfio(gpus, is_amd) != 0) nodes.emplace_back("/dev/kfd");
     return nodes;
@@ -109,7 +105,7 @@ std::vector<std::string> nodes_from_vfio_only(const SysReader& reader, const Fun
 
 bool names(const std::vector<WantedNode>& wanted, const LostNode& lost)
 {
-    return std::any_of(wanted.begin(), wanted.end(), [&](const WantedNode& one) {
+    return std::ranges::any_of(wanted, [&](const WantedNode& one) {
         return one.node.path == lost.path || one.node.address == lost.function;
     });
 }
@@ -137,11 +133,11 @@ std::vector<Advice> container_warnings(const SysReader& reader, const std::vecto
         if (lost.empty()) break;
         const auto wanted = wanted_by(reader, vmid);
         const auto found =
-            std::find_if(lost.begin(), lost.end(), [&](const LostNode& one) { return names(wanted, one); });
+            std::ranges::find_if(lost, [&](const LostNode& one) { return names(wanted, one); });
         if (found != lost.end())
             warnings.push_back(
-                {"container " + std::to_string(vmid) + " is running and is given '" + found->path + "' of '" +
-                     to_string(found->function) + "'",
+                {"container " + std::to_string(vmid) + " is running and is given '" + found->path + "' of " +
+                     quote(found->function),
                  "it loses the card to this VM until the VM has stopped and the container is started again"});
     }
     return warnings;

@@ -1,5 +1,6 @@
 #include "containers/inside.hpp"
 
+#include "base/lists.hpp"
 #include "base/text.hpp"
 #include "machine/list_inside.hpp"
 #include "machine/paths.hpp"
@@ -88,7 +89,7 @@ void find_libraries(Look& look, Inside& inside)
 
 bool wants_nvidia(const std::vector<WantedNode>& wanted)
 {
-    return std::any_of(wanted.begin(), wanted.end(), [](const auto& one) { return one.node.is_nvidia(); });
+    return std::ranges::any_of(wanted, [](const auto& one) { return one.node.is_nvidia(); });
 }
 
 std::string number_text(const std::optional<DeviceNumber>& number)
@@ -141,8 +142,7 @@ std::vector<Advice> inside_warnings(const Inside& inside, const std::string& mod
                                 " in the container",
                             "restart the container"});
     const auto& versions = inside.library_versions;
-    if (inside.seen && !module_version.empty() && !versions.empty() &&
-        std::find(versions.begin(), versions.end(), module_version) == versions.end())
+    if (inside.seen && !module_version.empty() && !versions.empty() && !contains(versions, module_version))
         warnings.push_back(
             {"the container's NVIDIA libraries are of version " + printable(join(versions, ", "), 80) + " (" +
                  quote(inside.libraries.front()) + ") and the host's module is of version " +

@@ -60,7 +60,7 @@ std::optional<unsigned> major_for(NodeKind kind, const KernelDevices& majors)
 bool gpu_is_behind(const GpuNode& node, const std::vector<HostGpu>& gpus)
 {
     if (node.kind != NodeKind::nvidia_gpu) return true;
-    return std::any_of(gpus.begin(), gpus.end(), [&](const HostGpu& gpu) {
+    return std::ranges::any_of(gpus, [&](const HostGpu& gpu) {
         const bool unknown = gpu.driver == "nvidia" && !gpu.nvidia; // its driver does not answer
         return unknown || gpu.nvidia == node.number;
     });

@@ -1,5 +1,6 @@
 #include "containers/node_plan.hpp"
 
+#include "base/lists.hpp"
 #include "base/overloaded.hpp"
 #include "base/text.hpp"
 #include "containers/node_prospects.hpp"
@@ -20,7 +21,7 @@ constexpr auto take_the_line_out = "take the line out of the container";
 // "the GPU '0000:03:00.0' is in use by VM 101 (pid 4711, kvm)"
 std::string in_use(const HostGpu& gpu, const std::string& is)
 {
-    return "the GPU '" + to_string(gpu.address) + "'" + is + " in use by " + describe(gpu.holders.front());
+    return "the GPU " + quote(gpu.address) + is + " in use by " + describe(gpu.holders.front());
 }
 
 // Numbers change from boot to boot: the GPU that the container means may have another one now.
@@ -36,8 +37,8 @@ std::string instead_of(NodeKind kind, const std::vector<const HostGpu*>& candida
 Advice other_driver(const GpuNode& node, const HostGpu& gpu)
 {
     const auto driver = printable(gpu.driver);
-    const auto fact = ": the GPU '" + to_string(gpu.address) + "' has the driver '" + driver +
-                      "', which makes no such node";
+    const auto fact =
+        ": the GPU " + quote(gpu.address) + " has the driver '" + driver + "', which makes no such node";
     if (driver == "pci-stub")
         return {fact, "take its ids out of what 'pci-stub' is given at boot, and reboot"};
     if (node.is_nvidia())
@@ -74,8 +75,8 @@ public:
             if (!facts.present) look_at(facts.wanted);
         if (plan_.refused) return;
         auto& steps = plan_.steps;
-        steps.insert(steps.end(), creates_.begin(), creates_.end());
-        steps.insert(steps.end(), waits_.begin(), waits_.end());
+        append(steps, creates_);
+        append(steps, waits_);
     }
 
 private:
@@ -111,7 +112,7 @@ private:
     void load(const std::string& module)
     {
         std::string file = module; // the kernel spells a module with '_'
-        std::replace(file.begin(), file.end(), '-', '_');
+        std::ranges::replace(file, '-', '_');
         if (situation_.modules.contains(file)) return;
         for (const auto& planned : plan_.steps)
             if (std::get<LoadModule>(planned).name == module) return; // the others come last
@@ -214,7 +215,7 @@ std::vector<Advice> stale_numbers(const LxcConfig& config, const std::vector<Nod
         const auto covers = [number](const LxcAllow& allow) {
             return allow.covers_character(number.major, number.minor);
         };
-        if (std::any_of(config.allowed.begin(), config.allowed.end(), covers)) continue;
+        if (std::ranges::any_of(config.allowed, covers)) continue;
         const auto major = std::to_string(number.major);
         stale.push_back({named(wanted) + " has the number " + number_text(number.major, number.minor) +
                              " on this host now, and the container may not open it: no "

@@ -126,14 +126,13 @@ bool NodeProspect::needs_nvidia_drm() const
 
 const HostGpu* NodeProspect::vms_gpu() const
 {
-    const auto found =
-        std::find_if(candidates.begin(), candidates.end(), [](const HostGpu* gpu) { return is_a_vms(*gpu); });
+    const auto found = std::ranges::find_if(candidates, [](const HostGpu* gpu) { return is_a_vms(*gpu); });
     return found == candidates.end() ? nullptr : *found;
 }
 
 const HostGpu* NodeProspect::others_gpu(const GpuNode& node) const
 {
-    const auto found = std::find_if(candidates.begin(), candidates.end(), [&](const HostGpu* gpu) {
+    const auto found = std::ranges::find_if(candidates, [&](const HostGpu* gpu) {
         return !gpu->driver.empty() && !gpu->on_vfio && !serves(*gpu, node);
     });
     return found == candidates.end() ? nullptr : *found;
@@ -163,11 +162,11 @@ NodeProspect prospect_of(const GpuNode& node, const std::vector<HostGpu>& gpus)
         result.prospect = Prospect::can_come;
     else if (is_too_high(node, candidates.size()))
         result.prospect = Prospect::never;
-    else if (!candidates.empty() && std::all_of(candidates.begin(), candidates.end(), a_vms))
+    else if (!candidates.empty() && std::ranges::all_of(candidates, a_vms))
         result.prospect = Prospect::taken_by_vms;
     else if (result.vms_gpu() != nullptr)
         result.prospect = Prospect::perhaps_of_a_vm;
-    else if (std::any_of(candidates.begin(), candidates.end(), on_vfio))
+    else if (std::ranges::any_of(candidates, on_vfio))
         result.prospect = Prospect::on_vfio;
     else if (result.others_gpu(node) != nullptr)
         result.prospect = Prospect::another_driver;

@@ -60,7 +60,7 @@ std::string gpu_line(const HostGpu& gpu)
 {
     const auto driver = gpu.driver.empty() ? std::string("no driver") : "driver " + quote(gpu.driver);
     const auto user = gpu.holders.empty() ? "" : ", used by " + describe(gpu.holders.front());
-    return "host: GPU '" + to_string(gpu.address) + "' (" + gpu.id + ") has " + driver + user;
+    return "host: GPU " + quote(gpu.address) + " (" + gpu.id + ") has " + driver + user;
 }
 
 std::string persistence_line(const SysReader& reader)
@@ -85,7 +85,7 @@ std::vector<std::string> state_of_nodes(const SysReader& reader)
     constexpr std::int64_t long_ago = 0; // every reservation that has a time counts: it is only told of
     const auto gpus = read_host_gpus(reader, nobody, long_ago);
     for (const auto& gpu : gpus) lines.push_back(gpu_line(gpu));
-    if (std::any_of(gpus.begin(), gpus.end(), [](const HostGpu& gpu) { return gpu.is_nvidia(); }))
+    if (std::ranges::any_of(gpus, [](const HostGpu& gpu) { return gpu.is_nvidia(); }))
         lines.push_back(persistence_line(reader));
     return lines;
 }

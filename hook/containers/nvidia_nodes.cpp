@@ -1,5 +1,6 @@
 #include "containers/nvidia_nodes.hpp"
 
+#include "base/lists.hpp"
 #include "base/text.hpp"
 #include "machine/paths.hpp"
 
@@ -30,7 +31,7 @@ std::string capability_file(const SysReader& reader, const std::string& director
     const auto directories = reader.list_directories(directory);
     for (const auto& name : reader.list(directory)) {
         auto path = paths::join(directory, name);
-        const bool below = std::find(directories.begin(), directories.end(), name) != directories.end();
+        const bool below = contains(directories, name);
         if (!below && minor_in(reader, path) == minor) return path;
         if (!below || depth == deepest) continue;
         if (auto found = capability_file(reader, path, minor, depth + 1); !found.empty()) return found;

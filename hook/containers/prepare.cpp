@@ -41,7 +41,7 @@ public:
     {
         if (loads_something() && !take_lock()) return;
         for (const auto& step : plan_.steps)
-            run_step(system_, step, steps_, [&](const NodeStep& one) { return perform(one); });
+            run_step(system_, report_of(step), steps_, [&] { return perform(step); });
         for (auto& facts : plan_.nodes) look_again(facts);
         warn_of_stale_numbers();
         say_what_is_missing();
@@ -61,8 +61,8 @@ private:
 
     bool loads_something() const
     {
-        return std::any_of(plan_.steps.begin(), plan_.steps.end(),
-                           [](const NodeStep& step) { return std::holds_alternative<LoadModule>(step); });
+        return std::ranges::any_of(
+            plan_.steps, [](const NodeStep& step) { return std::holds_alternative<LoadModule>(step); });
     }
 
     // A driver that is loaded takes every GPU that has none: also a VM's that is just being recovered.
@@ -146,7 +146,7 @@ private:
 
     bool needs_missing_mount() const
     {
-        return std::any_of(plan_.nodes.begin(), plan_.nodes.end(), [](const NodeFacts& facts) {
+        return std::ranges::any_of(plan_.nodes, [](const NodeFacts& facts) {
             return !facts.present && !facts.wanted.optional && !facts.wanted.by_proxmox;
         });
     }

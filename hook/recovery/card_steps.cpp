@@ -1,5 +1,6 @@
 #include "recovery/card_steps.hpp"
 
+#include "base/lists.hpp"
 #include "pci/device_table.hpp"
 #include "recovery/port.hpp"
 
@@ -21,20 +22,13 @@ DeviceTraits traits_of(const CardPlan& card)
 
 bool is_gpu_alone(const CardPlan& card)
 {
-    return std::any_of(card.functions.begin(), card.functions.end(),
-                       [](const auto& one) { return !one.cycled; });
-}
-
-bool lists(const Function& function, std::string_view method)
-{
-    const auto& methods = function.reset_methods;
-    return std::find(methods.begin(), methods.end(), method) != methods.end();
+    return std::ranges::any_of(card.functions, [](const auto& one) { return !one.cycled; });
 }
 
 // The module vendor-reset adds one to AMD cards that a bus reset breaks; the kernel then tries it first.
 bool has_device_specific_reset(const CardPlan& card)
 {
-    return std::any_of(card.functions.begin(), card.functions.end(), [](const PlannedFunction& one) {
+    return std::ranges::any_of(card.functions, [](const PlannedFunction& one) {
         return one.role == Role::gpu && !one.facts.reset_methods.empty() &&
                one.facts.reset_methods.front() == "device_specific";
     });
@@ -45,8 +39,8 @@ bool has_device_specific_reset(const CardPlan& card)
 bool bus_reset_is_known_good(const CardPlan& card)
 {
     if (traits_of(card).bus_reset == DeviceTraits::BusReset::safe) return true;
-    return std::all_of(card.functions.begin(), card.functions.end(), [](const PlannedFunction& one) {
-        return one.address().function != 0 || lists(one.facts, "bus");
+    return std::ranges::all_of(card.functions, [](const PlannedFunction& one) {
+        return one.address().function != 0 || contains(one.facts.reset_methods, "bus");
     });
 }
 
@@ -108,8 +102,8 @@ std::vector<PciBus> buses_by_group(const CardPlan& card)
     std::vector<PciBus> buses;
     buses.reserve(lowest.size());
     for (const auto& [bus, group] : lowest) buses.push_back(bus);
-    std::stable_sort(buses.begin(), buses.end(),
-                     [&](const PciBus& one, const PciBus& other) { return lowest[one] < lowest[other]; });
+    std::ranges::stable_sort(
+        buses, [&](const PciBus& one, const PciBus& other) { return lowest[one] < lowest[other]; });
     return buses;
 }
 
@@ -138,11 +132,6 @@ std::vector<Step> reset_steps(const CardPlan& card, CardReset how)
     return steps;
 }
 
-void append(const std::vector<Step>& more, std::vector<Step>& steps)
-{
-    steps.insert(steps.end(), more.begin(), more.end());
-}
-
 // The reset comes while every function is still known to the kernel: it then honours its own quirks and puts
 // the configuration of a switch on the card back.
 std::vector<Step> leaves_first(const CardPlan& card, CardReset how)
@@ -150,7 +139,7 @@ std::vector<Step> leaves_first(const CardPlan& card, CardReset how)
     std::vector<Step> steps;
     on_each<Wake>(card, steps);
     unbind_each(card, steps);
-    append(reset_steps(card, how), steps);
+    append(steps, reset_steps(card, how));
     on_each<Remove>(card, steps);
     for (const auto& bus : buses_by_group(card)) steps.emplace_back(Rescan{bus});
     finish(card, steps);
@@ -163,7 +152,7 @@ std::vector<Step> from_the_top(const CardPlan& card, const Situation& situation,
 {
     std::vector<Step> steps;
     for (const auto& address : card.card.top) steps.emplace_back(Remove{address});
-    if (how != CardReset::own_of_gpu) append(reset_steps(card, how), steps);
+    if (how != CardReset::own_of_gpu) append(steps, reset_steps(card, how));
     steps.emplace_back(Rescan{*situation.topology.at(*card.card.port).secondary_bus});
     finish(card, steps);
     return steps;
@@ -186,7 +175,7 @@ std::vector<Step> unbound_then_from_the_top(const CardPlan& card, const Situatio
     std::vector<Step> steps;
     on_each<Wake>(card, steps);
     unbind_each(card, steps);
-    append(from_the_top(card, situation, how), steps);
+    append(steps, from_the_top(card, situation, how));
     return steps;
 }
 
@@ -199,8 +188,8 @@ std::optional<Reset> reset_of_gpu_alone(const CardPlan& card, const Function& gp
     if (situation.topology.below(*above).size() == 1 && above->has_reset_subordinate)
         return Reset{above->address, ResetBy::reset_subordinate};
     constexpr std::array<std::string_view, 4> own{"device_specific", "acpi", "flr", "af_flr"};
-    const bool has_own =
-        std::any_of(own.begin(), own.end(), [&](std::string_view method) { return lists(gpu, method); });
+    const bool has_own = std::ranges::any_of(
+        own, [&](std::string_view method) { return contains(gpu.reset_methods, method); });
     if (!has_own) return std::nullopt;
     return Reset{gpu.address, ResetBy::function};
 }
@@ -215,8 +204,8 @@ CardSteps gpu_alone(const CardPlan& card, const Situation& situation)
         if (const auto step = reset_of_gpu_alone(card, function.facts, situation))
             result.first.emplace_back(*step);
         else
-            result.warnings.push_back({"'" + to_string(function.address()) + "' alone cannot be reset",
-                                       "it is only removed and found again"});
+            result.warnings.push_back(
+                {quote(function.address()) + " alone cannot be reset", "it is only removed and found again"});
     }
     on_each<Remove>(card, result.first);
     for (const auto& bus : buses_by_group(card)) result.first.emplace_back(Rescan{bus});
@@ -232,19 +221,19 @@ CardSteps steps_for(const CardPlan& card, const Situation& situation)
     const auto chosen = choose_reset(card, situation);
     CardSteps result;
     if (chosen.how == CardReset::none)
-        result.warnings.push_back(
-            {"the card below '" + to_string(*card.card.port) +
-                 "' is not reset, only removed and found again: " + chosen.why_none.fact,
-             chosen.why_none.remedy});
+        result.warnings.push_back({"the card below " + quote(*card.card.port) +
+                                       " is not reset, only removed and found again: " + chosen.why_none.fact,
+                                   chosen.why_none.remedy});
     // What is below a bridge without its numbers is out of reach, and a reset of it would be saved and put
     // back by nobody. And a bridge that has its driver already keeps its old windows in its registers,
     // whatever the kernel gives it later (pci_bus_assign_resources in drivers/pci/setup-bus.c).
-    const bool lost =
-        std::any_of(card.functions.begin(), card.functions.end(),
-                    [](const PlannedFunction& one) { return !bars_without_memory(one.facts).empty(); }) ||
-        std::any_of(card.card.switches.begin(), card.card.switches.end(), [&](const PciAddress& bridge) {
-            return has_lost_its_numbers(situation.topology.at(bridge));
-        });
+    const bool lost = std::ranges::any_of(card.functions,
+                                          [](const PlannedFunction& one) {
+                                              return !bars_without_memory(one.facts).empty();
+                                          }) ||
+                      std::ranges::any_of(card.card.switches, [&](const PciAddress& bridge) {
+                          return has_lost_its_numbers(situation.topology.at(bridge));
+                      });
     result.first = chosen.how == CardReset::bridge_control || lost
                        ? unbound_then_from_the_top(card, situation, chosen.how)
                        : leaves_first(card, chosen.how);

@@ -3,7 +3,6 @@
 
 #include "recovery/plan.hpp"
 
-#include <string>
 #include <vector>
 
 namespace pvegpu {

@@ -42,8 +42,8 @@ std::string wish_for(const CardPlan& card, const PlannedFunction& function)
 
 void note_in_state(const Run& run, const std::string& path, const std::string& before, GuestState& state)
 {
-    const bool noted = std::any_of(state.reset_methods.begin(), state.reset_methods.end(),
-                                   [&](const Setting& known) { return known.path == path; });
+    const bool noted =
+        std::ranges::any_of(state.reset_methods, [&](const Setting& known) { return known.path == path; });
     if (noted) return; // by a start whose stop never came
     state.reset_methods.push_back({path, before});
     save_guest_state(run.system, state);
@@ -54,8 +54,8 @@ void warn_of_functions_left_out(const Run& run, const CardPlan& card, const Plan
 {
     for (const auto& other : card.functions)
         if (!other.to_vfio && bus_of(other.address()) == bus_of(function.address()))
-            run.warn({"'" + to_string(function.address()) +
-                          "' has no reset that is good for it, and QEMU can reset it only together with '" +
+            run.warn({quote(function.address()) +
+                          " has no reset that is good for it, and QEMU can reset it only together with '" +
                           to_string(other.address()) + "', which the guest does not have",
                       "pass it to the guest too (hostpci)"});
 }

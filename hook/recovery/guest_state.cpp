@@ -1,17 +1,12 @@
 #include "recovery/guest_state.hpp"
 
-#include "base/json_number.hpp"
+#include "base/json.hpp"
+#include "base/lists.hpp"
 #include "machine/paths.hpp"
 #include "usage/device_files.hpp"
 
-#include <algorithm>
-#include <array>
-#include <nlohmann/json.hpp>
-
 namespace pvegpu {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 Json settings_json(const std::vector<Setting>& settings)
 {
@@ -33,9 +28,8 @@ std::vector<Setting> settings_from(const Json& list)
 
 GuestFunction function_from(const Json& entry)
 {
-    const auto address = parse_pci_address(entry.at("address").get<std::string>());
-    return {address.value(), entry.at("id").get<std::string>(), entry.at("native_driver").get<std::string>(),
-            entry.at("gpu").get<bool>()};
+    return {entry.at("address").get<PciAddress>(), entry.at("id").get<std::string>(),
+            entry.at("native_driver").get<std::string>(), entry.at("gpu").get<bool>()};
 }
 
 // A driver's name becomes part of a path.
@@ -44,7 +38,7 @@ bool is_plain_name(const std::string& name)
     return name.find('/') == std::string::npos && !name.starts_with('.');
 }
 
-// Throws what nlohmann::json and std::optional throw for text that is not ours.
+// Throws std::exception for text that is not ours.
 GuestState state_from(const Json& json)
 {
     GuestState state;
@@ -120,9 +114,7 @@ private:
 
     static const Setting* find(const GuestState& state, const std::string& path)
     {
-        const auto found = std::find_if(state.power.begin(), state.power.end(),
-                                        [&](const Setting& setting) { return setting.path == path; });
-        return found == state.power.end() ? nullptr : &*found;
+        return find_where(state.power, [&](const Setting& setting) { return setting.path == path; });
     }
 
     const SysReader& reader_;
@@ -149,19 +141,18 @@ std::string print_guest_state(const GuestState& state)
 {
     Json functions = Json::array();
     for (const auto& function : state.functions)
-        functions.push_back({{"address", to_string(function.address)},
+        functions.push_back({{"address", function.address},
                              {"id", function.id},
                              {"native_driver", function.native_driver},
                              {"gpu", function.gpu}});
     Json holder = nullptr;
     if (state.holder) holder = {{"pid", *state.holder}, {"program", state.holder_program}};
-    const Json json{{"vmid", state.vmid},
-                    {"functions", functions},
-                    {"power", settings_json(state.power)},
-                    {"console", settings_json(state.console)},
-                    {"reset_methods", settings_json(state.reset_methods)},
-                    {"holder", holder}};
-    return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+    return print(Json{{"vmid", state.vmid},
+                      {"functions", functions},
+                      {"power", settings_json(state.power)},
+                      {"console", settings_json(state.console)},
+                      {"reset_methods", settings_json(state.reset_methods)},
+                      {"holder", holder}});
 }
 
 void save_guest_state(System& system, const GuestState& state)
@@ -171,11 +162,7 @@ void save_guest_state(System& system, const GuestState& state)
 
 std::optional<GuestState> parse_guest_state(std::string_view text)
 {
-    try {
-        return state_from(Json::parse(text));
-    } catch (const std::exception&) { // damaged: as if there were none
-        return std::nullopt;
-    }
+    return read_or_nothing(text, state_from);
 }
 
 std::optional<GuestState> read_guest_state(const SysReader& reader, unsigned vmid)

@@ -1,52 +1,37 @@
 #include "recovery/journal.hpp"
 
+#include "base/enum_names.hpp"
 #include "base/error.hpp"
+#include "base/json.hpp"
+#include "base/lists.hpp"
 #include "base/text.hpp"
 #include "machine/paths.hpp"
 
 #include <algorithm>
 #include <array>
 #include <iterator>
-#include <nlohmann/json.hpp>
 #include <optional>
 
 namespace pvegpu {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 // Proxmox sends SIGKILL 5 s after SIGTERM, and there may be several things to undo. What takes longer is left
 // to the next start, which has more time.
 constexpr Milliseconds setting_within_at_the_end{1'000};
 constexpr Milliseconds pci_within_at_the_end{3'000};
 
-struct KindName {
-    Undo::Kind kind;
-    std::string_view name;
-};
-
-constexpr std::array<KindName, 6> kind_names{{{Undo::Kind::setting, "setting"},
-                                              {Undo::Kind::console, "console"},
-                                              {Undo::Kind::hotplug, "hotplug"},
-                                              {Undo::Kind::device, "device"},
-                                              {Undo::Kind::pci, "pci"},
-                                              {Undo::Kind::bridge_control, "bridge-control"}}};
-
-std::string name_of(Undo::Kind kind)
-{
-    for (const auto& [known, name] : kind_names)
-        if (known == kind) return std::string(name);
-    return "";
-}
+constexpr std::array kind_names{
+    EnumName{"setting", Undo::Kind::setting}, EnumName{"console", Undo::Kind::console},
+    EnumName{"hotplug", Undo::Kind::hotplug}, EnumName{"device", Undo::Kind::device},
+    EnumName{"pci", Undo::Kind::pci},         EnumName{"bridge-control", Undo::Kind::bridge_control}};
 
 std::optional<Undo> undo_from(const Json& entry)
 {
-    const auto path = entry.value("path", std::string());
+    const auto path = text_in(entry, "path");
     const bool clean = path.starts_with("/sys/") && path.find("..") == std::string::npos;
-    for (const auto& [kind, name] : kind_names)
-        if (clean && entry.value("kind", std::string()) == name)
-            return Undo{kind, path, entry.value("text", std::string())};
-    return std::nullopt;
+    const auto* const kind = find_name(kind_names, text_in(entry, "kind"));
+    if (!clean || kind == kind_names.end()) return std::nullopt;
+    return Undo{kind->value, path, text_in(entry, "text")};
 }
 
 Outcome undo_one(System& system, const Undo& undo, Milliseconds pci_within)
@@ -103,13 +88,13 @@ std::vector<Undo> undo_entries(System& system, const std::vector<Undo>& entries,
     for (auto& undo : undo_of_kind(system, entries, is_of(Undo::Kind::bridge_control)))
         left.push_back(std::move(undo));
     if (pci_core_stuck)
-        std::copy_if(entries.begin(), entries.end(), std::back_inserter(left), is_of(Undo::Kind::pci));
+        std::ranges::copy_if(entries, std::back_inserter(left), is_of(Undo::Kind::pci));
     else
         for (auto& undo : undo_of_kind(system, entries, is_of(Undo::Kind::pci), pci_within))
             left.push_back(std::move(undo));
     // What was set on a device has to wait until it is on the bus again.
-    if (std::any_of(left.begin(), left.end(), is_of(Undo::Kind::pci)))
-        std::copy_if(entries.begin(), entries.end(), std::back_inserter(left), is_of(Undo::Kind::device));
+    if (std::ranges::any_of(left, is_of(Undo::Kind::pci)))
+        std::ranges::copy_if(entries, std::back_inserter(left), is_of(Undo::Kind::device));
     else
         for (auto& undo : undo_of_kind(system, entries, is_of(Undo::Kind::device)))
             left.push_back(std::move(undo));
@@ -146,8 +131,8 @@ std::string print_journal(unsigned vmid, const std::vector<Undo>& entries)
 {
     Json list = Json::array();
     for (const auto& undo : entries)
-        list.push_back({{"kind", name_of(undo.kind)}, {"path", undo.path}, {"text", undo.text}});
-    return Json{{"vmid", vmid}, {"undo", list}}.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+        list.push_back({{"kind", name_of(kind_names, undo.kind)}, {"path", undo.path}, {"text", undo.text}});
+    return print(Json{{"vmid", vmid}, {"undo", list}});
 }
 
 std::vector<Undo> parse_journal(std::string_view text)
@@ -156,9 +141,8 @@ std::vector<Undo> parse_journal(std::string_view text)
     std::vector<Undo> entries;
     if (!json.is_object() || !json.contains("undo") || !json["undo"].is_array()) return entries;
     for (const auto& entry : json["undo"]) {
-        const bool complete =
-            entry.is_object() &&
-            std::all_of(entry.begin(), entry.end(), [](const Json& value) { return value.is_string(); });
+        const bool complete = entry.is_object() &&
+                              std::ranges::all_of(entry, [](const Json& value) { return value.is_string(); });
         if (!complete) continue;
         if (auto undo = undo_from(entry)) entries.push_back(std::move(*undo));
     }
@@ -183,9 +167,8 @@ void Journal::note(const Undo& undo)
 void Journal::note(const std::vector<Undo>& undos)
 {
     for (const auto& undo : undos) {
-        const bool noted = std::any_of(entries_.begin(), entries_.end(), [&](const Undo& one) {
-            return one.kind == undo.kind && one.path == undo.path;
-        });
+        const bool noted = std::ranges::any_of(
+            entries_, [&](const Undo& one) { return one.kind == undo.kind && one.path == undo.path; });
         if (!noted) entries_.push_back(undo);
     }
     save();
@@ -205,7 +188,7 @@ void Journal::settled(const std::vector<Undo>& undos)
 
 bool Journal::holds(const Undo& undo) const
 {
-    return std::find(entries_.begin(), entries_.end(), undo) != entries_.end();
+    return contains(entries_, undo);
 }
 
 void Journal::close()
@@ -232,10 +215,10 @@ void Journal::undo_settings()
         return undo.kind == Undo::Kind::device || undo.kind == Undo::Kind::console;
     };
     std::vector<Undo> kept;
-    std::copy_if(entries_.begin(), entries_.end(), std::back_inserter(kept), stays);
+    std::ranges::copy_if(entries_, std::back_inserter(kept), stays);
     std::erase_if(entries_, stays);
     undo_all(true);
-    entries_.insert(entries_.end(), kept.begin(), kept.end());
+    append(entries_, kept);
     save();
 }
 

@@ -1,54 +1,34 @@
 #include "recovery/known_cards.hpp"
 
+#include "base/json.hpp"
+#include "base/lists.hpp"
 #include "machine/paths.hpp"
-
-#include <algorithm>
-#include <nlohmann/json.hpp>
 
 namespace pvegpu {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
-Json addresses(const std::vector<PciAddress>& list)
+// Throws std::exception for text that is not ours.
+KnownCard card_from(const Json& json)
 {
-    Json result = Json::array();
-    for (const auto& address : list) result.push_back(to_string(address));
-    return result;
-}
-
-// Throws what nlohmann::json and std::optional throw for text that is not ours.
-std::vector<PciAddress> addresses_from(const Json& list)
-{
-    std::vector<PciAddress> result;
-    for (const auto& entry : list) result.push_back(parse_pci_address(entry.get<std::string>()).value());
-    return result;
+    return {json.at("port").get<PciAddress>(), json.at("top").get<std::vector<PciAddress>>(),
+            json.at("functions").get<std::vector<PciAddress>>()};
 }
 
 } // namespace
 
 bool KnownCard::has(const PciAddress& address) const
 {
-    return std::find(functions.begin(), functions.end(), address) != functions.end();
+    return contains(functions, address);
 }
 
 std::string print_known_card(const KnownCard& card)
 {
-    const Json json{{"port", to_string(card.port)},
-                    {"top", addresses(card.top)},
-                    {"functions", addresses(card.functions)}};
-    return json.dump(2) + "\n";
+    return print(Json{{"port", card.port}, {"top", card.top}, {"functions", card.functions}});
 }
 
 std::optional<KnownCard> parse_known_card(std::string_view text)
 {
-    try {
-        const auto json = Json::parse(text);
-        return KnownCard{parse_pci_address(json.at("port").get<std::string>()).value(),
-                         addresses_from(json.at("top")), addresses_from(json.at("functions"))};
-    } catch (const std::exception&) { // damaged: as if there were none
-        return std::nullopt;
-    }
+    return read_or_nothing(text, card_from);
 }
 
 void save_known_card(System& system, const CardPlan& card)

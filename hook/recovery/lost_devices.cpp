@@ -37,7 +37,7 @@ std::vector<Function> bridges_to(const SysReader& reader, const PciBus& bus,
         const auto buses = bridge ? bridge->buses() : std::nullopt;
         if (buses && buses->has(bus)) bridges.push_back(std::move(*bridge));
     }
-    std::stable_sort(bridges.begin(), bridges.end(), [](const Function& one, const Function& other) {
+    std::ranges::stable_sort(bridges, [](const Function& one, const Function& other) {
         return one.above.size() < other.above.size();
     });
     return bridges;
@@ -57,9 +57,8 @@ std::optional<PciBus> bus_to_rescan(const SysReader& reader, const PciAddress& l
     const auto bridges = bridges_to(reader, bus_of(lost), all);
     if (bridges.empty()) return std::nullopt;
     const auto& innermost = bridges.back();
-    const bool beside =
-        innermost.secondary_bus == bus_of(lost) &&
-        std::any_of(all.begin(), all.end(), [&](const PciAddress& one) { return same_slot(one, lost); });
+    const bool beside = innermost.secondary_bus == bus_of(lost) &&
+                        std::ranges::any_of(all, [&](const PciAddress& one) { return same_slot(one, lost); });
     if (beside || list_below(reader, innermost.address).empty()) return innermost.secondary_bus;
     return std::nullopt;
 }
@@ -71,8 +70,8 @@ bool leads_to(const BusRange& buses, const Alternative& alternative)
         const auto first = first_function(selector.text);
         return first && is_there(*first);
     };
-    return std::any_of(alternative.functions.begin(), alternative.functions.end(), is_there) ||
-           std::any_of(alternative.missing.begin(), alternative.missing.end(), would_be_there);
+    return std::ranges::any_of(alternative.functions, is_there) ||
+           std::ranges::any_of(alternative.missing, would_be_there);
 }
 
 // Whether a guest's lines, or the mappings that they name, lead to one of the buses.
@@ -106,7 +105,7 @@ std::string named_by_another(const SysReader& reader, const BusRange& buses, uns
 
 std::string claimed_by_another(const SysReader& reader, const BusRange& buses, unsigned own_vmid)
 {
-    for (const auto& claim : read_claims(reader).claims) {
+    for (const auto& claim : read_claims(reader)) {
         if (claim.vmid == own_vmid || !claim_holds(reader, claim)) continue;
         for (const auto& function : claim.functions)
             if (buses.has(bus_of(function)))
@@ -123,7 +122,7 @@ std::string held(const SysReader& reader, const std::vector<Function>& functions
         if (!function.bridge) pointers.push_back(&function);
     const auto holders = find_holders(reader, pointers, own_vmid, wall_clock);
     if (holders.empty()) return "";
-    return "'" + to_string(holders.front().function) + "' there is in use by " + describe(holders.front());
+    return quote(holders.front().function) + " there is in use by " + describe(holders.front());
 }
 
 // What is left below a port, as a card.
@@ -164,8 +163,7 @@ public:
 private:
     bool is_there(const PciAddress& port) const
     {
-        return std::any_of(cards_.begin(), cards_.end(),
-                           [&](const LostCard& one) { return one.port == port; });
+        return std::ranges::any_of(cards_, [&](const LostCard& one) { return one.port == port; });
     }
 
     void add_known(const KnownCard& known)
@@ -175,8 +173,7 @@ private:
         const auto functions = read_below(reader_, known.port);
         auto card = what_is_left(*port, functions);
         for (const auto& function : card.functions)
-            if (!known.has(function))
-                card.left_alone_because = "'" + to_string(function) + "' is there by now";
+            if (!known.has(function)) card.left_alone_because = quote(function) + " is there by now";
         if (card.left_alone_because.empty())
             card.left_alone_because = held(reader_, functions, vmid_, wall_clock_);
         add_card(std::move(card), functions);
@@ -184,7 +181,7 @@ private:
 
     void add_card(LostCard card, const std::vector<Function>& functions)
     {
-        card.has_lost_numbers = std::any_of(functions.begin(), functions.end(), has_lost_its_numbers);
+        card.has_lost_numbers = std::ranges::any_of(functions, has_lost_its_numbers);
         cards_.push_back(std::move(card));
     }
 
@@ -210,9 +207,9 @@ private:
     std::string why_not(const Function& port, const Function& upstream, const LostCard& card) const
     {
         if (!is_switch_of_a_card(upstream))
-            return "nobody knows whether the switch '" + to_string(upstream.address) +
-                   "' is on the graphics card or on the board";
-        if (!card.functions.empty()) return "'" + to_string(card.functions.front()) + "' is there, too";
+            return "nobody knows whether the switch " + quote(upstream.address) +
+                   " is on the graphics card or on the board";
+        if (!card.functions.empty()) return quote(card.functions.front()) + " is there, too";
         const auto buses = port.buses().value();
         if (auto claimed = claimed_by_another(reader_, buses, vmid_); !claimed.empty()) return claimed;
         return named_by_another(reader_, buses, vmid_, all_);

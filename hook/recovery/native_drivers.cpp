@@ -1,10 +1,10 @@
 #include "recovery/native_drivers.hpp"
 
+#include "base/lists.hpp"
 #include "base/text.hpp"
 #include "machine/paths.hpp"
 #include "pci/read_function.hpp"
 
-#include <algorithm>
 #include <set>
 
 namespace pvegpu {
@@ -95,7 +95,7 @@ void NativeDriverGuard::after_rescans()
 std::vector<PciAddress> NativeDriverGuard::left_to_the_host() const
 {
     std::vector<PciAddress> addresses{*card_.card.port};
-    addresses.insert(addresses.end(), card_.card.switches.begin(), card_.card.switches.end());
+    append(addresses, card_.card.switches);
     for (const auto& function : card_.functions)
         if (function.cycled && !function.to_vfio) addresses.push_back(function.address());
     return addresses;

@@ -4,7 +4,6 @@
 #include "recovery/plan.hpp"
 #include "recovery/writes.hpp"
 
-#include <string>
 #include <vector>
 
 namespace pvegpu {

@@ -1,5 +1,6 @@
 #include "recovery/plan.hpp"
 
+#include "base/lists.hpp"
 #include "pci/device_table.hpp"
 #include "proxmox/named_devices.hpp"
 #include "recovery/card_steps.hpp"
@@ -50,7 +51,7 @@ const PlannedFunction& gpu_of(const CardPlan& card)
     const auto named = [](const PlannedFunction& one) {
         return one.role == Role::gpu && !one.hostpci.empty();
     };
-    return *std::find_if(card.functions.begin(), card.functions.end(), named);
+    return *std::ranges::find_if(card.functions, named);
 }
 
 bool looks_dead(const CardPlan& card)
@@ -78,7 +79,7 @@ void spare_busy_companions(const Situation& situation, CardPlan& card, std::vect
         const auto holders = holders_of(situation, function.address());
         if (holders.empty()) continue;
         busy = true;
-        warnings.push_back({"'" + to_string(function.address()) + "' on the GPU's card is used by " +
+        warnings.push_back({quote(function.address()) + " on the GPU's card is used by " +
                                 describe(*holders.front()) + ", so the card cannot be reset as a whole",
                             "pass it to the guest too (hostpci), or stop using it on the host"});
     }
@@ -98,12 +99,11 @@ void warn_of_idle_neighbours(const Situation& situation, RecoveryPlan& plan)
 {
     for (const auto& address : situation.taken) {
         const bool named = !key_of(situation.devices, address).empty();
-        const bool on_card = std::any_of(plan.cards.begin(), plan.cards.end(),
-                                         [&](const CardPlan& card) { return card.find(address) != nullptr; });
+        const bool on_card = std::ranges::any_of(
+            plan.cards, [&](const CardPlan& card) { return card.find(address) != nullptr; });
         if (!named && !on_card)
-            plan.warnings.push_back(
-                {"'" + to_string(address) + "' shares an IOMMU group with the guest's devices",
-                 "Proxmox will take it from the host too"});
+            plan.warnings.push_back({quote(address) + " shares an IOMMU group with the guest's devices",
+                                     "Proxmox will take it from the host too"});
     }
 }
 
@@ -114,7 +114,7 @@ void plan_card(const Situation& situation, const Card& card, const SettingsFile&
     planned.settings = settings.for_device(situation.request.vmid, device_id(gpu));
     if (!card.port)
         plan.warnings.push_back(
-            {"the card of '" + to_string(gpu.address) + "' is left to Proxmox: " + card.left_alone_because});
+            {"the card of " + quote(gpu.address) + " is left to Proxmox: " + card.left_alone_because});
     else if (!may_be_left_alone(planned))
         spare_busy_companions(situation, planned, plan.warnings);
     plan.cards.push_back(std::move(planned));
@@ -134,17 +134,14 @@ void plan_steps(const Situation& situation, RecoveryPlan& plan)
 
 bool cycles_something(const RecoveryPlan& plan)
 {
-    return std::any_of(plan.cards.begin(), plan.cards.end(),
-                       [](const CardPlan& card) { return card.is_cycled(); });
+    return std::ranges::any_of(plan.cards, [](const CardPlan& card) { return card.is_cycled(); });
 }
 
 } // namespace
 
 const PlannedFunction* CardPlan::find(const PciAddress& address) const
 {
-    const auto found = std::find_if(functions.begin(), functions.end(),
-                                    [&](const PlannedFunction& one) { return one.address() == address; });
-    return found == functions.end() ? nullptr : &*found;
+    return find_where(functions, [&](const PlannedFunction& one) { return one.address() == address; });
 }
 
 bool CardPlan::may_hold(const HostSelector& selector) const
@@ -160,8 +157,8 @@ bool RecoveryPlan::nothing_to_do() const
 
 bool RecoveryPlan::is_looked_for(const HostSelector& missing) const
 {
-    return std::any_of(cards.begin(), cards.end(),
-                       [&](const CardPlan& card) { return card.is_cycled() && card.may_hold(missing); });
+    return std::ranges::any_of(
+        cards, [&](const CardPlan& card) { return card.is_cycled() && card.may_hold(missing); });
 }
 
 PlannedFunction plan_function(const Situation& situation, const PciAddress& address)
@@ -193,8 +190,8 @@ RecoveryPlan make_plan(const Situation& situation, const SettingsFile& settings)
         return plan;
     }
     plan.others_at_work =
-        !situation.writers.empty() && std::none_of(situation.writers.begin(), situation.writers.end(),
-                                                   [](const PciWriter& writer) { return writer.stuck; });
+        !situation.writers.empty() &&
+        std::ranges::none_of(situation.writers, [](const PciWriter& writer) { return writer.stuck; });
     plan.refused = refuse_stuck_writer(situation);
     if (situation.lost_bridge) plan.lost_bridge = situation.lost_bridge->address;
     if (!plan.refused) plan.refused = refuse_lost_bridge(situation);

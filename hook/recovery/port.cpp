@@ -58,8 +58,7 @@ bool wait_until_ready(const Run& run, const PciAddress& port, Milliseconds withi
         return config && config->health == Health::alive;
     };
     const auto ready = [&] {
-        return below.empty() ? link_below(run.system, port).up
-                             : std::any_of(below.begin(), below.end(), answers);
+        return below.empty() ? link_below(run.system, port).up : std::ranges::any_of(below, answers);
     };
     const bool in_time = run.system.wait_until(
         ready, run.deadline.at_most(run.system, below.empty() ? ready_at_last : within));
@@ -77,7 +76,7 @@ bool clear_left_reset(const Run& run, const PciAddress& bridge, Milliseconds rea
         run.system.clear_secondary_bus_reset(config, run.deadline.at_most(run.system, setting_within));
     if (outcome.still_running()) throw_stuck(outcome, config);
     if (outcome.refused()) return false;
-    run.warn({"the port '" + to_string(bridge) + "' held its card in reset, and nobody was at work there",
+    run.warn({"the port " + quote(bridge) + " held its card in reset, and nobody was at work there",
               "its reset bit was cleared"});
     wait_until_ready(run, bridge, ready_within);
     return true;
@@ -98,7 +97,7 @@ std::string lost_numbers(const Function& bridge)
 
 Advice without_numbers(const Function& bridge)
 {
-    return {"bridge '" + to_string(bridge.address) + "' above the card " + lost_numbers(bridge) +
+    return {"bridge " + quote(bridge.address) + " above the card " + lost_numbers(bridge) +
                 ", so nothing below it can be reached; it is left as it is",
             "reboot the host"};
 }
@@ -128,7 +127,7 @@ void check_bridges(const Run& run, const CardPlan& card)
         const auto bridge = read_function(run.system, address);
         if (bridge && has_lost_its_numbers(*bridge))
             throw Error(Reason::disturbed,
-                        {"bridge '" + to_string(address) + "' on the card " + lost_numbers(*bridge)});
+                        {"bridge " + quote(address) + " on the card " + lost_numbers(*bridge)});
     }
 }
 

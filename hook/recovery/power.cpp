@@ -4,8 +4,6 @@
 #include "machine/paths.hpp"
 #include "recovery/writes.hpp"
 
-#include <algorithm>
-
 namespace pvegpu {
 namespace {
 

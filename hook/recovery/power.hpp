@@ -5,7 +5,6 @@
 #include "recovery/guest_state.hpp"
 
 #include <string>
-#include <vector>
 
 namespace pvegpu {
 

@@ -47,7 +47,7 @@ void verify_link(const Run& run, const CardPlan& card)
 
 bool has_bind(const std::vector<Step>& steps, const PciAddress& address)
 {
-    return std::any_of(steps.begin(), steps.end(), [&](const Step& step) {
+    return std::ranges::any_of(steps, [&](const Step& step) {
         const auto* const bind = std::get_if<Bind>(&step);
         return bind != nullptr && bind->function == address;
     });
@@ -58,7 +58,7 @@ bool holds_a_stranger(const SysReader& reader, const CardPlan& card)
 {
     if (!card.buses) return false;
     const auto all = list_functions(reader);
-    return std::any_of(all.begin(), all.end(), [&](const PciAddress& address) {
+    return std::ranges::any_of(all, [&](const PciAddress& address) {
         return card.buses->has(bus_of(address)) && card.find(address) == nullptr &&
                !reader.exists(paths::function(address, "pci_bus"));
     });
@@ -77,8 +77,8 @@ public:
         std::size_t done = 0;
         while (done < steps_.size()) {
             enter_or_leave_rescans(std::holds_alternative<Rescan>(steps_.at(done))); // which may add some
-            run_step(run_.system, steps_.at(done++), reports_,
-                     [&](const Step& step) { return perform(step); });
+            const auto step = steps_.at(done++);
+            run_step(run_.system, report_of(step), reports_, [&] { return perform(step); });
         }
     }
 
@@ -110,7 +110,7 @@ private:
                 if (card_.find(address) != nullptr) continue;
                 card_.card.functions.push_back(address);
                 card_.functions.push_back(plan_function(now, address));
-                run_.warn({"'" + to_string(address) + "' on the GPU's card was missing, and is back"});
+                run_.warn({quote(address) + " on the GPU's card was missing, and is back"});
             }
             card_.card.switches = card.switches;
         }
@@ -122,9 +122,8 @@ private:
     {
         for (const auto& function : card_.functions) {
             if (!function.to_vfio || !function.cycled || has_bind(steps_, function.address())) continue;
-            const auto first_verify = std::find_if(steps_.begin(), steps_.end(), [](const Step& step) {
-                return std::holds_alternative<Verify>(step);
-            });
+            const auto first_verify = std::ranges::find_if(
+                steps_, [](const Step& step) { return std::holds_alternative<Verify>(step); });
             steps_.insert(first_verify, Bind{function.address()});
             steps_.emplace_back(Verify{function.address()});
         }
@@ -136,7 +135,7 @@ private:
         for (const auto& address : removed_)
             if (run_.system.exists(paths::function(address)))
                 throw Error(Reason::disturbed,
-                            {"'" + to_string(address) + "' was found again by somebody else before '" +
+                            {quote(address) + " was found again by somebody else before '" +
                              to_string(step.target) + "' was reset"});
     }
 
@@ -202,7 +201,7 @@ void run_attempt(const Run& run, const RecoveryPlan& plan, CardPlan& card, std::
 // After every attempt: does the GPU answer at all?
 bool answers(const SysReader& reader, const CardPlan& card)
 {
-    return std::any_of(card.functions.begin(), card.functions.end(), [&](const PlannedFunction& one) {
+    return std::ranges::any_of(card.functions, [&](const PlannedFunction& one) {
         if (one.role != Role::gpu) return false;
         const auto now = look_at(reader, one.address());
         return now && now->config && now->config->health == Health::alive;
@@ -219,10 +218,10 @@ bool answers(const SysReader& reader, const CardPlan& card)
     }
     if (const auto bridge = lost_bridge_above(run.system, *card.card.port))
         throw Error(Reason::not_found, without_numbers(*bridge));
-    throw Error(Reason::needs_power_cycle,
-                {"the card below '" + to_string(*card.card.port) + "' answers nothing, whatever was tried (" +
-                     fact + ")",
-                 "it needs a power cycle: shut the host down, switch it off, and on again"});
+    throw Error(
+        Reason::needs_power_cycle,
+        {"the card below " + quote(*card.card.port) + " answers nothing, whatever was tried (" + fact + ")",
+         "it needs a power cycle: shut the host down, switch it off, and on again"});
 }
 
 // A GPU without a driver is not unbound, and the console may write to it as the firmware has left it.

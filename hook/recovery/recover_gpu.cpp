@@ -1,5 +1,6 @@
 #include "recovery/recover_gpu.hpp"
 
+#include "base/lists.hpp"
 #include "containers/conflicts.hpp"
 #include "machine/paths.hpp"
 #include "recovery/device_settings.hpp"
@@ -26,7 +27,7 @@ bool wait_for_busy_writers(System& system, const Settings& settings)
     const auto nobody_works = [&] {
         writers = find_pci_writers(system);
         return writers.empty() ||
-               std::any_of(writers.begin(), writers.end(), [](const PciWriter& one) { return one.stuck; });
+               std::ranges::any_of(writers, [](const PciWriter& one) { return one.stuck; });
     };
     if (system.wait_until(nobody_works, settings.timeouts.busy)) return writers.empty();
     throw Error(Reason::stuck_writer,
@@ -123,8 +124,8 @@ std::string missing_names(const RecoveryPlan& plan)
     for (const auto& card : plan.lost_cards)
         if (!card.left_alone_because.empty())
             throw Error(Reason::not_found,
-                        {fact + "; all that is below port '" + to_string(card.port) +
-                             "' would have to be reset, which is not done because " + card.left_alone_because,
+                        {fact + "; all that is below port " + quote(card.port) +
+                             " would have to be reset, which is not done because " + card.left_alone_because,
                          std::string("stop what uses it and start the guest again, else ") +
                              (card.has_lost_numbers ? "reboot the host" : "switch the host off and on")});
     throw Error(Reason::not_found, {fact + ", though its port was reset",

@@ -15,8 +15,8 @@ bool stops_the_start(const Holder& holder, const RecoveryPlan& plan, bool named)
     if (holder.kind == Holder::Kind::usb)
         return !named; // whoever names a USB controller wants what is plugged in
     if (holder.kind != Holder::Kind::process || !named) return true;
-    return std::any_of(plan.cards.begin(), plan.cards.end(),
-                       [&](const CardPlan& card) { return card.find(holder.function) != nullptr; });
+    return std::ranges::any_of(plan.cards,
+                               [&](const CardPlan& card) { return card.find(holder.function) != nullptr; });
 }
 
 std::optional<Refusal> refuse_unknown_device(const Situation& situation, const RecoveryPlan& plan)
@@ -36,10 +36,10 @@ std::optional<Refusal> refuse_double_device(const Situation& situation)
         for (const auto& address : device.taken().functions) {
             const auto [first, added] = seen.emplace(address, device.key);
             if (!added)
-                return Refusal{Reason::invalid_config,
-                               {"'" + to_string(address) + "' is named by '" + first->second + "' and by '" +
-                                    device.key + "'",
-                                "Proxmox will not start the guest until one of them is taken out"}};
+                return Refusal{
+                    Reason::invalid_config,
+                    {quote(address) + " is named by '" + first->second + "' and by '" + device.key + "'",
+                     "Proxmox will not start the guest until one of them is taken out"}};
         }
     }
     return std::nullopt;
@@ -60,7 +60,7 @@ std::optional<Refusal> refuse_virtual_functions(const RecoveryPlan& plan)
         for (const auto& function : card.functions)
             if (function.facts.virtual_functions > 0)
                 return Refusal{Reason::sriov_parent,
-                               {"'" + to_string(function.address()) + "' has virtual functions (" +
+                               {quote(function.address()) + " has virtual functions (" +
                                     std::to_string(function.facts.virtual_functions) +
                                     "), which removing it would destroy",
                                 "pass one of those to the guest, or write 0 to its sriov_numvfs first"}};

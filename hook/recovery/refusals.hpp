@@ -4,7 +4,6 @@
 #include "recovery/plan.hpp"
 
 #include <optional>
-#include <string>
 
 namespace pvegpu {
 

@@ -29,7 +29,7 @@ std::string remedy(const Holder& holder)
 
 Advice in_use_message(const Holder& holder)
 {
-    return {"'" + to_string(holder.function) + "' is in use by " + describe(holder), remedy(holder)};
+    return {quote(holder.function) + " is in use by " + describe(holder), remedy(holder)};
 }
 
 } // namespace pvegpu

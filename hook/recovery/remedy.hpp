@@ -4,8 +4,6 @@
 #include "base/advice.hpp"
 #include "usage/holders.hpp"
 
-#include <string>
-
 namespace pvegpu {
 
 // "'0000:03:00.0' is in use by VM 102 (pid 4711, kvm); stop it first"

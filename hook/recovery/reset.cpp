@@ -46,7 +46,7 @@ void wait_for_link_up(const Run& run, const CardPlan& card, const Reset& step)
     const auto within = run.deadline.at_most(run.system, card.settings.timeouts.reappear);
     const bool up = run.system.wait_until([&] { return link_below(run.system, step.target).up; }, within);
     if (up) return;
-    const std::string text = "the link below '" + to_string(step.target) + "' did not come up within " +
+    const std::string text = "the link below " + quote(step.target) + " did not come up within " +
                              std::to_string(within.count() / 1000) + " s after the reset";
     if (card.settings.on_timeout == OnTimeout::fail) throw Error(Reason::failed, {text});
     run.warn({text, "the rescan will show whether the card is there"});
@@ -67,8 +67,8 @@ StepOutcome late(const Run& run, const CardPlan& card, const Reset& step, std::s
     const auto begin = run.system.now();
     const bool ready = wait_until_ready(run, port_of(card, step), within);
     const auto more = std::chrono::duration_cast<Milliseconds>(run.system.now() - begin);
-    const std::string what = "'" + to_string(step.target) +
-                             "': the reset was done, and the kernel did not wait until the card answered (" +
+    const std::string what = quote(step.target) +
+                             ": the reset was done, and the kernel did not wait until the card answered (" +
                              std::to_string(waited.count()) + " ms)";
     if (ready)
         return {.detail = "by '" + std::string(file) + "'; the card answered " +
@@ -84,7 +84,7 @@ StepOutcome late(const Run& run, const CardPlan& card, const Reset& step, std::s
 StepOutcome refused(const Run& run, const Reset& step, const Outcome& outcome)
 {
     const auto reason = Error(Reason::failed, {"the kernel refuses to reset it"}, "", outcome.error_number);
-    run.warn({"'" + to_string(step.target) + "': " + reason.what(), "it is only removed and found again"});
+    run.warn({quote(step.target) + ": " + reason.what(), "it is only removed and found again"});
     return {StepResult::refused, reason.what()};
 }
 
@@ -115,8 +115,8 @@ StepOutcome by_file(const Run& run, const CardPlan& card, const Reset& step, std
         return late(run, card, step, file, outcome.took);
     if (says_later(outcome) && !find_pci_writers(run.system).empty())
         throw Error(Reason::disturbed,
-                    {"'" + to_string(step.target) + "' could not be reset: somebody else is at work on it"},
-                    "", outcome.error_number);
+                    {quote(step.target) + " could not be reset: somebody else is at work on it"}, "",
+                    outcome.error_number);
     if (outcome.refused()) return refused(run, step, outcome);
     // Where the kernel knows nothing below the port, it has waited for nothing.
     if (port && !something_is_below(run.system, *port)) wait_after_reset(run, card, step, before);

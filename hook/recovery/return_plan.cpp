@@ -1,5 +1,7 @@
 #include "recovery/return_plan.hpp"
 
+#include "base/lists.hpp"
+
 #include <algorithm>
 
 namespace pvegpu {
@@ -48,10 +50,9 @@ std::vector<Step> return_steps(const CardPlan& card, const GuestState& state)
 
 bool needed_by_another(const GuestState& own, const std::vector<GuestState>& all, const std::string& path)
 {
-    return std::any_of(all.begin(), all.end(), [&](const GuestState& other) {
+    return std::ranges::any_of(all, [&](const GuestState& other) {
         return other.vmid != own.vmid &&
-               std::any_of(other.power.begin(), other.power.end(),
-                           [&](const Setting& setting) { return setting.path == path; });
+               std::ranges::any_of(other.power, [&](const Setting& setting) { return setting.path == path; });
     });
 }
 
@@ -69,7 +70,7 @@ StepReport report_of(const PutBack& step)
 
 bool ReturnPlan::gives_cards_back() const
 {
-    return std::any_of(cards.begin(), cards.end(), [](const CardPlan& card) { return card.is_cycled(); });
+    return std::ranges::any_of(cards, [](const CardPlan& card) { return card.is_cycled(); });
 }
 
 ReturnPlan plan_keep_awake(const GuestState& state)
@@ -104,7 +105,7 @@ ReturnPlan plan_return(const GuestState& state, const std::vector<GuestState>& o
     if (plan.gives_cards_back()) add(PutBack::Kind::console, state.console, plan);
     add(PutBack::Kind::reset_method, state.reset_methods, plan);
     const auto sleep = plan_sleep(state, of_all_guests).put_back;
-    plan.put_back.insert(plan.put_back.end(), sleep.begin(), sleep.end());
+    append(plan.put_back, sleep);
     return plan;
 }
 

@@ -41,7 +41,7 @@ void put_back(System& system, const ReturnPlan& plan, bool console, std::vector<
 {
     for (const auto& one : plan.put_back)
         if ((one.kind == PutBack::Kind::console) == console)
-            run_step(system, one, steps, [&](const PutBack& step) { return perform(system, step); });
+            run_step(system, report_of(one), steps, [&] { return perform(system, one); });
 }
 
 void give_cards_back(System& system, const Request& request, const ReturnPlan& plan,

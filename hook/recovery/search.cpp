@@ -85,8 +85,8 @@ BusRange buses_of(const SysReader& reader, const PciBus& bus)
 bool is_complete(const SysReader& reader, const std::vector<HostSelector>& missing)
 {
     const auto all = list_functions(reader);
-    return std::all_of(missing.begin(), missing.end(),
-                       [&](const HostSelector& selector) { return names_one(selector, all); });
+    return std::ranges::all_of(missing,
+                               [&](const HostSelector& selector) { return names_one(selector, all); });
 }
 
 bool appears(const Run& run, const std::vector<HostSelector>& missing, Milliseconds within)
@@ -125,20 +125,19 @@ void search_buses(const Run& run, const RecoveryPlan& plan)
     if (appears(run, missing, found_by_rescan)) return;
     // Below a bridge without its bus numbers nothing is reached: only the whole card helps.
     const auto lost = [](const LostCard& card) { return card.has_lost_numbers; };
-    if (std::any_of(plan.lost_cards.begin(), plan.lost_cards.end(), lost)) return;
+    if (std::ranges::any_of(plan.lost_cards, lost)) return;
     for (const auto& bus : plan.search) reset_and_rescan(run, plan, bus);
-    const bool more_to_try =
-        std::any_of(plan.lost_cards.begin(), plan.lost_cards.end(),
-                    [](const LostCard& card) { return card.left_alone_because.empty(); });
+    const bool more_to_try = std::ranges::any_of(
+        plan.lost_cards, [](const LostCard& card) { return card.left_alone_because.empty(); });
     appears(run, missing, more_to_try ? found_by_rescan : plan.settings.timeouts.reappear);
 }
 
 bool is_the_guests(const RecoveryPlan& plan, const PciAddress& address)
 {
-    return std::any_of(plan.devices.begin(), plan.devices.end(), [&](const PassedDevice& device) {
+    return std::ranges::any_of(plan.devices, [&](const PassedDevice& device) {
         const auto& missing = device.taken().missing;
-        return std::any_of(missing.begin(), missing.end(),
-                           [&](const HostSelector& one) { return one.matches(to_string(address)); });
+        return std::ranges::any_of(missing,
+                                   [&](const HostSelector& one) { return one.matches(to_string(address)); });
     });
 }
 
@@ -185,7 +184,7 @@ void search_missing(const Run& run, const RecoveryPlan& plan)
     with_autoprobe_held(run, plan, [&] {
         std::vector<AwakeBridge> awake;
         for (const auto& bus : plan.search) {
-            run.warn({"looking for a missing device on bus '" + to_string(bus) + "'"});
+            run.warn({"looking for a missing device on bus " + quote(bus)});
             awake.emplace_back(run, bus, plan.settings);
         }
         search_buses(run, plan);
@@ -198,8 +197,8 @@ void search_card(const Run& run, const RecoveryPlan& plan, const LostCard& lost)
     const auto port = read_function(run.system, lost.port);
     const auto buses = port ? port->buses() : std::nullopt;
     if (!buses) return;
-    run.warn({"looking for the whole card below port '" + to_string(lost.port) +
-              "': it is removed, reset and found again"});
+    run.warn({"looking for the whole card below port " + quote(lost.port) +
+              ": it is removed, reset and found again"});
     const auto card = plan_of(run.system, plan, lost);
     const auto by = port->has_reset_subordinate ? ResetBy::reset_subordinate : ResetBy::bridge_control;
     with_autoprobe_held(run, plan, [&] {

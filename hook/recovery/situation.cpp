@@ -1,5 +1,6 @@
 #include "recovery/situation.hpp"
 
+#include "base/lists.hpp"
 #include "machine/paths.hpp"
 #include "pci/read_function.hpp"
 #include "pci/read_topology.hpp"
@@ -32,8 +33,7 @@ std::vector<PciAddress> whole_functions(const std::vector<PassedDevice>& devices
     for (const auto& device : devices) {
         if (!device.passed_whole()) continue;
         for (const auto& one : device.alternatives)
-            if (every_alternative || &one == &device.taken())
-                result.insert(result.end(), one.functions.begin(), one.functions.end());
+            if (every_alternative || &one == &device.taken()) append(result, one.functions);
     }
     return result;
 }
@@ -132,8 +132,8 @@ bool may_have_a_gpu(const SysReader& reader, const Situation& named)
 {
     const auto functions = whole_functions(named.devices, true);
     return !missing_functions(named.devices).empty() ||
-           std::any_of(functions.begin(), functions.end(),
-                       [&](const PciAddress& address) { return is_gpu_class(reader, address); });
+           std::ranges::any_of(functions,
+                               [&](const PciAddress& address) { return is_gpu_class(reader, address); });
 }
 
 Situation read_situation(const SysReader& reader, const Request& request, const VmFile& vm,

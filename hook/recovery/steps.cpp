@@ -1,5 +1,6 @@
 #include "recovery/steps.hpp"
 
+#include "base/lists.hpp"
 #include "machine/paths.hpp"
 #include "pci/read_function.hpp"
 #include "recovery/device_settings.hpp"
@@ -10,7 +11,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cerrno>
 #include <iterator>
 #include <optional>
 
@@ -34,8 +34,7 @@ std::uint64_t identity(const SysReader& reader, const PciAddress& address)
 
 [[noreturn]] void fail(const PciAddress& address, const Advice& advice, int error_number = 0)
 {
-    throw Error(Reason::failed, {"'" + to_string(address) + "' " + advice.fact, advice.remedy}, "",
-                error_number);
+    throw Error(Reason::failed, {quote(address) + " " + advice.fact, advice.remedy}, "", error_number);
 }
 
 // A refusal has no effect that would come later.
@@ -60,7 +59,7 @@ void unbind_now(const Run& run, const CardPlan& card, const PciAddress& address,
 bool goes_with(const PlannedFunction& function, const PciAddress& address)
 {
     const auto& above = function.facts.above;
-    return function.address() == address || std::find(above.begin(), above.end(), address) != above.end();
+    return function.address() == address || contains(above, address);
 }
 
 // What puts a function back on the driver that it was taken from, as long as it was not removed.
@@ -73,10 +72,9 @@ enum class Wanted { everything, what_the_guest_gets };
 
 bool came_back(const SysReader& reader, const CardPlan& card, const PciBus& bus, Wanted wanted)
 {
-    const bool whole_card =
-        std::none_of(card.functions.begin(), card.functions.end(),
-                     [&](const PlannedFunction& one) { return bus_of(one.address()) == bus; });
-    return std::all_of(card.functions.begin(), card.functions.end(), [&](const PlannedFunction& one) {
+    const bool whole_card = std::ranges::none_of(
+        card.functions, [&](const PlannedFunction& one) { return bus_of(one.address()) == bus; });
+    return std::ranges::all_of(card.functions, [&](const PlannedFunction& one) {
         const bool expected = one.cycled && (whole_card || bus_of(one.address()) == bus) &&
                               (one.to_vfio || wanted == Wanted::everything);
         return !expected || is_present(reader, one.address());
@@ -89,12 +87,10 @@ std::vector<Bar> shrunken_bars(const SysReader& reader, const PlannedFunction& b
     std::vector<Bar> shrunken;
     const auto now = read_function(reader, before.address());
     if (!now) return shrunken;
-    std::copy_if(before.facts.bars.begin(), before.facts.bars.end(), std::back_inserter(shrunken),
-                 [&](const Bar& bar) {
-                     return std::any_of(now->bars.begin(), now->bars.end(), [&](const Bar& other) {
-                         return other.index == bar.index && other.size < bar.size;
-                     });
-                 });
+    std::ranges::copy_if(before.facts.bars, std::back_inserter(shrunken), [&](const Bar& bar) {
+        return std::ranges::any_of(
+            now->bars, [&](const Bar& other) { return other.index == bar.index && other.size < bar.size; });
+    });
     return shrunken;
 }
 
@@ -214,14 +210,14 @@ StepOutcome rescan(const Run& run, const CardPlan& card, const PciBus& bus)
     const auto path = paths::bus_rescan(bus);
     const auto outcome = write_checked(run, path, "1", timeouts.rescan, card.settings.retries);
     if (outcome.refused())
-        throw Error(Reason::failed, {"bus '" + to_string(bus) + "' could not be rescanned"}, path,
+        throw Error(Reason::failed, {"bus " + quote(bus) + " could not be rescanned"}, path,
                     outcome.error_number);
     const bool complete =
         run.system.wait_until([&] { return came_back(run.system, card, bus, Wanted::everything); },
                               run.deadline.at_most(run.system, timeouts.reappear));
     if (!complete && !came_back(run.system, card, bus, Wanted::what_the_guest_gets))
         throw Error(Reason::failed,
-                    {"not every function came back after bus '" + to_string(bus) + "' was rescanned"});
+                    {"not every function came back after bus " + quote(bus) + " was rescanned"});
     run.journal.settled({Undo::Kind::pci, path, "1"});
     return {};
 }
@@ -239,7 +235,7 @@ StepOutcome bind(const Run& run, const CardPlan& card, const PciAddress& address
     }
     if (wrong) {
         outcome.detail = "from '" + driver + "'";
-        run.warn({"'" + driver + "' took '" + to_string(address) + "' before " + planned.vfio_driver +
+        run.warn({"'" + driver + "' took " + quote(address) + " before " + planned.vfio_driver +
                       " could, and has been made to give it back",
                   "'pve-gpu-install --vm " + std::to_string(run.vmid) + "' has vfio-pci loaded first"});
     }
@@ -259,7 +255,7 @@ StepOutcome give_back(const Run& run, const CardPlan& card, const GiveBack& step
     write_checked(run, std::string(paths::drivers_probe), to_string(address), within, 0);
     const auto bound = [&] { return !bound_driver(run.system, address).empty(); };
     if (!driver.empty() && !run.system.wait_until(bound, run.deadline.at_most(run.system, within)))
-        run.warn({"'" + to_string(address) + "' could not be given back to '" + driver + "'",
+        run.warn({quote(address) + " could not be given back to '" + driver + "'",
                   "see the kernel's log (dmesg)"});
     write_checked(run, override_file, "\n", within, 0);
     const auto now = bound_driver(run.system, address);

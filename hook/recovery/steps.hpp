@@ -7,8 +7,6 @@
 #include "recovery/plan.hpp"
 #include "recovery/writes.hpp"
 
-#include <string>
-
 namespace pvegpu {
 
 // Keeps a function and every bridge above it from sleeping: a card in D3cold may not wake again, and a port

@@ -1,5 +1,7 @@
 #include "recovery/verify.hpp"
 
+#include "base/lists.hpp"
+
 #include <algorithm>
 
 namespace pvegpu {
@@ -9,7 +11,7 @@ namespace {
 class Findings {
 public:
     explicit Findings(const PlannedFunction& function)
-        : name_("'" + to_string(function.address()) + "' "), guest_gets_it_(function.to_vfio)
+        : name_(quote(function.address()) + " "), guest_gets_it_(function.to_vfio)
     {
     }
 
@@ -39,9 +41,7 @@ private:
 
 const Bar* find_bar(const std::vector<Bar>& bars, unsigned index)
 {
-    const auto found =
-        std::find_if(bars.begin(), bars.end(), [&](const Bar& bar) { return bar.index == index; });
-    return found == bars.end() ? nullptr : &*found;
+    return find_where(bars, [&](const Bar& bar) { return bar.index == index; });
 }
 
 std::string size_text(std::uint64_t bytes)
@@ -73,22 +73,16 @@ void look_for_lost_bars(const Function& now, Findings& findings)
     if (!now.config || now.config->health != Health::alive) return;
     for (const auto index : bars_without_memory(now))
         findings.no_memory(true, "for BAR " + std::to_string(index));
-    const bool any =
-        std::any_of(now.bars.begin(), now.bars.end(), [](const Bar& bar) { return bar.assigned && !bar.io; });
+    const bool any = std::ranges::any_of(now.bars, [](const Bar& bar) { return bar.assigned && !bar.io; });
     findings.no_memory(role_of(now) != Role::neighbour && !any, "at all");
-}
-
-bool contains(const std::vector<PciAddress>& addresses, const PciAddress& address)
-{
-    return std::find(addresses.begin(), addresses.end(), address) != addresses.end();
 }
 
 // A group that has come apart is told of once, by the first of the card's functions that were in it.
 bool speaks_for_its_group(const CardPlan& card, const Function& function)
 {
-    return std::none_of(
-        function.group_members.begin(), function.group_members.end(),
-        [&](const PciAddress& member) { return member < function.address && card.card.has(member); });
+    return std::ranges::none_of(function.group_members, [&](const PciAddress& member) {
+        return member < function.address && card.card.has(member);
+    });
 }
 
 std::string names_of_missing(const std::vector<PciAddress>& before, const std::vector<PciAddress>& now)
@@ -105,10 +99,10 @@ void compare_groups(const CardPlan& card, const Function& before, const Function
                    {"has no IOMMU group any more", "reboot the host"});
     for (const auto& member : now.group_members) {
         const bool ours = card.card.has(member) || contains(card.card.switches, member);
-        findings.fatal(!ours && !contains(before.group_members, member),
-                       {"is now in one IOMMU group with '" + to_string(member) +
-                            "', which Proxmox would take from the host",
-                        "reboot the host"});
+        findings.fatal(
+            !ours && !contains(before.group_members, member),
+            {"is now in one IOMMU group with " + quote(member) + ", which Proxmox would take from the host",
+             "reboot the host"});
     }
     if (!speaks_for_its_group(card, before)) return;
     const auto missing = names_of_missing(before.group_members, now.group_members);
@@ -152,7 +146,7 @@ std::optional<Difference> compare_link(const PciAddress& port, const std::option
 {
     if (!before || !now || now->link_width >= before->link_width) return std::nullopt;
     return Difference{false,
-                      {"the link of port '" + to_string(port) + "' has " + std::to_string(now->link_width) +
+                      {"the link of port " + quote(port) + " has " + std::to_string(now->link_width) +
                            " lanes instead of " + std::to_string(before->link_width),
                        "a power cycle of the host usually brings the others back"}};
 }
@@ -165,7 +159,7 @@ std::optional<Difference> compare_mapping(const RecoveryPlan& plan, const Functi
         const auto wanted = taken.mapped->iommu_group;
         if (!wanted || wanted == now.iommu_group) continue;
         return Difference{true,
-                          {"'" + to_string(now.address) + "' is now in IOMMU group " +
+                          {quote(now.address) + " is now in IOMMU group " +
                                (now.iommu_group ? std::to_string(*now.iommu_group) : "none") +
                                ", and the mapping '" + device.mapping.value_or("") + "' says " +
                                std::to_string(*wanted),

@@ -5,7 +5,6 @@
 #include "recovery/plan.hpp"
 
 #include <optional>
-#include <string>
 #include <vector>
 
 namespace pvegpu {

@@ -4,7 +4,7 @@
 #include "base/error.hpp"
 #include "machine/system.hpp"
 
-#include <optional>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -41,26 +41,8 @@ void append_unreached(std::vector<StepReport>& reports, const std::vector<Step>&
     for (const auto& step : steps) reports.push_back(report_of(step));
 }
 
-// Performs a step and reports it, also one that throws. `perform` gives a StepOutcome.
-template <typename Step, typename Perform>
-void run_step(const System& system, const Step& step, std::vector<StepReport>& reports, Perform perform)
-{
-    auto report = report_of(step);
-    const TimePoint begin = system.now();
-    const auto finish = [&](StepResult result, const std::string& detail) {
-        report.result = result;
-        report.detail = detail;
-        report.elapsed = std::chrono::duration_cast<Milliseconds>(system.now() - begin);
-        reports.push_back(report);
-    };
-    try {
-        const StepOutcome outcome = perform(step);
-        finish(outcome.result, outcome.detail);
-    } catch (const Error& error) {
-        const bool late = error.reason() == Reason::stuck_write || error.reason() == Reason::timed_out;
-        finish(late ? StepResult::timed_out : StepResult::refused, error.what());
-        throw;
-    }
-}
+// Performs a step and reports it, also one that throws.
+void run_step(const System& system, StepReport report, std::vector<StepReport>& reports,
+              const std::function<StepOutcome()>& perform);
 
 } // namespace pvegpu

@@ -1,6 +1,7 @@
 #include "changes/apply.hpp"
 
 #include "base/error.hpp"
+#include "base/lists.hpp"
 #include "base/text.hpp"
 #include "containers/hard_coded.hpp"
 #include "host/programs.hpp"
@@ -68,8 +69,7 @@ private:
         const auto directory = path.substr(0, path.rfind('/'));
         if (directory.empty() || system_.exists(directory)) return;
         add_missing_above(directory, missing);
-        if (std::find(missing.begin(), missing.end(), directory) == missing.end())
-            missing.push_back(directory);
+        if (!contains(missing, directory)) missing.push_back(directory);
     }
 
     void make(const Change& change)
@@ -236,7 +236,7 @@ void remove_directories(System& system, const std::vector<std::string>& made,
                         const std::vector<std::string>& kept)
 {
     std::for_each(made.rbegin(), made.rend(), [&](const std::string& path) {
-        if (std::find(kept.begin(), kept.end(), path) == kept.end()) system.remove_empty_directory(path);
+        if (!contains(kept, path)) system.remove_empty_directory(path);
     });
 }
 

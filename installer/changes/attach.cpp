@@ -1,13 +1,13 @@
 #include "changes/attach.hpp"
 
 #include "base/error.hpp"
+#include "base/json.hpp"
 #include "base/text.hpp"
 #include "host/programs.hpp"
 #include "host/stub.hpp"
 #include "machine/paths.hpp"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 namespace pvegpu {
 namespace {
@@ -29,8 +29,8 @@ void link_snippet(const Survey& survey, const std::string& path, InstallPlan& pl
         return; // of a removed package; it runs the hook that is there again
     if (link != survey.links.end() || survey.file(path))
         throw Error(Reason::failed, {"is there already and is not ours", "move it away"}, path);
-    const bool planned = std::any_of(plan.changes.begin(), plan.changes.end(),
-                                     [&](const Change& change) { return change.path == path; });
+    const bool planned =
+        std::ranges::any_of(plan.changes, [&](const Change& change) { return change.path == path; });
     if (!planned)
         plan.changes.push_back(link_change(path, std::nullopt, std::string(paths::hook_program),
                                            "a hookscript has to be a snippet of a storage"));
@@ -38,7 +38,7 @@ void link_snippet(const Survey& survey, const std::string& path, InstallPlan& pl
 
 std::string chained_text(const std::string& volume, const std::string& path)
 {
-    return nlohmann::ordered_json{{"volume", volume}, {"path", path}}.dump() + "\n";
+    return Json{{"volume", volume}, {"path", path}}.dump() + "\n";
 }
 
 void remember_old_hook(const Survey& survey, const SurveyedGuest& guest, InstallPlan& plan)

@@ -4,8 +4,6 @@
 #include "changes/install_plan.hpp"
 #include "host/survey.hpp"
 
-#include <string>
-
 namespace pvegpu {
 
 // Appends to the plan what makes our hook the guest's hookscript: the link below a storage's snippets, the

@@ -1,6 +1,7 @@
 #include "changes/container_install_plan.hpp"
 
 #include "base/error.hpp"
+#include "base/lists.hpp"
 #include "base/text.hpp"
 #include "changes/attach.hpp"
 #include "changes/install_remarks.hpp"
@@ -59,10 +60,10 @@ private:
     {
         for (const auto& path : node_paths_of(gpu, container_)) name_node(path);
         for (const auto& other : survey_.guests)
-            if (std::find(other.passed.begin(), other.passed.end(), gpu.address) != other.passed.end())
-                plan_.warnings.push_back({"VM " + std::to_string(other.vmid) + " is given '" +
-                                              to_string(gpu.address) + "' too (" +
-                                              other.keys.at(gpu.address) + ")",
+            if (contains(other.passed, gpu.address))
+                plan_.warnings.push_back({"VM " + std::to_string(other.vmid) + " is given " +
+                                              quote(gpu.address) + " too (" + other.keys.at(gpu.address) +
+                                              ")",
                                           "only one of the two can run at a time"});
     }
 
@@ -101,8 +102,8 @@ private:
             return wanted.in_guest == path ||
                    (wanted.node.is_directory() && path.starts_with(wanted.in_guest + "/"));
         };
-        return std::any_of(wanted_.begin(), wanted_.end(), has_it) ||
-               std::any_of(new_.begin(), new_.end(), [&](const NewDevice& one) { return one.path == path; });
+        return std::ranges::any_of(wanted_, has_it) ||
+               std::ranges::any_of(new_, [&](const NewDevice& one) { return one.path == path; });
     }
 
     // pct refuses a path that is not there.
@@ -134,8 +135,8 @@ private:
         change.kind = Change::Kind::program;
         change.argv = nvidia_modprobe_arguments(node, capability_file(node));
         change.reason = "'" + node.path + "' has to be there before a container can be given it";
-        const bool planned = std::any_of(plan_.changes.begin(), plan_.changes.end(),
-                                         [&](const Change& other) { return other.argv == change.argv; });
+        const bool planned = std::ranges::any_of(
+            plan_.changes, [&](const Change& other) { return other.argv == change.argv; });
         if (!planned && !change.argv.empty()) plan_.changes.push_back(std::move(change));
     }
 
@@ -143,8 +144,7 @@ private:
     {
         const auto has_key = [&](const LxcDevice& device) { return device.key == key; };
         const auto& config = container_.config;
-        return std::any_of(config.devices.begin(), config.devices.end(), has_key) ||
-               std::any_of(config.pending.begin(), config.pending.end(), has_key);
+        return std::ranges::any_of(config.devices, has_key) || std::ranges::any_of(config.pending, has_key);
     }
 
     std::string next_key()
@@ -198,8 +198,8 @@ private:
         }
         if (known != nullptr) attachment.devices = known->devices;
         if (known != nullptr) attachment.lines = known->lines;
-        attachment.devices.insert(attachment.devices.end(), added_.begin(), added_.end());
-        attachment.lines.insert(attachment.lines.end(), cut_.begin(), cut_.end());
+        append(attachment.devices, added_);
+        append(attachment.lines, cut_);
         plan_.attachments.push_back(std::move(attachment));
     }
 

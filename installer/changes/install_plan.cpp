@@ -1,6 +1,7 @@
 #include "changes/install_plan.hpp"
 
 #include "base/error.hpp"
+#include "base/lists.hpp"
 #include "base/text.hpp"
 #include "changes/attach.hpp"
 #include "changes/install_remarks.hpp"
@@ -28,7 +29,7 @@ std::string reason_for(const Tokens& tokens)
 
 bool has_gpu(const Survey& survey, unsigned vmid)
 {
-    return std::any_of(survey.functions.begin(), survey.functions.end(), [&](const auto& function) {
+    return std::ranges::any_of(survey.functions, [&](const auto& function) {
         return function.on_card_of(vmid) && function.passed && is_gpu(function.facts);
     });
 }
@@ -152,9 +153,7 @@ private:
 
 bool changes_any(const std::vector<Change>& changes, std::initializer_list<std::string_view> files)
 {
-    return std::any_of(changes.begin(), changes.end(), [&](const Change& change) {
-        return std::find(files.begin(), files.end(), change.path) != files.end();
-    });
+    return std::ranges::any_of(changes, [&](const Change& change) { return contains(files, change.path); });
 }
 
 Change build_program(std::vector<std::string> argv, std::string reason, std::string hint)

@@ -1,5 +1,6 @@
 #include "changes/install_remarks.hpp"
 
+#include "base/lists.hpp"
 #include "base/text.hpp"
 #include "changes/attach.hpp"
 #include "host/host_files.hpp"

@@ -1,5 +1,6 @@
 #include "changes/removal.hpp"
 
+#include "base/lists.hpp"
 #include "base/text.hpp"
 #include "machine/paths.hpp"
 
@@ -46,7 +47,7 @@ std::string name_guests(const std::vector<HookReference>& references, const std:
     std::vector<std::string> names;
     for (const auto& guest : references) {
         auto name = name_guest(guest, own_node);
-        if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(std::move(name));
+        if (!contains(names, name)) names.push_back(std::move(name));
     }
     return join(names, ", ");
 }

@@ -1,6 +1,7 @@
 #include "changes/remove_plan.hpp"
 
 #include "base/error.hpp"
+#include "base/lists.hpp"
 #include "base/text.hpp"
 #include "changes/attach.hpp"
 #include "changes/removal.hpp"
@@ -149,7 +150,7 @@ private:
         change.undo = {pct, "set", vmid};
         for (const auto& device : guest.lxc.devices_at_next_start()) {
             const auto& ours = known->devices;
-            if (std::find(ours.begin(), ours.end(), device.key + "=" + device.value) == ours.end()) continue;
+            if (!contains(ours, device.key + "=" + device.value)) continue;
             keys.push_back(device.key);
             change.undo.insert(change.undo.end(), {"--" + device.key, device.value});
         }
@@ -179,8 +180,7 @@ private:
 
     bool planned(const std::string& path) const
     {
-        return std::any_of(plan_.changes.begin(), plan_.changes.end(),
-                           [&](const Change& change) { return change.path == path; });
+        return std::ranges::any_of(plan_.changes, [&](const Change& change) { return change.path == path; });
     }
 
     void undo(const ManifestEntry& entry)
@@ -214,9 +214,7 @@ private:
 const GuestEntry* find_elsewhere(const Survey& survey, unsigned vmid)
 {
     const auto& others = survey.other_guests;
-    const auto guest =
-        std::find_if(others.begin(), others.end(), [&](const auto& one) { return one.vmid == vmid; });
-    return guest == others.end() ? nullptr : &*guest;
+    return find_where(others, [&](const auto& one) { return one.vmid == vmid; });
 }
 
 } // namespace
@@ -244,8 +242,7 @@ RemovePlan make_uninstall_plan(const Survey& survey, const Manifest& manifest,
                                const std::vector<HookReference>& references)
 {
     const auto refers = [&](unsigned vmid) {
-        return std::any_of(references.begin(), references.end(),
-                           [&](const auto& one) { return one.vmid == vmid; });
+        return std::ranges::any_of(references, [&](const auto& one) { return one.vmid == vmid; });
     };
     Remover remover(survey, manifest);
     for (const auto& guest : survey.guests)

@@ -6,7 +6,6 @@
 #include "host/manifest.hpp"
 #include "host/survey.hpp"
 
-#include <string>
 #include <vector>
 
 namespace pvegpu {

@@ -1,14 +1,11 @@
 #include "changes/show.hpp"
 
+#include "base/json.hpp"
 #include "base/text.hpp"
 #include "changes/diff.hpp"
 
-#include <nlohmann/json.hpp>
-
 namespace pvegpu {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 // A file's text may hold anything, and this goes to a terminal. Tabs and line ends are what they are.
 std::string shown(std::string_view text)
@@ -48,7 +45,7 @@ Json change_json(const Change& change)
         json["argv"] = change.argv;
     else
         json["path"] = change.path;
-    if (change.kind == Change::Kind::link) json["link"] = change.after ? Json(*change.after) : Json(nullptr);
+    if (change.kind == Change::Kind::link) json["link"] = or_null(change.after);
     json["diff"] = diff_of(change);
     json["reason"] = change.reason;
     json["undo"] = describe_undo(change);

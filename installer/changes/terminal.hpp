@@ -1,7 +1,6 @@
 // Where the installer talks with the administrator. Messages of trouble go through System::say.
 #pragma once
 
-#include <string>
 #include <string_view>
 
 namespace pvegpu {

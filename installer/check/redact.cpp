@@ -47,7 +47,7 @@ bool is_telling(std::string_view name)
 
 std::pair<std::size_t, std::string_view> shaped_secret(std::string_view text)
 {
-    using Form = Name<std::string_view>;
+    using Form = EnumName<std::string_view>;
     constexpr std::array forms{
         Form{"hh:hh:hh:hh:hh:hh:hh:hh", "[serial]"}, Form{"hh-hh-hh-hh-hh-hh-hh-hh", "[serial]"},
         Form{"hh:hh:hh:hh:hh:hh", "[MAC]"}, Form{"hhhhhhhh-hhhh-hhhh-hhhh-hhhhhhhhhhhh", "[UUID]"}};

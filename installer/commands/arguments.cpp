@@ -1,5 +1,6 @@
 #include "commands/arguments.hpp"
 
+#include "base/lists.hpp"
 #include "base/parse_options.hpp"
 #include "base/text.hpp"
 #include "base/vmid.hpp"
@@ -103,7 +104,7 @@ std::vector<unsigned> vmids(const options::variables_map& values, const char* na
     for (const auto& text : strings(values, name)) {
         const auto number = parse_vmid(text);
         if (!number) throw options::error("not a VMID: " + quote(text));
-        if (std::find(numbers.begin(), numbers.end(), *number) == numbers.end()) numbers.push_back(*number);
+        if (!contains(numbers, *number)) numbers.push_back(*number);
     }
     return numbers;
 }

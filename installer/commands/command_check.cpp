@@ -1,5 +1,6 @@
 // pve-gpu-install check
 #include "base/error.hpp"
+#include "base/lists.hpp"
 #include "base/text.hpp"
 #include "check/facts.hpp"
 #include "check/known_messages.hpp"
@@ -51,7 +52,7 @@ std::vector<unsigned> asked_for(const CheckFacts& facts, const Options& options)
     for (const auto vmid : options.vms) require_guest(facts, vmid, false);
     for (const auto vmid : options.containers) require_guest(facts, vmid, true);
     auto vmids = options.vms;
-    vmids.insert(vmids.end(), options.containers.begin(), options.containers.end());
+    append(vmids, options.containers);
     return vmids;
 }
 

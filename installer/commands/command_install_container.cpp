@@ -2,6 +2,7 @@
 #include "commands/command_install_container.hpp"
 
 #include "base/error.hpp"
+#include "base/lists.hpp"
 #include "base/text.hpp"
 #include "changes/container_install_plan.hpp"
 #include "containers/conflicts.hpp"

@@ -1,5 +1,6 @@
 // What the package's prerm calls: the host as it was, and no guest without its hookscript.
 #include "base/error.hpp"
+#include "base/lists.hpp"
 #include "base/text.hpp"
 #include "changes/apply.hpp"
 #include "changes/removal.hpp"
@@ -12,7 +13,6 @@
 #include "settings/settings.hpp"
 
 #include <algorithm>
-#include <cerrno>
 #include <utility>
 
 namespace pvegpu {
@@ -170,12 +170,10 @@ private:
     {
         auto undone = manifest_;
         std::erase_if(undone.entries, [this](const auto& entry) {
-            return std::any_of(kept_.begin(), kept_.end(),
-                               [&](const auto& one) { return one.path == entry.path; });
+            return std::ranges::any_of(kept_, [&](const auto& one) { return one.path == entry.path; });
         });
-        std::erase_if(undone.attachments, [this](const auto& guest) {
-            return std::find(kept_guests_.begin(), kept_guests_.end(), guest) != kept_guests_.end();
-        });
+        std::erase_if(undone.attachments,
+                      [this](const auto& guest) { return contains(kept_guests_, guest); });
         return undone;
     }
 
@@ -188,8 +186,8 @@ private:
         survey.guests.clear(); // done already, or it cannot be done
         auto plan =
             make_uninstall_plan(survey, without_kept(), references_.value_or(std::vector<HookReference>{}));
-        plan.left.entries.insert(plan.left.entries.end(), kept_.begin(), kept_.end());
-        plan.left.attachments.insert(plan.left.attachments.end(), kept_guests_.begin(), kept_guests_.end());
+        append(plan.left.entries, kept_);
+        append(plan.left.attachments, kept_guests_);
         for (const auto& warning : plan.warnings) system_.say(Severity::warning, to_string(warning));
         try {
             make(plan);

@@ -1,4 +1,5 @@
 #include "base/error.hpp"
+#include "base/lists.hpp"
 #include "changes/remove_plan.hpp"
 #include "changes/show.hpp"
 #include "commands/commands.hpp"
@@ -22,8 +23,7 @@ std::vector<HookReference> references(const Session& session)
 
 bool rebuilds_anything(const std::vector<Change>& changes)
 {
-    return std::any_of(changes.begin(), changes.end(),
-                       [](const Change& change) { return change.rebuilds(); });
+    return std::ranges::any_of(changes, [](const Change& change) { return change.rebuilds(); });
 }
 
 int carry_out_removal(Session& session, const RemovePlan& plan, const Manifest& manifest)
@@ -49,7 +49,7 @@ int carry_out_removal(Session& session, const RemovePlan& plan, const Manifest& 
 int detach(Session& session)
 {
     auto guests = session.options.vms;
-    guests.insert(guests.end(), session.options.containers.begin(), session.options.containers.end());
+    append(guests, session.options.containers);
     begin_change(session);
     const auto manifest = read_manifest(session.system);
     const auto plan = make_detach_plan(survey_for_removal(session.system, manifest), manifest, guests);

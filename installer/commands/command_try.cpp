@@ -1,4 +1,5 @@
 #include "base/error.hpp"
+#include "base/json.hpp"
 #include "base/text.hpp"
 #include "commands/commands.hpp"
 #include "hook/phases.hpp"
@@ -6,7 +7,6 @@
 #include "machine/paths.hpp"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 namespace pvegpu {
 namespace {
@@ -51,7 +51,7 @@ void let_others_have_it(System& system, unsigned vmid)
     system.remove_file(paths::claim(vmid));
 }
 
-int run_rounds(Session& session, const Request& request, nlohmann::ordered_json& runs)
+int run_rounds(Session& session, const Request& request, Json& runs)
 {
     int result = exit_done;
     for (int round = 1; round <= rounds && result == exit_done; ++round) {
@@ -60,7 +60,7 @@ int run_rounds(Session& session, const Request& request, nlohmann::ordered_json&
         const auto report = run_own_part(*system, request);
         let_others_have_it(*system, request.vmid);
         if (!session.options.json) session.console.print(print_round(round, report));
-        runs.push_back(nlohmann::ordered_json::parse(report_json(report)));
+        runs.push_back(Json::parse(report_json(report)));
         result = report.exit_status();
         if (report.outcome == RunOutcome::nothing_to_do)
             throw Error(Reason::not_found, {"nothing was tried for VM " + std::to_string(request.vmid) +
@@ -73,7 +73,7 @@ int run_rounds(Session& session, const Request& request, nlohmann::ordered_json&
 
 int try_recovery(Session& session)
 {
-    auto runs = nlohmann::ordered_json::array();
+    auto runs = Json::array();
     int result = exit_done;
     for (const auto vmid : session.options.vms) {
         const Request request{vmid, Phase::pre_start, ""};
@@ -83,8 +83,7 @@ int try_recovery(Session& session)
         result = std::max(result, one);
     }
     if (session.options.json && !session.options.dry_run)
-        session.console.print(
-            nlohmann::ordered_json{{"schema", "pve-gpu-hook/try/1"}, {"runs", runs}}.dump(2) + "\n");
+        session.console.print(print(Json{{"schema", "pve-gpu-hook/try/1"}, {"runs", runs}}));
     return result;
 }
 

@@ -1,25 +1,10 @@
 // Status for programs: CONTRACT.md's status/1.
-#include "base/text.hpp"
+#include "base/json.hpp"
 #include "host/status.hpp"
-
-#include <nlohmann/json.hpp>
+#include "pci/function_json.hpp"
 
 namespace pvegpu {
 namespace {
-
-using Json = nlohmann::ordered_json;
-
-Json or_null(const std::string& text)
-{
-    return text.empty() ? Json(nullptr) : Json(text);
-}
-
-Json addresses(const std::vector<PciAddress>& list)
-{
-    Json json = Json::array();
-    for (const auto& address : list) json.push_back(to_string(address));
-    return json;
-}
 
 // Of the first guest that names it.
 std::string hostpci_key(const Status& status, const PciAddress& address)
@@ -29,26 +14,14 @@ std::string hostpci_key(const Status& status, const PciAddress& address)
     return "";
 }
 
-Json function_json(const Status& status, const Function& function)
-{
-    return {{"address", to_string(function.address)},
-            {"id", device_id(function)},
-            {"class", "0x" + to_hex(function.class_code, 6)},
-            {"role", to_string(role_of(function))},
-            {"hostpci", or_null(hostpci_key(status, function.address))},
-            {"guests", status.guests_of(function.address)},
-            {"driver", or_null(function.driver)},
-            {"iommu_group", function.iommu_group ? addresses(function.group_members) : Json(nullptr)},
-            {"flr", function.flr()},
-            {"reset_methods", function.reset_methods}};
-}
-
 Json card_json(const Status& status, const Card& card)
 {
     Json functions = Json::array();
-    for (const auto& address : card.functions)
-        functions.push_back(function_json(status, status.topology.at(address)));
-    return {{"port", card.port ? Json(to_string(*card.port)) : Json(nullptr)},
+    for (const auto& address : card.functions) {
+        functions.push_back(function_json(status.topology.at(address), hostpci_key(status, address)));
+        functions.back()["guests"] = status.guests_of(address);
+    }
+    return {{"port", or_null(card.port)},
             {"left_alone_because", or_null(card.left_alone_because)},
             {"functions", functions}};
 }
@@ -68,7 +41,7 @@ Json guest_json(const GuestStatus& status)
     const auto& guest = status.guest;
     return {{"vmid", guest.vmid},
             {"type", guest.container ? "ct" : "vm"},
-            {"hostpci", addresses(guest.passed)},
+            {"hostpci", guest.passed},
             {"hookscript", or_null(guest.config.hookscript)},
             {"attached", guest.attached},
             {"problem", guest.problem ? Json(to_string(*guest.problem)) : Json(nullptr)},
@@ -78,17 +51,16 @@ Json guest_json(const GuestStatus& status)
 Json host_json(const Status& status)
 {
     const auto& host = status.host;
-    return {
-        {"node", host.cluster.node},
-        {"proxmox", host.proxmox},
-        {"kernel", host.kernel},
-        {"boot_loader", to_string(host.loader)},
-        {"secure_boot", host.secure_boot},
-        {"iommu", host.iommu_on},
-        {"interrupt_remapping", host.interrupt_remapping ? Json(*host.interrupt_remapping) : Json(nullptr)},
-        {"cluster", host.cluster.clustered},
-        {"reboot_needed", !status.reboot_reasons.empty()},
-        {"reboot_reasons", status.reboot_reasons}};
+    return {{"node", host.cluster.node},
+            {"proxmox", host.proxmox},
+            {"kernel", host.kernel},
+            {"boot_loader", to_string(host.loader)},
+            {"secure_boot", host.secure_boot},
+            {"iommu", host.iommu_on},
+            {"interrupt_remapping", or_null(host.interrupt_remapping)},
+            {"cluster", host.cluster.clustered},
+            {"reboot_needed", !status.reboot_reasons.empty()},
+            {"reboot_reasons", status.reboot_reasons}};
 }
 
 } // namespace
@@ -103,7 +75,7 @@ std::string status_json(const Status& status)
     auto& journals = json["open_journals"] = Json::array();
     for (const auto& [vmid, paths] : status.open_journals)
         journals.push_back({{"vmid", vmid}, {"to_put_back", paths}});
-    return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+    return print(json);
 }
 
 } // namespace pvegpu

@@ -1,13 +1,13 @@
 #include "containers/container_gpus.hpp"
 
-#include <algorithm>
+#include "base/lists.hpp"
 
 namespace pvegpu {
 namespace {
 
 bool has(const std::vector<unsigned>& numbers, std::optional<unsigned> number)
 {
-    return number && std::find(numbers.begin(), numbers.end(), *number) != numbers.end();
+    return number && contains(numbers, *number);
 }
 
 bool is_of(const GpuNode& node, const HostGpu& gpu)

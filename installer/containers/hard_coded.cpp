@@ -1,5 +1,6 @@
 #include "containers/hard_coded.hpp"
 
+#include "base/lists.hpp"
 #include "base/text.hpp"
 
 #include <algorithm>
@@ -41,8 +42,7 @@ bool is_replaceable(const LxcMount& mount, const GpuNode& node, const ContainerS
 
 void sort_by_number(std::vector<HardCodedLine>& lines)
 {
-    std::sort(lines.begin(), lines.end(),
-              [](const auto& one, const auto& other) { return one.number < other.number; });
+    std::ranges::sort(lines, [](const auto& one, const auto& other) { return one.number < other.number; });
 }
 
 // Of the live section: snapshots and what is pending begin with a bracket.
@@ -59,7 +59,7 @@ std::vector<std::string> missing_lines(const std::vector<std::string>& all,
 {
     std::vector<std::string> missing;
     for (const auto& line : all)
-        if (!is_blank(line) && std::find(in.begin(), in.end(), line) == in.end()) missing.push_back(line);
+        if (!is_blank(line) && !contains(in, line)) missing.push_back(line);
     return missing;
 }
 
@@ -100,8 +100,8 @@ CutText without_lines(std::string_view text, const std::vector<HardCodedLine>& l
 {
     CutText cut;
     for (LineReader reader(text); reader.next();) {
-        const bool goes = std::any_of(lines.begin(), lines.end(),
-                                      [&](const auto& line) { return line.number == reader.number(); });
+        const bool goes =
+            std::ranges::any_of(lines, [&](const auto& line) { return line.number == reader.number(); });
         if (goes)
             cut.lines.emplace_back(reader.line());
         else
@@ -119,8 +119,7 @@ std::string without_change(std::string_view now, std::string_view before, std::s
     bool live = true;
     for (LineReader reader(now); reader.next();) {
         live = live && !reader.line().starts_with('[');
-        if (live && std::find(added.begin(), added.end(), reader.line()) != added.end())
-            ours.push_back({reader.number(), ""});
+        if (live && contains(added, reader.line())) ours.push_back({reader.number(), ""});
     }
     return with_lines(without_lines(now, ours).text, missing_lines(old_lines, new_lines));
 }
@@ -136,7 +135,7 @@ std::string with_lines(std::string_view text, const std::vector<std::string>& li
     }
     for (; live.ends_with("\n\n"); live.pop_back()) rest.insert(0, "\n");
     for (const auto& line : lines)
-        if (std::find(known.begin(), known.end(), line) == known.end()) live += line + "\n";
+        if (!contains(known, line)) live += line + "\n";
     return live + rest;
 }
 

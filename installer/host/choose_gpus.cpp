@@ -1,6 +1,7 @@
 #include "host/choose_gpus.hpp"
 
 #include "base/error.hpp"
+#include "base/lists.hpp"
 #include "base/text.hpp"
 
 #include <algorithm>
@@ -18,7 +19,7 @@ std::string choice_of(const std::vector<HostGpu>& gpus)
     std::vector<std::string> names;
     names.reserve(gpus.size());
     for (const auto& gpu : gpus)
-        names.push_back("'" + to_string(gpu.address) + "' (" +
+        names.push_back(quote(gpu.address) + " (" +
                         (has_nodes(gpu)       ? "driver " + quote(gpu.driver)
                          : gpu.driver.empty() ? std::string("no driver, so no device nodes")
                                               : "driver " + quote(gpu.driver) + ", no device nodes") +
@@ -29,7 +30,7 @@ std::string choice_of(const std::vector<HostGpu>& gpus)
 // Numbers as nvidia-smi has them, where there is such a driver.
 const HostGpu* by_number(const std::vector<HostGpu>& gpus, unsigned number)
 {
-    const bool nvidia = std::any_of(gpus.begin(), gpus.end(), [](const auto& gpu) { return gpu.nvidia; });
+    const bool nvidia = std::ranges::any_of(gpus, [](const auto& gpu) { return gpu.nvidia.has_value(); });
     unsigned place = 0;
     for (const auto& gpu : gpus) {
         if (nvidia && gpu.nvidia == number) return &gpu;
@@ -48,12 +49,11 @@ const HostGpu& by_word(const std::vector<HostGpu>& gpus, std::string_view word)
     if (found == nullptr) throw Error(Reason::not_found, {"there is no GPU " + quote(word), choice_of(gpus)});
     if (!found->holders.empty())
         throw Error(Reason::in_use,
-                    {"'" + to_string(found->address) + "' is in use by " + describe(found->holders.front()),
+                    {quote(found->address) + " is in use by " + describe(found->holders.front()),
                      "a container and a VM cannot have one GPU at a time, stop it first"});
     if (!has_nodes(*found))
         throw Error(Reason::invalid_config,
-                    {"'" + to_string(found->address) +
-                         "' has no device nodes on the host, because its driver is " +
+                    {quote(found->address) + " has no device nodes on the host, because its driver is " +
                          (found->driver.empty() ? "not loaded" : quote(found->driver)),
                      "a container needs the host's driver"});
     return *found;
@@ -67,9 +67,7 @@ std::vector<const HostGpu*> choose_gpus(const std::vector<HostGpu>& gpus,
     std::vector<const HostGpu*> chosen;
     for (const auto& list : words)
         for (const auto word : split(list, ','))
-            if (const auto* gpu = &by_word(gpus, word);
-                std::find(chosen.begin(), chosen.end(), gpu) == chosen.end())
-                chosen.push_back(gpu);
+            if (const auto* gpu = &by_word(gpus, word); !contains(chosen, gpu)) chosen.push_back(gpu);
     if (!words.empty()) return chosen;
     for (const auto& gpu : gpus)
         if (has_nodes(gpu)) chosen.push_back(&gpu);

@@ -1,11 +1,10 @@
 #include "host/container_survey.hpp"
 
 #include "base/error.hpp"
+#include "base/lists.hpp"
 #include "host/pve_files.hpp"
 #include "machine/paths.hpp"
 #include "usage/containers.hpp"
-
-#include <algorithm>
 
 namespace pvegpu {
 namespace {
@@ -39,7 +38,7 @@ ContainerSurvey survey_container(const SysReader& reader, unsigned vmid, std::in
     container.config = parse_lxc_config(*text);
     container.wanted = wanted_nodes(container.config, container.config.devices_at_next_start());
     const auto running = running_containers(reader);
-    container.running = std::find(running.begin(), running.end(), vmid) != running.end();
+    container.running = contains(running, vmid);
     if (container.running) container.inside = look_inside(reader, vmid, container.wanted);
     container.gpus = read_host_gpus(reader, vmid, wall_clock);
     for (const auto* path :

@@ -1,17 +1,14 @@
 #include "host/hook_references.hpp"
 
 #include "base/error.hpp"
+#include "base/json.hpp"
+#include "base/lists.hpp"
 #include "base/text.hpp"
 #include "host/pve_files.hpp"
 #include "machine/paths.hpp"
 
-#include <algorithm>
-#include <nlohmann/json.hpp>
-
 namespace pvegpu {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 // It becomes part of a path.
 bool is_node_name(std::string_view name)
@@ -54,7 +51,7 @@ std::vector<HookscriptUse> hookscripts_of(std::string_view config)
         saved = saved || lines.line().starts_with('['); // what follows the live section never belongs to it
         if (!lines.line().starts_with(key)) continue;
         HookscriptUse use{std::string(trim(lines.line().substr(key.size()))), saved};
-        if (std::find(uses.begin(), uses.end(), use) == uses.end()) uses.push_back(std::move(use));
+        if (!contains(uses, use)) uses.push_back(std::move(use));
     }
     return uses;
 }

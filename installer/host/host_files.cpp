@@ -1,9 +1,9 @@
 #include "host/host_files.hpp"
 
+#include "base/lists.hpp"
 #include "base/text.hpp"
 #include "host/module_aliases.hpp"
 
-#include <algorithm>
 #include <array>
 
 namespace pvegpu {
@@ -25,7 +25,7 @@ std::string vfio_lines()
 
 void add_once(std::vector<std::string>& list, const std::string& text)
 {
-    if (std::find(list.begin(), list.end(), text) == list.end()) list.push_back(text);
+    if (!contains(list, text)) list.push_back(text);
 }
 
 std::vector<std::string> all_modules(const std::vector<SurveyedFunction>& functions)

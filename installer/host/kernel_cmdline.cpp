@@ -1,5 +1,6 @@
 #include "host/kernel_cmdline.hpp"
 
+#include "base/lists.hpp"
 #include "base/text.hpp"
 
 #include <algorithm>
@@ -53,8 +54,7 @@ bool is_about(const Remark& remark, std::string_view token)
     const auto wanted = split_once(remark.token, '='), given = split_once(token, '=');
     if (!wanted || !given) return token == remark.token;
     const auto parts = split(given->second, ',');
-    return given->first == wanted->first &&
-           std::find(parts.begin(), parts.end(), wanted->second) != parts.end();
+    return given->first == wanted->first && contains(parts, wanted->second);
 }
 
 std::string_view key_of(std::string_view token)
@@ -122,12 +122,12 @@ Tokens parse_grub_defaults(std::string_view text)
 
 bool has_token(const Tokens& tokens, std::string_view token)
 {
-    return std::find(tokens.begin(), tokens.end(), token) != tokens.end();
+    return contains(tokens, token);
 }
 
 bool has_key(const Tokens& tokens, std::string_view key)
 {
-    return std::any_of(tokens.begin(), tokens.end(), [&](const auto& token) { return key_of(token) == key; });
+    return std::ranges::any_of(tokens, [&](const auto& token) { return key_of(token) == key; });
 }
 
 Tokens needed_tokens(CpuVendor cpu, std::string_view kernel_release)

@@ -1,27 +1,20 @@
 #include "host/manifest.hpp"
 
 #include "base/error.hpp"
-#include "base/json_number.hpp"
+#include "base/json.hpp"
+#include "base/lists.hpp"
 #include "host/host_files.hpp"
 #include "machine/paths.hpp"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 namespace pvegpu {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 // Files of the host need not be UTF-8, so their texts are files too and not part of the JSON.
 std::string backup(const std::string& path, std::string_view which)
 {
     return std::string(paths::install_backups) + path + "." + std::string(which);
-}
-
-Json or_null(const std::optional<std::string>& text)
-{
-    return text ? Json(*text) : Json(nullptr);
 }
 
 std::optional<std::string> text_or_nothing(const Json& json)
@@ -70,7 +63,7 @@ Attachment read_attachment(const Json& json)
 {
     Attachment guest{whole_number<unsigned>(json.at("vmid")).value(),
                      json.at("volume").get<std::string>(),
-                     text_or_nothing(json.at("old_volume")).value_or(""),
+                     text_in(json, "old_volume"),
                      {},
                      {}};
     if (json.contains("devices")) guest.devices = json.at("devices").get<std::vector<std::string>>();
@@ -87,19 +80,18 @@ Manifest read_json(const SysReader& reader, const Json& json)
     return manifest;
 }
 
-std::string print(const Manifest& manifest)
+std::string print_manifest(const Manifest& manifest)
 {
     Json json{{"schema", "pve-gpu-hook/manifest/1"}, {"changes", Json::array()}, {"guests", Json::array()}};
     for (const auto& entry : manifest.entries) json["changes"].push_back(entry_json(entry));
     for (const auto& [vmid, volume, old, devices, lines] : manifest.attachments) {
-        Json guest{
-            {"vmid", vmid}, {"volume", volume}, {"old_volume", old.empty() ? Json(nullptr) : Json(old)}};
+        Json guest{{"vmid", vmid}, {"volume", volume}, {"old_volume", or_null(old)}};
         if (!devices.empty()) guest["devices"] = devices;
         if (!lines.empty()) guest["lines"] = lines;
         json["guests"].push_back(std::move(guest));
     }
     json["directories"] = manifest.directories;
-    return json.dump(2) + "\n";
+    return print(json);
 }
 
 // backups/etc/modprobe.d/... with the directories around it.
@@ -148,8 +140,8 @@ std::optional<std::string> original_of(const Change& change)
 
 void note_change(Manifest& manifest, const Change& change)
 {
-    const auto known = std::find_if(manifest.entries.begin(), manifest.entries.end(),
-                                    [&](const auto& entry) { return entry.path == change.path; });
+    const auto known =
+        std::ranges::find_if(manifest.entries, [&](const auto& entry) { return entry.path == change.path; });
     if (known == manifest.entries.end()) {
         manifest.entries.push_back({change.kind, change.path, original_of(change), change.after, {}});
         return;
@@ -173,16 +165,12 @@ bool ManifestEntry::leads_to_hook() const
 
 const ManifestEntry* Manifest::find(std::string_view path) const
 {
-    const auto entry =
-        std::find_if(entries.begin(), entries.end(), [&](const auto& one) { return one.path == path; });
-    return entry == entries.end() ? nullptr : &*entry;
+    return find_where(entries, [&](const auto& one) { return one.path == path; });
 }
 
 const Attachment* Manifest::attachment(unsigned vmid) const
 {
-    const auto guest = std::find_if(attachments.begin(), attachments.end(),
-                                    [&](const auto& one) { return one.vmid == vmid; });
-    return guest == attachments.end() ? nullptr : &*guest;
+    return find_where(attachments, [&](const auto& one) { return one.vmid == vmid; });
 }
 
 Manifest read_manifest(const SysReader& reader)
@@ -203,7 +191,8 @@ Manifest read_manifest(const SysReader& reader)
 void write_manifest(System& system, const Manifest& manifest, const Manifest& replaced)
 {
     for (const auto& entry : manifest.entries) save_texts(system, entry);
-    if (!manifest.empty()) system.replace_file(std::string(paths::install_manifest), print(manifest));
+    if (!manifest.empty())
+        system.replace_file(std::string(paths::install_manifest), print_manifest(manifest));
     remove_backups(system, replaced, manifest);
     if (manifest.empty()) remove_the_rest(system);
 }

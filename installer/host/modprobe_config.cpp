@@ -11,8 +11,8 @@ namespace pvegpu {
 namespace {
 
 using Kind = ModprobeLine::Kind;
-constexpr std::array kinds{Name{"blacklist", Kind::blacklist}, Name{"softdep", Kind::softdep},
-                           Name{"options", Kind::options}, Name{"install", Kind::install}};
+constexpr std::array kinds{EnumName{"blacklist", Kind::blacklist}, EnumName{"softdep", Kind::softdep},
+                           EnumName{"options", Kind::options}, EnumName{"install", Kind::install}};
 
 std::vector<std::string> words_of(std::string_view line)
 {
@@ -84,13 +84,13 @@ std::vector<std::string> parse_module_list(std::string_view text)
 
 bool is_blacklisted(const std::vector<ModprobeLine>& lines, std::string_view module)
 {
-    return std::any_of(lines.begin(), lines.end(),
-                       [&](const auto& line) { return blocks(line) && line.module == module; });
+    return std::ranges::any_of(lines,
+                               [&](const auto& line) { return blocks(line) && line.module == module; });
 }
 
 bool waits_for_vfio(const std::vector<ModprobeLine>& lines, std::string_view module)
 {
-    return std::any_of(lines.begin(), lines.end(), [&](const auto& line) {
+    return std::ranges::any_of(lines, [&](const auto& line) {
         return line.kind == Kind::softdep && line.module == module && has_pre(line.words, "vfio_pci");
     });
 }

@@ -1,5 +1,6 @@
 #include "host/module_aliases.hpp"
 
+#include "base/lists.hpp"
 #include "base/text.hpp"
 
 #include <algorithm>
@@ -74,7 +75,7 @@ std::vector<std::vector<std::string>> modules_of(std::string_view aliases,
             if (!matches_pattern(alias.pattern, names[i])) continue;
             if (!is_module_name(alias.module) || lends_devices(alias.module)) break;
             const auto name = module_name(alias.module);
-            const bool known = std::find(modules[i].begin(), modules[i].end(), name) != modules[i].end();
+            const bool known = contains(modules[i], name);
             if (!known) modules[i].push_back(name);
         }
     }
@@ -90,7 +91,7 @@ bool is_module_name(std::string_view name)
 std::string module_name(std::string_view name)
 {
     std::string result(name);
-    std::replace(result.begin(), result.end(), '-', '_');
+    std::ranges::replace(result, '-', '_');
     return result;
 }
 
@@ -98,8 +99,7 @@ bool lends_devices(std::string_view module)
 {
     const auto name = module_name(module);
     constexpr std::array<std::string_view, 3> stubs{"pci_stub", "xen_pciback", "pci_pf_stub"};
-    return name == "vfio_pci" || name.ends_with("_vfio_pci") ||
-           std::find(stubs.begin(), stubs.end(), name) != stubs.end();
+    return name == "vfio_pci" || name.ends_with("_vfio_pci") || contains(stubs, name);
 }
 
 } // namespace pvegpu

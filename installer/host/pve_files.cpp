@@ -1,17 +1,14 @@
 #include "host/pve_files.hpp"
 
 #include "base/error.hpp"
+#include "base/json.hpp"
 #include "base/text.hpp"
 #include "machine/paths.hpp"
 
 #include <algorithm>
-#include <cerrno>
-#include <nlohmann/json.hpp>
 
 namespace pvegpu {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 Json read_json(const SysReader& reader, std::string_view path)
 {
@@ -106,8 +103,8 @@ std::vector<GuestEntry> list_guests(const SysReader& reader, const std::string& 
     auto everywhere = list_cluster_guests(reader);
     if (everywhere) std::erase_if(*everywhere, [&](const auto& guest) { return guest.node != node; });
     auto guests = everywhere ? std::move(*everywhere) : entries_in_directories(reader);
-    std::sort(guests.begin(), guests.end(),
-              [](const GuestEntry& one, const GuestEntry& other) { return one.vmid < other.vmid; });
+    std::ranges::sort(guests,
+                      [](const GuestEntry& one, const GuestEntry& other) { return one.vmid < other.vmid; });
     return guests;
 }
 

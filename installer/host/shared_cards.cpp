@@ -17,8 +17,7 @@ std::optional<WantedNode> wanted_node_of(const SurveyedGuest& container, const C
 {
     for (auto& one : wanted_nodes(container.lxc, container.lxc.devices_at_next_start()))
         if (one.node.address == card.function ||
-            std::any_of(card.paths.begin(), card.paths.end(),
-                        [&](const auto& path) { return gives(one.node, path); }))
+            std::ranges::any_of(card.paths, [&](const auto& path) { return gives(one.node, path); }))
             return std::move(one);
     return std::nullopt;
 }
@@ -30,7 +29,7 @@ std::vector<Advice> shared_card_warnings(const Survey& survey, const std::vector
         for (const auto& card : cards)
             if (guest.container && wanted_node_of(guest, card)) {
                 warnings.push_back(
-                    {name_of(guest) + " is given device nodes of '" + to_string(card.function) + "' too",
+                    {name_of(guest) + " is given device nodes of " + quote(card.function) + " too",
                      "it loses them while the VM runs"});
                 break;
             }

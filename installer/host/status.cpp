@@ -1,6 +1,7 @@
 #include "host/status.hpp"
 
-#include "base/json_number.hpp"
+#include "base/json.hpp"
+#include "base/lists.hpp"
 #include "base/text.hpp"
 #include "host/reboot.hpp"
 #include "machine/paths.hpp"
@@ -9,13 +10,8 @@
 #include "proxmox/request.hpp"
 #include "recovery/journal.hpp"
 
-#include <algorithm>
-#include <nlohmann/json.hpp>
-
 namespace pvegpu {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 std::vector<PciAddress> find_gpus(const SysReader& reader)
 {
@@ -50,19 +46,14 @@ std::vector<OpenJournal> read_journals(const SysReader& reader)
     return journals;
 }
 
-std::string word(const Json& json, const char* key)
-{
-    const auto found = json.find(key);
-    return found != json.end() && found->is_string() ? found->get<std::string>() : "";
-}
-
 } // namespace
 
 std::optional<LastRun> parse_last_run(const std::string& report)
 {
     const auto json = Json::parse(report, nullptr, false);
     if (!json.is_object() || !json.contains("outcome")) return std::nullopt;
-    LastRun run{word(json, "phase"), word(json, "outcome"), word(json, "started"), word(json, "error"), 0};
+    LastRun run{text_in(json, "phase"), text_in(json, "outcome"), text_in(json, "started"),
+                text_in(json, "error"), 0};
     if (const auto elapsed = json.find("elapsed_ms"); elapsed != json.end())
         run.elapsed_ms = whole_number<std::int64_t>(*elapsed).value_or(0);
     return run;
@@ -72,8 +63,7 @@ std::vector<unsigned> Status::guests_of(const PciAddress& function) const
 {
     std::vector<unsigned> vmids;
     for (const auto& [guest, run] : guests)
-        if (std::find(guest.passed.begin(), guest.passed.end(), function) != guest.passed.end())
-            vmids.push_back(guest.vmid);
+        if (contains(guest.passed, function)) vmids.push_back(guest.vmid);
     return vmids;
 }
 

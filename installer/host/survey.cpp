@@ -1,6 +1,7 @@
 #include "host/survey.hpp"
 
 #include "base/error.hpp"
+#include "base/lists.hpp"
 #include "base/text.hpp"
 #include "host/modprobe_files.hpp"
 #include "host/module_aliases.hpp"
@@ -19,11 +20,6 @@ namespace pvegpu {
 namespace {
 
 using Addresses = std::vector<PciAddress>;
-
-bool contains(const Addresses& list, const PciAddress& address)
-{
-    return std::find(list.begin(), list.end(), address) != list.end();
-}
 
 // What Proxmox gives to the guest whole: address and key.
 void read_passed(SurveyedGuest& guest, const PciMappings& mappings, const std::string& node,
@@ -66,7 +62,7 @@ public:
 private:
     bool is_prepared(const SurveyedGuest& guest) const
     {
-        return guest.attached || std::find(prepared_.begin(), prepared_.end(), guest.vmid) != prepared_.end();
+        return guest.attached || contains(prepared_, guest.vmid);
     }
 
     void add_guest(const GuestEntry& entry)
@@ -118,7 +114,7 @@ private:
                 survey_.port_without_reset = true;
             for (const auto& address : card.functions)
                 if (role_of(topology.at(address)) != Role::neighbour) wanted.push_back(address);
-            if (card.port) cycled.insert(cycled.end(), card.functions.begin(), card.functions.end());
+            if (card.port) append(cycled, card.functions);
         }
         const auto settings = read_settings(reader_);
         for (const auto& address : wanted)
@@ -147,7 +143,7 @@ private:
 
     bool leaves_the_host(const PciAddress& address) const
     {
-        return std::any_of(survey_.functions.begin(), survey_.functions.end(), [&](const auto& one) {
+        return std::ranges::any_of(survey_.functions, [&](const auto& one) {
             return one.facts.address == address && one.passed && !one.goes_back;
         });
     }
@@ -186,9 +182,7 @@ private:
         const auto module = link->substr(link->rfind('/') + 1);
         auto& modules = function.modules;
         function.driver_can_be_kept_away = is_module_name(module);
-        if (function.driver_can_be_kept_away &&
-            std::find(modules.begin(), modules.end(), module) == modules.end())
-            modules.push_back(module);
+        if (function.driver_can_be_kept_away && !contains(modules, module)) modules.push_back(module);
     }
 
     void read_file(const std::string& path)
@@ -224,7 +218,7 @@ private:
     void read_configured_command_line()
     {
         auto& tokens = survey_.configured;
-        const auto add = [&](const Tokens& more) { tokens.insert(tokens.end(), more.begin(), more.end()); };
+        const auto add = [&](const Tokens& more) { append(tokens, more); };
         const auto loader = survey_.host.loader;
         if (loader == BootLoader::proxmox_systemd)
             return add(parse_cmdline_file(survey_.file(paths::kernel_cmdline_file).value_or("")));
@@ -242,8 +236,7 @@ private:
     {
         auto& found = survey_.ids_elsewhere;
         for (const auto& [id, file] : vfio_ids(read_modprobe(reader_)))
-            if (file != paths::modprobe && std::find(found.begin(), found.end(), quote(file)) == found.end())
-                found.push_back(quote(file));
+            if (file != paths::modprobe && !contains(found, quote(file))) found.push_back(quote(file));
         const auto has_ids = [](const Tokens& tokens) {
             return has_key(tokens, "vfio-pci.ids") || has_key(tokens, "vfio_pci.ids");
         };
@@ -273,14 +266,12 @@ std::string name_of(const SurveyedGuest& guest)
 
 bool SurveyedFunction::on_card_of(unsigned vmid) const
 {
-    return std::find(vmids.begin(), vmids.end(), vmid) != vmids.end();
+    return contains(vmids, vmid);
 }
 
 const SurveyedGuest* Survey::find(unsigned vmid) const
 {
-    const auto guest =
-        std::find_if(guests.begin(), guests.end(), [&](const auto& one) { return one.vmid == vmid; });
-    return guest == guests.end() ? nullptr : &*guest;
+    return find_where(guests, [&](const auto& one) { return one.vmid == vmid; });
 }
 
 std::optional<std::string> Survey::file(std::string_view path) const

@@ -1,4 +1,5 @@
 // The host's part of the survey: versions, processor, boot loader.
+#include "base/enum_names.hpp"
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "host/survey.hpp"
@@ -66,19 +67,12 @@ std::optional<bool> locked_down(const SysReader& reader)
 
 std::string to_string(BootLoader loader)
 {
-    switch (loader) {
-    case BootLoader::grub:
-        return "GRUB";
-    case BootLoader::proxmox_grub:
-        return "proxmox-boot-tool with GRUB";
-    case BootLoader::proxmox_systemd:
-        return "proxmox-boot-tool with systemd-boot";
-    case BootLoader::proxmox_undecided:
-        return "proxmox-boot-tool";
-    case BootLoader::unknown:
-        break;
-    }
-    return "unknown";
+    static constexpr std::array names{
+        EnumName{"GRUB", BootLoader::grub}, EnumName{"proxmox-boot-tool with GRUB", BootLoader::proxmox_grub},
+        EnumName{"proxmox-boot-tool with systemd-boot", BootLoader::proxmox_systemd},
+        EnumName{"proxmox-boot-tool", BootLoader::proxmox_undecided},
+        EnumName{"unknown", BootLoader::unknown}};
+    return name_of(names, loader);
 }
 
 HostFacts read_machine(const SysReader& reader)
