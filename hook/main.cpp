@@ -5,7 +5,7 @@
 #include "base/parse_options.hpp"
 #include "base/text.hpp"
 #include "base/vmid.hpp"
-#include "containers/boot.hpp"
+#include "containers/prepare.hpp"
 #include "hook/phases.hpp"
 #include "machine/harden_process.hpp"
 #include "machine/linux_system.hpp"
@@ -87,7 +87,7 @@ Command command_from(const options::variables_map& values)
 
 int dry_run(LinuxSystem& system, const Command& command)
 {
-    const auto plan = plan_phase(system, command.request, system.wall_clock());
+    const auto plan = plan_phase(system, command.request);
     for (const auto& warning : plan.all_warnings()) system.say(Severity::warning, to_string(warning));
     if (plan.refused) system.say(Severity::error, to_string(plan.refused->advice));
     std::fputs((command.json ? plan_json(plan) : plan_text(plan)).c_str(), stdout);

@@ -79,16 +79,12 @@ ContainerGuest container_of(const GuestFile& file, unsigned vmid)
     return guest;
 }
 
-std::vector<Holder> current_holders(const SysReader& reader, const GuestState& state, std::int64_t wall_clock)
+std::vector<Holder> current_holders(const SysReader& reader, const GuestState& state)
 {
     std::vector<Function> functions;
     for (const auto& known : state.functions)
         if (auto function = read_function(reader, known.address)) functions.push_back(std::move(*function));
-    std::vector<const Function*> pointers;
-    pointers.reserve(functions.size());
-    for (const auto& function : functions) pointers.push_back(&function);
-    constexpr unsigned nobody = 0; // the guest's own use counts here
-    return find_holders(reader, pointers, nobody, wall_clock);
+    return find_holders(reader, functions, std::nullopt); // the guest's own use counts here
 }
 
 struct Stop {
@@ -97,16 +93,16 @@ struct Stop {
     std::vector<Advice> warnings;
 };
 
-Stop plan_stop(const SysReader& reader, const Request& request, const Inputs& inputs, std::int64_t wall_clock)
+Stop plan_stop(const SysReader& reader, const Request& request, const Inputs& inputs)
 {
     Stop stop{read_guest_state(reader, request.vmid), {}, {}};
     if (!stop.state) return stop;
     if (request.phase == Phase::pre_stop) {
         stop.plan = plan_keep_awake(*stop.state);
-    } else if (const auto holders = current_holders(reader, *stop.state, wall_clock); !holders.empty()) {
+    } else if (const auto holders = current_holders(reader, *stop.state); !holders.empty()) {
         stop.warnings.push_back({"the GPU stays as it is: " + describe(holders.front()) + " has it by now"});
     } else {
-        stop.plan = plan_return_to_host(reader, request, *stop.state, inputs.settings.get(), wall_clock);
+        stop.plan = plan_return_to_host(reader, request, *stop.state, inputs.settings.get());
     }
     return stop;
 }
@@ -162,7 +158,7 @@ private:
         report_.plan.guest = kind_of(inputs_, state.has_value());
         if (report_.plan.guest == GuestKind::container) look_at_container();
         if (!state) return;
-        const auto holders = current_holders(system_, *state, system_.wall_clock());
+        const auto holders = current_holders(system_, *state);
         const auto opened = std::ranges::find_if(
             holders, [](const Holder& holder) { return holder.kind == Holder::Kind::vfio; });
         if (opened == holders.end())
@@ -199,7 +195,7 @@ private:
         if (!has_notes) return;
         const bool after = request_.phase == Phase::post_stop;
         if (after && host_is_shutting_down()) return;
-        const auto stop = plan_stop(system_, request_, inputs_, system_.wall_clock());
+        const auto stop = plan_stop(system_, request_, inputs_);
         for (const auto& warning : stop.warnings) warn(warning);
         if (!stop.warnings.empty()) return;
         report_.plan.plan = stop.plan;
@@ -311,11 +307,11 @@ Report begin_report(const System& system, const Request& request)
     return report;
 }
 
-Plan make_phase_plan(const SysReader& reader, const Inputs& inputs, PhasePlan& phase, std::int64_t wall_clock)
+Plan make_phase_plan(const SysReader& reader, const Inputs& inputs, PhasePlan& phase)
 {
     const auto& request = phase.request;
     if (request.phase != Phase::pre_start) {
-        auto stop = plan_stop(reader, request, inputs, wall_clock);
+        auto stop = plan_stop(reader, request, inputs);
         phase.guest = kind_of(inputs, stop.state.has_value());
         phase.warnings = std::move(stop.warnings);
         phase.refused = stop.plan.refused;
@@ -326,24 +322,23 @@ Plan make_phase_plan(const SysReader& reader, const Inputs& inputs, PhasePlan& p
     const auto& settings = inputs.settings.get();
     phase.guest = file.kind;
     if (file.kind == GuestKind::vm) {
-        auto plan = plan_recovery(reader, request, vm_of(file), settings, wall_clock);
+        auto plan = plan_recovery(reader, request, vm_of(file), settings);
         phase.refused = plan.refused;
         return plan;
     }
-    auto plan = plan_container(reader, container_of(file, request.vmid), settings.for_guest(request.vmid),
-                               wall_clock);
+    auto plan = plan_container(reader, container_of(file, request.vmid), settings.for_guest(request.vmid));
     phase.refused = plan.refused;
     return plan;
 }
 
 } // namespace
 
-PhasePlan plan_phase(const SysReader& reader, const Request& request, std::int64_t wall_clock)
+PhasePlan plan_phase(const SysReader& reader, const Request& request)
 {
     PhasePlan phase;
     phase.request = request;
     try {
-        phase.plan = make_phase_plan(reader, read_inputs(reader, request), phase, wall_clock);
+        phase.plan = make_phase_plan(reader, read_inputs(reader, request), phase);
     } catch (const Error& error) {
         phase.guest = GuestKind::unknown;
         phase.refused = Refusal{error.reason(), error.advice()};

@@ -8,7 +8,7 @@
 namespace pvegpu {
 
 // What a phase would do. What cannot be planned is a plan that is refused; none is thrown.
-PhasePlan plan_phase(const SysReader& reader, const Request& request, std::int64_t wall_clock);
+PhasePlan plan_phase(const SysReader& reader, const Request& request);
 
 // Every phase, with the guest's other hookscript. Each failure is in the report, none is thrown.
 Report run_phase(System& system, const Request& request);

@@ -50,7 +50,7 @@ void add_secrets(FakeSystem& machine)
 
 std::string report_of(FakeSystem& machine, bool full)
 {
-    const auto facts = read_check_facts(machine, machine.wall_clock());
+    const auto facts = read_check_facts(machine);
     return report_html(facts, run_checks(facts), {full, "2026-11-21 05:12 UTC"});
 }
 
@@ -102,7 +102,7 @@ TEST_CASE("the tree has the way to each GPU, its neighbours, and counts the rest
     FakeSystem machine("6.14.8-2-pve");
     add_healthy_host(machine);
     machine.add_function("", "0000:00:17.0", disk);
-    const auto facts = read_check_facts(machine, machine.wall_clock());
+    const auto facts = read_check_facts(machine);
     const auto svg = tree_svg(facts, run_checks(facts));
     for (const auto* part :
          {"0000:00:1c.0", "root port, link x8 at 16.0 GT/s PCIe", "switch, upstream port",

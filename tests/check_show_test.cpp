@@ -103,7 +103,7 @@ void compare_with_golden(const std::string& file, const std::string& text)
 
 Findings findings_of(FakeSystem& machine)
 {
-    return run_checks(read_check_facts(machine, machine.wall_clock()));
+    return run_checks(read_check_facts(machine));
 }
 
 int check_with(FakeSystem& machine, Printed& console, Options options)
@@ -238,7 +238,7 @@ TEST_CASE("check wakes no device, changes nothing, and never reads sriov_numvfs"
     put_to_sleep(machine, "0000:00:1c.0", "D3hot");
     put_to_sleep(machine, "0000:03:00.0", "D3cold");
     Watched watched(machine);
-    read_check_facts(watched, machine.wall_clock());
+    read_check_facts(watched);
     for (const auto* address : {"0000:01:00.0", "0000:02:01.0", "0000:03:00.0", "0000:04:00.0"})
         for (const auto* attribute :
              {"config", "current_link_width", "max_link_speed", "secondary_bus_number",

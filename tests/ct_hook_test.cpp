@@ -1,6 +1,6 @@
 // The hook before and after the start of a container, on the fake machine.
 #include "catch.hpp"
-#include "containers/boot.hpp"
+#include "containers/prepare.hpp"
 #include "ct_hosts.hpp"
 #include "ct_runs.hpp"
 #include "recovery/recover_gpu.hpp"
@@ -46,7 +46,7 @@ TEST_CASE("the plan of a container is the contract's JSON, and a dry run changes
     FakeSystem machine;
     add_nvidia_host(machine);
     add_container(machine, vmid, "dev0: /dev/nvidia0\n");
-    const auto plan = plan_phase(machine, {.vmid = vmid}, 0);
+    const auto plan = plan_phase(machine, {.vmid = vmid});
     const auto json = Json::parse(plan_json(plan));
     CHECK(json["schema"] == "pve-gpu-hook/plan/1");
     CHECK(json["guest"] == "ct");
@@ -335,9 +335,9 @@ TEST_CASE("a VM that takes the card of a running container says so; a process th
     add_guest(machine, 101, "hostpci0: 0000:03:00.0\nhostpci1: 0000:04:00.0\n");
     add_container(machine, 901, "dev0: /dev/dri/renderD128\n");
     const Request request{101, Phase::pre_start, ""};
-    CHECK(plan_phase(machine, request, 0).all_warnings().empty()); // it does not run
+    CHECK(plan_phase(machine, request).all_warnings().empty()); // it does not run
     start_container(machine, 901, 5000);
-    const auto plan = plan_phase(machine, request, 0);
+    const auto plan = plan_phase(machine, request);
     CHECK_FALSE(plan.refused);
     REQUIRE(plan.all_warnings().size() == 1);
     CHECK(to_string(plan.all_warnings()[0])
@@ -345,7 +345,7 @@ TEST_CASE("a VM that takes the card of a running container says so; a process th
                            "it loses the card"));
     machine.add_process(5001, "plex", {{7, {"/dev/dri/renderD128", DeviceNumber{226, 128}, ""}}});
     machine.file("/proc/5001/cgroup", "0::/lxc/901/ns/system.slice/plex.service\n");
-    const auto refused = plan_phase(machine, request, 0);
+    const auto refused = plan_phase(machine, request);
     REQUIRE(refused.refused);
     CHECK(refused.refused->advice.fact.find("container 901 (pid 5001, plex)") != std::string::npos);
 }

@@ -126,7 +126,7 @@ std::string plan_text(const Case& one)
     one.build(machine);
     try {
         InstallPlan plan;
-        add_container_changes(survey_host(machine, {}), survey_container(machine, vmid, 0), one.wishes, {},
+        add_container_changes(survey_host(machine, {}), survey_container(machine, vmid), one.wishes, {},
                               plan);
         return print_plan(plan);
     } catch (const Error& error) {
@@ -445,7 +445,7 @@ TEST_CASE("a directory that is mounted has its nodes already", "[install][ct]")
     add_amd_gpu(machine);
     add_container(machine, vmid, "lxc.mount.entry: /dev/dri dev/dri none bind,optional,create=dir\n");
     InstallPlan plan;
-    add_container_changes(survey_host(machine, {}), survey_container(machine, vmid, 0), {{"0"}}, {}, plan);
+    add_container_changes(survey_host(machine, {}), survey_container(machine, vmid), {{"0"}}, {}, plan);
     CHECK(plan.changes.front().argv ==
           std::vector<std::string>{"/usr/sbin/pct", "set", "901", "--dev0", "/dev/kfd,mode=0666"});
 }

@@ -263,7 +263,7 @@ TEST_CASE("a function that is found while all is read is there", "[disturbed]")
 {
     ArcHost host;
     ComesMeanwhile changing(host, gpu);
-    const auto situation = situation_of(changing, 0);
+    const auto situation = situation_of(changing);
     CHECK(missing_functions(situation.devices).empty());
     REQUIRE(situation.cards.size() == 1);
     CHECK(situation.cards.front().has(parse_pci_address(gpu).value()));

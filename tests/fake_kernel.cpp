@@ -84,7 +84,7 @@ Reaction FakeKernel::driver_file(const std::string& driver, const std::string& f
 
 Reaction FakeKernel::bus_file(const std::string& file, const std::string& text)
 {
-    if (file == "rescan") return rescan(std::string(paths::sys_devices), false);
+    if (file == "rescan") return rescan(std::string(sys_devices), false);
     if (file != "drivers_probe")
         return done([=, this] { tree_.set_file("/sys/bus/pci/" + file, text + '\n'); });
     const auto address = parse_pci_address(text);

@@ -99,14 +99,14 @@ void FakeKernel::add_pciehp_service(const PciAddress& port)
     const auto name = to_string(port) + ":pcie004"; // 4: PCIE_PORT_SERVICE_HP in drivers/pci/pcie/portdrv.h
     const auto place = pci_.directory(port) + '/' + name;
     tree_.add_directory(place);
-    tree_.set_sysfs_link(paths::join(paths::pci_express_services, name), place);
+    tree_.set_sysfs_link(paths::join(pci_express_services, name), place);
     for (const auto* file : {"bind", "unbind"}) tree_.set_write_only(paths::join(paths::pciehp_driver, file));
     pciehp_service("bind", name).effect();
 }
 
 Reaction FakeKernel::pciehp_service(const std::string& file, const std::string& name)
 {
-    const auto place = tree_.resolve(paths::join(paths::pci_express_services, name));
+    const auto place = tree_.resolve(paths::join(pci_express_services, name));
     const auto driver_link = paths::join(paths::pciehp_driver, name);
     if (!place) return refused(ENODEV);
     const bool bound = tree_.find_unfollowed(driver_link) != nullptr;

@@ -71,9 +71,8 @@ void FakePci::disconnect(const PciAddress& address, const std::string& directory
 {
     for (const auto& bus : tree_.list(directory + "/pci_bus"))
         tree_.erase(paths::join(paths::pci_buses, bus));
-    for (const auto& name : tree_.list(std::string(paths::pci_express_services)))
-        if (name.starts_with(to_string(address) + ':'))
-            tree_.erase(paths::join(paths::pci_express_services, name));
+    for (const auto& name : tree_.list(std::string(pci_express_services)))
+        if (name.starts_with(to_string(address) + ':')) tree_.erase(paths::join(pci_express_services, name));
     leave_group(address);
     tree_.erase(paths::function(address));
 }
@@ -86,7 +85,7 @@ void FakePci::connect(const PciAddress& address, const std::string& directory)
         tree_.set_sysfs_link(paths::join(paths::pci_buses, bus), directory + "/pci_bus/" + bus);
     for (const auto& name : tree_.list(directory))
         if (name.starts_with(to_string(address) + ':'))
-            tree_.set_sysfs_link(paths::join(paths::pci_express_services, name), directory + '/' + name);
+            tree_.set_sysfs_link(paths::join(pci_express_services, name), directory + '/' + name);
 }
 
 void FakePci::take_away(const PciAddress& address)

@@ -12,6 +12,10 @@
 
 namespace pvegpu::testing {
 
+// Places of sysfs that the programs do not name.
+inline constexpr std::string_view sys_devices = "/sys/devices"; // where the links of the others end
+inline constexpr std::string_view pci_express_services = "/sys/bus/pci_express/devices";
+
 PciAddress address_of(const std::string& text); // throws std::invalid_argument
 
 class FakePci {

@@ -46,9 +46,7 @@ struct Host : FakeSystem {
     {
         std::vector<Function> functions;
         for (const auto& address : addresses) functions.push_back(*read_function(*this, address_of(address)));
-        std::vector<const Function*> pointers;
-        for (const auto& function : functions) pointers.push_back(&function);
-        return find_holders(*this, pointers, own_vmid, wall_clock());
+        return find_holders(*this, functions, own_vmid);
     }
 
     std::vector<std::string> described(const std::vector<std::string>& addresses)

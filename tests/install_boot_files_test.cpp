@@ -2,7 +2,7 @@
 #include "base/error.hpp"
 #include "catch.hpp"
 #include "commands/commands.hpp"
-#include "host/modprobe_files.hpp"
+#include "host/modprobe_config.hpp"
 #include "install_hosts.hpp"
 #include "machine/paths.hpp"
 

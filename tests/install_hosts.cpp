@@ -108,4 +108,16 @@ std::string hookscript_of(const FakeSystem& machine, unsigned vmid)
         .hookscript;
 }
 
+std::string print_plan(const InstallPlan& plan)
+{
+    auto text = print_changes(plan.changes);
+    const auto add = [&](const std::string& title, const std::vector<std::string>& lines) {
+        for (const auto& line : lines) text += title + ": " + printable(line) + "\n";
+    };
+    add("note", plan.notes);
+    add("warning", sentences(plan.warnings));
+    add("reboot needed", plan.reboot_reasons);
+    return text;
+}
+
 } // namespace pvegpu::testing

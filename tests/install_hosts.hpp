@@ -1,6 +1,7 @@
 // Proxmox hosts that the installer's tests share.
 #pragma once
 
+#include "changes/show.hpp"
 #include "machines.hpp"
 
 #include <string>
@@ -26,5 +27,8 @@ void add_vm(FakeSystem& machine, unsigned vmid, const std::string& lines);
 void join_cluster(FakeSystem& machine, bool quorate = true);
 
 std::string hookscript_of(const FakeSystem& machine, unsigned vmid); // empty if it has none
+
+// All that an installation says, as the goldens have it.
+std::string print_plan(const InstallPlan& plan);
 
 } // namespace pvegpu::testing

@@ -1,6 +1,6 @@
 // The installer's parsers and printers: texts in, values out.
 #include "catch.hpp"
-#include "changes/diff.hpp"
+#include "changes/show.hpp"
 #include "host/kernel_cmdline.hpp"
 #include "host/module_aliases.hpp"
 #include "proxmox/ha_config.hpp"

@@ -27,7 +27,7 @@ struct MappedHost : FakeSystem {
     RecoveryPlan plan(const std::string& guest)
     {
         add_guest(*this, 101, guest);
-        return plan_start(*this, wall_clock());
+        return plan_start(*this);
     }
     // The cards that would be cycled; or why none will be.
     std::string outcome(const std::string& guest)

@@ -316,7 +316,7 @@ TEST_CASE("nouveau beside NVIDIA's driver, a VM's card and a wrong number are to
         }
         if (driver == "vfio-pci") machine.open_vfio("0000:09:00.0", 4711, "kvm", 101);
         add_container(machine, vmid, mount(path));
-        const auto plan = plan_phase(machine, {.vmid = vmid}, 0);
+        const auto plan = plan_phase(machine, {.vmid = vmid});
         CHECK_FALSE(plan.refused);
         REQUIRE_FALSE(plan.all_warnings().empty());
         return to_string(plan.all_warnings().front());

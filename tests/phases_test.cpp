@@ -357,7 +357,7 @@ TEST_CASE("a dry run of the stop prints what the stop does, and the stop reports
         host.settings(R"({"after_stop": ")" + after_stop + R"("})");
         host.phase(Phase::pre_start);
         const Request stop{.vmid = 101, .phase = Phase::post_stop};
-        const auto planned = plan_phase(host, stop, host.wall_clock());
+        const auto planned = plan_phase(host, stop);
         const auto steps = words(planned.steps());
         const auto text = plan_text(planned);
         CHECK(text.starts_with(after_stop == "native" ? "wake 0000:03:00.0\n" : "set /sys/bus/pci/devices/"));
@@ -373,7 +373,7 @@ TEST_CASE("a dry run of the stop prints what the stop does, and the stop reports
 TEST_CASE("a stop without notes has nothing to do, and says so", "[phases]")
 {
     Host host;
-    const auto planned = plan_phase(host, {.vmid = 101, .phase = Phase::post_stop}, host.wall_clock());
+    const auto planned = plan_phase(host, {.vmid = 101, .phase = Phase::post_stop});
     CHECK(plan_text(planned) == "nothing to do: post-stop has nothing to put back\n");
     CHECK(host.phase(Phase::post_stop).outcome == RunOutcome::nothing_to_do);
 }
@@ -384,7 +384,7 @@ TEST_CASE("a dry run of the stop names who has the GPU by now", "[phases]")
     host.settings(R"({"after_stop": "native"})");
     host.phase(Phase::pre_start);
     host.qemu_opens_it();
-    const auto planned = plan_phase(host, {.vmid = 101, .phase = Phase::post_stop}, host.wall_clock());
+    const auto planned = plan_phase(host, {.vmid = 101, .phase = Phase::post_stop});
     CHECK(planned.steps().empty());
     REQUIRE(planned.all_warnings().size() == 1);
     CHECK(planned.all_warnings().front().fact ==

@@ -79,7 +79,7 @@ std::string plan_of(const Case& golden)
     if (!golden.settings.empty()) machine.file("/etc/pve-gpu-hook/settings.json", golden.settings);
     std::string plan;
     try {
-        plan = print_plan(plan_start(machine, machine.wall_clock()));
+        plan = print_plan(plan_start(machine));
     } catch (const Error& error) {
         plan = "error: " + to_string(error.reason()) + ": " + error.what() + "\n";
     }

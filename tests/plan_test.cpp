@@ -38,7 +38,7 @@ struct Host : FakeSystem {
     Situation situation(const std::string& guest)
     {
         add_guest(*this, 101, guest);
-        return situation_of(*this, wall_clock());
+        return situation_of(*this);
     }
 };
 
@@ -239,7 +239,7 @@ TEST_CASE("a device that is missing is searched, and looked for again when its c
     add_arc(host);
     add_guest(host, 101, "hostpci0: 03:00\nhostpci1: 04:00\n");
     host.falls_off_the_bus("0000:04:00.0");
-    auto situation = situation_of(host, host.wall_clock());
+    auto situation = situation_of(host);
     REQUIRE_FALSE(situation.search.empty());
     CHECK_FALSE(plan_of(situation).refused);
     situation.search.clear();
@@ -288,7 +288,7 @@ TEST_CASE("Bridge Control is used only where the kernel or the table vouches for
     add_arc(arc, {.reset_subordinate = false});
     arc.file("/sys/bus/pci/devices/0000:03:00.0/reset_method", "\n");
     add_guest(arc, 101, "hostpci0: 03:00\nhostpci1: 04:00\n");
-    const auto plan = plan_of(situation_of(arc, arc.wall_clock()));
+    const auto plan = plan_of(situation_of(arc));
     CHECK(targets<Reset>(plan.cards.at(0).steps) == Names{"0000:00:1c.0"});
 }
 
@@ -321,7 +321,7 @@ TEST_CASE("the bus whose group has the lowest number is rescanned first", "[plan
         add_arc(host);
         host.add_function("0000:02:01.0", "0000:03:00.1", usb_controller);
         add_guest(host, 101, "hostpci0: 03:00\nhostpci1: 04:00\n");
-        auto situation = situation_of(host, host.wall_clock());
+        auto situation = situation_of(host);
         auto& functions = situation.topology.functions;
         functions.at({0, 3, 0, 0}).iommu_group = of_gpu;
         functions.at({0, 3, 0, 1}).iommu_group = of_usb;
@@ -356,7 +356,7 @@ TEST_CASE("a function whose bridge goes while it is looked at is gone with it", 
     add_arc(host);
     add_guest(host, 101, "hostpci0: 03:00\nhostpci1: 04:00\n");
     host.tree().erase("/sys/bus/pci/devices/0000:02:01.0/vendor");
-    const auto situation = situation_of(host, host.wall_clock());
+    const auto situation = situation_of(host);
     CHECK(situation.topology.find({0, 3, 0, 0}) == nullptr);
     CHECK_NOTHROW(plan_of(situation));
 }
@@ -369,7 +369,7 @@ TEST_CASE("a tree that leads back to where it came from is looked through once",
     add_guest(host, 101, "hostpci0: 03:00\n");
     host.file("/sys/bus/pci/devices/0000:03:00.0/0000:02:01.0/x", "");
     REQUIRE(host.list("/sys/bus/pci/devices/0000:03:00.0").front() == "0000:02:01.0");
-    const auto situation = situation_of(host, host.wall_clock());
+    const auto situation = situation_of(host);
     CHECK(situation.cards.size() == 1);
 }
 

@@ -16,14 +16,14 @@ inline VmFile vm_file(const SysReader& machine, unsigned vmid = 101)
     return {file.path, parse_guest_config(file.text)};
 }
 
-inline Situation situation_of(const SysReader& machine, std::int64_t wall_clock)
+inline Situation situation_of(const SysReader& machine)
 {
-    return read_situation(machine, {.vmid = 101}, vm_file(machine), wall_clock);
+    return read_situation(machine, {.vmid = 101}, vm_file(machine));
 }
 
-inline RecoveryPlan plan_start(const SysReader& machine, std::int64_t wall_clock = 0)
+inline RecoveryPlan plan_start(const SysReader& machine)
 {
-    return plan_recovery(machine, {.vmid = 101}, vm_file(machine), read_settings(machine), wall_clock);
+    return plan_recovery(machine, {.vmid = 101}, vm_file(machine), read_settings(machine));
 }
 
 // The targets of the steps of one kind.

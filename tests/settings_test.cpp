@@ -137,9 +137,8 @@ TEST_CASE("the path is that of the key meant, not of another with its name")
     CHECK(refused_with(
         R"({ "retries": 1, "guests": { "101": { "retries": 2 }, "102": { "a": "retries", "retries": -1 } } })",
         "s.json: 'guests.102.a'"));
-    CHECK(refused_with(
-        R"({ "retries": 1, "guests": { "101": { "retries": 2 }, "102": { "retries": -1 } } })",
-        "s.json: 'guests.102.retries'"));
+    CHECK(refused_with(R"({ "retries": 1, "guests": { "101": { "retries": 2 }, "102": { "retries": -1 } } })",
+                       "s.json: 'guests.102.retries'"));
 }
 
 TEST_CASE("a value out of range is refused")
@@ -174,7 +173,8 @@ TEST_CASE("a key that comes twice is refused")
     CHECK(refused_with("{\n\"retries\": 1,\n\"retries\": 2 }", "s.json: 'retries' is there twice"));
     CHECK(refused_with(R"({"guests":{"101":{"retries":1,"retries":1}}})",
                        "s.json: 'guests.101.retries' is there twice"));
-    CHECK(refused_with(R"({"guests":{"101":{"timeouts":[{"a":1,"a":1}]}}})", "'guests.101.timeouts.a' is there twice"));
+    CHECK(refused_with(R"({"guests":{"101":{"timeouts":[{"a":1,"a":1}]}}})",
+                       "'guests.101.timeouts.a' is there twice"));
     CHECK(refused_with(R"({"devices":{"8086:56a6":{},"8086:56A6":{}}})", "upper and lower case"));
     CHECK(refusal(R"({"retries":1,"guests":{"101":{"retries":1},"102":{"retries":1}}})") == "accepted");
 }

@@ -60,6 +60,16 @@ std::optional<std::pair<std::string_view, std::string_view>> split_once(std::str
     return std::pair(text.substr(0, at), text.substr(at + 1));
 }
 
+std::vector<std::string_view> words_of(std::string_view text)
+{
+    std::vector<std::string_view> words;
+    for (text = trim(text); !text.empty(); text = trim_left(text)) {
+        words.push_back(text.substr(0, count_front(text, [](char c) { return !is_space(c); })));
+        text.remove_prefix(words.back().size());
+    }
+    return words;
+}
+
 std::string join(const std::vector<std::string>& parts, std::string_view separator)
 {
     std::string result;

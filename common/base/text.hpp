@@ -86,6 +86,10 @@ template <typename Kind> constexpr bool consists_of(std::string_view text, Kind 
 std::vector<std::string_view> split(std::string_view text, char separator);
 template <TemporaryString Text> std::vector<std::string_view> split(const Text&&, char) = delete;
 
+// What stands between blanks.
+std::vector<std::string_view> words_of(std::string_view text);
+template <TemporaryString Text> std::vector<std::string_view> words_of(const Text&&) = delete;
+
 // What stands before and after the first `separator`; nothing if there is none.
 std::optional<std::pair<std::string_view, std::string_view>> split_once(std::string_view text,
                                                                         char separator);

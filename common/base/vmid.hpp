@@ -1,4 +1,4 @@
-// The number of a guest.
+// The number of a guest, and the name of the node that it is on.
 #pragma once
 
 #include "base/text.hpp"
@@ -17,6 +17,13 @@ inline std::optional<unsigned> parse_vmid(std::string_view text)
     const auto number = parse_decimal(text);
     if (text.starts_with('0') || !number || *number < lowest || *number > highest) return std::nullopt;
     return number;
+}
+
+// pve-node in JSONSchema.pm: letters, digits and inner hyphens; so it is safe as part of a path.
+inline bool is_node_name(std::string_view text)
+{
+    const auto allowed = [](char c) { return is_alnum(c) || c == '-'; };
+    return !text.empty() && is_alnum(text.front()) && is_alnum(text.back()) && consists_of(text, allowed);
 }
 
 } // namespace pvegpu

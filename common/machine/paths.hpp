@@ -19,15 +19,12 @@ inline std::string join(std::string_view directory, std::string_view name)
 
 // --- /sys: the kernel's devices ---
 inline constexpr std::string_view sys = "/sys";
-inline constexpr std::string_view sys_devices = "/sys/devices"; // where the links of the others end
 inline constexpr std::string_view pci_functions = "/sys/bus/pci/devices";
 inline constexpr std::string_view pci_drivers = "/sys/bus/pci/drivers";
 inline constexpr std::string_view pci_buses = "/sys/class/pci_bus";
 inline constexpr std::string_view drivers_autoprobe = "/sys/bus/pci/drivers_autoprobe";
 inline constexpr std::string_view drivers_probe = "/sys/bus/pci/drivers_probe";
 inline constexpr std::string_view pciehp_driver = "/sys/bus/pci_express/drivers/pciehp";
-inline constexpr std::string_view pci_express_services = "/sys/bus/pci_express/devices";
-inline constexpr std::string_view pci_slots = "/sys/bus/pci/slots";
 inline constexpr std::string_view usb_devices = "/sys/bus/usb/devices";
 inline constexpr std::string_view vfio_groups = "/sys/class/vfio";
 inline constexpr std::string_view nvme_subsystems = "/sys/class/nvme-subsystem";
@@ -37,8 +34,6 @@ inline constexpr std::string_view modules = "/sys/module";
 inline constexpr std::string_view virtual_consoles = "/sys/class/vtconsole";
 inline constexpr std::string_view framebuffers = "/sys/class/graphics";
 inline constexpr std::string_view platform_devices = "/sys/bus/platform/devices";
-inline constexpr std::string_view block_numbers = "/sys/dev/block"; // MAJOR:MINOR -> the block device
-inline constexpr std::string_view drm_devices = "/sys/class/drm";
 inline constexpr std::string_view container_groups = "/sys/fs/cgroup/lxc"; // as Proxmox has LXC name them
 inline constexpr std::string_view nvidia_module_version = "/sys/module/nvidia/version";
 inline constexpr std::string_view kernel_lockdown = "/sys/kernel/security/lockdown";

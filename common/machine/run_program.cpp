@@ -2,7 +2,6 @@
 
 #include "base/error.hpp"
 #include "machine/descriptors.hpp"
-#include "machine/pidfd.hpp"
 
 #include <algorithm>
 #include <array>

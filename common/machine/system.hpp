@@ -104,6 +104,8 @@ public:
     // Whether a block device could be claimed for exclusive use: refused with EBUSY when a file system, a
     // RAID, a ZFS pool or another program has claimed it.
     virtual Outcome try_claim_within(const std::string& path, Milliseconds timeout) const = 0;
+
+    virtual std::int64_t wall_clock() const = 0; // seconds since 1970
 };
 
 enum class Severity { info, warning, error };
@@ -157,8 +159,7 @@ public:
     // Error(interrupted) when SIGTERM arrives.
     virtual bool wait_until(const std::function<bool()>& fact, Milliseconds timeout) = 0;
 
-    virtual TimePoint now() const = 0;           // monotonic
-    virtual std::int64_t wall_clock() const = 0; // seconds since 1970
+    virtual TimePoint now() const = 0; // monotonic
     virtual pid_t own_pid() const = 0;
     virtual pid_t parent_pid() const = 0; // as it was when this process began
 

@@ -97,7 +97,7 @@ const Function* stranger_on(const Topology& topology, const Card& card)
 
 Card card_of(const Topology& topology, const Function& gpu)
 {
-    const auto shape = device_traits(gpu.vendor, gpu.device).shape;
+    const auto shape = device_traits(gpu).shape;
     if (auto why = why_not_by_its_place(topology, gpu, shape); !why.empty())
         return left_alone(topology, gpu, std::move(why));
     Card card = card_below(topology, gpu, switch_on_card(topology, gpu, shape));

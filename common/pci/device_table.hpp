@@ -1,6 +1,8 @@
 // What is known of particular devices that the kernel does not tell. Data, in device_table.json, compiled in.
 #pragma once
 
+#include "pci/topology.hpp"
+
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -23,6 +25,10 @@ struct DeviceTraits {
 
 // The row of that device, or a row of defaults with an empty name.
 DeviceTraits device_traits(std::uint16_t vendor, std::uint16_t device);
+inline DeviceTraits device_traits(const Function& function)
+{
+    return device_traits(function.vendor, function.device);
+}
 
 // The same from another table. Throws Error for a table that breaks its rules, wherever in it.
 DeviceTraits traits_from_table(std::string_view table, std::uint16_t vendor, std::uint16_t device);

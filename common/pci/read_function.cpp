@@ -1,5 +1,6 @@
 #include "pci/read_function.hpp"
 
+#include "base/text.hpp"
 #include "machine/paths.hpp"
 
 #include <algorithm>
@@ -59,17 +60,6 @@ private:
     PciAddress address_;
     std::vector<std::string> names_;
 };
-
-std::vector<std::string> words_of(std::string_view text)
-{
-    std::vector<std::string> words;
-    while (!text.empty()) {
-        const auto end = std::min(text.find_first_of(" \n"), text.size());
-        if (end > 0) words.emplace_back(text.substr(0, end));
-        text.remove_prefix(std::min(end + 1, text.size()));
-    }
-    return words;
-}
 
 // "0x00000000a0000000 0x00000000afffffff 0x000000000014220c": start, end, flags; one line each BAR. Flags
 // from the kernel's include/linux/ioport.h.
@@ -217,12 +207,21 @@ std::optional<Function> read_function(const SysReader& reader, const PciAddress&
     read_bridge(reader, from, function);
     read_group(reader, from, function);
     function.driver = bound_driver(reader, address);
-    function.reset_methods = words_of(from.text("reset_method"));
+    const auto methods = from.text("reset_method");
+    for (const auto method : words_of(methods)) function.reset_methods.emplace_back(method);
     function.virtual_function = from.has("physfn");
     function.virtual_functions = from.virtual_functions();
     function.boot_vga = from.text("boot_vga").starts_with('1');
     function.bars = parse_bars(from.text("resource"));
     return function;
+}
+
+// "none [integrity] confidentiality": anything but none forbids it.
+std::optional<bool> locked_down(const SysReader& reader)
+{
+    const auto text = reader.read(std::string(paths::kernel_lockdown)).value_or("");
+    if (text.find('[') == std::string::npos) return std::nullopt;
+    return text.find("[none]") == std::string::npos;
 }
 
 std::optional<ConfigSpace> read_config_space(const SysReader& reader, const PciAddress& address,

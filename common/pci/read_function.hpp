@@ -25,6 +25,9 @@ std::optional<Function> read_function(const SysReader& reader, const PciAddress&
 // A configuration read that wakes a sleeping device takes up to a second; one of a dead device a minute.
 inline constexpr Milliseconds config_space_within{5'000};
 
+// Whether the kernel forbids writing configuration space (Secure Boot); nothing if it does not say.
+std::optional<bool> locked_down(const SysReader& reader);
+
 // Nothing if it does not answer in time or may not be read.
 std::optional<ConfigSpace> read_config_space(const SysReader& reader, const PciAddress& address,
                                              Milliseconds timeout);

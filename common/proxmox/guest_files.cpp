@@ -15,10 +15,7 @@ namespace {
 // It becomes part of a path, and came from the environment.
 void check_node_name(const std::string& node)
 {
-    const bool good = !node.empty() && std::ranges::all_of(node, [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-';
-    });
-    if (!good)
+    if (!is_node_name(node))
         throw Error(Reason::invalid_config, {"PVE_MIGRATED_FROM is not the name of a node: " + quote(node)});
 }
 

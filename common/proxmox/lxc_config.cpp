@@ -40,16 +40,6 @@ std::optional<ConfigSetting> parse_lxc_line(std::string_view line)
     return ConfigSetting{key, trim(sign.substr(1))};
 }
 
-std::vector<std::string_view> words_of(std::string_view text)
-{
-    std::vector<std::string_view> words;
-    for (text = trim(text); !text.empty(); text = trim_left(text)) {
-        words.push_back(text.substr(0, count_front(text, [](char c) { return !is_space(c); })));
-        text.remove_prefix(words.back().size());
-    }
-    return words;
-}
-
 bool has_option(std::string_view options, std::string_view wanted)
 {
     const auto list = split(options, ',');

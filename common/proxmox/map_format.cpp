@@ -1,6 +1,7 @@
 #include "proxmox/map_format.hpp"
 
 #include "base/text.hpp"
+#include "base/vmid.hpp"
 #include "proxmox/hostpci_format.hpp"
 #include "proxmox/property_string.hpp"
 
@@ -12,13 +13,6 @@ namespace pvegpu {
 namespace {
 
 using Problem = std::optional<std::string>; // a sentence, or nothing
-
-// pve-node in JSONSchema.pm: letters, digits and inner hyphens.
-bool is_node_name(std::string_view text)
-{
-    const auto allowed = [](char c) { return is_alnum(c) || c == '-'; };
-    return !text.empty() && is_alnum(text.front()) && is_alnum(text.back()) && consists_of(text, allowed);
-}
 
 bool is_id_pair(std::string_view text)
 {

@@ -31,26 +31,25 @@ std::string vm(const Holder& holder)
 
 class HolderSearch {
 public:
-    HolderSearch(const SysReader& reader, const std::vector<const Function*>& functions, unsigned own_vmid,
-                 std::int64_t wall_clock)
+    HolderSearch(const SysReader& reader, const std::vector<Function>& functions,
+                 std::optional<unsigned> own_vmid)
         : reader_(reader), functions_(functions), own_vmid_(own_vmid)
     {
         std::vector<DeviceNumber> numbers;
-        for (const auto* function : functions) {
-            files_.push_back(find_device_files(reader, *function));
+        for (const auto& function : functions) {
+            files_.push_back(find_device_files(reader, function));
             append(numbers, files_.back().nodes);
         }
         open_nodes_ = find_open_nodes(reader, std::move(numbers));
         reservations_ = read_reservations(reader);
-        std::erase_if(reservations_,
-                      [&](const auto& each) { return !reservation_holds(reader, each, wall_clock); });
+        std::erase_if(reservations_, [&](const auto& each) { return !reservation_holds(reader, each); });
         claims_ = read_claims(reader);
         std::erase_if(claims_, [&](const auto& each) { return !claim_holds(reader, each); });
     }
 
     std::vector<Holder> run()
     {
-        for (std::size_t i = 0; i < functions_.size(); ++i) look_at(functions_[i]->address, files_[i]);
+        for (std::size_t i = 0; i < functions_.size(); ++i) look_at(functions_[i].address, files_[i]);
         return std::move(found_);
     }
 
@@ -136,8 +135,8 @@ private:
     }
 
     const SysReader& reader_;
-    const std::vector<const Function*>& functions_;
-    unsigned own_vmid_;
+    const std::vector<Function>& functions_;
+    std::optional<unsigned> own_vmid_;
     std::vector<DeviceFiles> files_; // of the functions, in their order
     std::vector<OpenNode> open_nodes_;
     std::optional<std::vector<OpenVfioDevice>> open_vfio_devices_; // once they were needed
@@ -145,6 +144,28 @@ private:
     std::vector<Claim> claims_;                                    // that hold
     std::vector<Holder> found_;
 };
+
+std::string remedy(const Holder& holder)
+{
+    switch (holder.kind) {
+    case Holder::Kind::mount:
+        return "unmount it, or take the device out of the guest's hostpci lines";
+    case Holder::Kind::network:
+        return "take the interface down, or take the device out of the guest's hostpci lines";
+    case Holder::Kind::usb:
+        return "unplug it, or pass the controller to the guest too";
+    case Holder::Kind::claim:
+        return "wait until that VM has started, or end that process";
+    case Holder::Kind::reservation: // from its start on, and as long as it runs
+        return "wait if it is starting, else stop it first";
+    case Holder::Kind::vfio:
+        if (!holder.pid) return "stop the VM that had it last, else the host has to be rebooted";
+        break;
+    case Holder::Kind::process:
+        break;
+    }
+    return "stop it first";
+}
 
 } // namespace
 
@@ -169,10 +190,15 @@ std::string describe(const Holder& holder)
     return "USB device " + quote(holder.detail);
 }
 
-std::vector<Holder> find_holders(const SysReader& reader, const std::vector<const Function*>& functions,
-                                 unsigned own_vmid, std::int64_t wall_clock)
+Advice in_use_message(const Holder& holder)
 {
-    return HolderSearch(reader, functions, own_vmid, wall_clock).run();
+    return {quote(holder.function) + " is in use by " + describe(holder), remedy(holder)};
+}
+
+std::vector<Holder> find_holders(const SysReader& reader, const std::vector<Function>& functions,
+                                 std::optional<unsigned> own_vmid)
+{
+    return HolderSearch(reader, functions, own_vmid).run();
 }
 
 } // namespace pvegpu

@@ -1,6 +1,7 @@
 // Who uses a PCI function. Everything here only looks; nothing opens a device node.
 #pragma once
 
+#include "base/advice.hpp"
 #include "base/pci_address.hpp"
 #include "machine/system.hpp"
 #include "pci/topology.hpp"
@@ -37,11 +38,14 @@ struct Holder {
 // "'nvme0n1p1' mounted on '/srv'", "network interface 'eno1'"
 std::string describe(const Holder& holder);
 
+// "'0000:03:00.0' is in use by VM 102 (pid 4711, kvm); stop it first"
+Advice in_use_message(const Holder& holder);
+
 // Everybody who uses one of the functions, except the guest `own_vmid`'s reservations and claims. In the
-// order of the functions, each holder once. `wall_clock` in seconds since 1970 decides which reservations
-// have passed. Sources: vfio-pci `enable` and device nodes against /proc/PID/fd, fdinfo and /proc/mounts'
-// device numbers; Proxmox's /run/qemu-server/pci-id-reservations; our own claims.
-std::vector<Holder> find_holders(const SysReader& reader, const std::vector<const Function*>& functions,
-                                 unsigned own_vmid, std::int64_t wall_clock);
+// order of the functions, each holder once. Sources: vfio-pci `enable` and device nodes against /proc/PID/fd,
+// fdinfo and /proc/mounts' device numbers; Proxmox's /run/qemu-server/pci-id-reservations, as far as their
+// time has not passed; our own claims.
+std::vector<Holder> find_holders(const SysReader& reader, const std::vector<Function>& functions,
+                                 std::optional<unsigned> own_vmid);
 
 } // namespace pvegpu

@@ -86,9 +86,9 @@ bool reserves(const Reservation& reservation, const PciAddress& function)
     return name == id || name.starts_with(id + '.');
 }
 
-bool reservation_holds(const SysReader& reader, const Reservation& reservation, std::int64_t wall_clock)
+bool reservation_holds(const SysReader& reader, const Reservation& reservation)
 {
-    if (reservation.until) return *reservation.until > wall_clock;
+    if (reservation.until) return *reservation.until > reader.wall_clock();
     if (reservation.pid.value_or(0) <= 0) return false;
     const auto running = parse_decimal(trim(reader.read(paths::pve_pid_file(reservation.vmid)).value_or("")));
     return running == static_cast<unsigned>(*reservation.pid) &&

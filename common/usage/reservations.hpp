@@ -32,6 +32,6 @@ bool reserves(const Reservation& reservation, const PciAddress& function);
 
 // Whether Proxmox would respect it: its time has not passed, or its pid is that of the running VM. It does
 // not look at /proc/PID/cmdline as Proxmox does, because reading that can block.
-bool reservation_holds(const SysReader& reader, const Reservation& reservation, std::int64_t wall_clock);
+bool reservation_holds(const SysReader& reader, const Reservation& reservation);
 
 } // namespace pvegpu

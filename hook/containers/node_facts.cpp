@@ -21,7 +21,7 @@ std::vector<unsigned> numbers_after(const std::vector<std::string>& names, std::
     return numbers;
 }
 
-HostGpu read_gpu(const SysReader& reader, const Function& function, unsigned vmid, std::int64_t wall_clock)
+HostGpu read_gpu(const SysReader& reader, const Function& function, std::optional<unsigned> own_vmid)
 {
     HostGpu gpu;
     gpu.address = function.address;
@@ -33,7 +33,7 @@ HostGpu read_gpu(const SysReader& reader, const Function& function, unsigned vmi
     gpu.cards = numbers_after(drm, "card");
     gpu.renders = numbers_after(drm, "renderD");
     if (gpu.driver == "nvidia") gpu.nvidia = nvidia_minor(reader, function.address);
-    if (gpu.on_vfio || gpu.driver.empty()) gpu.holders = find_holders(reader, {&function}, vmid, wall_clock);
+    if (gpu.on_vfio || gpu.driver.empty()) gpu.holders = find_holders(reader, {function}, own_vmid);
     return gpu;
 }
 
@@ -91,14 +91,14 @@ bool node_is_there(const SysReader& reader, const GpuNode& node)
     return !major || *major == number->major;
 }
 
-std::vector<HostGpu> read_host_gpus(const SysReader& reader, unsigned vmid, std::int64_t wall_clock)
+std::vector<HostGpu> read_host_gpus(const SysReader& reader, std::optional<unsigned> own_vmid)
 {
     std::vector<HostGpu> gpus;
     for (const auto& address : list_functions(reader)) {
         const auto code = reader.read(paths::function(address, "class")).value_or("");
         if (!code.starts_with("0x03") && !code.starts_with("0x12")) continue;
         if (const auto function = read_function(reader, address))
-            gpus.push_back(read_gpu(reader, *function, vmid, wall_clock));
+            gpus.push_back(read_gpu(reader, *function, own_vmid));
     }
     return gpus;
 }
@@ -116,10 +116,10 @@ std::vector<NodeFacts> read_nodes(const SysReader& reader, const std::vector<Wan
 }
 
 NodeSituation read_node_situation(const SysReader& reader, const std::vector<WantedNode>& wanted,
-                                  unsigned vmid, std::int64_t wall_clock)
+                                  std::optional<unsigned> own_vmid)
 {
     NodeSituation situation;
-    situation.gpus = read_host_gpus(reader, vmid, wall_clock);
+    situation.gpus = read_host_gpus(reader, own_vmid);
     situation.majors = read_kernel_devices(reader);
     situation.nvidia_modprobe = reader.exists(std::string(paths::nvidia_modprobe_program));
     for (const auto* module : {"nvidia", "nvidia_uvm", "nvidia_modeset", "nvidia_drm"})

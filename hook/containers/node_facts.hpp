@@ -44,13 +44,13 @@ struct NodeSituation {
 
 // Only looks. `vmid` is the container: its own claims do not count.
 NodeSituation read_node_situation(const SysReader& reader, const std::vector<WantedNode>& wanted,
-                                  unsigned vmid, std::int64_t wall_clock);
+                                  std::optional<unsigned> own_vmid);
 
 // The nodes as they are now, on a host with these GPUs.
 std::vector<NodeFacts> read_nodes(const SysReader& reader, const std::vector<WantedNode>& wanted,
                                   const std::vector<HostGpu>& gpus);
 
-std::vector<HostGpu> read_host_gpus(const SysReader& reader, unsigned vmid, std::int64_t wall_clock);
+std::vector<HostGpu> read_host_gpus(const SysReader& reader, std::optional<unsigned> own_vmid);
 
 // Whether the path is a node with the number that its driver has now, or a directory with something in it.
 bool node_is_there(const SysReader& reader, const GpuNode& node);

@@ -81,9 +81,7 @@ std::string nvidia_module_version(const SysReader& reader)
 std::vector<std::string> state_of_nodes(const SysReader& reader)
 {
     std::vector<std::string> lines{nodes_line(reader), majors_line(reader), modules_line(reader)};
-    constexpr unsigned nobody = 0;
-    constexpr std::int64_t long_ago = 0; // every reservation that has a time counts: it is only told of
-    const auto gpus = read_host_gpus(reader, nobody, long_ago);
+    const auto gpus = read_host_gpus(reader, std::nullopt);
     for (const auto& gpu : gpus) lines.push_back(gpu_line(gpu));
     if (std::ranges::any_of(gpus, [](const HostGpu& gpu) { return gpu.is_nvidia(); }))
         lines.push_back(persistence_line(reader));

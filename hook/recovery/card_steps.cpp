@@ -12,14 +12,6 @@
 namespace pvegpu {
 namespace {
 
-DeviceTraits traits_of(const CardPlan& card)
-{
-    for (const auto& function : card.functions)
-        if (function.role == Role::gpu && !function.hostpci.empty())
-            return device_traits(function.facts.vendor, function.facts.device);
-    return {};
-}
-
 bool is_gpu_alone(const CardPlan& card)
 {
     return std::ranges::any_of(card.functions, [](const auto& one) { return !one.cycled; });
@@ -38,7 +30,7 @@ bool has_device_specific_reset(const CardPlan& card)
 // bus reset. It lists "bus" for a function 0 without such a quirk; a function beside another has no say.
 bool bus_reset_is_known_good(const CardPlan& card)
 {
-    if (traits_of(card).bus_reset == DeviceTraits::BusReset::safe) return true;
+    if (device_traits(card.gpu()).bus_reset == DeviceTraits::BusReset::safe) return true;
     return std::ranges::all_of(card.functions, [](const PlannedFunction& one) {
         return one.address().function != 0 || contains(one.facts.reset_methods, "bus");
     });
@@ -56,9 +48,10 @@ ChosenReset choose_reset(const CardPlan& card, const Situation& situation)
     const auto& port = situation.topology.at(*card.card.port);
     const auto wish = card.settings.reset_with;
     if (card.settings.strategy == Strategy::remove_rescan) return {CardReset::none, {"the settings say so"}};
-    if (traits_of(card).bus_reset == DeviceTraits::BusReset::unsafe && has_device_specific_reset(card))
+    if (device_traits(card.gpu()).bus_reset == DeviceTraits::BusReset::unsafe &&
+        has_device_specific_reset(card))
         return {CardReset::own_of_gpu};
-    if (traits_of(card).bus_reset == DeviceTraits::BusReset::unsafe)
+    if (device_traits(card.gpu()).bus_reset == DeviceTraits::BusReset::unsafe)
         return {CardReset::none, {"this model is known not to come back from a bus reset"}};
     if (wish != ResetWith::bridge_control && port.has_reset_subordinate)
         return {CardReset::reset_subordinate};

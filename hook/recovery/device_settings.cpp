@@ -4,6 +4,7 @@
 #include "machine/paths.hpp"
 #include "pci/device_table.hpp"
 #include "pci/read_function.hpp"
+#include "recovery/writes.hpp"
 
 #include <algorithm>
 #include <array>
@@ -35,8 +36,7 @@ std::string wish_for(const CardPlan& card, const PlannedFunction& function)
 {
     const auto& wish = card.settings.reset_method;
     if (wish != "default") return function.role == Role::gpu ? wish : "default";
-    const bool harmful =
-        device_traits(function.facts.vendor, function.facts.device).flr == DeviceTraits::Flr::harmful;
+    const bool harmful = device_traits(function.facts).flr == DeviceTraits::Flr::harmful;
     return harmful ? "bus" : "default";
 }
 
@@ -87,6 +87,19 @@ std::string without_bus(const std::string& methods)
     for (const auto method : split(methods, ' '))
         if (method != "bus") others.emplace_back(method);
     return join(others, " ");
+}
+
+// Letting it sleep again takes no longer than its driver needs to suspend it.
+constexpr Milliseconds sleeps_within{5'000};
+
+StepOutcome write_power(System& system, const std::string& path, const std::string& text, Milliseconds within)
+{
+    const auto now = system.read(path);
+    if (!now) return {StepResult::skipped, "is not there"};
+    if (std::string_view(*now).starts_with(text)) return {StepResult::skipped, "says so already"};
+    const auto outcome = system.write(path, text, within);
+    if (outcome.still_running()) throw_stuck(outcome, path);
+    return {outcome.done() ? StepResult::done : StepResult::refused};
 }
 
 } // namespace
@@ -143,6 +156,16 @@ StepOutcome put_back_reset_method(System& system, const Setting& setting)
     system.say(Severity::warning, "'" + setting.path + "' said '" + setting.text +
                                       "' before the guest's start, and could not be put back");
     return {StepResult::refused};
+}
+
+void keep_awake(System& system, const std::string& path, Milliseconds within)
+{
+    write_power(system, path, awake_text(path), within);
+}
+
+StepOutcome put_back_power(System& system, const Setting& setting)
+{
+    return write_power(system, setting.path, setting.text, sleeps_within);
 }
 
 } // namespace pvegpu

@@ -100,8 +100,7 @@ private:
 
     void add_power(const PciAddress& address)
     {
-        for (const auto* const file : {"power/control", "d3cold_allowed"})
-            add_setting(paths::function(address, file));
+        for (const auto file : power_files) add_setting(paths::function(address, file));
     }
 
     void add_setting(const std::string& path)

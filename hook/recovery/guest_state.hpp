@@ -7,6 +7,7 @@
 #include "machine/system.hpp"
 #include "recovery/plan.hpp"
 
+#include <array>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -21,6 +22,10 @@ struct Setting {
 
     bool operator==(const Setting&) const = default;
 };
+
+// What a function has of settings that let it sleep, the order in which they are written: the first keeps it
+// awake, so that the second, which the kernel wakes it for, does not do so again.
+inline constexpr std::array<std::string_view, 2> power_files{"power/control", "d3cold_allowed"};
 
 // What keeps a device awake: "on" in power/control, "0" in d3cold_allowed.
 std::string awake_text(const std::string& path);

@@ -114,13 +114,12 @@ std::string claimed_by_another(const SysReader& reader, const BusRange& buses, u
     return "";
 }
 
-std::string held(const SysReader& reader, const std::vector<Function>& functions, unsigned own_vmid,
-                 std::int64_t wall_clock)
+std::string held(const SysReader& reader, const std::vector<Function>& functions, unsigned own_vmid)
 {
-    std::vector<const Function*> pointers;
-    for (const auto& function : functions)
-        if (!function.bridge) pointers.push_back(&function);
-    const auto holders = find_holders(reader, pointers, own_vmid, wall_clock);
+    std::vector<Function> devices;
+    std::ranges::copy_if(functions, std::back_inserter(devices),
+                         [](const Function& function) { return !function.bridge; });
+    const auto holders = find_holders(reader, devices, own_vmid);
     if (holders.empty()) return "";
     return quote(holders.front().function) + " there is in use by " + describe(holders.front());
 }
@@ -140,14 +139,13 @@ LostCard what_is_left(const Function& port, const std::vector<Function>& functio
 // An upstream port that the device table knows as part of a graphics card.
 bool is_switch_of_a_card(const Function& bridge)
 {
-    return device_traits(bridge.vendor, bridge.device).shape == DeviceTraits::CardShape::switch_on_card;
+    return device_traits(bridge).shape == DeviceTraits::CardShape::switch_on_card;
 }
 
 class LostCards {
 public:
-    LostCards(const SysReader& reader, unsigned vmid, std::int64_t wall_clock)
-        : reader_(reader), vmid_(vmid), wall_clock_(wall_clock), all_(list_functions(reader)),
-          known_(read_known_cards(reader))
+    LostCards(const SysReader& reader, unsigned vmid)
+        : reader_(reader), vmid_(vmid), all_(list_functions(reader)), known_(read_known_cards(reader))
     {
     }
 
@@ -174,8 +172,7 @@ private:
         auto card = what_is_left(*port, functions);
         for (const auto& function : card.functions)
             if (!known.has(function)) card.left_alone_because = quote(function) + " is there by now";
-        if (card.left_alone_because.empty())
-            card.left_alone_because = held(reader_, functions, vmid_, wall_clock_);
+        if (card.left_alone_because.empty()) card.left_alone_because = held(reader_, functions, vmid_);
         add_card(std::move(card), functions);
     }
 
@@ -217,7 +214,6 @@ private:
 
     const SysReader& reader_;
     unsigned vmid_;
-    std::int64_t wall_clock_;
     std::vector<PciAddress> all_;
     std::vector<KnownCard> known_;
     std::vector<LostCard> cards_;
@@ -235,9 +231,9 @@ std::vector<PciBus> find_lost(const SysReader& reader, const std::vector<PassedD
 }
 
 std::vector<LostCard> find_lost_cards(const SysReader& reader, const std::vector<PassedDevice>& devices,
-                                      const Request& request, std::int64_t wall_clock)
+                                      const Request& request)
 {
-    LostCards cards(reader, request.vmid, wall_clock);
+    LostCards cards(reader, request.vmid);
     for (const auto& address : missing_addresses(devices)) cards.add(address);
     return cards.take();
 }

@@ -29,6 +29,6 @@ std::vector<PciBus> find_lost(const SysReader& reader, const std::vector<PassedD
 // the device table knows it as part of a graphics card, nothing else is below it and no other guest of this
 // node names or has claimed anything there.
 std::vector<LostCard> find_lost_cards(const SysReader& reader, const std::vector<PassedDevice>& devices,
-                                      const Request& request, std::int64_t wall_clock);
+                                      const Request& request);
 
 } // namespace pvegpu

@@ -46,17 +46,9 @@ std::string vfio_driver_of(const PassedDevice* device, const Function& function)
     return device != nullptr && device->keep_driver ? function.driver : "vfio-pci";
 }
 
-const PlannedFunction& gpu_of(const CardPlan& card)
-{
-    const auto named = [](const PlannedFunction& one) {
-        return one.role == Role::gpu && !one.hostpci.empty();
-    };
-    return *std::ranges::find_if(card.functions, named);
-}
-
 bool looks_dead(const CardPlan& card)
 {
-    const auto& config = gpu_of(card).facts.config; // nothing where it did not let itself be read in time
+    const auto& config = card.gpu().config; // nothing where it did not let itself be read in time
     return !config || config->health != Health::alive;
 }
 
@@ -65,8 +57,8 @@ bool may_be_left_alone(const CardPlan& card)
 {
     if (card.settings.strategy == Strategy::off) return true;
     if (card.settings.strategy != Strategy::automatic || looks_dead(card)) return false;
-    const auto& gpu = gpu_of(card).facts;
-    return gpu.flr() && device_traits(gpu.vendor, gpu.device).flr != DeviceTraits::Flr::harmful;
+    const auto& gpu = card.gpu();
+    return gpu.flr() && device_traits(gpu).flr != DeviceTraits::Flr::harmful;
 }
 
 // A companion that the host still uses, and that Proxmox will not take: a reset of the whole card would hit
@@ -110,7 +102,7 @@ void warn_of_idle_neighbours(const Situation& situation, RecoveryPlan& plan)
 void plan_card(const Situation& situation, const Card& card, const SettingsFile& settings, RecoveryPlan& plan)
 {
     CardPlan planned = plan_functions(situation, card);
-    const auto& gpu = gpu_of(planned).facts;
+    const auto& gpu = planned.gpu();
     planned.settings = settings.for_device(situation.request.vmid, device_id(gpu));
     if (!card.port)
         plan.warnings.push_back(
@@ -142,6 +134,14 @@ bool cycles_something(const RecoveryPlan& plan)
 const PlannedFunction* CardPlan::find(const PciAddress& address) const
 {
     return find_where(functions, [&](const PlannedFunction& one) { return one.address() == address; });
+}
+
+const Function& CardPlan::gpu() const
+{
+    return std::ranges::find_if(
+               functions,
+               [](const PlannedFunction& one) { return one.role == Role::gpu && !one.hostpci.empty(); })
+        ->facts;
 }
 
 bool CardPlan::may_hold(const HostSelector& selector) const

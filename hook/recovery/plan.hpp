@@ -37,6 +37,7 @@ struct CardPlan {
 
     bool is_cycled() const { return !steps.empty(); }
     const PlannedFunction* find(const PciAddress& address) const;
+    const Function& gpu() const;                       // that the guest names; a card of a plan has one
     bool may_hold(const HostSelector& selector) const; // what it names would be below the card's port
 };
 

@@ -103,7 +103,7 @@ private:
     void adopt_what_appeared()
     {
         if (!holds_a_stranger(run_.system, card_)) return add_missing_steps();
-        const auto now = read_situation(run_.system, plan_.request, plan_.vm, run_.system.wall_clock());
+        const auto now = read_situation(run_.system, plan_.request, plan_.vm);
         for (const auto& card : now.cards) {
             if (card.port != card_.card.port) continue;
             for (const auto& address : card.functions) {

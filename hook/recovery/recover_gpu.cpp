@@ -137,9 +137,7 @@ RecoveryPlan search_and_plan_again(System& system, const RecoveryPlan& first, co
 {
     Journal journal(system, first.request.vmid);
     const Run run{system, journal, deadline, first.request.vmid, warnings};
-    const auto plan_again = [&] {
-        return plan_recovery(system, first.request, first.vm, settings, system.wall_clock());
-    };
+    const auto plan_again = [&] { return plan_recovery(system, first.request, first.vm, settings); };
     try {
         search_missing(run, first);
         auto plan = plan_again();
@@ -174,7 +172,7 @@ bool clear_left_resets(System& system, const RecoveryPlan& plan, const Deadline&
 RecoveryPlan settle(System& system, const Request& request, const VmFile& vm, const SettingsFile& settings,
                     const Deadline& deadline)
 {
-    const auto plan_again = [&] { return plan_recovery(system, request, vm, settings, system.wall_clock()); };
+    const auto plan_again = [&] { return plan_recovery(system, request, vm, settings); };
     std::vector<Advice> said;
     auto plan = plan_again();
     if (plan.others_at_work) {
@@ -211,9 +209,9 @@ void repair_before_planning(System& system, const Settings& settings)
 }
 
 RecoveryPlan plan_recovery(const SysReader& reader, const Request& request, const VmFile& vm,
-                           const SettingsFile& settings, std::int64_t wall_clock)
+                           const SettingsFile& settings)
 {
-    auto plan = make_plan(read_situation(reader, request, vm, wall_clock), settings);
+    auto plan = make_plan(read_situation(reader, request, vm), settings);
     if (plan.nothing_to_do() || plan.refused) return plan;
     std::vector<Function> leaving;
     for (const auto& card : plan.cards)
@@ -230,7 +228,7 @@ void recover_gpu(System& system, const Request& request, const VmFile& vm, const
     plan = make_plan(named, settings);
     if (!may_have_a_gpu(system, named)) return say_warnings(system, plan);
     if (plan.settings.strategy == Strategy::off) { // waits for nobody
-        plan = plan_recovery(system, request, vm, settings, system.wall_clock());
+        plan = plan_recovery(system, request, vm, settings);
         if (plan.nothing_to_do()) return say_warnings(system, plan);
     }
     const Deadline deadline(system, plan.settings.timeouts.total);

@@ -18,7 +18,7 @@ void repair_before_planning(System& system, const Settings& settings);
 
 // What would be done. Takes a reader only, so a dry run cannot change anything. Throws Error.
 RecoveryPlan plan_recovery(const SysReader& reader, const Request& request, const VmFile& vm,
-                           const SettingsFile& settings, std::int64_t wall_clock);
+                           const SettingsFile& settings);
 
 // Does it. The plan and the steps are filled as it goes, so that they tell of a failure, too. Throws Error.
 void recover_gpu(System& system, const Request& request, const VmFile& vm, const SettingsFile& settings,

@@ -1,7 +1,6 @@
 #include "recovery/refusals.hpp"
 
 #include "recovery/port.hpp"
-#include "recovery/remedy.hpp"
 
 #include <algorithm>
 #include <map>

@@ -3,7 +3,6 @@
 #include "pci/read_function.hpp"
 #include "recovery/device_settings.hpp"
 #include "recovery/journal.hpp"
-#include "recovery/power.hpp"
 #include "recovery/recover_card.hpp"
 #include "recovery/recover_gpu.hpp"
 #include "recovery/vt_console.hpp"
@@ -63,10 +62,10 @@ void give_cards_back(System& system, const Request& request, const ReturnPlan& p
 } // namespace
 
 ReturnPlan plan_return_to_host(const SysReader& reader, const Request& request, const GuestState& state,
-                               const SettingsFile& settings, std::int64_t wall_clock)
+                               const SettingsFile& settings)
 {
     const auto functions = present_functions(reader, state);
-    const auto situation = read_situation_of(reader, request, functions, wall_clock);
+    const auto situation = read_situation_of(reader, request, functions);
     return plan_return(state, read_guest_states(reader), situation, settings);
 }
 

@@ -10,7 +10,7 @@ namespace pvegpu {
 
 // What would be done with the functions that the guest was given, as far as they are still there.
 ReturnPlan plan_return_to_host(const SysReader& reader, const Request& request, const GuestState& state,
-                               const SettingsFile& settings, std::int64_t wall_clock);
+                               const SettingsFile& settings);
 
 // Does it: with the host lock where cards are given back. Warnings and steps are added as it goes. Throws
 // Error.

@@ -7,7 +7,6 @@
 #include "recovery/device_settings.hpp"
 #include "recovery/native_drivers.hpp"
 #include "recovery/port.hpp"
-#include "recovery/power.hpp"
 #include "recovery/reset.hpp"
 #include "recovery/steps.hpp"
 
@@ -27,8 +26,7 @@ class AwakeBridge {
 public:
     AwakeBridge(const Run& run, const PciBus& bus, const Settings& settings) : run_(run)
     {
-        for (const auto* const file : {"power/control", "d3cold_allowed"})
-            keep(bridge_of(bus, file), settings);
+        for (const auto file : power_files) keep(bridge_of(bus, file), settings);
     }
 
     void let_sleep_again()

@@ -39,37 +39,29 @@ std::vector<PciAddress> whole_functions(const std::vector<PassedDevice>& devices
 }
 
 // The devices to ask about: everything that may be taken, with everything on the cards.
-std::vector<const Function*> watched(const Topology& topology, const std::vector<PciAddress>& functions)
+std::vector<Function> watched(const Topology& topology, const std::vector<PciAddress>& functions)
 {
     auto addresses = taken_by(functions, topology);
     for (const auto& card : find_cards(topology, functions))
         addresses.insert(card.functions.begin(), card.functions.end());
-    std::vector<const Function*> result;
+    std::vector<Function> result;
     result.reserve(addresses.size());
-    for (const auto& address : addresses) result.push_back(&topology.at(address));
+    for (const auto& address : addresses) result.push_back(topology.at(address));
     return result;
 }
 
-// "none [integrity] confidentiality": anything but none forbids writing configuration space.
-bool locked_down(const SysReader& reader)
-{
-    const auto text = reader.read(std::string(paths::kernel_lockdown)).value_or("");
-    return text.find('[') != std::string::npos && text.find("[none]") == std::string::npos;
-}
-
 // Everything about the situation's devices.
-void read_surroundings(const SysReader& reader, Situation& situation, unsigned own_vmid,
-                       std::int64_t wall_clock)
+void read_surroundings(const SysReader& reader, Situation& situation, std::optional<unsigned> own_vmid)
 {
     const auto candidates = whole_functions(situation.devices, true);
     situation.topology = read_topology(reader, candidates, config_space_within);
     situation.mapping_mismatches = mapping_mismatches(situation.devices, situation.topology);
-    situation.holders = find_holders(reader, watched(situation.topology, candidates), own_vmid, wall_clock);
+    situation.holders = find_holders(reader, watched(situation.topology, candidates), own_vmid);
     choose_free_alternatives(situation.devices, situation.holders);
     const auto functions = whole_functions(situation.devices, false);
     situation.taken = taken_by(functions, situation.topology);
     situation.cards = find_cards(situation.topology, functions);
-    situation.config_space_writable = !locked_down(reader);
+    situation.config_space_writable = locked_down(reader) != true;
 }
 
 Situation read_named_among(const SysReader& reader, const Request& request, const VmFile& vm,
@@ -102,14 +94,13 @@ std::optional<Function> find_lost_bridge(const SysReader& reader, const Situatio
 }
 
 Situation read_situation_with(const SysReader& reader, const Request& request, const VmFile& vm,
-                              const std::vector<PciAddress>& all, std::int64_t wall_clock)
+                              const std::vector<PciAddress>& all)
 {
     auto situation = read_named_among(reader, request, vm, all);
     if (situation.devices.empty()) return situation;
-    read_surroundings(reader, situation, request.vmid, wall_clock);
+    read_surroundings(reader, situation, request.vmid);
     situation.search = find_lost(reader, situation.devices, all);
-    if (!situation.search.empty())
-        situation.lost_cards = find_lost_cards(reader, situation.devices, request, wall_clock);
+    if (!situation.search.empty()) situation.lost_cards = find_lost_cards(reader, situation.devices, request);
     situation.lost_bridge = find_lost_bridge(reader, situation);
     if (!situation.nothing_to_do()) situation.writers = find_pci_writers(reader);
     return situation;
@@ -136,23 +127,21 @@ bool may_have_a_gpu(const SysReader& reader, const Situation& named)
                                [&](const PciAddress& address) { return is_gpu_class(reader, address); });
 }
 
-Situation read_situation(const SysReader& reader, const Request& request, const VmFile& vm,
-                         std::int64_t wall_clock)
+Situation read_situation(const SysReader& reader, const Request& request, const VmFile& vm)
 {
     // What is found or removed by somebody else in between is missing in one part and there in another.
     constexpr unsigned most_times = 4;
     for (unsigned time = 1;; ++time) {
         const auto all = list_functions(reader);
-        auto situation = read_situation_with(reader, request, vm, all, wall_clock);
+        auto situation = read_situation_with(reader, request, vm, all);
         if (situation.devices.empty() || time == most_times || list_functions(reader) == all)
             return situation;
     }
 }
 
 Situation read_situation_of(const SysReader& reader, const Request& request,
-                            const std::vector<PciAddress>& functions, std::int64_t wall_clock)
+                            const std::vector<PciAddress>& functions)
 {
-    constexpr unsigned nobody = 0;
     Situation situation;
     situation.request = request;
     PassedDevice given;
@@ -160,7 +149,7 @@ Situation read_situation_of(const SysReader& reader, const Request& request,
     given.keep_driver = given.on_vfio = true; // whichever of vfio's has them
     given.alternatives.push_back({functions, {}, std::nullopt});
     situation.devices.push_back(std::move(given));
-    read_surroundings(reader, situation, nobody, wall_clock);
+    read_surroundings(reader, situation, std::nullopt);
     situation.writers = find_pci_writers(reader);
     return situation;
 }

@@ -46,12 +46,11 @@ Situation read_named(const SysReader& reader, const Request& request, const VmFi
 bool may_have_a_gpu(const SysReader& reader, const Situation& named);
 
 // All of it. Throws as read_named does.
-Situation read_situation(const SysReader& reader, const Request& request, const VmFile& vm,
-                         std::int64_t wall_clock);
+Situation read_situation(const SysReader& reader, const Request& request, const VmFile& vm);
 
 // The same for functions that a guest was given at its start, whatever its configuration says by now. The
 // guest's own use of them counts as use.
 Situation read_situation_of(const SysReader& reader, const Request& request,
-                            const std::vector<PciAddress>& functions, std::int64_t wall_clock);
+                            const std::vector<PciAddress>& functions);
 
 } // namespace pvegpu

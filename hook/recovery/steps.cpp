@@ -4,8 +4,6 @@
 #include "machine/paths.hpp"
 #include "pci/read_function.hpp"
 #include "recovery/device_settings.hpp"
-#include "recovery/power.hpp"
-#include "recovery/remedy.hpp"
 #include "recovery/vt_console.hpp"
 #include "usage/holders.hpp"
 
@@ -114,7 +112,7 @@ std::optional<Holder> holder_of(const Run& run, const CardPlan& card, const PciA
     if (!function) return std::nullopt;
     const auto* planned = card.find(address);
     const bool named = planned != nullptr && !planned->hostpci.empty();
-    for (const auto& holder : find_holders(run.system, {&*function}, run.vmid, run.system.wall_clock()))
+    for (const auto& holder : find_holders(run.system, {*function}, run.vmid))
         if (holder.kind != Holder::Kind::usb || !named) return holder;
     return std::nullopt;
 }
@@ -165,8 +163,7 @@ StepOutcome wake(const Run& run, const CardPlan& card, const PciAddress& address
     auto awake = card.find(address)->facts.above;
     awake.push_back(address);
     for (const auto& each : awake)
-        // The first keeps it awake, so that the second, which the kernel wakes it for, does not do so again.
-        for (const auto* const file : {"power/control", "d3cold_allowed"})
+        for (const auto file : power_files)
             keep_awake(run.system, paths::function(each, file),
                        run.deadline.at_most(run.system, card.settings.timeouts.reset));
     return {};

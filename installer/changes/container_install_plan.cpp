@@ -5,9 +5,9 @@
 #include "base/text.hpp"
 #include "changes/attach.hpp"
 #include "changes/install_remarks.hpp"
+#include "containers/container_gpus.hpp"
 #include "containers/devices.hpp"
 #include "containers/hard_coded.hpp"
-#include "host/choose_gpus.hpp"
 #include "host/programs.hpp"
 #include "machine/paths.hpp"
 

@@ -2,7 +2,9 @@
 
 #include "base/json.hpp"
 #include "base/text.hpp"
-#include "changes/diff.hpp"
+
+#include <algorithm>
+#include <vector>
 
 namespace pvegpu {
 namespace {
@@ -22,13 +24,6 @@ std::string shown(std::string_view text)
 std::string diff_of(const Change& change)
 {
     return change.kind == Change::Kind::file ? unified_diff(change.path, change.before, change.after) : "";
-}
-
-std::string print_list(const std::string& title, const std::vector<std::string>& lines)
-{
-    std::string text;
-    for (const auto& line : lines) text += title + ": " + printable(line) + "\n";
-    return text;
 }
 
 std::string print_change(const Change& change)
@@ -52,6 +47,102 @@ Json change_json(const Change& change)
     return json;
 }
 
+constexpr std::size_t context = 3; // lines, as diff -u has it
+
+struct Line {
+    char mark = ' '; // ' ', '-' or '+'
+    std::string_view text;
+};
+
+using Lines = std::vector<std::string_view>;
+
+Lines lines_of(std::string_view text)
+{
+    Lines lines;
+    for (LineReader reader(text); reader.next();) lines.push_back(reader.line());
+    return lines;
+}
+
+// lengths[i][j]: of the longest common subsequence of what follows line i of one and line j of the other. The
+// files that we change are short.
+std::vector<std::vector<std::size_t>> common_lengths(const Lines& one, const Lines& other)
+{
+    std::vector lengths(one.size() + 1, std::vector<std::size_t>(other.size() + 1));
+    for (std::size_t i = one.size(); i-- > 0;)
+        for (std::size_t j = other.size(); j-- > 0;)
+            lengths[i][j] = one[i] == other[j] ? lengths[i + 1][j + 1] + 1
+                                               : std::max(lengths[i + 1][j], lengths[i][j + 1]);
+    return lengths;
+}
+
+std::vector<Line> compare(const Lines& one, const Lines& other)
+{
+    const auto lengths = common_lengths(one, other);
+    std::vector<Line> result;
+    std::size_t i = 0, j = 0;
+    while (i < one.size() || j < other.size()) {
+        if (i < one.size() && j < other.size() && one[i] == other[j]) {
+            result.push_back({' ', one[i++]});
+            ++j;
+        } else if (j == other.size() || (i < one.size() && lengths[i + 1][j] >= lengths[i][j + 1])) {
+            result.push_back({'-', one[i++]});
+        } else {
+            result.push_back({'+', other[j++]});
+        }
+    }
+    return result;
+}
+
+// Which lines are shown: the changed ones and those near them.
+std::vector<bool> near_changes(const std::vector<Line>& lines)
+{
+    std::vector<bool> shown(lines.size());
+    for (std::size_t i = 0; i < lines.size(); ++i) {
+        if (lines[i].mark == ' ') continue;
+        const auto end = std::min(i + context + 1, lines.size());
+        for (auto k = i - std::min(i, context); k < end; ++k) shown[k] = true;
+    }
+    return shown;
+}
+
+std::string range(std::size_t before, std::size_t count)
+{
+    const auto first = count == 0 ? before : before + 1;
+    return std::to_string(first) + (count == 1 ? "" : "," + std::to_string(count));
+}
+
+struct Position {
+    std::size_t before = 0, after = 0; // lines of the two files up to here
+
+    void pass(const Line& line)
+    {
+        if (line.mark != '+') ++before;
+        if (line.mark != '-') ++after;
+    }
+};
+
+std::string hunks(const std::vector<Line>& lines)
+{
+    const auto shown = near_changes(lines);
+    std::string text;
+    Position at;
+    for (std::size_t i = 0; i < lines.size();) {
+        if (!shown[i]) {
+            at.pass(lines[i++]);
+            continue;
+        }
+        const Position start = at;
+        std::string body;
+        for (; i < lines.size() && shown[i]; ++i) {
+            at.pass(lines[i]);
+            body += lines[i].mark + std::string(lines[i].text) + "\n";
+        }
+        text += "@@ -" + range(start.before, at.before - start.before) + " +" +
+                range(start.after, at.after - start.after) + " @@\n" + body;
+    }
+    return text;
+}
+
 } // namespace
 
 std::string print_changes(const std::vector<Change>& changes)
@@ -59,12 +150,6 @@ std::string print_changes(const std::vector<Change>& changes)
     std::string text;
     for (const auto& change : changes) text += print_change(change);
     return text;
-}
-
-std::string print_plan(const InstallPlan& plan)
-{
-    return print_changes(plan.changes) + print_list("note", plan.notes) +
-           print_list("warning", sentences(plan.warnings)) + print_list("reboot needed", plan.reboot_reasons);
 }
 
 std::string install_json(const InstallPlan& plan)
@@ -77,7 +162,16 @@ std::string install_json(const InstallPlan& plan)
     json["reboot_reasons"] = plan.reboot_reasons;
     json["notes"] = plan.notes;
     json["warnings"] = sentences(plan.warnings);
-    return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+    return print(json);
+}
+
+std::string unified_diff(const std::string& path, const std::optional<std::string>& before,
+                         const std::optional<std::string>& after)
+{
+    if (before == after) return "";
+    const auto old_text = before.value_or(""), new_text = after.value_or("");
+    return "--- " + (before ? path : "/dev/null") + "\n+++ " + (after ? path : "/dev/null") + "\n" +
+           hunks(compare(lines_of(old_text), lines_of(new_text)));
 }
 
 } // namespace pvegpu

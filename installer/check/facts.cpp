@@ -123,18 +123,17 @@ void add_states(const QuietReader& reader, CheckFacts& facts)
 }
 
 // Those in a GPU's group that are on no card.
-void add_neighbours(const SysReader& reader, CheckFacts& facts, std::int64_t wall_clock)
+void add_neighbours(const SysReader& reader, CheckFacts& facts)
 {
-    std::vector<const Function*> neighbours;
+    std::vector<Function> neighbours;
     std::set<PciAddress> seen;
     for (const auto& one : facts.cards)
         for (const auto& member : facts.gpu(one).group_members) {
             const auto* function = facts.topology.find(member);
             if (function == nullptr || function->bridge || facts.card_with(member) != nullptr) continue;
-            if (seen.insert(member).second) neighbours.push_back(function);
+            if (seen.insert(member).second) neighbours.push_back(*function);
         }
-    constexpr unsigned nobody = 0;
-    facts.neighbours_in_use = find_holders(reader, neighbours, nobody, wall_clock);
+    facts.neighbours_in_use = find_holders(reader, neighbours, std::nullopt);
 }
 
 void add_native_modules(const SysReader& reader, CheckFacts& facts)
@@ -186,7 +185,7 @@ FunctionState read_function_state(const SysReader& reader, const PciAddress& add
     return state;
 }
 
-CheckFacts read_check_facts(const SysReader& machine, std::int64_t wall_clock)
+CheckFacts read_check_facts(const SysReader& machine)
 {
     const QuietReader reader(machine);
     CheckFacts facts;
@@ -200,9 +199,9 @@ CheckFacts read_check_facts(const SysReader& machine, std::int64_t wall_clock)
     facts.topology = read_topology(reader, list_functions(reader), config_space_answers_within);
     add_cards(facts);
     add_states(reader, facts);
-    add_neighbours(reader, facts, wall_clock);
+    add_neighbours(reader, facts);
     add_native_modules(reader, facts);
-    read_container_facts(reader, facts, wall_clock);
+    read_container_facts(reader, facts);
     return facts;
 }
 

@@ -113,15 +113,14 @@ struct CheckFacts {
     const CardFacts* card_with(const PciAddress& address) const; // its port too; nullptr if there is none
 };
 
-// Looks only, and wakes nothing. Throws Error where it is no Proxmox host. `wall_clock` in seconds since
-// 1970 decides which of Proxmox's reservations have passed.
-CheckFacts read_check_facts(const SysReader& machine, std::int64_t wall_clock);
+// Looks only, and wakes nothing. Throws Error where it is no Proxmox host.
+CheckFacts read_check_facts(const SysReader& machine);
 
 // The parts of it.
 FunctionState read_function_state(const SysReader& reader, const PciAddress& address, bool asleep);
 void read_host_facts(const SysReader& reader, CheckFacts& facts);
 void read_guest_facts(const SysReader& reader, CheckFacts& facts);
-void read_container_facts(const SysReader& reader, CheckFacts& facts, std::int64_t wall_clock);
+void read_container_facts(const SysReader& reader, CheckFacts& facts);
 
 // Of the text of /dev/kmsg. Messages that programs have written there are left out.
 KernelLog parse_kernel_log(std::string_view text);

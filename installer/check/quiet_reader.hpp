@@ -28,6 +28,7 @@ public:
     std::vector<std::string> list(const std::string& path) const override;
     std::vector<std::string> list_directories(const std::string& path) const override;
     bool exists(const std::string& path) const override;
+    std::int64_t wall_clock() const override { return inner_.wall_clock(); }
     std::optional<DeviceNumber> device_number(const std::string& path) const override;
     std::optional<FileFacts> file_facts(const std::string& path) const override;
     // Refused with EHOSTDOWN for a sleeping device.

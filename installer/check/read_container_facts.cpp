@@ -35,13 +35,12 @@ ContainerFacts read_container(const SysReader& reader, const SurveyedGuest& gues
 
 } // namespace
 
-void read_container_facts(const SysReader& reader, CheckFacts& facts, std::int64_t wall_clock)
+void read_container_facts(const SysReader& reader, CheckFacts& facts)
 {
     const auto containers = containers_of(facts.survey);
     if (containers.empty()) return;
-    constexpr unsigned nobody = 0; // every reservation and claim counts
     facts.nvidia_version = trim(reader.read(std::string(paths::nvidia_module_version)).value_or(""));
-    facts.node_host = read_node_situation(reader, {}, nobody, wall_clock);
+    facts.node_host = read_node_situation(reader, {}, std::nullopt);
     for (const auto* guest : containers) {
         const auto devices = guest->lxc.devices_at_next_start();
         const auto wanted = wanted_nodes(guest->lxc, devices);

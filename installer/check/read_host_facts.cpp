@@ -1,7 +1,7 @@
 // The host's part: interrupts, modules, screens, processors, the kernel's log.
 #include "base/text.hpp"
 #include "check/facts.hpp"
-#include "host/modprobe_files.hpp"
+#include "host/modprobe_config.hpp"
 #include "machine/paths.hpp"
 
 namespace pvegpu {

@@ -76,7 +76,7 @@ int check(Session& session)
         session.console.print(checks_list());
         return exit_done;
     }
-    const auto facts = read_check_facts(session.system, session.system.wall_clock());
+    const auto facts = read_check_facts(session.system);
     const auto findings = narrowed(run_checks(facts), asked_for(facts, options));
     session.console.print(options.json ? findings_json(findings)
                                        : print_findings(findings, session.console.colours()));

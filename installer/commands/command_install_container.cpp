@@ -37,7 +37,7 @@ bool restart_is_wanted(Session& session, unsigned vmid)
 
 void look_at(Session& session, unsigned vmid)
 {
-    const auto now = [&] { return survey_container(session.system, vmid, session.system.wall_clock()); };
+    const auto now = [&] { return survey_container(session.system, vmid); };
     const auto reasons = restart_reasons(now().inside);
     if (reasons.empty()) return;
     const auto text = "container " + std::to_string(vmid) +
@@ -85,7 +85,7 @@ bool may_replace(Session& session, const ContainerSurvey& container)
 void plan_container_of(Session& session, const Survey& survey, unsigned vmid, const Manifest& manifest,
                        InstallPlan& plan)
 {
-    const auto container = survey_container(session.system, vmid, session.system.wall_clock());
+    const auto container = survey_container(session.system, vmid);
     const ContainerWishes wishes{session.options.gpus, may_replace(session, container)};
     add_container_changes(survey, container, wishes, manifest, plan);
 }

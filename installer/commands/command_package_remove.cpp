@@ -3,7 +3,6 @@
 #include "base/lists.hpp"
 #include "base/text.hpp"
 #include "changes/apply.hpp"
-#include "changes/removal.hpp"
 #include "changes/remove_plan.hpp"
 #include "commands/commands.hpp"
 #include "host/removal_survey.hpp"

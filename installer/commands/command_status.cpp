@@ -1,7 +1,175 @@
+
+#include "base/json.hpp"
+#include "base/text.hpp"
 #include "commands/commands.hpp"
 #include "host/status.hpp"
+#include "pci/function_json.hpp"
+
+#include <algorithm>
 
 namespace pvegpu {
+namespace {
+
+// Of the first guest that names it.
+std::string hostpci_key(const Status& status, const PciAddress& address)
+{
+    for (const auto& [guest, run] : status.guests)
+        if (const auto key = guest.keys.find(address); key != guest.keys.end()) return key->second;
+    return "";
+}
+
+Json card_json(const Status& status, const Card& card)
+{
+    Json functions = Json::array();
+    for (const auto& address : card.functions) {
+        functions.push_back(function_json(status.topology.at(address), hostpci_key(status, address)));
+        functions.back()["guests"] = status.guests_of(address);
+    }
+    return {{"port", or_null(card.port)},
+            {"left_alone_because", or_null(card.left_alone_because)},
+            {"functions", functions}};
+}
+
+Json last_run_json(const std::optional<LastRun>& run)
+{
+    if (!run) return nullptr;
+    return {{"phase", run->phase},
+            {"outcome", run->outcome},
+            {"started", run->started},
+            {"elapsed_ms", run->elapsed_ms},
+            {"error", or_null(run->error)}};
+}
+
+Json guest_json(const GuestStatus& status)
+{
+    const auto& guest = status.guest;
+    return {{"vmid", guest.vmid},
+            {"type", guest.container ? "ct" : "vm"},
+            {"hostpci", guest.passed},
+            {"hookscript", or_null(guest.config.hookscript)},
+            {"attached", guest.attached},
+            {"problem", guest.problem ? Json(to_string(*guest.problem)) : Json(nullptr)},
+            {"last_run", last_run_json(status.last_run)}};
+}
+
+Json host_json(const Status& status)
+{
+    const auto& host = status.host;
+    return {{"node", host.cluster.node},
+            {"proxmox", host.proxmox},
+            {"kernel", host.kernel},
+            {"boot_loader", to_string(host.loader)},
+            {"secure_boot", host.secure_boot},
+            {"iommu", host.iommu_on},
+            {"interrupt_remapping", or_null(host.interrupt_remapping)},
+            {"cluster", host.cluster.clustered},
+            {"reboot_needed", !status.reboot_reasons.empty()},
+            {"reboot_reasons", status.reboot_reasons}};
+}
+
+class Painter {
+public:
+    explicit Painter(bool colours) : colours_(colours) {}
+
+    std::string good(const std::string& text) const { return paint("32", text); }
+    std::string bad(const std::string& text) const { return paint("31", text); }
+    std::string title(const std::string& text) const { return paint("1", text); }
+
+private:
+    std::string paint(const char* colour, const std::string& text) const
+    {
+        return colours_ ? "\x1b[" + std::string(colour) + "m" + text + "\x1b[0m" : text;
+    }
+    bool colours_;
+};
+
+std::string padded(std::string text, std::size_t width)
+{
+    text.resize(std::max(text.size(), width), ' ');
+    return text;
+}
+
+std::string link_of(const Function& function)
+{
+    if (!function.config || function.config->link_width == 0) return "";
+    return "  link x" + std::to_string(function.config->link_width);
+}
+
+std::string resets_of(const Function& function)
+{
+    return function.reset_methods.empty() ? "no reset" : "resets: " + join(function.reset_methods, " ");
+}
+
+std::string group_of(const Function& function)
+{
+    return function.iommu_group ? "group " + std::to_string(*function.iommu_group) : "no group";
+}
+
+std::string guests_of(const Status& status, const Function& function)
+{
+    std::string text;
+    for (const auto vmid : status.guests_of(function.address)) text += "  VM " + std::to_string(vmid);
+    return text;
+}
+
+std::string function_line(const Status& status, const Function& function, const Painter& paint)
+{
+    const auto driver = padded(function.driver.empty() ? "-" : printable(function.driver), 13);
+    return "  " + to_string(function.address) + "  " + device_id(function) + "  " +
+           padded(to_string(role_of(function)), 10) +
+           (function.driver == "vfio-pci" ? paint.good(driver) : driver) + "  " +
+           padded(group_of(function), 9) + "  " + resets_of(function) + guests_of(status, function) + "\n";
+}
+
+std::string card_text(const Status& status, const Card& card, const Painter& paint)
+{
+    std::string text;
+    if (card.port) {
+        const auto& port = status.topology.at(*card.port);
+        text += paint.title("Card below port " + to_string(*card.port)) + link_of(port) + "\n";
+        for (const auto& bridge : card.switches) text += "  " + to_string(bridge) + "  switch\n";
+    } else {
+        text +=
+            paint.title("Card without a port of its own") + ": " + printable(card.left_alone_because) + "\n";
+    }
+    for (const auto& address : card.functions)
+        text += function_line(status, status.topology.at(address), paint);
+    return text;
+}
+
+std::string last_run_text(const std::optional<LastRun>& run, const Painter& paint)
+{
+    if (!run) return "never ran since the host was started";
+    const bool well = run->outcome != "failed" && run->outcome != "refused";
+    const auto outcome = printable(run->outcome);
+    return (well ? paint.good(outcome) : paint.bad(outcome)) + " in " + std::to_string(run->elapsed_ms) +
+           " ms, " + printable(run->phase) + " at " + printable(run->started) +
+           (run->error.empty() ? "" : ": " + printable(run->error));
+}
+
+std::string guest_text(const GuestStatus& status, const Painter& paint)
+{
+    const auto& guest = status.guest;
+    std::string text = "  " + padded((guest.container ? "CT " : "VM ") + std::to_string(guest.vmid), 8) +
+                       (guest.attached ? paint.good("attached    ") : "not attached") + "  ";
+    text += guest.attached                    ? last_run_text(status.last_run, paint)
+            : guest.config.hookscript.empty() ? "no hookscript"
+                                              : "hookscript " + quote(guest.config.hookscript);
+    if (guest.problem) text += "; " + paint.bad(printable(to_string(*guest.problem)));
+    return text + "\n";
+}
+
+std::string host_text(const Status& status, const Painter& paint)
+{
+    const auto& host = status.host;
+    return paint.title("Host") + "  Proxmox VE " + printable(host.proxmox) + ", Linux " +
+           printable(host.kernel) + ", " + to_string(host.loader) +
+           (host.secure_boot ? ", Secure Boot" : "") + ", IOMMU " +
+           (host.iommu_on ? paint.good("on") : paint.bad("off")) +
+           (host.interrupt_remapping == false ? paint.bad(" without interrupt remapping") : "") + "\n";
+}
+
+} // namespace
 
 int status(Session& session)
 {
@@ -9,6 +177,39 @@ int status(Session& session)
     session.console.print(session.options.json ? status_json(found)
                                                : print_status(found, session.console.colours()));
     return exit_done;
+}
+
+std::string status_json(const Status& status)
+{
+    Json json{{"schema", "pve-gpu-hook/status/1"}, {"host", host_json(status)}};
+    auto& cards = json["cards"] = Json::array();
+    for (const auto& card : status.cards) cards.push_back(card_json(status, card));
+    auto& guests = json["guests"] = Json::array();
+    for (const auto& guest : status.guests) guests.push_back(guest_json(guest));
+    auto& journals = json["open_journals"] = Json::array();
+    for (const auto& [vmid, paths] : status.open_journals)
+        journals.push_back({{"vmid", vmid}, {"to_put_back", paths}});
+    return print(json);
+}
+
+std::string print_status(const Status& status, bool colours)
+{
+    const Painter paint(colours);
+    auto text = host_text(status, paint);
+    for (const auto& reason : status.reboot_reasons)
+        text += paint.bad("reboot needed") + ": " + printable(reason) + "\n";
+    for (const auto& journal : status.open_journals)
+        text +=
+            paint.bad("open journal") + ": a start of VM " + std::to_string(journal.vmid) +
+            " is at work or was killed half-way; the next start of any guest puts back " +
+            (journal.paths.empty() ? "what it left" : "'" + printable(join(journal.paths, "', '")) + "'") +
+            "\n";
+    for (const auto& card : status.cards) text += "\n" + card_text(status, card, paint);
+    if (status.cards.empty()) text += "\nno GPU is on this host\n";
+    text += "\n" + paint.title("Guests") + "\n";
+    for (const auto& guest : status.guests) text += guest_text(guest, paint);
+    if (status.guests.empty()) text += "  none has a 'hostpci' line\n";
+    return text;
 }
 
 } // namespace pvegpu

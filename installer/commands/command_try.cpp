@@ -38,7 +38,7 @@ std::string print_round(int round, const Report& report)
 int show_plan(Session& session, const Request& request)
 {
     const auto& system = session.system;
-    const auto plan = plan_phase(system, request, system.wall_clock());
+    const auto plan = plan_phase(system, request);
     for (const auto& warning : plan.all_warnings()) session.system.say(Severity::warning, to_string(warning));
     if (plan.refused) session.system.say(Severity::error, to_string(plan.refused->advice));
     session.console.print(session.options.json ? plan_json(plan) : plan_text(plan));

@@ -237,7 +237,7 @@ std::vector<Function> gpus_of_vm(const SysReader& reader, unsigned vmid)
 
 GuestVerification verify_container(System& system, unsigned vmid)
 {
-    const auto container = survey_container(system, vmid, system.wall_clock());
+    const auto container = survey_container(system, vmid);
     GuestVerification guest{vmid, true, {}};
     if (!container.running) {
         guest.checks.push_back(not_running("pct", vmid));

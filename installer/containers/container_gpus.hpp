@@ -1,6 +1,7 @@
 // Which of a host's GPUs a container is given, and through which of its nodes. Pure.
 #pragma once
 
+#include "containers/node_facts.hpp"
 #include "host/container_survey.hpp"
 
 #include <string>
@@ -16,5 +17,11 @@ struct GivenGpu {
 
 // In the order of the survey's GPUs. With the whole of /dev/dri those that have nodes in it now.
 std::vector<GivenGpu> gpus_given_to(const ContainerSurvey& container);
+
+// The GPUs that the words of --gpu name: "0,1" (the numbers of /dev/nvidiaN on a host with NVIDIA's driver,
+// elsewhere the place among the GPUs that have device nodes, from 0) or "0000:01:00.0". Without a word: the
+// only one that has nodes. Throws Error with the choice that there is.
+std::vector<const HostGpu*> choose_gpus(const std::vector<HostGpu>& gpus,
+                                        const std::vector<std::string>& words);
 
 } // namespace pvegpu

@@ -26,7 +26,7 @@ void survey_nvidia(const SysReader& reader, const HostGpu& gpu, ContainerSurvey&
 
 } // namespace
 
-ContainerSurvey survey_container(const SysReader& reader, unsigned vmid, std::int64_t wall_clock)
+ContainerSurvey survey_container(const SysReader& reader, unsigned vmid)
 {
     const auto text = read_pve_file(reader, paths::ct_config(vmid));
     if (!text)
@@ -40,7 +40,7 @@ ContainerSurvey survey_container(const SysReader& reader, unsigned vmid, std::in
     const auto running = running_containers(reader);
     container.running = contains(running, vmid);
     if (container.running) container.inside = look_inside(reader, vmid, container.wanted);
-    container.gpus = read_host_gpus(reader, vmid, wall_clock);
+    container.gpus = read_host_gpus(reader, vmid);
     for (const auto* path :
          {"/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools", "/dev/nvidia-modeset", "/dev/kfd"})
         add_node(reader, path, container);

@@ -31,7 +31,7 @@ struct ContainerSurvey {
 };
 
 // Looks only. Throws Error(not_found) for a container that is not on this node.
-ContainerSurvey survey_container(const SysReader& reader, unsigned vmid, std::int64_t wall_clock);
+ContainerSurvey survey_container(const SysReader& reader, unsigned vmid);
 
 // The nodes that its configuration names and the running container has not: it has to be restarted, whoever
 // changed the configuration and whenever that was. Empty for one that does not run.

@@ -4,17 +4,12 @@
 #include "base/json.hpp"
 #include "base/lists.hpp"
 #include "base/text.hpp"
+#include "base/vmid.hpp"
 #include "host/pve_files.hpp"
 #include "machine/paths.hpp"
 
 namespace pvegpu {
 namespace {
-
-// It becomes part of a path.
-bool is_node_name(std::string_view name)
-{
-    return !name.empty() && consists_of(name, [](char c) { return is_alnum(c) || c == '-'; });
-}
 
 std::optional<HookReference> guest_of(const std::string& vmid, const Json& facts)
 {

@@ -3,9 +3,11 @@
 #include "base/enum_names.hpp"
 #include "base/text.hpp"
 #include "host/module_aliases.hpp"
+#include "machine/paths.hpp"
 
 #include <algorithm>
 #include <array>
+#include <map>
 
 namespace pvegpu {
 namespace {
@@ -13,17 +15,6 @@ namespace {
 using Kind = ModprobeLine::Kind;
 constexpr std::array kinds{EnumName{"blacklist", Kind::blacklist}, EnumName{"softdep", Kind::softdep},
                            EnumName{"options", Kind::options}, EnumName{"install", Kind::install}};
-
-std::vector<std::string> words_of(std::string_view line)
-{
-    std::vector<std::string> words;
-    for (line = trim(line); !line.empty(); line = trim_left(line)) {
-        const auto length = count_front(line, [](char c) { return !is_space(c); });
-        words.emplace_back(line.substr(0, length));
-        line.remove_prefix(length);
-    }
-    return words;
-}
 
 void add(const std::string& line, const std::string& file, std::vector<ModprobeLine>& lines)
 {
@@ -53,6 +44,12 @@ bool blocks(const ModprobeLine& line)
     return line.kind == Kind::install && !line.words.empty() &&
            (line.words.front().ends_with("/false") || line.words.front().ends_with("/true"));
 }
+
+// kmod's default_config_paths (libkmod.c); modprobe.d(5). Where /lib is a link to /usr/lib the last two are
+// one.
+constexpr std::array<std::string_view, 5> directories{"/etc/modprobe.d", "/run/modprobe.d",
+                                                      "/usr/local/lib/modprobe.d", "/usr/lib/modprobe.d",
+                                                      "/lib/modprobe.d"};
 
 } // namespace
 
@@ -110,6 +107,21 @@ std::vector<VfioId> vfio_ids(const std::vector<ModprobeLine>& lines)
         }
     }
     return ids;
+}
+
+// The same name in an earlier directory hides the later one; those that are left are read in the order of
+// their names, whatever directory they are in (conf_files_list, libkmod-config.c).
+std::vector<ModprobeLine> read_modprobe(const SysReader& reader)
+{
+    std::map<std::string, std::string> files; // path by name
+    for (const auto directory : directories)
+        for (const auto& name : reader.list(std::string(directory)))
+            if (name.ends_with(".conf")) files.try_emplace(name, paths::join(directory, name));
+    std::vector<ModprobeLine> lines;
+    for (const auto& [name, path] : files)
+        for (auto& line : parse_modprobe(reader.read(path).value_or(""), path))
+            lines.push_back(std::move(line));
+    return lines;
 }
 
 } // namespace pvegpu

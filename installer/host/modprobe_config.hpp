@@ -1,6 +1,8 @@
 // The files of /etc/modprobe.d as far as they decide who gets a GPU. Format: modprobe.d(5).
 #pragma once
 
+#include "machine/system.hpp"
+
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,5 +35,9 @@ struct VfioId {
     std::string file;
 };
 std::vector<VfioId> vfio_ids(const std::vector<ModprobeLine>& lines);
+
+// The lines of every file that counts, in the order in which kmod joins them: of options given more than once
+// the kernel takes the last. Files that cannot be read are left out.
+std::vector<ModprobeLine> read_modprobe(const SysReader& reader);
 
 } // namespace pvegpu

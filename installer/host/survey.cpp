@@ -3,7 +3,7 @@
 #include "base/error.hpp"
 #include "base/lists.hpp"
 #include "base/text.hpp"
-#include "host/modprobe_files.hpp"
+#include "host/modprobe_config.hpp"
 #include "host/module_aliases.hpp"
 #include "host/programs.hpp"
 #include "host/stub.hpp"
@@ -144,7 +144,7 @@ private:
     bool leaves_the_host(const PciAddress& address) const
     {
         return std::ranges::any_of(survey_.functions, [&](const auto& one) {
-            return one.facts.address == address && one.passed && !one.goes_back;
+            return one.facts.address == address && one.leaves_the_host();
         });
     }
 
@@ -255,8 +255,7 @@ private:
 
 bool resets_itself(const Function& function)
 {
-    return function.flr() &&
-           device_traits(function.vendor, function.device).flr != DeviceTraits::Flr::harmful;
+    return function.flr() && device_traits(function).flr != DeviceTraits::Flr::harmful;
 }
 
 std::string name_of(const SurveyedGuest& guest)

@@ -73,6 +73,7 @@ struct SurveyedFunction {
     bool driver_can_be_kept_away = false; // `facts.driver` is one of them
 
     bool on_card_of(unsigned vmid) const;
+    bool leaves_the_host() const { return passed && !goes_back; } // vfio-pci is to have it from boot on
 };
 
 // It has a Function-Level Reset that works, as far as the device table knows.

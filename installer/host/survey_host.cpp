@@ -4,6 +4,7 @@
 #include "base/text.hpp"
 #include "host/survey.hpp"
 #include "machine/paths.hpp"
+#include "pci/read_function.hpp"
 
 namespace pvegpu {
 namespace {
@@ -54,13 +55,6 @@ std::optional<bool> interrupt_remapping(const SysReader& reader)
         if (chip.starts_with("IO-APIC") || chip.starts_with("PCI-MSI")) remaps = false;
     }
     return remaps;
-}
-
-std::optional<bool> locked_down(const SysReader& reader)
-{
-    const auto text = text_of(reader, paths::kernel_lockdown);
-    if (text.empty()) return std::nullopt;
-    return text.find("[none]") == std::string::npos;
 }
 
 } // namespace

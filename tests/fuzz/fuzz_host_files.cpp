@@ -1,5 +1,5 @@
 // The administrator's files that the installer changes: changed twice they are as changed once.
-#include "changes/diff.hpp"
+#include "changes/show.hpp"
 #include "fuzz.hpp"
 #include "host/host_files.hpp"
 

@@ -18,7 +18,8 @@ void check_install(const SysReader& machine)
 {
     const auto plan = make_install_plan(survey_host(machine, {101}), {{101}, false, false});
     fuzz::require(nlohmann::json::parse(install_json(plan)).is_object());
-    print_plan(plan);
+    print_changes(plan.changes);
+    install_json(plan);
 }
 
 void check_status(const SysReader& machine)
