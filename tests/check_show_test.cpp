@@ -193,8 +193,8 @@ TEST_CASE("check as JSON has what CONTRACT.md promises of each finding", "[check
     CHECK(json["schema"] == "pve-gpu-hook/check/1");
     CHECK(json["worst"] == "error");
     for (const auto& one : json["checks"])
-        for (const auto* key :
-             {"name", "subject", "verdict", "evidence", "why", "remedy", "command", "install_does_it"})
+        for (const auto* key : {"name", "title", "subject", "verdict", "evidence", "why", "remedy", "command",
+                                "install_does_it"})
             CHECK(one.contains(key));
 }
 
@@ -304,7 +304,7 @@ TEST_CASE("a pasted message is explained, whatever its case, and an unknown one 
     CHECK(console.text.find("cause (possible)") != std::string::npos);
     Printed unknown;
     CHECK(check_with(nothing, unknown, {.explain = "hello"}) == exit_done);
-    CHECK(unknown.text.find("nothing is known") != std::string::npos);
+    CHECK(unknown.text.find("unknown message") != std::string::npos);
 }
 
 TEST_CASE("of the kernel's log only the kernel's own messages count", "[check]")

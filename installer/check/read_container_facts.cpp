@@ -48,8 +48,9 @@ void read_container_facts(const SysReader& reader, CheckFacts& facts, std::int64
         if (!wanted.empty() || has_refused_line(devices))
             facts.containers.push_back(read_container(reader, *guest, wanted, facts.node_host.gpus));
     }
-    for (const auto& one : facts.cards)
-        if (one.passed()) facts.card_nodes.push_back({one.gpu, nodes_of_function(reader, facts.gpu(one))});
+    for (const auto& gpu : facts.gpus)
+        if (gpu.passed())
+            facts.card_nodes.push_back({gpu.address, nodes_of_function(reader, facts.function(gpu))});
 }
 
 } // namespace pvegpu
