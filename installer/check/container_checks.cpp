@@ -170,7 +170,7 @@ Findings ct_restart(const ContainerFacts& container)
     const auto vmid = std::to_string(container.vmid);
     const auto dev = "/dev in container " + vmid;
     if (!container.inside.seen)
-        return {{Verdict::unknown, dev + " cannot be looked at in time",
+        return {{Verdict::unknown, dev + " cannot be inspected in time",
                  by_command("pct exec " + vmid + " -- ls -l /dev /dev/dri")}};
     const auto reasons = restart_reasons(container.inside);
     if (reasons.empty()) return {{Verdict::ok, dev + " has what " + container.conf() + " names"}};

@@ -173,7 +173,7 @@ Finding hookscript_here(const SurveyedGuest& guest, const HookscriptFacts& hook)
                 again};
     const auto file = quote(*hook.path);
     if (hook.unseen)
-        return {Verdict::unknown, file + " cannot be looked at: its storage does not answer",
+        return {Verdict::unknown, file + " cannot be read: its storage does not answer",
                 by_command("pvesm status", "repair the storage, or choose another one for the hookscript"),
                 "Proxmox does not start a guest whose hookscript it cannot find"};
     if (!hook.file) return {Verdict::error, file + " is absent", again};

@@ -17,8 +17,7 @@ struct Section {
     const char* title;
 };
 constexpr std::array sections{Section{Verdict::error, "Errors"}, Section{Verdict::warning, "Warnings"},
-                              Section{Verdict::unknown, "Could not be looked at"},
-                              Section{Verdict::note, "Notes"}};
+                              Section{Verdict::unknown, "Unknown"}, Section{Verdict::note, "Notes"}};
 
 std::string element(const std::string& tag, const std::string& css_class, const std::string& content)
 {
@@ -124,27 +123,15 @@ std::string foot(const ReportOptions& options)
 
 std::string escaped(std::string_view text)
 {
+    constexpr std::array entities{std::pair{'&', "&amp;"}, std::pair{'<', "&lt;"}, std::pair{'>', "&gt;"},
+                                  std::pair{'"', "&quot;"}, std::pair{'\'', "&#39;"}};
     std::string html;
     for (const char c : printable(text)) {
-        switch (c) {
-        case '&':
-            html += "&amp;";
-            break;
-        case '<':
-            html += "&lt;";
-            break;
-        case '>':
-            html += "&gt;";
-            break;
-        case '"':
-            html += "&quot;";
-            break;
-        case '\'':
-            html += "&#39;";
-            break;
-        default:
+        const auto* entity = find_where(entities, [c](const auto& each) { return each.first == c; });
+        if (entity == nullptr)
             html += c;
-        }
+        else
+            html += entity->second;
     }
     return html;
 }

@@ -168,7 +168,8 @@ std::string checks_list()
 {
     std::string text = "# What `pve-gpu-install check` looks at\n\n"
                        "Printed by `pve-gpu-install check --list`; a test compares it with this file.\n\n";
-    text += row({"check", "what is well", "looks at", "why it matters"}) + row({"---", "---", "---", "---"});
+    text +=
+        row({"check", "if all is well", "looks at", "why it matters"}) + row({"---", "---", "---", "---"});
     for (const auto& check : all_checks())
         text += row({"`" + std::string(check.name) + "`", check.title, check.looks_at, check.why});
     text += "\n## Messages that it knows\n\nIn the kernel's log, or pasted: `pve-gpu-install check --explain "
