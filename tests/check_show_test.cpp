@@ -1,8 +1,10 @@
 // What check prints: golden files, JSON, the list in the documentation, and that it wakes and changes
 // nothing.
 #include "base/error.hpp"
+#include "base/text.hpp"
 #include "catch.hpp"
 #include "check/facts.hpp"
+#include "check/iommu_checks.hpp"
 #include "check/known_messages.hpp"
 #include "check/quiet_reader.hpp"
 #include "check/show_checks.hpp"
@@ -193,8 +195,8 @@ TEST_CASE("check as JSON has what CONTRACT.md promises of each finding", "[check
     CHECK(json["schema"] == "pve-gpu-hook/check/1");
     CHECK(json["worst"] == "error");
     for (const auto& one : json["checks"])
-        for (const auto* key :
-             {"name", "subject", "verdict", "evidence", "why", "remedy", "command", "install_does_it"})
+        for (const auto* key : {"name", "title", "subject", "verdict", "evidence", "why", "remedy", "command",
+                                "install_does_it"})
             CHECK(one.contains(key));
 }
 
@@ -289,6 +291,9 @@ TEST_CASE("a pasted message is explained, whatever its case, and an unknown one 
     CHECK(text.find("harmless") != std::string::npos);
     CHECK(text.find('\r') == std::string::npos);
     CHECK(explain("all is well").empty());
+    CHECK(explain("vfio 0000:01:00.0: vfio: Unable to power on device, stuck in D3")
+              .find("/devices/0000:01:00.0/d3cold_allowed") != std::string::npos);
+    CHECK(explain("No IOMMU detected").find("'VT-d' (Intel) or 'IOMMU' ('AMD-Vi'") != std::string::npos);
     for (const auto* message :
          {"Unable to change power state from D3cold to D0, device inaccessible", "unknown header type 7f",
           "BAR 3: can't reserve", "can't assign; no space",
@@ -304,7 +309,44 @@ TEST_CASE("a pasted message is explained, whatever its case, and an unknown one 
     CHECK(console.text.find("cause (possible)") != std::string::npos);
     Printed unknown;
     CHECK(check_with(nothing, unknown, {.explain = "hello"}) == exit_done);
-    CHECK(unknown.text.find("nothing is known") != std::string::npos);
+    CHECK(unknown.text.find("unknown message") != std::string::npos);
+}
+
+TEST_CASE("each known message says where it is from, and its remedy has no place left open", "[check]")
+{
+    for (const auto& message : known_messages()) {
+        INFO(message.name);
+        CHECK_FALSE(message.source.empty());
+        CHECK_FALSE(message.title.empty());
+        CHECK_FALSE(message.patterns.empty());
+        for (const auto cpu : {CpuVendor::intel, CpuVendor::amd, CpuVendor::other})
+            CHECK(remedy_of(message, cpu, {101}, parse_pci_address("0000:03:00.0")).find('{') ==
+                  std::string::npos);
+        for (const auto& pattern : message.patterns) CHECK(pattern == lower(pattern));
+    }
+}
+
+TEST_CASE("the installer warns of an IOMMU that is off with what check says, unless a parameter turns it on",
+          "[check][install]")
+{
+    HostFacts host;
+    host.kernel = "6.8.12-4-pve";
+    host.cpu = CpuVendor::amd;
+    const auto off = iommu_warnings(host);
+    REQUIRE(off.size() == 1);
+    CHECK(off.front().fact ==
+          "/sys/class/iommu is empty: without an IOMMU no device can be passed to a guest");
+    CHECK(off.front().remedy.find("'AMD-Vi'") != std::string::npos);
+    CHECK(off.front().remedy.find("VT-d") == std::string::npos);
+    host.cpu = CpuVendor::intel;
+    host.kernel = "6.5.11-8-pve"; // the installation adds 'intel_iommu=on'
+    CHECK(iommu_warnings(host).empty());
+    host.running = {"intel_iommu=off"};
+    CHECK(iommu_warnings(host).size() == 1);
+    host.iommu_on = true;
+    CHECK(iommu_warnings(host).empty()); // whether interrupts are remapped cannot be told
+    host.interrupt_remapping = false;
+    CHECK(iommu_warnings(host).size() == 1);
 }
 
 TEST_CASE("of the kernel's log only the kernel's own messages count", "[check]")

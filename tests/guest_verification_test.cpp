@@ -11,7 +11,7 @@ using namespace pvegpu::testing;
 
 namespace {
 
-const GuestCheck& check(const GuestVerification& guest, const std::string& name)
+const Finding& check(const GuestVerification& guest, const std::string& name)
 {
     for (const auto& one : guest.checks)
         if (one.name == name) return one;
@@ -50,10 +50,10 @@ TEST_CASE("a container with everything in place passes; a missing tool is no fai
     const auto guest = verify_container(machine, 901);
     CHECK(guest.good());
     CHECK(check(guest, "gpu.visible").evidence == "nvidia0 195:0");
-    CHECK(check(guest, "driver.loaded").verdict == GuestVerdict::ok);
+    CHECK(check(guest, "driver.loaded").verdict == Verdict::ok);
     CHECK(check(guest, "versions.match").evidence == "module 550.90.07, libraries 550.90.07");
     CHECK(check(guest, "nvidia-smi").evidence == "NVIDIA GeForce RTX 3090, 550.90.07, 24576 MiB");
-    CHECK(check(guest, "load").verdict == GuestVerdict::note);
+    CHECK(check(guest, "load").verdict == Verdict::note);
     const auto json = nlohmann::json::parse(verification_json({guest}));
     CHECK(json["schema"] == "pve-gpu-hook/verify/1");
     CHECK(json["guests"][0]["vmid"] == 901);
@@ -74,9 +74,9 @@ TEST_CASE("a container of another version, without a node, or that does not run 
     const auto guest = verify_container(machine, 901);
     CHECK_FALSE(guest.good());
     CHECK(check(guest, "versions.match").evidence == "module 550.90.07, libraries 535.10");
-    CHECK(check(guest, "gpu.visible").remedy == "restart it: 'pct reboot 901'");
+    CHECK(check(guest, "gpu.visible").remedy.words == "restart it: 'pct reboot 901'");
     stop_container(machine, 901, 5001);
-    CHECK(check(verify_container(machine, 901), "guest.running").verdict == GuestVerdict::error);
+    CHECK(check(verify_container(machine, 901), "guest.running").verdict == Verdict::error);
     CHECK_THROWS_AS(verify_container(machine, 902), Error);
 }
 
@@ -112,8 +112,8 @@ TEST_CASE(
     CHECK(guest.good());
     CHECK(check(guest, "driver.loaded").evidence == "'0000:03:00.0': 'i915', '0000:0a:00.0': 'ast'");
     CHECK(check(guest, "vainfo").evidence == "VA-API version: 1.17");
-    CHECK(check(guest, "load").verdict == GuestVerdict::ok);
-    CHECK(std::none_of(guest.checks.begin(), guest.checks.end(), [](const GuestCheck& one) {
+    CHECK(check(guest, "load").verdict == Verdict::ok);
+    CHECK(std::none_of(guest.checks.begin(), guest.checks.end(), [](const Finding& one) {
         return one.name == "nvidia-smi" || one.name == "versions.match";
     }));
 }
@@ -152,7 +152,7 @@ TEST_CASE("a tool that hangs in the guest is given up", "[verify][ct]")
     add_container_with_gpu(machine);
     machine.hang_write("/usr/sbin/pct");
     const auto guest = verify_container(machine, 901);
-    CHECK(check(guest, "nvidia-smi").verdict == GuestVerdict::unknown);
+    CHECK(check(guest, "nvidia-smi").verdict == Verdict::unknown);
     CHECK(machine.elapsed() <= Milliseconds(60'000));
 }
 
@@ -162,22 +162,22 @@ TEST_CASE("a VM's GPU is looked for on its own PCI bus, with the driver that it 
     add_arc(machine, {.driver = "vfio-pci"});
     add_host(machine);
     add_vm(machine, 101, "hostpci0: 0000:03:00.0,pcie=1\n");
-    CHECK(check(verify_vm(machine, 101), "guest.running").verdict == GuestVerdict::error);
+    CHECK(check(verify_vm(machine, 101), "guest.running").verdict == Verdict::error);
     machine.add_process(4711, "kvm");
     machine.file("/run/qemu-server/101.pid", "4711\n");
     const std::string cat = "/usr/sbin/qm guest exec 101 --timeout 25 -- cat /proc/bus/pci/devices";
     machine.answer_run(cat, 255, "QEMU guest agent is not running\n");
-    CHECK(check(verify_vm(machine, 101), "guest.agent").verdict == GuestVerdict::unknown);
+    CHECK(check(verify_vm(machine, 101), "guest.agent").verdict == Verdict::unknown);
     machine.answer_run(
         cat, 0,
         R"({"exitcode": 0, "exited": 1, "out-data": "0008\t80862918\t0\n0100\t808656a6\t10\ti915\n"})");
     const auto guest = verify_vm(machine, 101);
-    CHECK(check(guest, "gpu.visible").verdict == GuestVerdict::ok);
+    CHECK(check(guest, "gpu.visible").verdict == Verdict::ok);
     CHECK(check(guest, "driver.loaded").evidence == "'0000:03:00.0' (8086:56a6) has the driver 'i915'");
     machine.answer_run(cat, 0, R"({"exitcode": 0, "exited": 1, "out-data": "0100\t808656a6\t10\t0\n"})");
-    CHECK(check(verify_vm(machine, 101), "driver.loaded").verdict == GuestVerdict::error);
+    CHECK(check(verify_vm(machine, 101), "driver.loaded").verdict == Verdict::error);
     machine.answer_run(cat, 0, R"({"exitcode": 0, "exited": 1, "out-data": "0100\t12341111\t10\tbochs\n"})");
-    CHECK(check(verify_vm(machine, 101), "gpu.visible").verdict == GuestVerdict::error);
+    CHECK(check(verify_vm(machine, 101), "gpu.visible").verdict == Verdict::error);
     CHECK_THROWS_AS(verify_vm(machine, 102), Error);
 }
 
@@ -197,8 +197,8 @@ TEST_CASE("two cards of one kind are two in the VM; one that is missing is not t
                        R"({"exitcode": 0, "exited": 1, "out-data": "0100\t808656a6\t10\ti915\n"})");
     const auto guest = verify_vm(machine, 101);
     CHECK_FALSE(guest.good());
-    CHECK(std::count_if(guest.checks.begin(), guest.checks.end(), [](const GuestCheck& one) {
-              return one.name == "gpu.visible" && one.verdict == GuestVerdict::error;
+    CHECK(std::count_if(guest.checks.begin(), guest.checks.end(), [](const Finding& one) {
+              return one.name == "gpu.visible" && one.verdict == Verdict::error;
           }) == 1);
     // Alternatives of a mapping: it has the one that is reserved for it, and the other is not missing.
     machine.file("/run/qemu-server/pci-id-reservations", "0000:09:00.0 101 pid:4711\n");

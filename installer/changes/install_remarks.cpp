@@ -3,6 +3,7 @@
 #include "base/lists.hpp"
 #include "base/text.hpp"
 #include "changes/attach.hpp"
+#include "check/iommu_checks.hpp"
 #include "host/host_files.hpp"
 #include "host/reboot.hpp"
 #include "machine/paths.hpp"
@@ -21,22 +22,6 @@ void warn_of_command_line(const Survey& survey, std::vector<Advice>& warnings)
     if (!missing.empty())
         warnings.push_back({"this host's boot loader is none that we know",
                             "add '" + join(missing, " ") + "' to the kernel's command line yourself"});
-}
-
-void warn_of_iommu(const Survey& survey, std::vector<Advice>& warnings)
-{
-    const auto needed = needed_tokens(survey.host.cpu, survey.host.kernel);
-    const bool comes_with_reboot =
-        has_token(needed, "intel_iommu=on") && !has_key(survey.host.running, "intel_iommu");
-    if (!survey.host.iommu_on && !comes_with_reboot)
-        warnings.push_back({"the IOMMU is off, so no device can be passed to a guest",
-                            "turn on 'VT-d' or 'AMD-Vi' ('IOMMU') in the firmware's setup"});
-    if (survey.host.iommu_on && survey.host.interrupt_remapping == false)
-        warnings.push_back(
-            {"the IOMMU does not remap interrupts, and without that no VM with a passed device starts",
-             "turn it on in the firmware's setup, and remove 'intremap=off' and 'nointremap' from the "
-             "kernel's "
-             "command line"});
 }
 
 // Where the card is left alone, what is not passed keeps nothing busy, and may be the host's own: an APU's
@@ -79,9 +64,8 @@ void warn_of_vain_reboot(const Survey& survey, const std::vector<Change>& planne
 
 void note_ids_elsewhere(const Survey& survey, std::vector<std::string>& notes)
 {
-    const bool matters =
-        std::any_of(survey.functions.begin(), survey.functions.end(),
-                    [](const auto& function) { return function.passed && !function.goes_back; });
+    const bool matters = std::ranges::any_of(
+        survey.functions, [](const auto& function) { return function.passed && !function.goes_back; });
     if (!matters || survey.ids_elsewhere.empty()) return;
     notes.push_back(join(survey.ids_elsewhere, " and ") +
                     " gives 'ids=' to vfio-pci, and the kernel takes one such list only; that one is left as "
@@ -94,8 +78,8 @@ std::vector<std::string> install_notes(const Survey& survey, const InstallReques
 {
     std::vector<std::string> notes;
     for (const auto& function : survey.functions) {
-        const bool asked = std::any_of(request.vms.begin(), request.vms.end(),
-                                       [&](unsigned vmid) { return function.on_card_of(vmid); });
+        const bool asked =
+            std::ranges::any_of(request.vms, [&](unsigned vmid) { return function.on_card_of(vmid); });
         if (asked && function.passed && is_gpu(function.facts) && resets_itself(function.facts))
             notes.push_back(named(function.facts) +
                             " has a reset of its own (FLR) and may not need the hook; \"strategy\": "
@@ -116,8 +100,8 @@ std::vector<std::string> install_notes(const Survey& survey, const InstallReques
             "no VM of this node has a GPU, so there is nothing to prepare; run this again when "
             "one has");
     if (!survey.functions.empty() && host.loader == BootLoader::proxmox_undecided)
-        notes.emplace_back("whether the boot partitions have GRUB or systemd-boot cannot be told from here "
-                           "('proxmox-boot-tool status' can), so the words for the kernel go to both");
+        notes.emplace_back("boot loader unclear ('proxmox-boot-tool status' tells it); writing kernel "
+                           "parameters to both, GRUB and systemd-boot");
     if (host.lockdown == true && survey.port_without_reset)
         notes.emplace_back(
             "the kernel is locked down (Secure Boot) and offers no reset below a port, so the hook can "
@@ -130,7 +114,7 @@ std::vector<Advice> install_warnings(const Survey& survey, const InstallRequest&
 {
     std::vector<Advice> warnings;
     warn_of_command_line(survey, warnings);
-    warn_of_iommu(survey, warnings);
+    append(warnings, iommu_warnings(survey.host));
     warn_of_halves(survey, warnings);
     warn_of_vain_reboot(survey, plan.changes, warnings);
     for (const auto& attachment : plan.attachments)

@@ -1,7 +1,6 @@
 // What `check` finds: one verdict about one thing, with what it looked at and what to do.
 #pragma once
 
-#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,19 +10,30 @@ namespace pvegpu {
 enum class Verdict { ok, note, unknown, warning, error }; // the later the worse
 std::string to_string(Verdict verdict);
 
-struct Finding {
-    std::string subject; // "host", "log", "0000:03:00.0" (a GPU, for its card), "VM 101"
-    Verdict verdict = Verdict::ok;
-    std::string evidence;         // path and value, in a few words
-    std::string remedy;           // what to do, in words; empty: nothing, or what `command` says
+// What a person reads and what a shell reads are kept apart: a command is pasted as it is.
+struct Remedy {
+    std::string words = {};       // empty: nothing, or what `command` says
     bool install_does_it = false; // 'pve-gpu-install --vm N' makes it right
-    std::vector<unsigned> guests; // whom it concerns; empty: everybody
+    std::string command = {};     // empty: there is none
 
-    // Of the check that found it.
-    std::string_view name = {};
-    std::string_view why = {};
+    bool operator==(const Remedy&) const = default;
+};
 
-    std::string command = {}; // what root can paste into a shell as it is; empty: there is none
+inline Remedy by_command(std::string command, std::string words = "", bool install_does_it = false)
+{
+    return {std::move(words), install_does_it, std::move(command)};
+}
+
+struct Finding {
+    Verdict verdict = Verdict::ok;
+    std::string evidence; // path and value, in a few words
+    Remedy remedy = {};
+    std::string_view why = {}; // why it matters; empty: for the reason of the check that found it
+
+    // Of the subject and of the check; a check sets them where the finding is about something else.
+    std::string subject = "host";      // or "log", "0000:03:00.0" (a GPU, for its card), "VM 101"
+    std::vector<unsigned> guests = {}; // whom it concerns; empty: everybody
+    std::string_view name = {}, title = {};
 
     bool concerns(unsigned vmid) const;
     bool operator==(const Finding&) const = default;
@@ -36,13 +46,14 @@ struct CheckFacts;
 // Pure: facts in, findings out; no finding where there is nothing to look at (no card, no guest).
 struct Check {
     std::string_view name;     // "iommu.enabled"
+    std::string_view title;    // what is so if all is well: "the IOMMU is on"
     std::string_view looks_at; // for the list: in a few words
     std::string_view why;      // a sentence
-    std::function<Findings(const CheckFacts&)> look;
+    Findings (*look)(const CheckFacts&);
 };
 
 // In the order of the documentation: host, card, guest, log.
-const std::vector<Check>& all_checks();
+std::vector<Check> all_checks();
 
 // Every check, worst first; within a verdict in the order of the table.
 Findings run_checks(const CheckFacts& facts);

@@ -1,27 +1,15 @@
 // Who gets the card at boot: modules, their order, ids, blacklists, the screen.
-#include "check/check_families.hpp"
-#include "check/opinions.hpp"
+#include "check/findings.hpp"
 #include "host/module_aliases.hpp"
-#include "machine/paths.hpp"
 
-#include <algorithm>
+#include <array>
 
 namespace pvegpu {
 namespace {
 
-bool names(const std::vector<std::string>& list, std::string_view module)
-{
-    return std::find(list.begin(), list.end(), module) != list.end();
-}
-
 bool kept_away(const CheckFacts& facts, const std::string& module)
 {
     return waits_for_vfio(facts.modprobe, module) || is_blacklisted(facts.modprobe, module);
-}
-
-std::string install_for(const SurveyedFunction& function)
-{
-    return "pve-gpu-install --vm " + std::to_string(function.vmids.front());
 }
 
 // vfio-pci is to have it from boot on.
@@ -30,56 +18,72 @@ bool leaves_the_host(const SurveyedFunction& function)
     return function.passed && !function.goes_back;
 }
 
-// Native drivers of passed functions that nothing keeps from them.
-std::vector<std::string> taken_before_vfio(const CheckFacts& facts)
+// Its native drivers that nothing keeps from it.
+std::vector<std::string> free_drivers(const CheckFacts& facts, const SurveyedFunction& function)
 {
-    std::vector<std::string> modules;
-    for (const auto& function : facts.survey.functions)
-        for (const auto& module : function.modules)
-            if (leaves_the_host(function) && !kept_away(facts, module) && !names(modules, module))
-                modules.push_back(module);
+    auto modules = function.modules;
+    std::erase_if(modules, [&](const auto& module) { return kept_away(facts, module); });
     return modules;
+}
+
+Findings modules_obsolete(const CheckFacts& facts)
+{
+    Findings findings;
+    for (const auto& [file, modules] : facts.module_lists)
+        if (contains(modules, "vfio_virqfd") && !kernel_before(facts.host.kernel, 6, 2))
+            findings.push_back(
+                {Verdict::note, file + " has 'vfio_virqfd', which is part of 'vfio' since Linux 6.2",
+                 by_command("sed -i '/^vfio_virqfd/d' " + file + " && update-initramfs -u -k all")});
+    return or_ok(findings, std::string(paths::modules_file) + ", " +
+                               std::string(paths::modules_load_directory) + " and " +
+                               std::string(paths::initramfs_modules) + " name no module that is gone");
+}
+
+Findings modules_initramfs(const CheckFacts& facts)
+{
+    std::vector<std::string> early; // of passed functions, and nothing keeps them away
+    for (const auto& function : facts.survey.functions)
+        for (const auto& module : free_drivers(facts, function))
+            if (leaves_the_host(function) && !contains(early, module)) early.push_back(module);
+    if (std::ranges::none_of(facts.survey.functions, leaves_the_host)) return {};
+    const std::string file(paths::initramfs_modules);
+    const auto list = facts.module_lists.find(file);
+    if (list == facts.module_lists.end())
+        return {{Verdict::unknown, file + " cannot be read",
+                 by_command("lsinitramfs /boot/initrd.img-$(uname -r) | grep vfio")}};
+    if (contains(list->second, "vfio_pci")) return {{Verdict::ok, file + " has 'vfio_pci'"}};
+    const auto fix = by_command(prepare_host(facts), "then reboot", true);
+    if (early.empty())
+        return {{Verdict::note,
+                 file + " has no 'vfio_pci', but every driver of a passed card is kept away in " +
+                     std::string(paths::modprobe_directory),
+                 fix}};
+    return {{Verdict::warning,
+             file + " has no 'vfio_pci', so " + quote(join(early, "', '")) +
+                 " is first where the initramfs has it",
+             fix}};
 }
 
 Finding order_of(const CheckFacts& facts, const SurveyedFunction& function)
 {
-    const auto subject = to_string(function.facts.address);
     const auto& driver = function.facts.driver;
-    std::vector<std::string> free;
-    for (const auto& module : function.modules)
-        if (!kept_away(facts, module)) free.push_back(module);
-    const auto now = file_of(function.facts.address, "driver") +
+    const auto free = free_drivers(facts, function);
+    const auto install = "pve-gpu-install --vm " + number_of(function.vmids);
+    const auto now = paths::function(function.facts.address, "driver") +
                      (driver.empty() ? " is absent" : " leads to " + quote(driver));
     if (function.driver_can_be_kept_away)
-        return about(subject, function.vmids, Verdict::warning, now + ", not vfio-pci",
-                     by_command(install_for(function), "then reboot", true));
+        return {Verdict::warning, now + ", not vfio-pci", by_command(install, "then reboot", true)};
     if (!free.empty())
-        return about(subject, function.vmids, Verdict::warning,
-                     "no line in " + std::string(paths::modprobe_directory) + " has vfio-pci before " +
-                         quote(join(free, "', '")) + "; " + now,
-                     by_command(install_for(function), "", true));
-    return about(subject, function.vmids, Verdict::ok, now);
+        return {Verdict::warning,
+                "no line in " + std::string(paths::modprobe_directory) + " has vfio-pci before " +
+                    quote(join(free, "', '")) + "; " + now,
+                by_command(install, "", true)};
+    return {Verdict::ok, now};
 }
 
-// Of functions that stay with the host.
-Findings caught_by(const CheckFacts& facts, const std::string& id, const std::string& where)
+Findings driver_order(const CheckFacts& facts)
 {
-    const auto file = where == paths::kernel_command_line ? where_the_command_line_is(facts)
-                                                          : where + ", then: update-initramfs -u -k all";
-    Findings findings;
-    for (const auto& known : facts.topology.functions) {
-        const auto& address = known.first;
-        if (device_id(known.second) != id || known.second.bridge) continue;
-        const bool passed = std::any_of(facts.survey.guests.begin(), facts.survey.guests.end(),
-                                        [&](const auto& guest) { return guest.keys.contains(address); });
-        if (!passed)
-            findings.push_back(about_host(
-                Verdict::warning,
-                where + " gives every " + quote(id) + " to vfio-pci, " + quote(to_string(address)) +
-                    " too, which no guest is passed",
-                {"take the id out of " + file + "; let 'pve-gpu-install --vm N' bind by address"}));
-    }
-    return findings;
+    return about_each<order_of>(facts, facts.survey.functions, leaves_the_host);
 }
 
 std::vector<VfioId> all_vfio_ids(const CheckFacts& facts)
@@ -94,151 +98,115 @@ std::vector<VfioId> all_vfio_ids(const CheckFacts& facts)
     return ids;
 }
 
-std::string files_with(const CheckFacts& facts, const std::vector<std::string>& modules)
-{
-    std::string files;
-    for (const auto& line : facts.modprobe)
-        if (is_blacklisted({line}, line.module) && names(modules, line.module) &&
-            files.find(line.file) == std::string::npos)
-            files += (files.empty() ? "" : ", ") + line.file;
-    return files;
-}
-
-bool is_firmware_screen(const std::string& place)
-{
-    return place.find("efi-framebuffer.") != std::string::npos ||
-           place.find("vesa-framebuffer.") != std::string::npos ||
-           place.find("simple-framebuffer.") != std::string::npos;
-}
-
-bool is_vga(const Function& function)
-{
-    return function.class_code >> 8U == 0x0300;
-}
-
-} // namespace
-
-Findings modules_obsolete(const CheckFacts& facts)
-{
-    Findings findings;
-    for (const auto& [file, modules] : facts.module_lists)
-        if (names(modules, "vfio_virqfd") && !kernel_before(facts.host.kernel, 6, 2))
-            findings.push_back(about_host(
-                Verdict::note, file + " has 'vfio_virqfd', which is part of 'vfio' since Linux 6.2",
-                by_command("sed -i '/^vfio_virqfd/d' " + file + " && update-initramfs -u -k all")));
-    if (findings.empty())
-        findings.push_back(about_host(Verdict::ok, std::string(paths::modules_file) + ", " +
-                                                       std::string(paths::modules_load_directory) + " and " +
-                                                       std::string(paths::initramfs_modules) +
-                                                       " name no module that is gone"));
-    return findings;
-}
-
-Findings modules_initramfs(const CheckFacts& facts)
-{
-    const auto early = taken_before_vfio(facts);
-    if (std::none_of(facts.survey.functions.begin(), facts.survey.functions.end(), leaves_the_host))
-        return {};
-    const auto file = std::string(paths::initramfs_modules);
-    const auto list = facts.module_lists.find(file);
-    if (list == facts.module_lists.end())
-        return {about_host(Verdict::unknown, file + " cannot be read",
-                           by_command("lsinitramfs /boot/initrd.img-$(uname -r) | grep vfio"))};
-    if (names(list->second, "vfio_pci")) return {about_host(Verdict::ok, file + " has 'vfio_pci'")};
-    const auto fix = by_command(prepare_host(facts), "then reboot", true);
-    if (early.empty())
-        return {about_host(Verdict::note,
-                           file + " has no 'vfio_pci', but every driver of a passed card is kept away in " +
-                               std::string(paths::modprobe_directory),
-                           fix)};
-    return {about_host(Verdict::warning,
-                       file + " has no 'vfio_pci', so " + quote(join(early, "', '")) +
-                           " is first where the initramfs has it",
-                       fix)};
-}
-
-Findings driver_order(const CheckFacts& facts)
-{
-    Findings findings;
-    for (const auto& function : facts.survey.functions)
-        if (leaves_the_host(function)) findings.push_back(order_of(facts, function));
-    return findings;
-}
-
 Findings driver_ids(const CheckFacts& facts)
 {
     Findings findings;
-    for (const auto& [id, where] : all_vfio_ids(facts))
-        for (auto& finding : caught_by(facts, id, where)) findings.push_back(std::move(finding));
-    if (findings.empty())
-        findings.push_back(about_host(Verdict::ok, "no 'ids=' in " + std::string(paths::modprobe_directory) +
-                                                       " and " + std::string(paths::kernel_command_line) +
-                                                       " takes a device that the host keeps"));
-    return findings;
+    for (const auto& [id, where] : all_vfio_ids(facts)) {
+        const auto file = where == paths::kernel_command_line ? where_the_command_line_is(facts)
+                                                              : where + ", then: update-initramfs -u -k all";
+        for (const auto& [address, function] : facts.topology.functions)
+            if (device_id(function) == id && !function.bridge && !facts.is_passed(address))
+                findings.push_back(
+                    {Verdict::warning,
+                     where + " gives every " + quote(id) + " to vfio-pci, " + quote(to_string(address)) +
+                         " too, which no guest is passed",
+                     {"take the id out of " + file + "; let 'pve-gpu-install --vm N' bind by address"}});
+    }
+    return or_ok(findings, "no 'ids=' in " + std::string(paths::modprobe_directory) + " and " +
+                               std::string(paths::kernel_command_line) +
+                               " takes a device that the host keeps");
+}
+
+std::string files_that_blacklist(const CheckFacts& facts, const std::vector<std::string>& modules)
+{
+    std::vector<std::string> files;
+    for (const auto& line : facts.modprobe)
+        if (is_blacklisted({line}, line.module) && contains(modules, line.module) &&
+            !contains(files, line.file))
+            files.push_back(line.file);
+    return join(files, ", ");
+}
+
+Findings blacklists_of(const CheckFacts& facts, const GpuFacts& gpu)
+{
+    const auto modules = facts.native_modules.find(gpu.address);
+    if (modules == facts.native_modules.end() || modules->second.empty()) return {};
+    const auto names = quote(join(modules->second, "', '"));
+    if (!std::ranges::all_of(modules->second,
+                             [&](const auto& module) { return is_blacklisted(facts.modprobe, module); }))
+        return {{Verdict::ok, std::string(paths::modprobe_directory) + " lets the host load " + names}};
+    return {{Verdict::warning,
+             files_that_blacklist(facts, modules->second) + " blacklists " + names +
+                 ", the only drivers of this GPU of the host",
+             {"remove the blacklist lines, then: update-initramfs -u -k all; "
+              "'pve-gpu-install --vm N' keeps a driver from the guest's card alone"}}};
 }
 
 Findings driver_blacklist(const CheckFacts& facts)
 {
-    Findings findings;
-    for (const auto& one : facts.cards) {
-        const auto modules = facts.native_modules.find(one.gpu);
-        if (one.passed() || modules == facts.native_modules.end() || modules->second.empty()) continue;
-        const bool all = std::all_of(modules->second.begin(), modules->second.end(), [&](const auto& module) {
-            return is_blacklisted(facts.modprobe, module);
-        });
-        findings.push_back(
-            all ? about_card(one, Verdict::warning,
-                             files_with(facts, modules->second) + " blacklists " +
-                                 quote(join(modules->second, "', '")) +
-                                 ", the only drivers of this GPU of the host",
-                             {"remove the blacklist lines, then: update-initramfs -u -k all; "
-                              "'pve-gpu-install --vm N' keeps a driver from the guest's card alone"})
-                : about_card(one, Verdict::ok,
-                             std::string(paths::modprobe_directory) + " lets the host load " +
-                                 quote(join(modules->second, "', '"))));
-    }
-    return findings;
+    return about_each<blacklists_of>(facts, facts.gpus, [](const GpuFacts& gpu) { return !gpu.passed(); });
+}
+
+bool is_firmware_screen(const std::string& place)
+{
+    return std::ranges::any_of(std::array{"efi-framebuffer.", "vesa-framebuffer.", "simple-framebuffer."},
+                               [&](const char* driver) { return place.find(driver) != std::string::npos; });
 }
 
 // vfio-pci takes the firmware's screen off a VGA device itself (vfio_pci_core.c), of other classes it does
 // not.
-Findings display_framebuffer(const CheckFacts& facts)
+Findings display_framebuffer(const CheckFacts& facts, const GpuFacts& gpu)
 {
-    Findings findings;
-    const auto screen =
-        std::find_if(facts.framebuffers.begin(), facts.framebuffers.end(), is_firmware_screen);
-    for (const auto& one : facts.cards) {
-        if (!one.passed() || !facts.gpu(one).boot_vga) continue;
-        if (screen == facts.framebuffers.end())
-            findings.push_back(about_card(
-                one, Verdict::ok, std::string(paths::framebuffers) + " has no screen of the firmware"));
-        else
-            findings.push_back(
-                about_card(one, is_vga(facts.gpu(one)) ? Verdict::note : Verdict::warning,
-                           std::string(paths::framebuffers) + " has the firmware's screen, " + quote(*screen),
-                           {"nothing, if the hook is attached: it takes the screen off; else add "
-                            "'initcall_blacklist=sysfb_init' to the kernel's command line",
-                            true}));
-    }
-    return findings;
+    if (!facts.function(gpu).boot_vga) return {};
+    const bool vga = facts.function(gpu).class_code >> 8U == 0x0300;
+    const std::string screens(paths::framebuffers);
+    const auto* screen = find_where(facts.framebuffers, is_firmware_screen);
+    if (screen == nullptr) return {{Verdict::ok, screens + " has no screen of the firmware"}};
+    return {{vga ? Verdict::note : Verdict::warning,
+             screens + " has the firmware's screen, " + quote(*screen),
+             {"nothing, if the hook is attached: it takes the screen off; else add "
+              "'initcall_blacklist=sysfb_init' to the kernel's command line",
+              true}}};
 }
 
-Findings display_boot_vga(const CheckFacts& facts)
+Finding display_boot_vga(const CheckFacts& facts, const GpuFacts& gpu)
 {
-    Findings findings;
-    for (const auto& one : facts.cards) {
-        if (!one.passed()) continue;
-        const auto file = file_of(one.gpu, "boot_vga");
-        if (!facts.gpu(one).boot_vga)
-            findings.push_back(about_card(one, Verdict::ok, file + " is not 1"));
-        else
-            findings.push_back(about_card(
-                one, Verdict::note, file + " is 1: it is the display that the host boots on",
-                {"choose the integrated or another GPU as 'primary display' ('Init display first') in the "
-                 "firmware's setup; or use the network or a serial console of the host while the guest "
-                 "runs"}));
-    }
-    return findings;
+    const auto file = gpu.file("boot_vga");
+    if (!facts.function(gpu).boot_vga) return {Verdict::ok, file + " is not 1"};
+    return {Verdict::note,
+            file + " is 1: it is the display that the host boots on",
+            {"choose the integrated or another GPU as 'primary display' ('Init display first') in the "
+             "firmware's setup; or use the network or a serial console of the host while the guest runs"}};
+}
+
+} // namespace
+
+std::vector<Check> driver_checks()
+{
+    return {
+        {"modules.obsolete", "no module is loaded that is gone",
+         "/etc/modules, modules-load.d and the initramfs list: vfio_virqfd",
+         "a module that is gone costs an error at every boot", modules_obsolete},
+        {"modules.initramfs", "vfio-pci is in the initramfs", "/etc/initramfs-tools/modules",
+         "the driver that is loaded first gets the card; in the initramfs that can be the native one",
+         modules_initramfs},
+        {"driver.order", "vfio-pci gets the card before its native driver",
+         "modprobe.d and the driver of each passed function",
+         "a native driver that has seen the card leaves it in a state that the guest's driver may not bear",
+         driver_order},
+        {"driver.ids", "vfio-pci takes no device of the host by its ids",
+         "'ids=' of vfio-pci in modprobe.d and on the command line",
+         "ids do not tell twins apart: the host loses its own card, disk or network", driver_ids},
+        {"driver.blacklist", "the host's own GPU has its driver",
+         "blacklists against the GPUs that stay with the host",
+         "a blacklist is for a driver, not for a card: the host's own screen stays dark", driver_blacklist},
+        {"display.framebuffer", "the firmware's screen is off the card",
+         "the firmware's framebuffer on a passed card",
+         "it keeps a part of the card's memory: \"BAR can't reserve\"", each_passed_gpu<display_framebuffer>},
+        {"display.boot-vga", "the host boots on another display", "boot_vga of the passed cards",
+         "the host loses its screen, and some cards give a guest no picture once the firmware has used them",
+         each_passed_gpu<display_boot_vga>},
+    };
 }
 
 } // namespace pvegpu

@@ -1,6 +1,7 @@
 #include "check/facts.hpp"
 
 #include "base/error.hpp"
+#include "base/lists.hpp"
 #include "base/text.hpp"
 #include "check/quiet_reader.hpp"
 #include "host/module_aliases.hpp"
@@ -78,34 +79,23 @@ std::string vgpu_types_of(const SysReader& reader, const PciAddress& address)
     return "";
 }
 
-std::vector<unsigned> passed_to(const Survey& survey, const PciAddress& address)
-{
-    std::vector<unsigned> vmids;
-    for (const auto& guest : survey.guests)
-        if (guest.keys.contains(address)) vmids.push_back(guest.vmid);
-    return vmids;
-}
-
-std::vector<PciAddress> gpus_of(const Topology& topology)
+void add_gpus(CheckFacts& facts)
 {
     std::vector<PciAddress> gpus;
-    for (const auto& [address, function] : topology.functions)
+    for (const auto& [address, function] : facts.topology.functions)
         if (is_gpu(function)) gpus.push_back(address);
-    return gpus;
-}
-
-void add_cards(CheckFacts& facts)
-{
-    const auto gpus = gpus_of(facts.topology);
     const auto cards = find_cards(facts.topology, gpus);
-    for (const auto& gpu : gpus)
-        for (const auto& card : cards) {
-            if (!card.has(gpu)) continue;
-            auto vmids = passed_to(facts.survey, gpu);
-            const bool running = std::any_of(vmids.begin(), vmids.end(),
-                                             [&](unsigned vmid) { return facts.running_vms.contains(vmid); });
-            facts.cards.push_back({gpu, card, std::move(vmids), running});
+    for (const auto& address : gpus) {
+        const auto* card = find_where(cards, [&](const Card& one) { return one.has(address); });
+        if (card == nullptr) continue;
+        GpuFacts gpu{address, *card, {}};
+        for (const auto& guest : facts.survey.guests) {
+            if (!guest.keys.contains(address)) continue;
+            gpu.vmids.push_back(guest.vmid);
+            gpu.running = gpu.running || facts.running_vms.contains(guest.vmid);
         }
+        facts.gpus.push_back(std::move(gpu));
+    }
 }
 
 // Of the cards, and of every bridge above them.
@@ -115,22 +105,22 @@ void add_states(const QuietReader& reader, CheckFacts& facts)
         if (!facts.states.contains(address))
             facts.states[address] = read_function_state(reader, address, reader.asleep(address));
     };
-    for (const auto& one : facts.cards) {
-        for (const auto& address : one.card.functions) add(address);
-        for (const auto& address : one.card.switches) add(address);
-        for (const auto& address : facts.gpu(one).above) add(address);
+    for (const auto& gpu : facts.gpus) {
+        for (const auto& address : gpu.card.functions) add(address);
+        for (const auto& address : gpu.card.switches) add(address);
+        for (const auto& address : facts.function(gpu).above) add(address);
     }
 }
 
 // Those in a GPU's group that are on no card.
 void add_neighbours(const SysReader& reader, CheckFacts& facts)
 {
-    std::vector<Function> neighbours;
     std::set<PciAddress> seen;
-    for (const auto& one : facts.cards)
-        for (const auto& member : facts.gpu(one).group_members) {
+    std::vector<Function> neighbours;
+    for (const auto& gpu : facts.gpus)
+        for (const auto& member : facts.function(gpu).group_members) {
             const auto* function = facts.topology.find(member);
-            if (function == nullptr || function->bridge || facts.card_with(member) != nullptr) continue;
+            if (function == nullptr || function->bridge || facts.gpu_with(member) != nullptr) continue;
             if (seen.insert(member).second) neighbours.push_back(*function);
         }
     facts.neighbours_in_use = find_holders(reader, neighbours, std::nullopt);
@@ -139,8 +129,8 @@ void add_neighbours(const SysReader& reader, CheckFacts& facts)
 void add_native_modules(const SysReader& reader, CheckFacts& facts)
 {
     std::vector<Function> gpus;
-    gpus.reserve(facts.cards.size());
-    for (const auto& one : facts.cards) gpus.push_back(facts.gpu(one));
+    gpus.reserve(facts.gpus.size());
+    for (const auto& gpu : facts.gpus) gpus.push_back(facts.function(gpu));
     const auto aliases = reader.read(paths::module_aliases(facts.host.kernel)).value_or("");
     const auto modules = modules_of(aliases, gpus);
     for (std::size_t i = 0; i < gpus.size(); ++i) facts.native_modules[gpus[i].address] = modules[i];
@@ -155,14 +145,22 @@ const FunctionState& CheckFacts::state(const PciAddress& address) const
     return found == states.end() ? nothing : found->second;
 }
 
-const CardFacts* CheckFacts::card_with(const PciAddress& address) const
+const GpuFacts* CheckFacts::gpu_with(const PciAddress& address) const
 {
-    const auto found = std::find_if(cards.begin(), cards.end(), [&](const auto& one) {
-        const auto& switches = one.card.switches;
-        return one.card.has(address) || one.card.port == address ||
-               std::find(switches.begin(), switches.end(), address) != switches.end();
+    return find_where(gpus, [&](const GpuFacts& gpu) {
+        return gpu.card.has(address) || gpu.card.port == address || contains(gpu.card.switches, address);
     });
-    return found == cards.end() ? nullptr : &*found;
+}
+
+const GpuFacts* CheckFacts::first_gpu_of(unsigned vmid) const
+{
+    return find_where(gpus, [&](const GpuFacts& gpu) { return contains(gpu.vmids, vmid); });
+}
+
+bool CheckFacts::is_passed(const PciAddress& address) const
+{
+    return std::ranges::any_of(survey.guests,
+                               [&](const auto& guest) { return guest.keys.contains(address); });
 }
 
 FunctionState read_function_state(const SysReader& reader, const PciAddress& address, bool asleep)
@@ -197,7 +195,7 @@ CheckFacts read_check_facts(const SysReader& machine)
         facts.pve_problem = error.what();
     }
     facts.topology = read_topology(reader, list_functions(reader), config_space_answers_within);
-    add_cards(facts);
+    add_gpus(facts);
     add_states(reader, facts);
     add_neighbours(reader, facts);
     add_native_modules(reader, facts);

@@ -9,6 +9,7 @@
 #include "host/shared_cards.hpp"
 #include "host/status.hpp"
 #include "host/survey.hpp"
+#include "machine/paths.hpp"
 #include "proxmox/pci_mapping.hpp"
 #include "usage/holders.hpp"
 #include "usage/pci_writers.hpp"
@@ -44,13 +45,14 @@ struct FunctionState {
 };
 
 // A GPU with its card. Several GPUs on one card are one of these each.
-struct CardFacts {
-    PciAddress gpu;
+struct GpuFacts {
+    PciAddress address;
     Card card;
     std::vector<unsigned> vmids; // who is passed the GPU
     bool running = false;        // one of them
 
     bool passed() const { return !vmids.empty(); }
+    std::string file(std::string_view name) const { return paths::function(address, name); } // in sysfs
 };
 
 // A container that names device nodes of GPUs, or has a devN line that Proxmox will refuse.
@@ -59,6 +61,8 @@ struct ContainerFacts {
     std::vector<NodeFacts> nodes; // that it names for its next start, as the host has them
     bool running = false;
     Inside inside; // of one that runs
+
+    std::string conf() const { return paths::ct_config(vmid); }
 };
 
 struct HookscriptFacts {
@@ -84,7 +88,7 @@ struct CheckFacts {
     PciMappings mappings;
     Topology topology; // every function of the host
     std::map<PciAddress, FunctionState> states;
-    std::vector<CardFacts> cards; // in the order of addresses
+    std::vector<GpuFacts> gpus; // in the order of addresses
 
     std::optional<bool> unsafe_interrupts;
     std::vector<ModprobeLine> modprobe;
@@ -109,8 +113,10 @@ struct CheckFacts {
     CpuModels cpu_models;              // Proxmox's "custom-NAME"
 
     const FunctionState& state(const PciAddress& address) const; // an empty one if it was not read
-    const Function& gpu(const CardFacts& card) const { return topology.at(card.gpu); }
-    const CardFacts* card_with(const PciAddress& address) const; // its port too; nullptr if there is none
+    const Function& function(const GpuFacts& gpu) const { return topology.at(gpu.address); }
+    bool is_passed(const PciAddress& address) const;           // to any guest
+    const GpuFacts* gpu_with(const PciAddress& address) const; // its port too; nullptr if there is none
+    const GpuFacts* first_gpu_of(unsigned vmid) const;         // nullptr: it is passed none
 };
 
 // Looks only, and wakes nothing. Throws Error where it is no Proxmox host.

@@ -1,25 +1,10 @@
 // What is around the card: companions, twins, IOMMU group, virtual functions.
-#include "check/check_families.hpp"
-#include "check/opinions.hpp"
-#include "machine/paths.hpp"
-
-#include <algorithm>
+#include "check/findings.hpp"
 
 namespace pvegpu {
 namespace {
 
 using Addresses = std::vector<PciAddress>;
-
-bool contains(const Addresses& list, const PciAddress& address)
-{
-    return std::find(list.begin(), list.end(), address) != list.end();
-}
-
-bool is_passed(const CheckFacts& facts, const PciAddress& address)
-{
-    return std::any_of(facts.survey.guests.begin(), facts.survey.guests.end(),
-                       [&](const auto& guest) { return guest.keys.contains(address); });
-}
 
 std::string kind_of(const Function& function)
 {
@@ -40,26 +25,22 @@ std::string kind_of(const Function& function)
     }
 }
 
-const HostPci& line_of(const SurveyedGuest& guest, const std::string& key)
-{
-    const auto& lines = guest.config.hostpci;
-    return *std::find_if(lines.begin(), lines.end(), [&](const auto& line) { return line.key() == key; });
-}
+// --- how a guest is passed more of a card ---
 
 // Whether the line, written with the slot alone, takes what it takes now and these functions, and no more.
 bool takes_whole_slot(const CheckFacts& facts, const SurveyedGuest& guest, const HostPci& line,
                       const PciAddress& gpu, const Addresses& left)
 {
     const auto slot = facts.topology.on_slot_of(facts.topology.at(gpu));
-    return std::all_of(slot.begin(), slot.end(),
-                       [&](const Function* function) {
-                           const auto key = guest.keys.find(function->address);
-                           return contains(left, function->address) ||
-                                  (key != guest.keys.end() && key->second == line.key());
-                       }) &&
-           std::all_of(line.hosts.begin(), line.hosts.end(), [&](const HostSelector& host) {
-               return std::any_of(slot.begin(), slot.end(),
-                                  [&](const auto* one) { return host.matches(to_string(one->address)); });
+    return std::ranges::all_of(slot,
+                               [&](const Function* function) {
+                                   const auto key = guest.keys.find(function->address);
+                                   return contains(left, function->address) ||
+                                          (key != guest.keys.end() && key->second == line.key());
+                               }) &&
+           std::ranges::all_of(line.hosts, [&](const HostSelector& host) {
+               return std::ranges::any_of(
+                   slot, [&](const auto* function) { return host.matches(to_string(function->address)); });
            });
 }
 
@@ -87,7 +68,7 @@ std::vector<std::string> with_new_lines(const SurveyedGuest& guest, const Addres
     std::vector<std::string> commands;
     auto next = guest.config.hostpci.back().index;
     for (const auto& address : left) {
-        if (std::find(taken.begin(), taken.end(), false) == taken.end()) break;
+        if (!contains(taken, false)) break;
         while (taken.at(next)) next = (next + 1) % max_hostpci;
         taken.at(next) = true;
         commands.push_back(set_command(guest, "--hostpci" + std::to_string(next) + " " + to_string(address) +
@@ -96,10 +77,12 @@ std::vector<std::string> with_new_lines(const SurveyedGuest& guest, const Addres
     return commands;
 }
 
-Fix pass_them(const CheckFacts& facts, const SurveyedGuest& guest, const PciAddress& gpu,
-              const Addresses& left)
+Remedy pass_them(const CheckFacts& facts, const SurveyedGuest& guest, const PciAddress& gpu,
+                 const Addresses& left)
 {
-    const auto& line = line_of(guest, guest.keys.at(gpu)); // it is passed, so there is such a line
+    const auto& line = *find_where(guest.config.hostpci, [&](const HostPci& one) { // it is passed
+        return one.key() == guest.keys.at(gpu);
+    });
     if (line.mapping) return {"add it to the resource mapping: Datacenter > Resource Mappings"};
     Addresses of_slot, others;
     for (const auto& address : left) (same_slot(address, gpu) ? of_slot : others).push_back(address);
@@ -111,6 +94,8 @@ Fix pass_them(const CheckFacts& facts, const SurveyedGuest& guest, const PciAddr
                           : "the VM has no 'hostpci' line left: name several functions in one, with ';'");
 }
 
+// --- the checks ---
+
 std::string named_list(const CheckFacts& facts, const Addresses& addresses)
 {
     std::vector<std::string> names;
@@ -120,80 +105,66 @@ std::string named_list(const CheckFacts& facts, const Addresses& addresses)
 }
 
 // Of guests that are not passed the GPU themselves.
-std::vector<unsigned> others_with(const CheckFacts& facts, const CardFacts& one, const PciAddress& address)
+std::vector<unsigned> others_with(const CheckFacts& facts, const GpuFacts& gpu, const PciAddress& address)
 {
     std::vector<unsigned> vmids;
     for (const auto& guest : facts.survey.guests)
-        if (guest.keys.contains(address) && !guest.config.is_template && !guest.keys.contains(one.gpu))
+        if (guest.keys.contains(address) && !guest.config.is_template && !guest.keys.contains(gpu.address))
             vmids.push_back(guest.vmid);
     return vmids;
 }
 
-std::string vms_in_words(const std::vector<unsigned>& vmids)
-{
-    std::vector<std::string> names;
-    names.reserve(vmids.size());
-    for (const auto vmid : vmids) names.push_back("VM " + std::to_string(vmid));
-    return join(names, " and ");
-}
-
 // Functions of the card that this guest has not.
-Finding half_of(const CheckFacts& facts, const CardFacts& one, const SurveyedGuest& guest,
+Finding half_of(const CheckFacts& facts, const GpuFacts& gpu, const SurveyedGuest& guest,
                 const Addresses& left)
 {
-    auto evidence =
-        named_list(facts, left) + " is on the card, and no 'hostpci' line of " + name_of(guest) + " names it";
-    auto fix = pass_them(facts, guest, one.gpu, left);
-    auto finding = about_card(one, Verdict::warning, "");
+    Finding finding{Verdict::warning,
+                    named_list(facts, left) + " is on the card, and no 'hostpci' line of " + name_of(guest) +
+                        " names it",
+                    pass_them(facts, guest, gpu.address, left)};
     for (const auto& address : left) {
-        const auto others = others_with(facts, one, address);
+        const auto others = others_with(facts, gpu, address);
         if (others.empty()) continue;
-        evidence += "; " + vms_in_words(others) + " is passed " + quote(to_string(address));
-        fix.text = "first take it out of the other VM's 'hostpci' lines: half a card can neither be reset "
-                   "nor run beside the other half";
-        finding.guests.insert(finding.guests.end(), others.begin(), others.end());
+        finding.evidence += "; " + vms_in_words(others) + " is passed " + quote(to_string(address));
+        finding.remedy.words = "first take it out of the other VM's 'hostpci' lines: half a card can neither "
+                               "be reset nor run beside the other half";
+        append(finding.guests, others);
     }
-    finding.evidence = evidence;
-    finding.remedy = fix.text;
-    finding.command = fix.command;
     return finding;
 }
 
 // Where nobody resets the card as a whole, nothing but the GPU has to be passed; the rest may be the host's
 // own: an APU's slot has its security processor and USB controllers.
-Finding companions_of(const CheckFacts& facts, const CardFacts& one)
+Findings card_companions(const CheckFacts& facts, const GpuFacts& gpu)
 {
-    if (!one.card.port)
-        return about_card(one, Verdict::ok,
-                          "its card is not reset as a whole: " + one.card.left_alone_because);
-    for (const auto vmid : one.vmids) {
+    if (facts.function(gpu).virtual_function) return {};
+    if (!gpu.card.port)
+        return {{Verdict::ok, "its card is not reset as a whole: " + gpu.card.left_alone_because}};
+    for (const auto vmid : gpu.vmids) {
         const auto& guest = *facts.survey.find(vmid); // it is passed the GPU
-        Addresses left;
-        for (const auto& address : one.card.functions)
-            if (!guest.keys.contains(address)) left.push_back(address);
-        if (!left.empty()) return half_of(facts, one, guest, left);
+        auto left = gpu.card.functions;
+        std::erase_if(left, [&](const auto& address) { return guest.keys.contains(address); });
+        if (!left.empty()) return {half_of(facts, gpu, guest, left)};
     }
-    return about_card(one, Verdict::ok, "'hostpci' lines name every function of the card");
+    return {{Verdict::ok, "'hostpci' lines name every function of the card"}};
 }
 
-Finding twins_of(const CheckFacts& facts, const CardFacts& one)
+Finding card_twins(const CheckFacts& facts, const GpuFacts& gpu)
 {
-    const auto& gpu = facts.gpu(one);
-    for (const auto& other : facts.cards)
-        if (other.gpu != one.gpu && device_id(facts.gpu(other)) == device_id(gpu) && !other.passed())
-            return about_card(
-                one, Verdict::note, named(facts.gpu(other)) + " has the same ids and stays with the host",
-                by_command("pve-gpu-install --vm " + vm_of(one), "it binds by address; use no 'ids='", true));
-    return about_card(one, Verdict::ok,
-                      std::string(paths::pci_functions) + " has no other GPU " + device_id(gpu) +
-                          " that stays with the host");
+    const auto id = device_id(facts.function(gpu));
+    for (const auto& other : facts.gpus)
+        if (other.address != gpu.address && device_id(facts.function(other)) == id && !other.passed())
+            return {Verdict::note, named(facts.function(other)) + " has the same ids and stays with the host",
+                    by_command(install_for(gpu), "it binds by address; use no 'ids='", true)};
+    return {Verdict::ok,
+            std::string(paths::pci_functions) + " has no other GPU " + id + " that stays with the host"};
 }
 
 std::string use_of(const CheckFacts& facts, const PciAddress& address)
 {
-    for (const auto& holder : facts.neighbours_in_use)
-        if (holder.function == address) return ", in use: " + describe(holder);
-    return "";
+    const auto* holder =
+        find_where(facts.neighbours_in_use, [&](const Holder& one) { return one.function == address; });
+    return holder == nullptr ? "" : ", in use: " + describe(*holder);
 }
 
 // In the GPU's group, and neither on its card nor with its guests.
@@ -203,95 +174,82 @@ struct Neighbours {
     bool held = false;            // one of the host's
 };
 
-Neighbours neighbours_of(const CheckFacts& facts, const CardFacts& one)
+Neighbours neighbours_of(const CheckFacts& facts, const GpuFacts& gpu)
 {
     Neighbours found;
-    for (const auto& member : facts.gpu(one).group_members) {
+    for (const auto& member : facts.function(gpu).group_members) {
         const auto* function = facts.topology.find(member);
         if (function == nullptr || function->bridge) continue;
-        if (const auto others = others_with(facts, one, member); !others.empty()) {
+        if (const auto others = others_with(facts, gpu, member); !others.empty()) {
             found.of_others.push_back(named(*function) + ", which " + vms_in_words(others) + " is passed");
-            found.others.insert(found.others.end(), others.begin(), others.end());
-        } else if (!(one.card.port && one.card.has(member)) && !is_passed(facts, member)) {
+            for (const auto vmid : others)
+                if (!contains(found.others, vmid)) found.others.push_back(vmid);
+        } else if (!(gpu.card.port && gpu.card.has(member)) && !facts.is_passed(member)) {
             const auto use = use_of(facts, member);
             found.held = found.held || !use.empty();
             found.of_host.push_back(named(*function) + ", " + kind_of(*function) + use);
         }
     }
-    std::sort(found.others.begin(), found.others.end());
-    found.others.erase(std::unique(found.others.begin(), found.others.end()), found.others.end());
+    std::ranges::sort(found.others);
     return found;
 }
 
 // A group is one guest's at a time: vfio gives it to one process.
-Finding isolation_of(const CheckFacts& facts, const CardFacts& one)
+Finding group_isolation(const CheckFacts& facts, const GpuFacts& gpu)
 {
-    const auto group = paths::iommu_group_members(*facts.gpu(one).iommu_group);
-    const auto [of_host, of_others, others, held] = neighbours_of(facts, one);
+    const auto& group = facts.function(gpu).iommu_group;
+    if (!group)
+        return {Verdict::error,
+                gpu.file("iommu_group") + " is absent",
+                {"see 'iommu.enabled'"},
+                "without an IOMMU group vfio cannot give the card to a guest"};
+    const auto members_file = paths::iommu_group_members(*group);
+    const auto [of_host, of_others, others, held] = neighbours_of(facts, gpu);
     auto members = of_host;
-    members.insert(members.end(), of_others.begin(), of_others.end());
-    if (members.empty()) return about_card(one, Verdict::ok, group + " has nothing of the host");
-    auto finding =
-        about_card(one, held ? Verdict::error : Verdict::warning, group + " also has " + join(members, "; "),
-                   {"put the card into another slot, or turn on 'ACS' in the firmware's setup; "
-                    "'pcie_acs_override' only hides it, and then a guest can reach the host's memory"});
+    append(members, of_others);
+    if (members.empty()) return {Verdict::ok, members_file + " has nothing of the host"};
+    Finding finding{held ? Verdict::error : Verdict::warning,
+                    members_file + " also has " + join(members, "; "),
+                    {"put the card into another slot, or turn on 'ACS' in the firmware's setup; "
+                     "'pcie_acs_override' only hides it, and then a guest can reach the host's memory"}};
+    if (of_host.empty()) finding.why = "vfio gives a group to one VM at a time";
     if (others.empty()) return finding;
-    finding.evidence += "; a group can be one guest's only, so " + vms_in_words(one.vmids) + " and " +
+    finding.evidence += "; a group can be one guest's only, so " + vms_in_words(gpu.vmids) + " and " +
                         vms_in_words(others) + " cannot run at the same time";
-    finding.remedy += "; or pass the whole group to one VM";
-    finding.guests.insert(finding.guests.end(), others.begin(), others.end());
+    finding.remedy.words += "; or pass the whole group to one VM";
+    finding.guests = others;
     return finding;
+}
+
+Finding card_sriov(const CheckFacts& facts, const GpuFacts& gpu)
+{
+    const auto existing = facts.function(gpu).virtual_functions;
+    if (existing == 0) return {Verdict::ok, gpu.file("virtfn*") + " is absent"};
+    return {Verdict::error,
+            gpu.file("virtfn*") + ": it is passed itself and has " + counted(existing, "virtual function"),
+            by_command("echo 0 > " + gpu.file("sriov_numvfs"),
+                       "this gives them up; or pass a virtual function instead")};
 }
 
 } // namespace
 
-Findings card_companions(const CheckFacts& facts)
+std::vector<Check> group_checks()
 {
-    Findings findings;
-    for (const auto& one : facts.cards)
-        if (one.passed() && !facts.gpu(one).virtual_function) findings.push_back(companions_of(facts, one));
-    return findings;
-}
-
-Findings card_twins(const CheckFacts& facts)
-{
-    Findings findings;
-    for (const auto& one : facts.cards)
-        if (one.passed()) findings.push_back(twins_of(facts, one));
-    return findings;
-}
-
-Findings group_isolation(const CheckFacts& facts)
-{
-    Findings findings;
-    for (const auto& one : facts.cards) {
-        if (!one.passed()) continue;
-        if (facts.gpu(one).iommu_group)
-            findings.push_back(isolation_of(facts, one));
-        else
-            findings.push_back(about_card(one, Verdict::error, file_of(one.gpu, "iommu_group") + " is absent",
-                                          {"see 'iommu.enabled'"}));
-    }
-    return findings;
-}
-
-Findings card_sriov(const CheckFacts& facts)
-{
-    Findings findings;
-    for (const auto& one : facts.cards) {
-        const auto existing = facts.gpu(one).virtual_functions;
-        if (!one.passed()) continue;
-        if (existing == 0)
-            findings.push_back(about_card(one, Verdict::ok, file_of(one.gpu, "virtfn*") + " is absent"));
-        else
-            findings.push_back(
-                about_card(one, Verdict::error,
-                           file_of(one.gpu, "virtfn*") + ": it is passed whole and has " +
-                               counted(existing, "virtual function"),
-                           by_command("echo 0 > " + file_of(one.gpu, "sriov_numvfs"),
-                                      "this gives them up; or pass a virtual function instead")));
-    }
-    return findings;
+    return {
+        {"card.companions", "all of the card is passed", "functions of the card that are not passed",
+         "a host driver on half of the card keeps it busy, and then it cannot be reset",
+         each_passed_gpu<card_companions>},
+        {"card.twins", "no GPU of the host has the card's ids", "GPUs of the host with the same ids",
+         "whatever goes by ids takes the host's card too", each_passed_gpu<card_twins>},
+        {"group.isolation", "the card has an IOMMU group of its own",
+         "other devices in the GPU's IOMMU group",
+         "Proxmox takes the whole group from the host, disks and network cards with it",
+         each_passed_gpu<group_isolation>},
+        {"card.sriov", "the card has no virtual functions",
+         "virtual functions of a card that is passed itself",
+         "they vanish when their parent is taken away, under the guests that have them",
+         each_passed_gpu<card_sriov>},
+    };
 }
 
 } // namespace pvegpu

@@ -1,153 +1,84 @@
-// The host itself: IOMMU, interrupts, the kernel's command line, what the kernel is stuck in.
-#include "check/check_families.hpp"
-#include "check/opinions.hpp"
-#include "machine/paths.hpp"
+// The host itself: what its kernel is told, forbids, and is stuck in; its processor.
+#include "check/findings.hpp"
 
 namespace pvegpu {
 namespace {
 
-Verdict verdict_of(TokenRemark::Harm harm)
+// What fatal tokens do is in their text.
+Finding harm_of(const TokenRemark& remark)
 {
-    switch (harm) {
+    const auto evidence = std::string(paths::kernel_command_line) + " has " + quote(remark.token) + ": it " +
+                          std::string(remark.text);
+    switch (remark.harm) {
     case TokenRemark::Harm::fatal:
-        return Verdict::error;
+        return {Verdict::error, evidence, {}, "without an IOMMU no device can be passed to a guest"};
     case TokenRemark::Harm::harmful:
-        return Verdict::warning;
+        return {Verdict::warning, evidence, {}, "it breaks devices, or opens the host to its guests"};
     case TokenRemark::Harm::useless:
         break;
     }
-    return Verdict::note;
-}
-
-const char* firmware_switch(CpuVendor cpu)
-{
-    return cpu == CpuVendor::amd ? "'IOMMU' ('AMD-Vi', under 'AMD CBS' or 'NBIO') and 'SVM'" : "'VT-d'";
-}
-
-bool before_6_8_without_word(const CheckFacts& facts)
-{
-    return has_token(needed_tokens(facts.host.cpu, facts.host.kernel), "intel_iommu=on") &&
-           !has_key(facts.host.running, "intel_iommu");
-}
-
-} // namespace
-
-Findings pve_cluster_fs(const CheckFacts& facts)
-{
-    if (facts.pve_problem.empty()) return {about_host(Verdict::ok, std::string(paths::pve) + " answers")};
-    return {
-        about_host(Verdict::error, facts.pve_problem, by_command("systemctl status pve-cluster corosync"))};
-}
-
-Findings iommu_enabled(const CheckFacts& facts)
-{
-    if (facts.host.iommu_on) return {about_host(Verdict::ok, std::string(paths::iommus) + " has an IOMMU")};
-    if (before_6_8_without_word(facts))
-        return {about_host(Verdict::error,
-                           std::string(paths::iommus) +
-                               " is empty, and this kernel needs 'intel_iommu=on' for it",
-                           by_command(prepare_host(facts),
-                                      "then reboot; and turn on 'VT-d' in the firmware's setup", true))};
-    return {
-        about_host(Verdict::error, std::string(paths::iommus) + " is empty",
-                   {std::string("turn on ") + firmware_switch(facts.host.cpu) + " in the firmware's setup"})};
-}
-
-Findings iommu_interrupt_remapping(const CheckFacts& facts)
-{
-    const auto chips = paths::join(paths::interrupts, "*/chip_name");
-    const auto remaps = facts.host.interrupt_remapping;
-    if (!remaps)
-        return {about_host(Verdict::unknown, chips + " names no interrupt controller that we know",
-                           by_command("journalctl -k | grep -i remapping"))};
-    if (*remaps) return {about_host(Verdict::ok, chips + " has remapped ('IR-') interrupts")};
-    return {about_host(Verdict::error, chips + " has no remapped ('IR-') interrupts",
-                       {std::string("turn on ") + firmware_switch(facts.host.cpu) +
-                        " and 'x2APIC' in the firmware's setup, remove 'intremap=off' from the kernel's "
-                        "command line, update the firmware"})};
-}
-
-Findings iommu_unsafe_interrupts(const CheckFacts& facts)
-{
-    const auto path = std::string(paths::unsafe_interrupts);
-    if (!facts.unsafe_interrupts) return {}; // the module is not loaded: nobody is allowed anything
-    if (!*facts.unsafe_interrupts) return {about_host(Verdict::ok, path + " is N")};
-    return {about_host(Verdict::warning, path + " is Y",
-                       {"remove 'allow_unsafe_interrupts=1' from " + std::string(paths::modprobe_directory) +
-                        " and the kernel's command line, "
-                        "unless the board has no interrupt remapping and you trust every guest"})};
-}
-
-Findings command_line_missing(const CheckFacts& facts)
-{
-    const auto missing = missing_tokens(needed_tokens(facts.host.cpu, facts.host.kernel), facts.host.running);
-    Findings findings;
-    for (const auto& token : missing) {
-        const bool needed = token != "iommu=pt";
-        findings.push_back(about_host(needed ? Verdict::warning : Verdict::note,
-                                      std::string(paths::kernel_command_line) + " has no " + quote(token),
-                                      by_command(prepare_host(facts), "then reboot", true)));
-    }
-    if (findings.empty())
-        findings.push_back(
-            about_host(Verdict::ok, std::string(paths::kernel_command_line) + " has what is needed"));
-    return findings;
+    return {Verdict::note, evidence, {}, "it does nothing, and hides the cause of trouble"};
 }
 
 Findings command_line_harmful(const CheckFacts& facts)
 {
     Findings findings;
-    for (const auto& remark : command_line_remarks(facts.host.running))
-        findings.push_back(about_host(
-            verdict_of(remark.harm),
-            std::string(paths::kernel_command_line) + " has " + quote(remark.token) + ": it " +
-                std::string(remark.text),
-            {std::string(remark.remedy) + ", in " + where_the_command_line_is(facts) + "; reboot"}));
-    if (findings.empty())
-        findings.push_back(about_host(Verdict::ok, std::string(paths::kernel_command_line) +
-                                                       " has nothing useless or harmful"));
-    return findings;
+    for (const auto& remark : command_line_remarks(facts.host.running)) {
+        findings.push_back(harm_of(remark));
+        findings.back().remedy.words =
+            std::string(remark.remedy) + ", in " + where_the_command_line_is(facts) + "; reboot";
+    }
+    return or_ok(findings, std::string(paths::kernel_command_line) + " has nothing useless or harmful");
+}
+
+// A card that can neither reset itself nor be reset from its port by the kernel.
+bool needs_config_writes(const CheckFacts& facts, const GpuFacts& gpu)
+{
+    const auto* port = gpu.card.port ? facts.topology.find(*gpu.card.port) : nullptr;
+    return gpu.passed() && port != nullptr && !port->has_reset_subordinate &&
+           !resets_itself(facts.function(gpu));
 }
 
 // Under lockdown sysfs refuses writes to configuration space, so an older kernel offers no way to a reset of
 // a card that cannot do it itself.
 Findings kernel_lockdown(const CheckFacts& facts)
 {
-    bool without = false;
-    for (const auto& one : facts.cards)
-        if (const auto* port = one.card.port ? facts.topology.find(*one.card.port) : nullptr)
-            without =
-                without || (one.passed() && !port->has_reset_subordinate && !resets_itself(facts.gpu(one)));
-    const auto state = std::string(paths::kernel_lockdown) + " says " +
-                       (facts.host.lockdown == true ? "locked down" : "not locked down") +
-                       (facts.host.secure_boot ? ", Secure Boot is on" : "");
+    const std::string file(paths::kernel_lockdown);
     if (!facts.host.lockdown)
-        return {about_host(Verdict::unknown, std::string(paths::kernel_lockdown) + " cannot be read",
-                           by_command("mount -t securityfs none /sys/kernel/security; mokutil --sb-state"))};
-    if (!*facts.host.lockdown) return {about_host(Verdict::ok, state)};
-    if (!without)
-        return {about_host(Verdict::note,
-                           state + ": modules that are not signed (vendor-reset, nvidia) do not load",
-                           {"where a module has to be signed, 'mokutil --import' takes its key"})};
-    return {about_host(
-        Verdict::warning,
-        state + ", and this kernel has no 'reset_subordinate': a card cannot be reset from its port",
-        {"install a kernel of 6.14 or later, or turn Secure Boot off in the firmware's setup"})};
+        return {{Verdict::unknown, file + " cannot be read",
+                 by_command("mount -t securityfs none /sys/kernel/security; mokutil --sb-state")}};
+    const auto state = file + " says " + (*facts.host.lockdown ? "locked down" : "not locked down") +
+                       (facts.host.secure_boot ? ", Secure Boot is on" : "");
+    if (!*facts.host.lockdown) return {{Verdict::ok, state}};
+    if (std::ranges::none_of(facts.gpus, [&](const auto& gpu) { return needs_config_writes(facts, gpu); }))
+        return {{Verdict::note,
+                 state + ": modules that are not signed (vendor-reset, nvidia) do not load",
+                 {"where a module has to be signed, 'mokutil --import' takes its key"},
+                 "a locked kernel loads signed modules only; the resets of these cards do not suffer"}};
+    return {{Verdict::warning,
+             state + ", and this kernel has no 'reset_subordinate': a card cannot be reset from its port",
+             {"install a kernel of 6.14 or later, or turn Secure Boot off in the firmware's setup"}}};
 }
 
 Findings kernel_stuck(const CheckFacts& facts)
 {
     Findings findings;
-    for (const auto& writer : facts.writers)
-        findings.push_back(about_host(
-            writer.stuck ? Verdict::error : Verdict::note,
-            paths::process(writer.pid, "stack") + ": " + quote(writer.program) + " (pid " +
-                std::to_string(writer.pid) + ") is in " + quote(writer.where) + " of the kernel's PCI code",
-            {writer.stuck ? "shut down the VM that has the device; if that does not free it, reboot the host"
-                          : "wait, and look again"}));
-    if (findings.empty())
-        findings.push_back(about_host(Verdict::ok, "/proc/*/stack: no task is inside the kernel's PCI code"));
-    return findings;
+    for (const auto& writer : facts.writers) {
+        const auto evidence = paths::process(writer.pid, "stack") + ": " + quote(writer.program) + " (pid " +
+                              std::to_string(writer.pid) + ") is in " + quote(writer.where) +
+                              " of the kernel's PCI code";
+        if (writer.stuck)
+            findings.push_back(
+                {Verdict::error,
+                 evidence,
+                 {"shut down the VM that has the device; if that does not free it, reboot the host"}});
+        else
+            findings.push_back({Verdict::note,
+                                evidence,
+                                {"wait, and look again"},
+                                "until it is done no other device can be added, removed or rescanned"});
+    }
+    return or_ok(findings, "/proc/*/stack: no task is inside the kernel's PCI code");
 }
 
 // "powersave" of intel_pstate and amd-pstate scales with the load; of the others it is the lowest frequency.
@@ -159,10 +90,31 @@ Findings cpu_governor(const CheckFacts& facts)
     const bool slow = (*facts.governor == "powersave" && !scales) || *facts.governor == "conservative";
     const auto evidence = paths::join(paths::cpus, "cpu0/cpufreq/scaling_governor") + " is " +
                           quote(*facts.governor) + ", driver " + quote(driver);
-    if (!slow) return {about_host(Verdict::ok, evidence)};
-    return {about_host(
-        Verdict::note, evidence,
-        by_command("echo performance | tee " + paths::join(paths::cpus, "cpu*/cpufreq/scaling_governor")))};
+    if (!slow) return {{Verdict::ok, evidence}};
+    return {
+        {Verdict::note, evidence,
+         by_command("echo performance | tee " + paths::join(paths::cpus, "cpu*/cpufreq/scaling_governor"))}};
+}
+
+} // namespace
+
+std::vector<Check> host_checks()
+{
+    return {
+        {"command-line.harmful", "the kernel's command line does no harm",
+         "/proc/cmdline: parameters that do nothing, or harm",
+         "a useless one hides the cause of trouble; a harmful one breaks devices, or opens the host to its "
+         "guests",
+         command_line_harmful},
+        {"kernel.lockdown", "the kernel allows what a reset needs",
+         "Secure Boot and lockdown against the ways to reset a card",
+         "a locked kernel forbids writing configuration space, which older kernels need for a reset",
+         kernel_lockdown},
+        {"kernel.stuck", "nothing blocks the kernel's PCI code", "tasks inside the kernel's PCI code",
+         "while one is stuck no device of the host can be added, removed or rescanned", kernel_stuck},
+        {"cpu.governor", "the processor is not kept slow", "the first processor's frequency governor",
+         "a guest with a GPU stutters on processors that stay at their lowest frequency", cpu_governor},
+    };
 }
 
 } // namespace pvegpu

@@ -1,12 +1,7 @@
 // The kernel's log, and what of it is known.
-#include "base/text.hpp"
-#include "check/check_families.hpp"
-#include "check/opinions.hpp"
-#include "machine/paths.hpp"
+#include "check/findings.hpp"
 
-#include <algorithm>
 #include <charconv>
-#include <map>
 
 namespace pvegpu {
 namespace {
@@ -64,25 +59,17 @@ std::string when(const CheckFacts& facts, const Seen& seen)
     return ", " + age(*facts.up - *seen.time) + " ago";
 }
 
-bool is_above(const CheckFacts& facts, const CardFacts& card, const PciAddress& address)
-{
-    const auto& above = facts.gpu(card).above;
-    return std::find(above.begin(), above.end(), address) != above.end();
-}
-
 // The GPU that the message is about: of its card, or of the bridges above it. nullptr if there is none.
-const CardFacts* card_meant(const CheckFacts& facts, const PciAddress& address)
+const GpuFacts* gpu_meant(const CheckFacts& facts, const PciAddress& address)
 {
-    if (const auto* card = facts.card_with(address)) return card;
-    const auto found = std::find_if(facts.cards.begin(), facts.cards.end(),
-                                    [&](const auto& card) { return is_above(facts, card, address); });
-    return found == facts.cards.end() ? nullptr : &*found;
+    if (const auto* gpu = facts.gpu_with(address)) return gpu;
+    return find_where(facts.gpus,
+                      [&](const GpuFacts& gpu) { return contains(facts.function(gpu).above, address); });
 }
 
 // It answers, and no BAR is without an address; of one that sleeps nobody knows.
-bool is_well(const CheckFacts& facts, const CardFacts& card)
+bool is_well(const Function& gpu)
 {
-    const auto& gpu = facts.gpu(card);
     return gpu.config && gpu.config->health == Health::alive && bars_without_room(gpu).empty();
 }
 
@@ -91,47 +78,63 @@ bool is_well(const CheckFacts& facts, const CardFacts& card)
 void moderate(const CheckFacts& facts, const KnownMessage& message, const PciAddress& address,
               Finding& finding)
 {
-    const auto* card = card_meant(facts, address);
-    if (card == nullptr && facts.topology.find(address) != nullptr) {
+    const auto* gpu = gpu_meant(facts, address);
+    if (gpu != nullptr) finding.guests = gpu->vmids;
+    if (gpu == nullptr && facts.topology.find(address) != nullptr) {
         finding.evidence += "; no GPU is there, or behind it";
         finding.verdict = std::min(finding.verdict, Verdict::note);
+    } else if (gpu != nullptr && message.passes && is_well(facts.function(*gpu)) &&
+               finding.verdict > Verdict::note) {
+        finding.evidence += "; the card has come back: it answers, and every BAR has its address";
+        finding.verdict = Verdict::note;
     }
-    if (card == nullptr) return;
-    finding.guests = card->vmids;
-    if (!message.passes || !is_well(facts, *card) || finding.verdict <= Verdict::note) return;
-    finding.evidence += "; the card has come back: it answers, and every BAR has its address";
-    finding.verdict = Verdict::note;
-}
-
-void put_in(std::string& text, std::string_view place, const std::string& value)
-{
-    for (auto at = text.find(place); at != std::string::npos; at = text.find(place, at + value.size()))
-        text.replace(at, place.size(), value);
-}
-
-// The table's commands have places for the guest and the device.
-std::string remedy_for(const KnownMessage& message, const std::vector<unsigned>& guests,
-                       const std::optional<PciAddress>& address)
-{
-    std::string text(message.remedy);
-    if (address) put_in(text, "ADDRESS", to_string(*address));
-    if (guests.empty()) return text;
-    for (const auto* command : {"--vm ", "--ct ", "qm set ", "--dry-run "})
-        put_in(text, std::string(command) + "N", command + number_of(guests));
-    return text;
 }
 
 Finding of_message(const CheckFacts& facts, const KnownMessage& message, const std::string& subject,
                    const Seen& seen)
 {
-    auto finding = about(subject, {}, message.verdict,
-                         std::string(paths::kernel_log) + ": " + shortened(seen.last) + when(facts, seen));
+    Finding finding{message.verdict,
+                    std::string(paths::kernel_log) + ": " + shortened(seen.last) + when(facts, seen)};
     if (seen.times > 1) finding.evidence += ", " + std::to_string(seen.times) + " times";
     finding.evidence += " (the cause is " + to_string(message.certainty) + ")";
     const auto address = parse_pci_address(subject);
     if (address) moderate(facts, message, *address, finding);
-    finding.remedy = remedy_for(message, finding.guests, address);
+    finding.remedy.words = remedy_of(message, facts.host.cpu, finding.guests, address);
+    finding.why = message.cause;
+    finding.subject = subject;
+    finding.name = message.name;
+    finding.title = message.title;
     return finding;
+}
+
+Findings known_in_log(const CheckFacts& facts)
+{
+    if (!facts.log) return {};
+    Findings findings;
+    for (const auto& message : known_messages()) {
+        std::map<std::string, Seen> by_subject;
+        for (const auto& [text, like, time] : facts.log->known) {
+            if (!contains(like, &message)) continue;
+            const auto address = address_in(text);
+            auto& seen = by_subject[address ? to_string(*address) : "log"];
+            seen = {text, time, seen.times + 1};
+        }
+        for (const auto& [subject, seen] : by_subject)
+            findings.push_back(of_message(facts, message, subject, seen));
+    }
+    return findings;
+}
+
+Findings log_readable(const CheckFacts& facts)
+{
+    const std::string log(paths::kernel_log);
+    Finding finding{Verdict::unknown, log + " cannot be read",
+                    by_command("journalctl -k -b --no-pager", "look yourself: 'pve-gpu-install check "
+                                                              "--explain TEXT' says what a line means")};
+    if (facts.log)
+        finding = {Verdict::ok, log + " has " + std::to_string(facts.log->messages) + " kernel messages"};
+    finding.subject = "log";
+    return {finding};
 }
 
 } // namespace
@@ -149,32 +152,15 @@ KernelLog parse_kernel_log(std::string_view text)
     return log;
 }
 
-Findings log_readable(const CheckFacts& facts)
+std::vector<Check> log_checks()
 {
-    const std::string log(paths::kernel_log);
-    if (facts.log)
-        return {about("log", {}, Verdict::ok,
-                      log + " has " + std::to_string(facts.log->messages) + " kernel messages")};
     return {
-        about("log", {}, Verdict::unknown, log + " cannot be read",
-              by_command("journalctl -k -b --no-pager",
-                         "look yourself: 'pve-gpu-install check --explain TEXT' says what a line means"))};
-}
-
-Findings log_has(const CheckFacts& facts, const KnownMessage& message)
-{
-    std::map<std::string, Seen> by_subject;
-    if (!facts.log) return {};
-    for (const auto& [text, like, time] : facts.log->known) {
-        if (std::find(like.begin(), like.end(), &message) == like.end()) continue;
-        const auto address = address_in(text);
-        auto& seen = by_subject[address ? to_string(*address) : "log"];
-        seen = {text, time, seen.times + 1};
-    }
-    Findings findings;
-    for (const auto& [subject, seen] : by_subject)
-        findings.push_back(of_message(facts, message, subject, seen));
-    return findings;
+        {"log.readable", "the kernel's log can be read", "/dev/kmsg",
+         "the kernel says there what went wrong, until it is overwritten", log_readable},
+        {"log.known", "the kernel has complained of nothing that is known",
+         "/dev/kmsg against the messages below; a finding has the message's own name",
+         "the kernel says what went wrong, but not what to do about it", known_in_log},
+    };
 }
 
 } // namespace pvegpu

@@ -7,12 +7,6 @@
 namespace pvegpu {
 namespace {
 
-bool is_running(const SysReader& reader, unsigned vmid)
-{
-    const auto pid = parse_decimal(trim(reader.read(paths::pve_pid_file(vmid)).value_or("")));
-    return pid && *pid != 0 && reader.exists(paths::process(static_cast<pid_t>(*pid)));
-}
-
 // Our snippet is a link to /usr/sbin. Below '--root' the kernel would follow it out of the tree.
 std::string end_of_link(const SysReader& reader, const std::string& path)
 {
@@ -39,24 +33,19 @@ void read_last_run(const SysReader& reader, unsigned vmid, CheckFacts& facts)
     if (const auto run = parse_last_run(*text)) facts.last_runs[vmid] = *run;
 }
 
-std::vector<unsigned> every_vm(const SysReader& reader, const std::string& node)
-{
-    std::vector<unsigned> vmids;
-    for (const auto& guest : list_guests(reader, node))
-        if (!guest.container) vmids.push_back(guest.vmid);
-    return vmids;
-}
-
 } // namespace
 
 void read_guest_facts(const SysReader& reader, CheckFacts& facts)
 {
     facts.host.cluster = read_cluster(reader);
-    facts.survey = survey_host(reader, every_vm(reader, facts.host.cluster.node));
+    std::vector<unsigned> vms;
+    for (const auto& guest : list_guests(reader, facts.host.cluster.node))
+        if (!guest.container) vms.push_back(guest.vmid);
+    facts.survey = survey_host(reader, vms);
     facts.cpu_models = parse_cpu_models(read_pve_file(reader, paths::pve_cpu_models).value_or(""));
     facts.mappings = parse_pci_mappings(read_pve_file(reader, paths::pve_pci_mappings).value_or(""));
     for (const auto& guest : facts.survey.guests) {
-        if (!guest.container && is_running(reader, guest.vmid)) facts.running_vms.insert(guest.vmid);
+        if (!guest.container && vm_runs(reader, guest.vmid)) facts.running_vms.insert(guest.vmid);
         read_hookscript(reader, guest, facts);
         read_last_run(reader, guest.vmid, facts);
     }

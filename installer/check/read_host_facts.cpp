@@ -3,6 +3,7 @@
 #include "check/facts.hpp"
 #include "host/modprobe_config.hpp"
 #include "machine/paths.hpp"
+#include "usage/device_files.hpp"
 
 namespace pvegpu {
 namespace {
@@ -10,10 +11,6 @@ namespace {
 // The kernel's log is 256 KiB unless log_buf_len says more; records are a few times longer as text.
 constexpr std::size_t most_of_the_log = 4U << 20U;
 constexpr Milliseconds log_within{500};
-
-// NVIDIA's driver answers from memory, unless it hangs.
-constexpr Milliseconds driver_answers_within{1'000};
-constexpr std::size_t bytes_of_information = 4096;
 
 std::optional<bool> unsafe_interrupts(const SysReader& reader)
 {
@@ -63,24 +60,13 @@ void read_nodes(const SysReader& reader, CheckFacts& facts)
     }
 }
 
-// "Device Minor: 	 0" in /proc/driver/nvidia/gpus/BDF/information.
-std::optional<unsigned> nvidia_minor(const SysReader& reader, const std::string& gpu)
-{
-    const auto file = paths::join(paths::nvidia_gpus, gpu) + "/information";
-    const auto answer = reader.read_within(file, bytes_of_information, driver_answers_within);
-    for (LineReader lines(answer.text); lines.next();)
-        if (const auto pair = split_once(lines.line(), ':'); pair && pair->first == "Device Minor")
-            return parse_decimal(trim(pair->second));
-    return std::nullopt;
-}
-
 // NVIDIA's MIG guide, "Device Nodes and Capabilities": capabilities/gpuMINOR/mig/giN, one for each instance.
 void read_mig(const SysReader& reader, CheckFacts& facts)
 {
     for (const auto& name : reader.list(std::string(paths::nvidia_gpus))) {
         const auto address = parse_pci_address(lower(name));
-        const auto minor = nvidia_minor(reader, name);
-        if (!address || !minor) continue;
+        const auto minor = address ? nvidia_minor(reader, *address) : std::nullopt;
+        if (!minor) continue;
         const auto directory =
             paths::join(paths::nvidia_capabilities, "gpu" + std::to_string(*minor)) + "/mig";
         if (reader.list(directory).empty() && !reader.exists(directory)) continue; // it has no MIG

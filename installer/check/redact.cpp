@@ -2,6 +2,7 @@
 #include "check/report_html.hpp"
 
 #include "base/enum_names.hpp"
+#include "base/lists.hpp"
 #include "base/text.hpp"
 
 #include <algorithm>
@@ -41,8 +42,7 @@ std::size_t length_of_ip(std::string_view text)
 bool is_telling(std::string_view name)
 {
     constexpr std::array<std::string_view, 5> of_installers{"pve", "proxmox", "localhost", "host", "vm"};
-    return name.size() > 1 &&
-           std::find(of_installers.begin(), of_installers.end(), name) == of_installers.end();
+    return name.size() > 1 && !contains(of_installers, name);
 }
 
 std::pair<std::size_t, std::string_view> shaped_secret(std::string_view text)
@@ -70,9 +70,8 @@ Redactor::Redactor(const CheckFacts& facts) : active_(true)
             add(guest.config.setting(key), "[name of " + std::to_string(guest.vmid) + "]");
     for (const auto& mapping : facts.mappings.mappings)
         for (const auto& device : mapping.devices) add(device.node, "[host]");
-    std::stable_sort(secrets_.begin(), secrets_.end(), [](const auto& one, const auto& other) {
-        return one.first.size() > other.first.size();
-    });
+    std::ranges::stable_sort(secrets_, std::ranges::greater{},
+                             [](const auto& secret) { return secret.first.size(); });
 }
 
 std::string Redactor::operator()(std::string_view text) const
@@ -83,12 +82,12 @@ std::string Redactor::operator()(std::string_view text) const
     for (std::size_t at = 0; at < text.size();) {
         const bool starts_word = at == 0 || !is_word(text[at - 1]);
         const auto rest = std::string_view(lowered).substr(at);
-        const auto known = std::find_if(secrets_.begin(), secrets_.end(), [&](const auto& secret) {
+        const auto* known = find_where(secrets_, [&](const auto& secret) {
             return rest.starts_with(secret.first) &&
                    (rest.size() == secret.first.size() || !is_word(rest[secret.first.size()]));
         });
         const auto shaped = starts_word ? shaped_secret(rest) : std::pair<std::size_t, std::string_view>{};
-        if (starts_word && known != secrets_.end()) {
+        if (starts_word && known != nullptr) {
             result += known->second;
             at += known->first.size();
         } else if (shaped.first != 0) {

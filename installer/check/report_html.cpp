@@ -1,7 +1,7 @@
 #include "check/report_html.hpp"
 
 #include "base/text.hpp"
-#include "check/opinions.hpp"
+#include "check/findings.hpp"
 #include "check/report_style.hpp"
 #include "check/show_checks.hpp"
 #include "version.hpp"
@@ -17,8 +17,7 @@ struct Section {
     const char* title;
 };
 constexpr std::array sections{Section{Verdict::error, "Errors"}, Section{Verdict::warning, "Warnings"},
-                              Section{Verdict::unknown, "Could not be looked at"},
-                              Section{Verdict::note, "Notes"}};
+                              Section{Verdict::unknown, "Unknown"}, Section{Verdict::note, "Notes"}};
 
 std::string element(const std::string& tag, const std::string& css_class, const std::string& content)
 {
@@ -27,10 +26,10 @@ std::string element(const std::string& tag, const std::string& css_class, const 
 
 std::string fix_html(const Finding& finding, const Redactor& redacted)
 {
-    if (finding.remedy.empty() && finding.command.empty()) return "";
-    const auto command =
-        finding.command.empty() ? "" : "<code>" + escaped(redacted(finding.command)) + "</code> ";
-    return element("p", "fix", "<b>Fix</b> " + command + escaped(redacted(finding.remedy))) + "\n";
+    const auto& [words, install_does_it, command] = finding.remedy;
+    if (words.empty() && command.empty()) return "";
+    const auto code = command.empty() ? "" : "<code>" + escaped(redacted(command)) + "</code> ";
+    return element("p", "fix", "<b>Fix</b> " + code + escaped(redacted(words))) + "\n";
 }
 
 std::string finding_html(const Finding& finding, const Redactor& redacted)
@@ -42,7 +41,7 @@ std::string finding_html(const Finding& finding, const Redactor& redacted)
                        element("p", "evidence", escaped(redacted(finding.evidence))) + "\n" +
                        element("p", "why", escaped(finding.why)) + "\n";
     html += fix_html(finding, redacted);
-    if (finding.install_does_it) html += element("p", "does", "pve-gpu-install does it") + "\n";
+    if (finding.remedy.install_does_it) html += element("p", "does", "pve-gpu-install does it") + "\n";
     return html + "</article>\n";
 }
 
@@ -63,8 +62,9 @@ std::string ok_html(const Findings& findings, const Redactor& redacted)
             rows += "<tr><td><code>" + escaped(finding.name) + "</code></td><td>" + escaped(finding.subject) +
                     "</td><td>" + escaped(redacted(finding.evidence)) + "</td></tr>\n";
     if (rows.empty()) return "";
-    return "<section>\n<h2>Well</h2>\n<details>\n<summary>" + std::to_string(count(findings, Verdict::ok)) +
-           " checks found nothing</summary>\n<table>\n" + rows + "</table>\n</details>\n</section>\n";
+    return "<section>\n<h2>Passed</h2>\n<details>\n<summary>" +
+           counted(count(findings, Verdict::ok), "check") + "</summary>\n<table>\n" + rows +
+           "</table>\n</details>\n</section>\n";
 }
 
 std::string chips(const Findings& findings)
@@ -87,8 +87,8 @@ std::string guests_of(const CheckFacts& facts, bool full)
 {
     std::string text;
     for (const auto& guest : facts.survey.guests) {
-        const bool has_nodes = std::any_of(facts.containers.begin(), facts.containers.end(),
-                                           [&](const auto& one) { return one.vmid == guest.vmid; });
+        const bool has_nodes = std::ranges::any_of(
+            facts.containers, [&](const auto& container) { return container.vmid == guest.vmid; });
         if (guest.passed.empty() && !has_nodes) continue;
         text += (text.empty() ? "" : ", ") + name_of(guest);
         if (const auto name = guest.config.setting(guest.container ? "hostname" : "name");
@@ -123,27 +123,15 @@ std::string foot(const ReportOptions& options)
 
 std::string escaped(std::string_view text)
 {
+    constexpr std::array entities{std::pair{'&', "&amp;"}, std::pair{'<', "&lt;"}, std::pair{'>', "&gt;"},
+                                  std::pair{'"', "&quot;"}, std::pair{'\'', "&#39;"}};
     std::string html;
     for (const char c : printable(text)) {
-        switch (c) {
-        case '&':
-            html += "&amp;";
-            break;
-        case '<':
-            html += "&lt;";
-            break;
-        case '>':
-            html += "&gt;";
-            break;
-        case '"':
-            html += "&quot;";
-            break;
-        case '\'':
-            html += "&#39;";
-            break;
-        default:
+        const auto* entity = find_where(entities, [c](const auto& each) { return each.first == c; });
+        if (entity == nullptr)
             html += c;
-        }
+        else
+            html += entity->second;
     }
     return html;
 }

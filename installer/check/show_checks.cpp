@@ -1,5 +1,6 @@
 #include "check/show_checks.hpp"
 
+#include "base/lists.hpp"
 #include "base/text.hpp"
 #include "check/known_messages.hpp"
 
@@ -48,9 +49,9 @@ std::string wrapped(const std::string& text, const std::string& first, const std
 // A command is copied from the screen, so it stays in one line and has nothing beside it.
 std::string fix_text(const Finding& finding, const std::string& indent)
 {
-    const auto words = printable(finding.remedy);
-    if (finding.command.empty()) return words.empty() ? "" : wrapped(words, "    fix:    ", indent);
-    const auto command = "    fix:    " + printable(finding.command) + "\n";
+    const auto words = printable(finding.remedy.words);
+    if (finding.remedy.command.empty()) return words.empty() ? "" : wrapped(words, "    fix:    ", indent);
+    const auto command = "    fix:    " + printable(finding.remedy.command) + "\n";
     return words.empty() ? command : command + wrapped("(" + words + ")", indent, indent);
 }
 
@@ -63,7 +64,7 @@ std::string finding_text(const Finding& finding, const Group& group, bool colour
     if (finding.verdict == Verdict::ok) return text;
     text += wrapped(printable(finding.why), "    why:    ", indent);
     text += fix_text(finding, indent);
-    if (finding.install_does_it) text += indent + "('pve-gpu-install' does it)\n";
+    if (finding.remedy.install_does_it) text += indent + "('pve-gpu-install' does it)\n";
     return text;
 }
 
@@ -73,9 +74,8 @@ std::string ok_text(const Findings& findings)
     std::vector<std::pair<std::string, std::string>> by_subject;
     for (const auto& finding : findings) {
         if (finding.verdict != Verdict::ok) continue;
-        const auto known = std::find_if(by_subject.begin(), by_subject.end(),
-                                        [&](const auto& one) { return one.first == finding.subject; });
-        if (known == by_subject.end())
+        auto* known = find_where(by_subject, [&](const auto& line) { return line.first == finding.subject; });
+        if (known == nullptr)
             by_subject.emplace_back(finding.subject, finding.name);
         else
             known->second += " " + std::string(finding.name);
@@ -99,6 +99,13 @@ std::string group_text(const Findings& findings, const Group& group, bool colour
     return text;
 }
 
+// The command and the words in one text.
+std::string whole(const Remedy& remedy)
+{
+    if (remedy.words.empty() || remedy.command.empty()) return remedy.words + remedy.command;
+    return remedy.command + " (" + remedy.words + ")";
+}
+
 Json or_null(const std::string& text)
 {
     return text.empty() ? Json(nullptr) : Json(text);
@@ -119,12 +126,6 @@ std::string row(std::initializer_list<std::string_view> cells)
 }
 
 } // namespace
-
-std::string whole_remedy(const Finding& finding)
-{
-    if (finding.remedy.empty() || finding.command.empty()) return finding.remedy + finding.command;
-    return finding.command + " (" + finding.remedy + ")";
-}
 
 std::string summary(const Findings& findings)
 {
@@ -151,14 +152,15 @@ std::string findings_json(const Findings& findings)
     auto& checks = json["checks"] = Json::array();
     for (const auto& finding : findings)
         checks.push_back({{"name", finding.name},
+                          {"title", finding.title},
                           {"subject", finding.subject},
                           {"guests", finding.guests},
                           {"verdict", to_string(finding.verdict)},
                           {"evidence", finding.evidence},
                           {"why", finding.why},
-                          {"remedy", or_null(whole_remedy(finding))},
-                          {"command", or_null(finding.command)},
-                          {"install_does_it", finding.install_does_it}});
+                          {"remedy", or_null(whole(finding.remedy))},
+                          {"command", or_null(finding.remedy.command)},
+                          {"install_does_it", finding.remedy.install_does_it}});
     return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
@@ -166,18 +168,17 @@ std::string checks_list()
 {
     std::string text = "# What `pve-gpu-install check` looks at\n\n"
                        "Printed by `pve-gpu-install check --list`; a test compares it with this file.\n\n";
-    text += row({"check", "looks at", "why it matters"}) + row({"---", "---", "---"});
-    for (const auto& check : all_checks())
-        if (!check.name.starts_with("log.") || check.name == "log.readable")
-            text += row({"`" + std::string(check.name) + "`", check.looks_at, check.why});
-    text += "\n## Messages that it knows\n\nIn the kernel's log, or pasted: `pve-gpu-install check --explain "
-            "\"TEXT\"`. "
-            "`*` stands for any text.\n\n";
     text +=
-        row({"check", "message", "cause", "certainty", "remedy"}) + row({"---", "---", "---", "---", "---"});
+        row({"check", "if all is well", "looks at", "why it matters"}) + row({"---", "---", "---", "---"});
+    for (const auto& check : all_checks())
+        text += row({"`" + std::string(check.name) + "`", check.title, check.looks_at, check.why});
+    text += "\n## Messages that it knows\n\nIn the kernel's log, or pasted: `pve-gpu-install check --explain "
+            "\"TEXT\"`. `*` stands for any text.\n\n";
+    text += row({"check", "message", "cause", "certainty", "remedy", "source"}) +
+            row({"---", "---", "---", "---", "---", "---"});
     for (const auto& message : known_messages())
-        text += row({"`" + std::string(message.name) + "`", "`" + std::string(message.pattern) + "`",
-                     message.cause, to_string(message.certainty), message.remedy});
+        text += row({"`" + message.name + "`", "`" + join(message.patterns, "`, `") + "`", message.cause,
+                     to_string(message.certainty), remedy_of(message, CpuVendor::other), message.source});
     return text;
 }
 

@@ -1,7 +1,7 @@
 // The PCI tree of the report.
 #include "check/report_html.hpp"
 
-#include "base/text.hpp"
+#include "check/findings.hpp"
 
 #include <algorithm>
 #include <set>
@@ -22,11 +22,9 @@ struct Row {
 std::set<PciAddress> worth_drawing(const CheckFacts& facts)
 {
     std::set<PciAddress> wanted;
-    for (const auto& one : facts.cards) {
-        wanted.insert(one.card.functions.begin(), one.card.functions.end());
-        for (const auto& address : one.card.switches) wanted.insert(address);
-        for (const auto& member : facts.gpu(one).group_members) wanted.insert(member);
-    }
+    for (const auto& gpu : facts.gpus)
+        for (const auto& list : {gpu.card.functions, gpu.card.switches, facts.function(gpu).group_members})
+            wanted.insert(list.begin(), list.end());
     auto with_bridges = wanted;
     for (const auto& address : wanted)
         if (const auto* function = facts.topology.find(address))
@@ -57,11 +55,10 @@ std::string function_text(const CheckFacts& facts, const Function& function)
 
 std::string guests_with(const CheckFacts& facts, const PciAddress& address)
 {
-    std::string text;
+    std::vector<unsigned> vmids;
     for (const auto& guest : facts.survey.guests)
-        if (guest.keys.contains(address))
-            text += (text.empty() ? "VM " : ", VM ") + std::to_string(guest.vmid);
-    return text;
+        if (guest.keys.contains(address)) vmids.push_back(guest.vmid);
+    return vms_in_words(vmids, ", ");
 }
 
 Row row_of(const CheckFacts& facts, const Function& function)
@@ -86,8 +83,7 @@ std::vector<Row> ordered(const CheckFacts& facts)
         addresses.push_back(function->address);
         return addresses;
     };
-    std::sort(drawn.begin(), drawn.end(),
-              [&](const auto* one, const auto* other) { return way(one) < way(other); });
+    std::ranges::sort(drawn, {}, way);
     std::vector<Row> rows;
     std::optional<PciBus> root;
     for (const auto* function : drawn) {
@@ -98,13 +94,7 @@ std::vector<Row> ordered(const CheckFacts& facts)
     }
     const auto hidden = facts.topology.functions.size() - drawn.size();
     if (hidden != 0)
-        rows.push_back(
-            {nullptr,
-             "",
-             std::to_string(hidden) + (hidden == 1 ? " other function" : " other functions") + " of the host",
-             "",
-             0,
-             {}});
+        rows.push_back({nullptr, "", counted(hidden, "other function") + " of the host", "", 0, {}});
     return rows;
 }
 
@@ -147,9 +137,9 @@ std::string wire(const Row& row, const Row& parent, std::size_t index)
 
 std::string dot(const Findings& findings, const Row& row, std::size_t y)
 {
-    const auto found = std::find_if(findings.begin(), findings.end(),
-                                    [&](const Finding& one) { return one.subject == row.address; });
-    if (found == findings.end()) return "";
+    const auto* found =
+        find_where(findings, [&](const Finding& finding) { return finding.subject == row.address; });
+    if (found == nullptr) return "";
     return "<circle class='" + to_string(found->verdict) + "' cx='" + number(width - margin - 16) + "' cy='" +
            number(y + box_height / 2) + "' r='6'><title>" + to_string(found->verdict) + "</title></circle>";
 }

@@ -30,10 +30,9 @@ std::string time_text(std::int64_t wall_clock)
 int explain_text(Session& session)
 {
     const auto answer = explain(session.options.explain);
-    session.console.print(answer.empty()
-                              ? "nothing is known of this text; 'pve-gpu-install check --list' prints the "
-                                "messages that are known\n"
-                              : answer);
+    session.console.print(
+        answer.empty() ? "unknown message; 'pve-gpu-install check --list' prints those that are known\n"
+                       : answer);
     return exit_done;
 }
 

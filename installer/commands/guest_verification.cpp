@@ -1,6 +1,7 @@
 #include "commands/guest_verification.hpp"
 
 #include "base/error.hpp"
+#include "base/lists.hpp"
 #include "base/text.hpp"
 #include "containers/container_gpus.hpp"
 #include "containers/node_state.hpp"
@@ -33,23 +34,29 @@ std::string first_lines(const std::string& text, unsigned count)
     return printable(join(lines, "; "), 300);
 }
 
-GuestCheck check_of(const std::string& name, const GuestAnswer& answer, const std::string& program)
+Finding found(std::string_view name, Verdict verdict, std::string evidence, std::string remedy = "")
+{
+    Finding finding{verdict, std::move(evidence), {std::move(remedy)}};
+    finding.name = name;
+    return finding;
+}
+
+Finding check_of(std::string_view name, const GuestAnswer& answer, const std::string& program)
 {
     switch (answer.kind) {
     case GuestAnswer::Kind::done:
-        return {name, GuestVerdict::ok, first_lines(answer.text, 4), ""};
+        return found(name, Verdict::ok, first_lines(answer.text, 4));
     case GuestAnswer::Kind::not_installed:
-        return {name, GuestVerdict::note, "'" + program + "' is not installed in the guest", ""};
+        return found(name, Verdict::note, "'" + program + "' is not installed in the guest");
     case GuestAnswer::Kind::failed:
-        return {name, GuestVerdict::error, first_lines(answer.text, 4),
-                "run '" + program + "' in the guest, and see the guest's kernel log (dmesg)"};
+        return found(name, Verdict::error, first_lines(answer.text, 4),
+                     "run '" + program + "' in the guest, and see the guest's kernel log (dmesg)");
     case GuestAnswer::Kind::no_answer:
         break;
     }
-    return {name, GuestVerdict::unknown,
-            "'" + program + "' did not end within " + std::to_string(program_ends_within.count() / 1000) +
-                " s",
-            ""};
+    return found(name, Verdict::unknown,
+                 "'" + program + "' did not end within " +
+                     std::to_string(program_ends_within.count() / 1000) + " s");
 }
 
 // What there is in the guest to be tried.
@@ -60,7 +67,7 @@ struct Trials {
 
 // Where the guest has ffmpeg, two seconds of video through the GPU's encoder: that of the render node, or
 // NVIDIA's. One that has no encoder is no broken GPU.
-GuestCheck load_check(const Runner& run, const std::string& render)
+Finding load_check(const Runner& run, const std::string& render)
 {
     const bool nvidia = render.empty();
     Words words{"ffmpeg", "-hide_banner", "-loglevel", "error"};
@@ -70,9 +77,9 @@ GuestCheck load_check(const Runner& run, const std::string& render)
     words.insert(words.end(), {"-c:v", nvidia ? "h264_nvenc" : "h264_vaapi", "-f", "null", "-"});
     const auto answer = run(words);
     if (answer.kind == GuestAnswer::Kind::done)
-        return {"load", GuestVerdict::ok, "two seconds of video were encoded by the GPU", ""};
+        return found("load", Verdict::ok, "two seconds of video were encoded by the GPU");
     auto check = check_of("load", answer, "ffmpeg");
-    if (check.verdict == GuestVerdict::error) check.verdict = GuestVerdict::unknown;
+    if (check.verdict == Verdict::error) check.verdict = Verdict::unknown;
     return check;
 }
 
@@ -94,24 +101,25 @@ void add_tools(GuestVerification& guest, const Runner& run, const Trials& trials
 
 // --- containers ---
 
-GuestCheck visible_in(const ContainerSurvey& container)
+Finding visible_in(const ContainerSurvey& container)
 {
     if (container.wanted.empty())
-        return {"gpu.visible", GuestVerdict::error, "its configuration names no device node of a GPU",
-                "'pve-gpu-install --ct " + std::to_string(container.vmid) + "' gives it one"};
+        return found("gpu.visible", Verdict::error, "its configuration names no device node of a GPU",
+                     "'pve-gpu-install --ct " + std::to_string(container.vmid) + "' gives it one");
     if (!container.inside.seen)
-        return {"gpu.visible", GuestVerdict::unknown, "the container could not be looked into", ""};
+        return found("gpu.visible", Verdict::unknown,
+                     "cannot inspect the container; its device nodes are unverified");
     std::vector<std::string> missing;
     for (const auto& node : container.inside.nodes)
         if (!node.inside || !node.as_on_host()) missing.push_back(quote(node.wanted.node.path));
     if (missing.empty())
-        return {"gpu.visible", GuestVerdict::ok, printable(join(container.inside.listing, ", "), 300), ""};
-    return {"gpu.visible", GuestVerdict::error,
-            join(missing, ", ") + " missing or with another number than on the host",
-            "restart it: 'pct reboot " + std::to_string(container.vmid) + "'"};
+        return found("gpu.visible", Verdict::ok, printable(join(container.inside.listing, ", "), 300));
+    return found("gpu.visible", Verdict::error,
+                 join(missing, ", ") + " missing or with another number than on the host",
+                 "restart it: 'pct reboot " + std::to_string(container.vmid) + "'");
 }
 
-GuestCheck driver_for(const std::vector<GivenGpu>& gpus)
+Finding driver_for(const std::vector<GivenGpu>& gpus)
 {
     std::vector<std::string> drivers;
     drivers.reserve(gpus.size());
@@ -122,24 +130,21 @@ GuestCheck driver_for(const std::vector<GivenGpu>& gpus)
         return !one.gpu->driver.empty() && !one.gpu->on_vfio;
     });
     if (gpus.empty())
-        return {"driver.loaded", GuestVerdict::error, "no GPU of this host has the nodes that it names",
-                "see 'pve-gpu-install status'"};
-    return {"driver.loaded", good ? GuestVerdict::ok : GuestVerdict::error, join(drivers, ", "),
-            good ? "" : "a container needs the host's driver; load it, or stop the VM that has the GPU"};
+        return found("driver.loaded", Verdict::error, "no GPU of this host has the nodes that it names",
+                     "see 'pve-gpu-install status'");
+    return found("driver.loaded", good ? Verdict::ok : Verdict::error, join(drivers, ", "),
+                 good ? "" : "a container needs the host's driver; load it, or stop the VM that has the GPU");
 }
 
-GuestCheck versions_in(const Inside& inside, const std::string& module)
+Finding versions_in(const Inside& inside, const std::string& module)
 {
     const auto& versions = inside.library_versions;
-    if (module.empty()) return {"versions.match", GuestVerdict::note, "NVIDIA's module is not loaded", ""};
-    if (versions.empty())
-        return {"versions.match", GuestVerdict::error, "the container has no libraries of NVIDIA's driver",
-                "install version " + printable(module) + " in it, without the kernel module"};
+    if (module.empty()) return found("versions.match", Verdict::note, "NVIDIA's module is not loaded");
     const auto text = "module " + printable(module) + ", libraries " + printable(join(versions, ", "), 80);
-    if (std::find(versions.begin(), versions.end(), module) != versions.end())
-        return {"versions.match", GuestVerdict::ok, text, ""};
-    return {"versions.match", GuestVerdict::error, text,
-            "install version " + printable(module) + " in it, without the kernel module"};
+    if (contains(versions, module)) return found("versions.match", Verdict::ok, text);
+    return found("versions.match", Verdict::error,
+                 versions.empty() ? "the container has no libraries of NVIDIA's driver" : text,
+                 "install version " + printable(module) + " in it, without the kernel module");
 }
 
 Trials trials_of(const std::vector<GivenGpu>& gpus, const std::vector<WantedNode>& wanted)
@@ -156,10 +161,10 @@ Trials trials_of(const std::vector<GivenGpu>& gpus, const std::vector<WantedNode
 
 // --- VMs ---
 
-GuestCheck not_running(const std::string& tool, unsigned vmid)
+Finding not_running(const std::string& tool, unsigned vmid)
 {
-    return {"guest.running", GuestVerdict::error, "it does not run",
-            "start it: '" + tool + " start " + std::to_string(vmid) + "'"};
+    return found("guest.running", Verdict::error, "it does not run",
+                 "start it: '" + tool + " start " + std::to_string(vmid) + "'");
 }
 
 // /proc/bus/pci/devices: "0100\t10de2204\t...\tnvidia"; the driver is the last word of the line
@@ -183,10 +188,10 @@ std::vector<SeenFunction> functions_in_guest(const std::string& devices)
 // Two cards of one kind are two in the guest: what is found is taken out.
 std::optional<SeenFunction> take_from_guest(std::vector<SeenFunction>& seen, std::string_view id)
 {
-    const auto found = std::find_if(seen.begin(), seen.end(), [&](const auto& one) { return one.id == id; });
-    if (found == seen.end()) return std::nullopt;
-    auto function = std::move(*found);
-    seen.erase(found);
+    const auto place = std::ranges::find(seen, id, &SeenFunction::id);
+    if (place == seen.end()) return std::nullopt;
+    auto function = std::move(*place);
+    seen.erase(place);
     return function;
 }
 
@@ -194,14 +199,16 @@ void add_vm_gpu(GuestVerification& guest, std::vector<SeenFunction>& devices, co
 {
     const auto seen = take_from_guest(devices, to_hex(gpu.vendor, 4) + to_hex(gpu.device, 4));
     const auto what = "'" + to_string(gpu.address) + "' (" + device_id(gpu) + ")";
-    guest.checks.push_back({"gpu.visible", seen ? GuestVerdict::ok : GuestVerdict::error,
-                            what + (seen ? " is on the guest's PCI bus" : " is not on the guest's PCI bus"),
-                            seen ? "" : "see the task log of its last start"});
-    if (!seen) return;
     guest.checks.push_back(
-        {"driver.loaded", seen->driver.empty() ? GuestVerdict::error : GuestVerdict::ok,
-         what + (seen->driver.empty() ? " has no driver" : " has the driver " + quote(seen->driver)),
-         seen->driver.empty() ? "install the GPU's driver in the guest" : ""});
+        found("gpu.visible", seen ? Verdict::ok : Verdict::error,
+              what + (seen ? " is on the guest's PCI bus" : " is not on the guest's PCI bus"),
+              seen ? "" : "see the task log of its last start"));
+    if (!seen) return;
+    const bool driverless = seen->driver.empty();
+    guest.checks.push_back(
+        found("driver.loaded", driverless ? Verdict::error : Verdict::ok,
+              what + (driverless ? " has no driver" : " has the driver " + quote(seen->driver)),
+              driverless ? "install the GPU's driver in the guest" : ""));
 }
 
 // Of a mapping's alternatives the VM has what Proxmox has reserved for it; where nothing is known of
@@ -243,7 +250,7 @@ GuestVerification verify_container(System& system, unsigned vmid)
         guest.checks.push_back(not_running("pct", vmid));
         return guest;
     }
-    guest.checks.push_back({"guest.running", GuestVerdict::ok, "it runs", ""});
+    guest.checks.push_back(found("guest.running", Verdict::ok, "it runs"));
     guest.checks.push_back(visible_in(container));
     const auto gpus = gpus_given_to(container);
     guest.checks.push_back(driver_for(gpus));
@@ -266,7 +273,7 @@ GuestVerification verify_vm(System& system, unsigned vmid)
         guest.checks.push_back(not_running("qm", vmid));
         return guest;
     }
-    guest.checks.push_back({"guest.running", GuestVerdict::ok, "it runs", ""});
+    guest.checks.push_back(found("guest.running", Verdict::ok, "it runs"));
     const Runner run = [&](const Words& words) {
         Words all{std::string(programs::qm), "guest", "exec", std::to_string(vmid), "--timeout",
                   agent_ends_within,         "--"};
@@ -275,10 +282,11 @@ GuestVerification verify_vm(System& system, unsigned vmid)
     };
     const auto devices = run({"cat", "/proc/bus/pci/devices"});
     if (devices.kind != GuestAnswer::Kind::done) {
-        guest.checks.push_back({"guest.agent", GuestVerdict::unknown,
-                                "the guest agent does not answer: " + first_lines(devices.text, 2),
-                                "install 'qemu-guest-agent' in the guest and set 'agent: 1'; a guest that is "
-                                "not Linux cannot be looked into"});
+        guest.checks.push_back(
+            found("guest.agent", Verdict::unknown,
+                  "the guest agent does not answer: " + first_lines(devices.text, 2),
+                  "install 'qemu-guest-agent' in the guest and set 'agent: 1'; a guest that is "
+                  "not Linux cannot be looked into"));
         return guest;
     }
     Trials trials;
@@ -290,8 +298,9 @@ GuestVerification verify_vm(System& system, unsigned vmid)
         trials.compute = trials.compute || gpu.vendor == 0x1002;
     }
     if (gpus.empty())
-        guest.checks.push_back({"gpu.visible", GuestVerdict::error, "no GPU is passed to it whole",
-                                "give it one with a 'hostpci' line"});
+        guest.checks.push_back(found("gpu.visible", Verdict::error,
+                                     "it is passed no GPU, or a mediated one only",
+                                     "give it one with a 'hostpci' line"));
     if (has_others) trials.renders.emplace_back("/dev/dri/renderD128");
     add_tools(guest, run, trials);
     return guest;

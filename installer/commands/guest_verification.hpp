@@ -2,30 +2,20 @@
 // guest has a tool for one.
 #pragma once
 
+#include "check/check.hpp"
 #include "machine/system.hpp"
 
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace pvegpu {
 
-enum class GuestVerdict { ok, note, error, unknown }; // note: nothing to check it with
-std::string to_string(GuestVerdict verdict);
-
-struct GuestCheck {
-    std::string name; // "gpu.visible"
-    GuestVerdict verdict = GuestVerdict::unknown;
-    std::string evidence; // what was seen
-    std::string remedy;   // of an error
-};
-
 struct GuestVerification {
     unsigned vmid = 0;
     bool container = false;
-    std::vector<GuestCheck> checks;
+    Findings checks; // "gpu.visible"; a note: there is nothing to check it with
 
-    bool good() const; // no error
+    bool good() const { return count(checks, Verdict::error) == 0; }
 };
 
 // How a program in a guest ended.

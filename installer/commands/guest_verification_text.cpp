@@ -33,27 +33,6 @@ std::string word(const Json& json, const char* key)
 
 } // namespace
 
-std::string to_string(GuestVerdict verdict)
-{
-    switch (verdict) {
-    case GuestVerdict::ok:
-        return "ok";
-    case GuestVerdict::note:
-        return "note";
-    case GuestVerdict::error:
-        return "error";
-    case GuestVerdict::unknown:
-        break;
-    }
-    return "unknown";
-}
-
-bool GuestVerification::good() const
-{
-    return std::none_of(checks.begin(), checks.end(),
-                        [](const GuestCheck& check) { return check.verdict == GuestVerdict::error; });
-}
-
 // lxc-attach ends with 127 where there is no such program, as a shell does.
 GuestAnswer parse_attach_answer(const Outcome& outcome)
 {
@@ -91,7 +70,7 @@ std::string verification_json(const std::vector<GuestVerification>& guests)
             checks.push_back({{"name", check.name},
                               {"verdict", to_string(check.verdict)},
                               {"evidence", check.evidence},
-                              {"remedy", check.remedy}});
+                              {"remedy", check.remedy.words}});
         json["guests"].push_back(
             {{"vmid", guest.vmid}, {"type", guest.container ? "ct" : "vm"}, {"checks", checks}});
     }
@@ -102,13 +81,14 @@ std::string print_verification(const GuestVerification& guest)
 {
     std::string text = (guest.container ? "container " : "VM ") + std::to_string(guest.vmid) + "\n";
     for (const auto& check : guest.checks) {
-        auto line = "  " + check.name;
+        auto line = "  " + std::string(check.name);
         line.resize(std::max<std::size_t>(line.size() + 1, 18), ' ');
         line += to_string(check.verdict);
         line.resize(std::max<std::size_t>(line.size() + 1, 26), ' ');
         text += line;
         text += printable(check.evidence) + "\n";
-        if (!check.remedy.empty()) text += std::string(26, ' ') + printable(check.remedy) + "\n";
+        if (const auto& fix = check.remedy.words; !fix.empty())
+            text += std::string(26, ' ') + printable(fix) + "\n";
     }
     return text;
 }

@@ -1,0 +1,262 @@
+// Containers: the device nodes that they name, on this host and in them.
+#include "check/findings.hpp"
+#include "containers/node_plan.hpp"
+#include "host/container_survey.hpp"
+#include "usage/device_files.hpp"
+
+namespace pvegpu {
+namespace {
+
+const SurveyedGuest& guest_of(const CheckFacts& facts, const ContainerFacts& container)
+{
+    return *facts.survey.find(container.vmid); // it is made of it
+}
+
+// "/etc/pve/lxc/901.conf:3 (dev0) names '/dev/nvidia0'"
+std::string line_with(const ContainerFacts& container, const WantedNode& wanted)
+{
+    return container.conf() + ":" + std::to_string(wanted.line) + " (" + wanted.from + ") names " +
+           quote(wanted.node.path);
+}
+
+// "/etc/pve/lxc/901.conf:3: 'dev0: /dev/nvidia0'"
+std::string line_with(const ContainerFacts& container, const LxcDevice& device)
+{
+    return container.conf() + ":" + std::to_string(device.line) + ": '" + device.key + ": " +
+           printable(device.value) + "'";
+}
+
+// Takes the line out again: Proxmox knows devN only, the others are edited by hand.
+Remedy removal_of(const ContainerFacts& container, const WantedNode& wanted, const std::string& otherwise)
+{
+    if (wanted.by_proxmox)
+        return by_command("pct set " + std::to_string(container.vmid) + " --delete " + wanted.from,
+                          "takes the line out; or " + otherwise);
+    return {otherwise + "; or take line " + std::to_string(wanted.line) + " out of " + container.conf()};
+}
+
+Findings ct_config(const CheckFacts& facts, const ContainerFacts& container)
+{
+    const auto& guest = guest_of(facts, container);
+    const auto conf = container.conf();
+    Findings findings;
+    for (const auto& device : guest.lxc.devices_at_next_start())
+        if (device.start_error)
+            findings.push_back({Verdict::error, line_with(container, device) + ": " + *device.start_error,
+                                set(guest, "--delete " + device.key,
+                                    "takes the line out; or write the path of a device into it")});
+    for (const auto& warning : guest.lxc.warnings)
+        findings.push_back({Verdict::note,
+                            to_string(warning.in(conf)),
+                            {"correct the line in " + conf},
+                            "the container starts, but not as the line says"});
+    return or_ok(findings, conf + " has no line that Proxmox refuses");
+}
+
+std::string what_is_there(const NodeFacts& node)
+{
+    if (!node.number) return ", which is not on this host";
+    return ", which has the number " + std::to_string(node.number->major) + ":" +
+           std::to_string(node.number->minor) + ", and no driver of this boot is behind it";
+}
+
+// A devN is looked at by Proxmox before any hook runs (PVE::LXC::Tools), a mount by LXC after the hook's
+// pre-start.
+Finding missing_of(const CheckFacts& facts, const ContainerFacts& container, const NodeFacts& node)
+{
+    const auto& guest = guest_of(facts, container);
+    const auto& wanted = node.wanted;
+    Finding finding{wanted.optional ? Verdict::warning : Verdict::error,
+                    line_with(container, wanted) + what_is_there(node)};
+    if (wanted.optional)
+        finding.why = "the container starts without the device";
+    else if (!wanted.by_proxmox)
+        finding.why = "LXC refuses a mount that is not 'optional'";
+    if (const auto cause = why_missing(wanted, facts.node_host)) {
+        finding.evidence += cause->fact;
+        finding.remedy = removal_of(container, wanted, cause->remedy);
+    } else if (!wanted.by_proxmox && guest.attached) {
+        return {Verdict::ok, finding.evidence + "; the hook brings it at the next start"};
+    } else {
+        if (!node.number) finding.evidence += ", and no driver has made it since the host started";
+        finding.remedy =
+            by_command("pve-gpu-hook --nodes", "for every boot: " + install_command(guest), true);
+    }
+    return finding;
+}
+
+Findings ct_nodes(const CheckFacts& facts, const ContainerFacts& container)
+{
+    if (container.nodes.empty()) return {};
+    Findings findings;
+    for (const auto& node : container.nodes)
+        if (!node.present) findings.push_back(missing_of(facts, container, node));
+    return or_ok(findings, std::string(paths::dev) + " has every node that " + container.conf() + " names");
+}
+
+// devtmpfs makes the nodes of /dev/dri itself; NVIDIA's are made by programs.
+Findings ct_boot_unit(const CheckFacts& facts, const ContainerFacts& container)
+{
+    if (std::ranges::none_of(container.nodes, [](const auto& node) {
+            return node.wanted.by_proxmox && node.wanted.node.is_nvidia();
+        }))
+        return {};
+    const std::string link(paths::nodes_unit_enabled);
+    if (facts.survey.links.contains(link)) return {{Verdict::ok, link + " is there"}};
+    return {{Verdict::warning, link + " is absent",
+             by_command(install_command(guest_of(facts, container)), "", true)}};
+}
+
+// Each as a warning about the container's configuration.
+Findings warnings_about(const ContainerFacts& container, const std::vector<Advice>& found)
+{
+    Findings findings;
+    for (const auto& [fact, remedy] : found)
+        findings.push_back({Verdict::warning, container.conf() + ": " + fact, {remedy}});
+    return findings;
+}
+
+Findings ct_numbers(const CheckFacts& facts, const ContainerFacts& container)
+{
+    const auto& lxc = guest_of(facts, container).lxc;
+    const auto findings =
+        warnings_about(container, stale_numbers(lxc, container.nodes, facts.node_host.majors));
+    if (lxc.mounts.empty()) return findings;
+    return or_ok(findings,
+                 std::string(paths::proc_devices) + " has the numbers that " + container.conf() + " allows");
+}
+
+// Proxmox then makes it 0660 and root's (create_passthrough_device_node in pve-container's LXC.pm).
+bool is_for_root_only(const LxcDevice& device)
+{
+    return !device.start_error && parse_gpu_node(device.path) &&
+           std::ranges::none_of(split(device.value, ','), [](auto part) {
+               return part.starts_with("mode=") || part.starts_with("gid=") || part.starts_with("uid=");
+           });
+}
+
+// Who in the container may open what it is given.
+Findings ct_rights(const CheckFacts& facts, const ContainerFacts& container)
+{
+    const auto& guest = guest_of(facts, container);
+    auto findings = warnings_about(container, foreign_nodes(guest.lxc, container.nodes));
+    for (const auto& device : guest.lxc.devices_at_next_start())
+        if (is_for_root_only(device))
+            findings.push_back(
+                {Verdict::note, line_with(container, device) + " has no 'mode' and no 'gid'",
+                 set(guest, "--" + device.key + " '" + device.value + ",mode=0666'",
+                     "or 'gid=' with the number that the container's group 'render' or 'video' has")});
+    if (container.nodes.empty()) return findings;
+    return or_ok(findings, container.conf() + " names no node that only root could open");
+}
+
+// The libraries of a running container that is given a node of NVIDIA's.
+Findings ct_library(const CheckFacts& facts, const ContainerFacts& container)
+{
+    const auto& versions = container.inside.library_versions;
+    const auto& module = facts.nvidia_version;
+    if (versions.empty() || module.empty()) return {};
+    const auto evidence = std::string(paths::nvidia_module_version) + " is " + quote(module) +
+                          ", and the container has libraries of '" + join(versions, "', '") + "'";
+    if (contains(versions, module)) return {{Verdict::ok, evidence}};
+    return {{Verdict::warning,
+             evidence,
+             {"install version " + module + " in the container, without its kernel module"}}};
+}
+
+Findings ct_restart(const ContainerFacts& container)
+{
+    if (!container.running || container.nodes.empty()) return {};
+    const auto vmid = std::to_string(container.vmid);
+    const auto dev = "/dev in container " + vmid;
+    if (!container.inside.seen)
+        return {{Verdict::unknown, dev + " cannot be inspected in time",
+                 by_command("pct exec " + vmid + " -- ls -l /dev /dev/dri")}};
+    const auto reasons = restart_reasons(container.inside);
+    if (reasons.empty()) return {{Verdict::ok, dev + " has what " + container.conf() + " names"}};
+    return {{Verdict::warning, dev + ": " + join(reasons, "; "), by_command("pct reboot " + vmid)}};
+}
+
+bool may_be_of(const Function& gpu, const GpuNode& node)
+{
+    constexpr std::uint16_t nvidia = 0x10de, amd = 0x1002;
+    if (node.address) return *node.address == gpu.address;
+    if (node.is_nvidia()) return gpu.vendor == nvidia;
+    return node.kind != NodeKind::kfd || gpu.vendor == amd;
+}
+
+// What a container that names nodes of a passed card has to do with it; on vfio-pci nothing tells which nodes
+// its driver would make.
+Findings sharing_with(const CheckFacts& facts, const GpuFacts& gpu, const CardNodes& nodes,
+                      const ContainerFacts& container)
+{
+    Findings findings;
+    if (const auto wanted = wanted_node_of(guest_of(facts, container), nodes))
+        findings.push_back({Verdict::warning,
+                            line_with(container, *wanted) +
+                                " of this card, which the 'hostpci' lines of VM " + number_of(gpu.vmids) +
+                                " name too",
+                            removal_of(container, *wanted, "give the VM another card")});
+    else if (is_vfio_driver(facts.function(gpu).driver))
+        if (const auto* node = find_where(container.nodes, [&](const NodeFacts& one) {
+                return !one.present && may_be_of(facts.function(gpu), one.wanted.node);
+            }))
+            findings.push_back({Verdict::unknown,
+                                line_with(container, node->wanted) +
+                                    ", which is not there; it may be this card's, which vfio-pci has",
+                                {"name it by its place, which no other card can have: /dev/dri/by-path/pci-" +
+                                 to_string(gpu.address) + "-render; or see 'ct.nodes'"}});
+    for (auto& finding : findings) finding.guests = {container.vmid};
+    return findings;
+}
+
+Findings ct_shared_card(const CheckFacts& facts, const GpuFacts& gpu)
+{
+    const auto* nodes =
+        find_where(facts.card_nodes, [&](const CardNodes& card) { return card.function == gpu.address; });
+    if (nodes == nullptr || facts.containers.empty()) return {};
+    Findings findings;
+    for (const auto& container : facts.containers)
+        append(findings, sharing_with(facts, gpu, *nodes, container));
+    return or_ok(findings, std::string(paths::pve_ct_configs) + " has no container that names its nodes");
+}
+
+} // namespace
+
+std::vector<Check> container_checks()
+{
+    return {
+        {"ct.config", "Proxmox takes every devN line", "devN lines of containers",
+         "Proxmox keeps a devN line that it cannot use, and then does not start the container",
+         each_container<ct_config>},
+        {"ct.nodes", "the host has every node that a container names",
+         "the device nodes that containers name, against /dev and /proc/devices",
+         "Proxmox looks at a devN path before any hook runs: 'Device ... does not exist'",
+         each_container<ct_nodes>},
+        {"ct.boot-unit", "NVIDIA's nodes are made at boot",
+         "whether pve-gpu-hook-nodes.service is enabled where containers name NVIDIA's nodes",
+         "after a boot nobody else makes these nodes before Proxmox starts the containers",
+         each_container<ct_boot_unit>},
+        {"ct.numbers", "allowed device numbers are those of this boot",
+         "device numbers in lxc.cgroup2.devices.allow, against those of this boot",
+         "some drivers get another number at each boot, and the container may not open the device then",
+         each_container<ct_numbers>},
+        {"ct.rights", "users in the container may open their nodes",
+         "owner and mode of the nodes that a container is given",
+         "a service with a user of its own does not see the GPU, though the node is there",
+         each_container<ct_rights>},
+        {"ct.library", "NVIDIA's libraries fit its module",
+         "NVIDIA's libraries in running containers against the kernel's module",
+         "nothing of NVIDIA works across versions, not even nvidia-smi", each_container<ct_library>},
+        {"ct.restart", "the container has what its configuration names",
+         "/dev of running containers against their configuration",
+         "a container gets a device when it starts, not when the line is written",
+         each_container<ct_restart>},
+        {"ct.shared-card", "no container has the VM's card",
+         "the nodes of passed cards, against what containers name",
+         "the container loses the card when the VM starts, or its program keeps the VM from starting",
+         each_passed_gpu<ct_shared_card>},
+    };
+}
+
+} // namespace pvegpu

@@ -1,0 +1,139 @@
+#include "check/findings.hpp"
+
+#include <array>
+
+namespace pvegpu {
+namespace {
+
+std::string for_first_guest(const std::string& command, const GpuFacts& gpu)
+{
+    return "pve-gpu-install " + command + "--vm " + number_of(gpu.vmids);
+}
+
+// In quotes: a ';' between two devices would end the command.
+std::string set_line(unsigned vmid, const HostPci& line, const std::vector<std::string>& parts)
+{
+    return "qm set " + std::to_string(vmid) + " --" + line.key() + " '" + join(parts, ",") + "'";
+}
+
+} // namespace
+
+void add_about(Findings& all, const Subject& subject, Finding finding)
+{
+    finding.subject = subject.name;
+    finding.guests.insert(finding.guests.begin(), subject.guests.begin(), subject.guests.end());
+    all.push_back(std::move(finding));
+}
+
+void add_about(Findings& all, const Subject& subject, const Findings& findings)
+{
+    for (const auto& finding : findings) add_about(all, subject, finding);
+}
+
+bool has_devices(const SurveyedGuest& guest)
+{
+    const auto& config = guest.config;
+    return !guest.container && !config.is_template && (!config.hostpci.empty() || !config.warnings.empty());
+}
+
+std::string conf_of(const SurveyedGuest& guest)
+{
+    return guest.container ? paths::ct_config(guest.vmid) : paths::vm_config(guest.vmid);
+}
+
+std::string set_command(const SurveyedGuest& guest, const std::string& rest)
+{
+    return (guest.container ? "pct set " : "qm set ") + std::to_string(guest.vmid) + " " + rest;
+}
+
+std::string set_property(unsigned vmid, const HostPci& line, const std::string& key, const std::string& value)
+{
+    std::vector<std::string> parts;
+    for (const auto part : split(line.text, ','))
+        if (!part.starts_with(key + "=")) parts.emplace_back(part);
+    if (!value.empty()) parts.push_back(key + "=" + value);
+    return set_line(vmid, line, parts);
+}
+
+// "host=" may be left out, so a part without a key is the host's.
+std::string set_hosts(unsigned vmid, const HostPci& line, const std::vector<std::string>& hosts)
+{
+    std::vector<std::string> parts{join(hosts, ";")};
+    for (const auto part : split(line.text, ','))
+        if (!part.starts_with("host=") && part.find('=') != std::string_view::npos) parts.emplace_back(part);
+    return set_line(vmid, line, parts);
+}
+
+std::string install_command(const SurveyedGuest& guest)
+{
+    return (guest.container ? "pve-gpu-install --ct " : "pve-gpu-install --vm ") + std::to_string(guest.vmid);
+}
+
+std::string install_for(const GpuFacts& gpu)
+{
+    return for_first_guest("", gpu);
+}
+
+std::string try_for(const GpuFacts& gpu)
+{
+    return for_first_guest("try ", gpu);
+}
+
+std::string prepare_host(const CheckFacts& facts)
+{
+    const auto* gpu = find_where(facts.gpus, [](const GpuFacts& one) { return one.passed(); });
+    return for_first_guest("--host ", gpu == nullptr ? GpuFacts{} : *gpu);
+}
+
+std::string where_the_command_line_is(const CheckFacts& facts)
+{
+    switch (facts.host.loader) {
+    case BootLoader::proxmox_systemd:
+        return "/etc/kernel/cmdline, then: proxmox-boot-tool refresh";
+    case BootLoader::proxmox_grub:
+    case BootLoader::proxmox_undecided:
+    case BootLoader::grub:
+        return "/etc/default/grub, then: update-grub";
+    case BootLoader::unknown:
+        break;
+    }
+    return "the boot loader's configuration";
+}
+
+std::string vms_in_words(const std::vector<unsigned>& vmids, std::string_view between)
+{
+    std::string text;
+    for (const auto vmid : vmids)
+        text.append(text.empty() ? "" : between).append("VM " + std::to_string(vmid));
+    return text;
+}
+
+std::string bytes_in_words(std::uint64_t bytes)
+{
+    constexpr std::array units{"bytes", "KiB", "MiB", "GiB", "TiB"};
+    std::size_t unit = 0;
+    for (; bytes >= 1024 && bytes % 1024 == 0 && unit + 1 < units.size(); ++unit) bytes /= 1024;
+    return std::to_string(bytes) + " " + units.at(unit);
+}
+
+const Bar* largest_memory_bar(const Function& function)
+{
+    const Bar* largest = nullptr;
+    for (const auto& bar : function.bars)
+        if (!bar.io && bar.assigned && (largest == nullptr || bar.size > largest->size)) largest = &bar;
+    return largest;
+}
+
+std::string bars_without_room(const Function& function)
+{
+    std::string text;
+    for (unsigned index = 0; function.config && index < 6; ++index) {
+        const bool there = (function.config->memory_bars >> index & 1U) != 0;
+        const bool assigned = std::ranges::any_of(
+            function.bars, [&](const Bar& bar) { return bar.index == index && bar.assigned; });
+        if (there && !assigned) text += (text.empty() ? "BAR " : ", BAR ") + std::to_string(index);
+    }
+    return text;
+}
+
+} // namespace pvegpu
