@@ -156,6 +156,18 @@ TEST_CASE("what a capture of a guest says is said of its host, too", "[capture]"
         }
 }
 
+TEST_CASE("a host of tests/hosts is captured as it is there", "[capture][host]")
+{
+    for (const auto& name : host_names()) {
+        DYNAMIC_SECTION(name)
+        {
+            FakeSystem machine;
+            const auto vmid = load_host(machine, read_host_folder(hosts_directory + name));
+            check_round_trip(machine, vmid);
+        }
+    }
+}
+
 TEST_CASE("a capture has no name, address, key or serial number of anybody", "[capture]")
 {
     FakeSystem machine("6.14.8-2-pve");

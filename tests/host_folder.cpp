@@ -4,6 +4,7 @@
 #include "machine/paths.hpp"
 #include "machine_file.hpp"
 
+#include <algorithm>
 #include <boost/filesystem.hpp>
 #include <fstream>
 #include <iterator>
@@ -28,13 +29,22 @@ std::string with_others(const std::string& machine)
     for (LineReader lines(machine); lines.next();) {
         const auto words = split_once(lines.line(), ' ');
         text += words && words->first == "like"
-                    ? read_host_folder(TESTS_DIR "/hosts/" + std::string(words->second)).at("machine")
+                    ? read_host_folder(hosts_directory + std::string(words->second)).at("machine")
                     : std::string(lines.line()) + "\n";
     }
     return text;
 }
 
 } // namespace
+
+std::vector<std::string> host_names()
+{
+    std::vector<std::string> names;
+    for (const auto& entry : boost::filesystem::directory_iterator(hosts_directory))
+        names.push_back(entry.path().filename().string());
+    std::sort(names.begin(), names.end());
+    return names;
+}
 
 HostFiles read_host_folder(const std::string& folder)
 {

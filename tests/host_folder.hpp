@@ -10,8 +10,13 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 namespace pvegpu::testing {
+
+inline const std::string hosts_directory = TESTS_DIR "/hosts/";
+
+std::vector<std::string> host_names(); // sorted
 
 using HostFiles = std::map<std::string, std::string>; // text by name
 

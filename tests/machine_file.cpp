@@ -38,21 +38,18 @@ std::string content(std::string_view written)
     return written.starts_with("hex ") ? bytes_of(written.substr(4)) : unescaped(written);
 }
 
-// "226:0"
-DeviceNumber number_of(std::string_view text, bool block)
+// "c226:0"
+DeviceNumber number_of(std::string_view text)
 {
     const auto colon = text.find(':');
-    return {parse_decimal(text.substr(0, colon)).value(), parse_decimal(text.substr(colon + 1)).value(),
-            block};
+    return {parse_decimal(text.substr(1, colon - 1)).value(), parse_decimal(text.substr(colon + 1)).value(),
+            text.front() == 'b'};
 }
 
-void load_kind(FakeSystem& system, const std::string& path, std::string_view fact)
+void add_file_with_mode(FakeSystem& system, const std::string& path, const std::string& octal)
 {
-    const auto [kind, value] = split_once(fact, ' ').value_or(std::pair(fact, std::string_view()));
-    if (kind == "absent") return system.tree().erase(path);
-    if (kind != "file") return system.tree().set_device(path, number_of(value, kind == "block"));
     system.file(path, "");
-    system.set_rights(path, 0, static_cast<mode_t>(std::stoul(std::string(value), nullptr, 8)));
+    system.set_rights(path, 0, static_cast<mode_t>(std::stoul(octal, nullptr, 8)));
 }
 
 bool load_line(FakeSystem& system, std::string_view line)
@@ -66,8 +63,12 @@ bool load_line(FakeSystem& system, std::string_view line)
         tree.set_link(path, fact.substr(3));
     else if (fact == "has file")
         tree.set_write_only(path);
-    else if (fact.starts_with("is "))
-        load_kind(system, path, fact.substr(3));
+    else if (fact.starts_with("node "))
+        tree.set_device(path, number_of(fact.substr(5)));
+    else if (fact.starts_with("has mode "))
+        add_file_with_mode(system, path, std::string(fact.substr(9)));
+    else if (fact == "is absent")
+        tree.erase(path);
     else if (fact.starts_with("="))
         tree.set_file(path, content(fact.substr(fact.size() > 1 ? 2 : 1)));
     else

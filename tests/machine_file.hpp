@@ -3,8 +3,8 @@
 //   PATH = hex 8680... a file of bytes
 //   PATH -> target     a symbolic link
 //   PATH has file      a file that cannot be read, or whose content is no fact
-//   PATH is char 226:0 a device node; "is block 259:0"
-//   PATH is file 755   a file of root's with that mode, whose content is no fact
+//   PATH node c226:0   a device node; b: of a block device
+//   PATH has mode 755  a file of root's, whose content is no fact
 //   PATH is absent     with all below it: of a machine that is another one but for some lines
 // tests/lab/capture makes them from a real kernel, 'pve-gpu-install capture' on somebody's host.
 #pragma once

@@ -167,13 +167,13 @@ private:
     static std::string presence(const Answers& answers)
     {
         if (answers.device)
-            return std::string(answers.device->block ? "is block " : "is char ") +
+            return std::string(answers.device->block ? "node b" : "node c") +
                    std::to_string(answers.device->major) + ":" + std::to_string(answers.device->minor);
         if (!answers.mode) return "has file";
         std::string octal;
         for (auto mode = *answers.mode; mode != 0; mode >>= 3U)
             octal.insert(octal.begin(), static_cast<char>('0' + (mode & 7U)));
-        return "is file " + octal;
+        return "has mode " + octal;
     }
 
     // Nothing for a file that is not one of these.

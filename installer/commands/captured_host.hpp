@@ -10,7 +10,7 @@
 
 namespace pvegpu {
 
-// What stands behind a path: "= text", "-> target", "has file", "is char 226:0", "is file 755".
+// What stands behind a path: "= text", "-> target", "has file", "node c226:0", "has mode 755".
 using MachineFacts = std::map<std::string, std::string>;
 
 std::string fact_of_text(std::string_view text);
