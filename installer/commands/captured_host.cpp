@@ -22,8 +22,7 @@ namespace {
 
 // '*' stands for any text. What the programs read there names devices, drivers and numbers, nobody and
 // nothing of somebody's.
-constexpr std::array as_they_are{"/sys/kernel/irq/*/chip_name",
-                                 "/sys/kernel/security/lockdown",
+constexpr std::array as_they_are{"/sys/kernel/security/lockdown",
                                  "/sys/class/graphics/*",
                                  "/sys/class/vtconsole/*",
                                  "/sys/class/vfio/*",
@@ -36,7 +35,6 @@ constexpr std::array as_they_are{"/sys/kernel/irq/*/chip_name",
                                  "/sys/bus/platform/devices/*",
                                  "/sys/bus/pci/drivers/*/module",
                                  "/sys/module/*",
-                                 "/sys/devices/system/*",
                                  "/sys/fs/cgroup/lxc/*",
                                  "/sys/firmware/efi*",
                                  "/proc/devices",

@@ -26,7 +26,8 @@ std::optional<std::string> Recorder::read_link(const std::string& path) const
 std::vector<std::string> Recorder::list(const std::string& path) const
 {
     auto names = QuietReader::list(path);
-    for (const auto& name : names) answers_.try_emplace(paths::join(path, name));
+    if (path != paths::proc) // its names are processes, and files that are there on every host
+        for (const auto& name : names) answers_.try_emplace(paths::join(path, name));
     return names;
 }
 
