@@ -1,5 +1,5 @@
-// What check prints: golden files, JSON, the list in the documentation, and that it wakes and changes
-// nothing.
+// What check prints as JSON, the list in the documentation, and that it wakes and changes nothing. Its texts
+// are tests/hosts/*/check.txt.
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "catch.hpp"
@@ -10,17 +10,16 @@
 #include "check/show_checks.hpp"
 #include "check_cases.hpp"
 #include "commands/capture.hpp"
+#include "commands/captured_host.hpp"
 #include "commands/commands.hpp"
 #include "ct_hosts.hpp"
+#include "golden.hpp"
+#include "host_folder.hpp"
 #include "machine/forwarding_system.hpp"
 #include "machine/paths.hpp"
-#include "machine_file.hpp"
 
 #include <cerrno>
-#include <cstdlib>
-#include <fstream>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 using namespace pvegpu;
 using namespace pvegpu::testing;
@@ -68,44 +67,17 @@ void put_to_sleep(FakeSystem& machine, const std::string& address, const std::st
     set_attribute(machine, address, "power/runtime_status", "suspended\n");
 }
 
-// Much that goes wrong on real hosts at once.
-void make_bad(FakeSystem& machine)
-{
-    machine.file("/proc/cmdline", "root=/dev/sda1 quiet amd_iommu=on pcie_acs_override=downstream\n");
-    machine.file("/sys/kernel/irq/9/chip_name", "IO-APIC\n");
-    machine.file("/etc/initramfs-tools/modules", "");
-    replace_guest(machine, "name: media\nmemory: 8192\nballoon: 2048\nhostpci0: 0000:03:00.0,pcie=1\n");
-    set_attribute(machine, "0000:00:1c.0", "current_link_width", "1\n");
-    add_to_kernel_log(machine, "vfio-pci 0000:03:00.0: not ready 65535ms after FLR; giving up");
-}
-
-// What only a capture with all of its facts can bring back.
-void make_odd(FakeSystem& machine)
-{
-    set_attribute(machine, "0000:03:00.0", "aer_dev_fatal", "TOTAL_ERR_FATAL 2\n");
-    set_attribute(machine, "0000:03:00.0", "resource2_resize", "0000000000003f00\n"); // up to 8 GiB
-    machine.file("/sys/devices/system/node/node1/cpulist", "8-15\n");
-    machine.add_bridge("", "0000:00:01.0", {.secondary_bus = 0x21});
-    machine.add_function("0000:00:01.0", "0000:21:00.0", arc_gpu);
-    replace_guest(machine, machine.text("/etc/pve/qemu-server/101.conf") + "\n" +
-                               "affinity: 8-11\nhostpci1: 21:00.0\n");
-    put_to_sleep(machine, "0000:21:00.0", "D3cold");
-}
-
-void compare_with_golden(const std::string& file, const std::string& text)
-{
-    const auto path = std::string(TESTS_DIR) + "/" + file;
-    if (std::getenv("UPDATE_GOLDEN") != nullptr) std::ofstream(path) << text;
-    std::ifstream in(path);
-    std::ostringstream expected;
-    expected << in.rdbuf();
-    INFO(file);
-    CHECK(text == expected.str());
-}
-
 Findings findings_of(FakeSystem& machine)
 {
     return run_checks(read_check_facts(machine));
+}
+
+// Much that goes wrong on real hosts at once.
+Findings findings_of_bad_host()
+{
+    FakeSystem machine;
+    load_host(machine, read_host_folder(hosts_directory + "bad"));
+    return findings_of(machine);
 }
 
 int check_with(FakeSystem& machine, Printed& console, Options options)
@@ -116,82 +88,33 @@ int check_with(FakeSystem& machine, Printed& console, Options options)
 
 } // namespace
 
-TEST_CASE("check prints the worst first, as the golden files say", "[check]")
-{
-    FakeSystem well("6.14.8-2-pve"), bad("6.14.8-2-pve");
-    add_healthy_host(well);
-    add_healthy_host(bad);
-    make_bad(bad);
-    compare_with_golden("checks/well.txt", print_findings(findings_of(well), false));
-    compare_with_golden("checks/bad.txt", print_findings(findings_of(bad), false));
-    compare_with_golden("checks/bad.json", findings_json(findings_of(bad)));
-}
-
-TEST_CASE("check looks at a machine that was captured from a real kernel", "[check]")
-{
-    FakeSystem machine("6.12.117+deb12-amd64");
-    load_machine_file(machine, std::string(TESTS_DIR) + "/machines/nvme_in_group-6.12.machine");
-    add_host(machine);
-    add_vm(machine, 101, "machine: q35\nbios: ovmf\ncpu: host\nhostpci0: 0000:03:00.0,pcie=1\n");
-    compare_with_golden("checks/nvme_in_group-6.12.txt", print_findings(findings_of(machine), false));
-}
-
-TEST_CASE("a captured machine that is read back gives the same findings", "[check]")
-{
-    FakeSystem machine("6.14.8-2-pve"), again("6.14.8-2-pve");
-    add_healthy_host(machine);
-    make_bad(machine);
-    make_odd(machine);
-    const auto text = capture_machine(machine);
-
-    // What a capture leaves out: Proxmox's own files, the command line, the log, the hook's reports.
-    add_host(again, {.proxmox = "9.0.10"});
-    add_facts_of_the_host(again);
-    add_vm(again, 101, "");
-    for (const auto* file : {"/proc/cmdline", "/dev/kmsg", "/etc/initramfs-tools/modules"})
-        again.file(file, machine.text(file));
-    for (const auto& file : {paths::report(101, "pre-start"), paths::report(101)})
-        if (machine.exists(file)) again.file(file, machine.text(file));
-    load_machine(again, text);
-
-    const auto expected = findings_of(machine), found = findings_of(again);
-    CHECK(print_findings(found, false) == print_findings(expected, false));
-    for (const auto* check : {"card.errors", "card.link", "card.power", "bars.resizable", "guest.numa"}) {
-        INFO(check);
-        CHECK(std::any_of(found.begin(), found.end(), [&](const Finding& one) {
-            return one.name == check && one.verdict >= Verdict::note;
-        }));
-    }
-}
-
 TEST_CASE("a capture wakes no device", "[check]")
 {
     FakeSystem machine("6.14.8-2-pve");
     add_healthy_host(machine);
     put_to_sleep(machine, "0000:03:00.0", "D3cold");
     Watched watched(machine);
-    const auto text = capture_machine(watched);
-    CHECK(text.find("power_state = D3cold") != std::string::npos);
+    CHECK(capture_machine(watched).find("power_state = D3cold") != std::string::npos);
+    CHECK(capture_guest(watched, 101).at("machine").find("power_state = D3cold") != std::string::npos);
     for (const auto& path : watched.reads)
         if (path.find("/0000:03:00.0/") != std::string::npos)
             for (const auto* attribute : {"/config", "_link_width", "_link_speed", "_resize"}) {
                 INFO(path);
                 CHECK_FALSE(path.ends_with(attribute));
             }
-    CHECK(machine.writes().empty());
+    CHECK(machine.effects().empty());
 }
 
 TEST_CASE("the list in the documentation is the one that check --list prints", "[check]")
 {
-    compare_with_golden("../docs/checks.md", checks_list());
+    check_golden("/../docs/checks.md", checks_list());
 }
 
 TEST_CASE("check as JSON has what CONTRACT.md promises of each finding", "[check]")
 {
-    FakeSystem machine("6.14.8-2-pve");
-    add_healthy_host(machine);
-    make_bad(machine);
-    const auto json = nlohmann::json::parse(findings_json(findings_of(machine)));
+    const auto text = findings_json(findings_of_bad_host());
+    check_golden("/checks/bad.json", text);
+    const auto json = nlohmann::json::parse(text);
     CHECK(json["schema"] == "pve-gpu-hook/check/1");
     CHECK(json["worst"] == "error");
     for (const auto& one : json["checks"])

@@ -166,7 +166,7 @@ TEST_CASE("a captured host is a machine file with the same facts, and without se
     CHECK(text.find("/net/net0/flags = 0x1003") != std::string::npos);
     CHECK(text.find("aabbccddeeff") == std::string::npos);
     CHECK(text.find("aa:bb:cc") == std::string::npos);
-    CHECK(text.find("/etc/pve/qemu-server/101.conf = hostpci0: 0000:03:00.0") != std::string::npos);
+    CHECK(text.find("/etc/pve/qemu-server/101.conf = \\nhostpci0: 0000:03:00.0") != std::string::npos);
     FakeSystem loaded("6.14.8-2-pve");
     load_machine(loaded, text);
     CHECK(capture_machine(loaded) == text);

@@ -1,6 +1,10 @@
 // The built installer: below a root of files, with and without a terminal.
 #include "catch.hpp"
+#include "check/facts.hpp"
+#include "check/show_checks.hpp"
 #include "ct_hosts.hpp"
+#include "hook/phases.hpp"
+#include "host_folder.hpp"
 #include "install_hosts.hpp"
 #include "machine/descriptors.hpp"
 #include "real_process.hpp"
@@ -188,6 +192,10 @@ TEST_CASE("a command refuses an option that it would not heed", "[install]")
                                                                    {"detach", "--vm", "101", "--reboot"},
                                                                    {"status", "--vm", "101"},
                                                                    {"capture", "--full"},
+                                                                   {"capture", "--vm", "101"},
+                                                                   {"capture", "--output", "x"},
+                                                                   {"capture", "--guest", "x"},
+                                                                   {"status", "--guest", "101"},
                                                                    {"try", "--vm", "101", "--ct", "901"},
                                                                    {"verify", "--vm", "101", "--html", "x"},
                                                                    {"--vm", "101", "--gpu", "0"}}) {
@@ -234,6 +242,30 @@ TEST_CASE("status and capture print a tree of files without writing into it", "[
     CHECK(tree.installer({"status"}).out.find('\x1b') == std::string::npos);
     CHECK(tree.installer({"capture"}).out.starts_with("# made by pve-gpu-install capture\n"));
     CHECK_FALSE(path_exists(tree("/run/pve-gpu-hook")));
+}
+
+TEST_CASE("a captured guest that is read back has the plan and the findings of its host", "[install]")
+{
+    const Tree tree;
+    const auto captured = tree.installer({"capture", "--guest", "101", "--output", "shared"});
+    REQUIRE(captured.status == 0);
+    CHECK(captured.err.find("the capture is in '/shared'") != std::string::npos);
+    FakeSystem machine;
+    REQUIRE(load_host(machine, read_host_folder(tree("/shared"))) == 101);
+    const auto facts = read_check_facts(machine);
+    CHECK(print_findings(narrowed(run_checks(facts), {101}), false) ==
+          tree.installer({"check", "--vm", "101"}).out);
+    const SignalsAsBefore signals;
+    const LinuxSystem host("pve-gpu-hook", tree());
+    const Request start{101, Phase::pre_start, ""};
+    CHECK(plan_json(plan_phase(machine, start)) == plan_json(plan_phase(host, start)));
+    const auto again = tree.installer({"capture", "--guest", "101", "--output", "shared"});
+    CHECK(again.status == 1);
+    CHECK(again.err.find("'/shared' is there already") != std::string::npos);
+    CHECK(tree.installer({"capture", "--guest", "101"}).status == 0);
+    CHECK(path_exists(tree("/capture-101/vm-101.conf")));
+    CHECK(tree.installer({"capture", "--guest", "999"}).status == 1);
+    CHECK_FALSE(path_exists(tree("/capture-999")));
 }
 
 TEST_CASE("on a terminal the installer asks, and goes by the answer", "[install]")

@@ -1,5 +1,7 @@
 #include "machine_file.hpp"
 
+#include "base/text.hpp"
+
 #include <fstream>
 #include <iterator>
 #include <sstream>
@@ -36,8 +38,23 @@ std::string content(std::string_view written)
     return written.starts_with("hex ") ? bytes_of(written.substr(4)) : unescaped(written);
 }
 
-bool load_line(FakeTree& tree, std::string_view line)
+// "c226:0"
+DeviceNumber number_of(std::string_view text)
 {
+    const auto colon = text.find(':');
+    return {parse_decimal(text.substr(1, colon - 1)).value(), parse_decimal(text.substr(colon + 1)).value(),
+            text.front() == 'b'};
+}
+
+void add_file_with_mode(FakeSystem& system, const std::string& path, const std::string& octal)
+{
+    system.file(path, "");
+    system.set_rights(path, 0, static_cast<mode_t>(std::stoul(octal, nullptr, 8)));
+}
+
+bool load_line(FakeSystem& system, std::string_view line)
+{
+    auto& tree = system.tree();
     const auto end = line.find(' ');
     if (line.empty() || line.front() != '/' || end == std::string_view::npos) return false;
     const std::string path(line.substr(0, end));
@@ -46,6 +63,12 @@ bool load_line(FakeTree& tree, std::string_view line)
         tree.set_link(path, fact.substr(3));
     else if (fact == "has file")
         tree.set_write_only(path);
+    else if (fact.starts_with("node "))
+        tree.set_device(path, number_of(fact.substr(5)));
+    else if (fact.starts_with("has mode "))
+        add_file_with_mode(system, path, std::string(fact.substr(9)));
+    else if (fact == "is absent")
+        tree.erase(path);
     else if (fact.starts_with("="))
         tree.set_file(path, content(fact.substr(fact.size() > 1 ? 2 : 1)));
     else
@@ -61,7 +84,7 @@ void load_machine(FakeSystem& system, std::string_view text)
     std::string line;
     for (unsigned number = 1; std::getline(lines, line); ++number) {
         if (line.empty() || line.front() == '#') continue;
-        if (!load_line(system.tree(), line))
+        if (!load_line(system, line))
             throw std::runtime_error("line " + std::to_string(number) +
                                      " of the machine is no fact: " + line);
     }

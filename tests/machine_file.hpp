@@ -3,7 +3,10 @@
 //   PATH = hex 8680... a file of bytes
 //   PATH -> target     a symbolic link
 //   PATH has file      a file that cannot be read, or whose content is no fact
-// tests/lab/capture makes them from a real kernel.
+//   PATH node c226:0   a device node; b: of a block device
+//   PATH has mode 755  a file of root's, whose content is no fact
+//   PATH is absent     with all below it: of a machine that is another one but for some lines
+// tests/lab/capture makes them from a real kernel, 'pve-gpu-install capture' on somebody's host.
 #pragma once
 
 #include "fake_system.hpp"

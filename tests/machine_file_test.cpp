@@ -160,4 +160,8 @@ TEST_CASE("a machine file that cannot be read says where")
     CHECK(machine.exists("/x/d"));
     CHECK_FALSE(machine.read("/x/d").has_value());
     CHECK(machine.read("/x/e") == "");
+    load_machine(machine, "/x/f node b259:1\n/x/g has mode 755\n/x/d is absent\n");
+    CHECK(machine.device_number("/x/f") == DeviceNumber{259, 1, true});
+    CHECK(machine.file_facts("/x/g")->mode == 0755);
+    CHECK_FALSE(machine.exists("/x/d"));
 }

@@ -1,5 +1,5 @@
 // Single decisions of the plan, each on the smallest machine that tells them apart. Whole plans are in
-// tests/plans.
+// tests/hosts.
 #include "catch.hpp"
 #include "machines.hpp"
 #include "planned.hpp"

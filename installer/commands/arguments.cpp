@@ -26,7 +26,8 @@ constexpr std::array commands{
     Command{"detach", detach, "--vm N [--ct N ...]", "give these guests back what they had", " vm ct ",
             "which VM? 'pve-gpu-install detach --vm 101' detaches the hook from VM 101"},
     Command{"uninstall", uninstall, "", "undo everything that 'install' has done on this host", "", ""},
-    Command{"capture", capture, "", "print this host as a test fixture, without secrets", "", ""},
+    Command{"capture", capture, "[--guest N]", "print this host as a test fixture, without secrets",
+            " guest output ", ""},
     Command{"check", check, "[--vm N ...] [--ct N ...]", "what is wrong with this host, and how to mend it",
             " vm ct html full explain list ", ""},
     Command{"verify", verify, "--vm N | --ct N", "what works of the GPU inside a guest that runs", " vm ct ",
@@ -42,8 +43,8 @@ constexpr std::array package_commands{
 
 // Options that mean something to some commands only: to the others they would be a wish that is not granted.
 constexpr std::array some_commands{
-    "vm",   "ct",      "host", "blacklist", "reboot", "gpu", "replace-hard-coded",
-    "html", "explain", "full", "list"};
+    "vm",   "ct",      "host", "blacklist", "reboot", "gpu",   "replace-hard-coded",
+    "html", "explain", "full", "list",      "guest",  "output"};
 
 struct OptionHelp {
     std::string_view option, help;
@@ -65,6 +66,8 @@ constexpr std::array option_helps{
     OptionHelp{"--explain TEXT",
                "check: what a message of the kernel, QEMU or Proxmox means; looks at nothing"},
     OptionHelp{"--list", "check: print what it looks at"},
+    OptionHelp{"--guest N", "capture: write a directory with all that concerns this VM or container"},
+    OptionHelp{"--output DIR", "capture: that directory; without it 'capture-N' where you are"},
     OptionHelp{"--json", "print one JSON document on standard output"},
     OptionHelp{"--root DIR", "put DIR before every path; no program is run then, they are listed"},
     OptionHelp{"--help", "print this"},
@@ -85,7 +88,7 @@ options::variables_map parse(int argc, const char* const* argv)
     for (const auto* flag : {"help", "version", "host", "blacklist", "dry-run", "yes", "reboot", "json",
                              "full", "list", "replace-hard-coded"})
         add(flag, "");
-    for (const auto* text : {"html", "explain"}) add(text, options::value<std::string>());
+    for (const auto* text : {"html", "explain", "guest", "output"}) add(text, options::value<std::string>());
     add("vm", options::value<std::vector<std::string>>());
     add("ct", options::value<std::vector<std::string>>());
     add("gpu", options::value<std::vector<std::string>>());
@@ -98,13 +101,18 @@ std::vector<std::string> strings(const options::variables_map& values, const cha
     return values.count(name) != 0 ? values[name].as<std::vector<std::string>>() : std::vector<std::string>{};
 }
 
+unsigned vmid_of(const std::string& text)
+{
+    const auto number = parse_vmid(text);
+    if (!number) throw options::error("not a VMID: " + quote(text));
+    return *number;
+}
+
 std::vector<unsigned> vmids(const options::variables_map& values, const char* name)
 {
     std::vector<unsigned> numbers;
     for (const auto& text : strings(values, name)) {
-        const auto number = parse_vmid(text);
-        if (!number) throw options::error("not a VMID: " + quote(text));
-        if (!contains(numbers, *number)) numbers.push_back(*number);
+        if (const auto number = vmid_of(text); !contains(numbers, number)) numbers.push_back(number);
     }
     return numbers;
 }
@@ -118,11 +126,24 @@ std::string text_of(const options::variables_map& values, const char* name)
 }
 
 // Below a root every path is the root's.
-std::string report_path(const options::variables_map& values)
+std::string absolute(const std::string& path, const options::variables_map& values)
 {
-    auto path = text_of(values, "html");
     if (path.empty() || path.starts_with('/')) return path;
     return (values.count("root") != 0 ? "" : boost::filesystem::current_path().string()) + "/" + path;
+}
+
+std::optional<unsigned> captured_guest(const options::variables_map& values)
+{
+    const auto text = text_of(values, "guest");
+    if (text.empty() && values.count("output") != 0)
+        throw options::error("'--output' is for a guest, and no '--guest' names one");
+    return text.empty() ? std::nullopt : std::optional(vmid_of(text));
+}
+
+std::string capture_directory(const options::variables_map& values)
+{
+    const auto named = text_of(values, "output");
+    return absolute(named.empty() ? "capture-" + text_of(values, "guest") : named, values);
 }
 
 Options options_of(const options::variables_map& values)
@@ -136,12 +157,14 @@ Options options_of(const options::variables_map& values)
             has("yes"),
             has("reboot"),
             has("json"),
-            report_path(values),
+            absolute(text_of(values, "html"), values),
             text_of(values, "explain"),
             has("full"),
             has("list"),
             strings(values, "gpu"),
-            has("replace-hard-coded")};
+            has("replace-hard-coded"),
+            captured_guest(values),
+            capture_directory(values)};
 }
 
 const Command& command_of(const options::variables_map& values)

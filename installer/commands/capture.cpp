@@ -1,8 +1,11 @@
 #include "commands/capture.hpp"
 
+#include "base/error.hpp"
 #include "base/text.hpp"
 #include "check/quiet_reader.hpp"
+#include "commands/captured_host.hpp"
 #include "commands/commands.hpp"
+#include "commands/shareable.hpp"
 #include "host/pve_files.hpp"
 #include "machine/paths.hpp"
 #include "pci/read_function.hpp"
@@ -15,6 +18,7 @@ namespace pvegpu {
 namespace {
 
 constexpr Milliseconds sysfs_answers_within{2'000};
+constexpr mode_t mode_of_capture = 0644;     // it is made to be given away
 constexpr unsigned most_levels = 2;          // nvme/nvme0/nvme0n1/nvme0n1p1
 constexpr std::size_t bytes_of_config = 256; // what the hook reads; serial numbers are behind it
 
@@ -44,18 +48,26 @@ constexpr std::array plain{"vendor",
                            "secondary_bus_number",
                            "subordinate_bus_number"};
 constexpr std::array links{"driver", "iommu_group", "subsystem", "physfn"};
-constexpr std::array present{"remove",    "rescan",    "reset",     "reset_subordinate",
-                             "resource0", "resource1", "resource2", "resource3",
-                             "resource4", "resource5", "rom",       "mdev_supported_types"};
+constexpr std::array present{"remove",
+                             "rescan",
+                             "reset",
+                             "reset_subordinate",
+                             "resource0",
+                             "resource1",
+                             "resource2",
+                             "resource3",
+                             "resource4",
+                             "resource5",
+                             "rom",
+                             "mdev_supported_types",
+                             "nvidia/creatable_vgpu_types"};
 
 class Capture {
 public:
     explicit Capture(const SysReader& reader) : reader_(reader) {}
 
-    std::string text()
+    MachineFacts devices()
     {
-        const auto kernel = reader_.read(std::string(paths::kernel_release)).value_or("");
-        text_ = "# made by pve-gpu-install capture\n# kernel " + printable(trim(kernel)) + "\n";
         fact(std::string(paths::kernel_release));
         fact(std::string(paths::kernel_lockdown));
         for (const auto& address : list_functions(reader_)) add_function(address);
@@ -67,29 +79,11 @@ public:
         for (const auto& iommu : reader_.list(std::string(paths::iommus)))
             link(paths::join(paths::iommus, iommu));
         add_host();
-        add_guests();
-        return std::move(text_);
+        return std::move(facts_);
     }
 
 private:
-    static std::string escaped(std::string_view text)
-    {
-        std::string result;
-        for (const char c : text) {
-            if (c == '\n')
-                result += "\\n";
-            else if (c == '\\')
-                result += "\\\\";
-            else
-                result += c;
-        }
-        return result;
-    }
-
-    void line(const std::string& path, const std::string& text)
-    {
-        text_ += path + " = " + escaped(text) + "\n";
-    }
+    void line(const std::string& path, const std::string& text) { facts_[path] = fact_of_text(text); }
 
     void fact(const std::string& path)
     {
@@ -98,23 +92,19 @@ private:
 
     void link(const std::string& path)
     {
-        if (const auto target = reader_.read_link(path)) text_ += path + " -> " + *target + "\n";
+        if (const auto target = reader_.read_link(path)) facts_[path] = "-> " + *target;
     }
 
     void presence(const std::string& path)
     {
-        if (reader_.exists(path)) text_ += path + " has file\n";
+        if (reader_.exists(path)) facts_[path] = "has file";
     }
 
     // Reading these can block for ever on a sick device.
     void add_slow_files(const std::string& directory)
     {
         const auto config = reader_.read_within(directory + "/config", bytes_of_config, sysfs_answers_within);
-        if (config.done()) {
-            text_ += directory + "/config = hex ";
-            for (const char c : config.text) text_ += to_hex(static_cast<unsigned char>(c), 2);
-            text_ += '\n';
-        }
+        if (config.done()) facts_[directory + "/config"] = fact_of_bytes(config.text);
         const auto driver =
             reader_.read_within(directory + "/driver_override", bytes_of_config, sysfs_answers_within);
         if (driver.done()) line(directory + "/driver_override", driver.text);
@@ -169,7 +159,7 @@ private:
             if (const auto text = reader_.read(paths::join(directory, file)))
                 line(paths::join(shown, file), *text);
         if (const auto target = reader_.read_link(directory + "/subsystem"))
-            text_ += shown + "/subsystem -> " + *target + "\n";
+            facts_[shown + "/subsystem"] = "-> " + *target;
         if (levels == 0) return;
         for (const auto& name : reader_.list_directories(directory))
             if (name != "power" && name != "statistics" && name != "queues" && name != "mq")
@@ -223,51 +213,77 @@ private:
             link(paths::join(paths::framebuffers, name));
     }
 
-    void add_guests()
-    {
-        for (const auto& guest : list_guests(reader_, read_cluster(reader_).node)) {
-            if (guest.container) continue;
-            const auto path = paths::vm_config(guest.vmid);
-            if (const auto lines = devices_of(read_pve_file(reader_, path).value_or("")); !lines.empty())
-                line(path, lines);
-        }
-    }
-
-    // What a check asks of the machine around the card.
-    static bool tells_nothing_private(std::string_view line)
-    {
-        constexpr std::array keys{"machine:", "bios:",     "cpu:",    "memory:",    "balloon:",
-                                  "numa:",    "affinity:", "onboot:", "hookscript:"};
-        return line.starts_with("hostpci") ||
-               std::any_of(keys.begin(), keys.end(), [&](const auto* key) { return line.starts_with(key); });
-    }
-
-    // Of the live section only, and of a guest that has a device.
-    static std::string devices_of(const std::string& config)
-    {
-        std::string text;
-        for (LineReader lines(config); lines.next() && !lines.line().starts_with('[');)
-            if (tells_nothing_private(lines.line())) text += std::string(lines.line()) + "\n";
-        const bool ours = text.starts_with("hostpci") || text.find("\nhostpci") != std::string::npos ||
-                          text.find("hookscript:") != std::string::npos;
-        return ours ? text : "";
-    }
-
     const SysReader& reader_;
     std::set<std::string> drivers_;
-    std::string text_;
+    MachineFacts facts_;
 };
 
 } // namespace
 
+MachineFacts device_facts(const SysReader& reader)
+{
+    return Capture(reader).devices();
+}
+
+std::string fact_of_bytes(std::string_view bytes)
+{
+    std::string fact = "= hex ";
+    for (const char c : bytes) fact += to_hex(static_cast<unsigned char>(c), 2);
+    return fact;
+}
+
+std::string fact_of_text(std::string_view text)
+{
+    if (!consists_of(text, [](char c) { return (c >= ' ' && c <= '~') || c == '\n' || c == '\t'; }))
+        return fact_of_bytes(text);
+    std::string fact = "= ";
+    for (const char c : text) {
+        if (c == '\n' || c == '\\') fact += '\\';
+        fact += c == '\n' ? 'n' : c;
+    }
+    return fact;
+}
+
+std::string print_machine(const MachineFacts& facts)
+{
+    std::string text = "# made by pve-gpu-install capture\n";
+    for (const auto& [path, fact] : facts) {
+        const auto below = facts.lower_bound(path + "/");
+        const bool has_more = below != facts.end() && below->first.starts_with(path + "/");
+        if (fact != "has file" || !has_more) text += path + " " + fact + "\n";
+    }
+    return text;
+}
+
 std::string capture_machine(const SysReader& reader)
 {
-    return Capture(QuietReader(reader)).text();
+    const QuietReader quiet(reader);
+    auto facts = device_facts(quiet);
+    for (const auto& guest : list_guests(quiet, read_cluster(quiet).node)) {
+        if (guest.container) continue;
+        const auto path = paths::vm_config(guest.vmid);
+        const auto lines = shareable_vm_config(read_pve_file(quiet, path).value_or(""));
+        if (concerns_gpus(lines)) facts[path] = fact_of_text(lines);
+    }
+    return print_machine(facts);
 }
 
 int capture(Session& session)
 {
-    session.console.print(capture_machine(session.system));
+    auto& system = session.system;
+    const auto& options = session.options;
+    if (!options.guest) {
+        session.console.print(capture_machine(system));
+        return exit_done;
+    }
+    if (system.exists(options.output))
+        throw Error(Reason::failed, {quote(options.output) + " is there already, and nothing was written",
+                                     "take it away, or name another directory with '--output'"});
+    for (const auto& [name, text] : capture_guest(system, *options.guest))
+        system.install_file(paths::join(options.output, name), text, mode_of_capture);
+    if (!options.dry_run)
+        session.console.progress("the capture is in " + quote(options.output) +
+                                 "; read it before you give it away");
     return exit_done;
 }
 

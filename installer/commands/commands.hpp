@@ -8,6 +8,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,10 @@ struct Options {
     bool list = false;
     std::vector<std::string> gpus = {}; // of the containers: "0,1", "0000:01:00.0"
     bool replace_hard_coded = false;    // the containers' lines with device numbers, by devN
+
+    // of 'capture'
+    std::optional<unsigned> guest = {};
+    std::string output = {}; // the directory that is made; absolute
 };
 
 struct Session {
