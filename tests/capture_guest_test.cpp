@@ -30,7 +30,9 @@ std::string plans_and_findings(const FakeSystem& machine, unsigned vmid)
 void check_round_trip(const FakeSystem& machine, unsigned vmid)
 {
     FakeSystem again;
-    CHECK(load_host(again, capture_guest(machine, vmid)) == vmid);
+    const auto files = capture_guest(machine, vmid);
+    CHECK(guest_of(files) == vmid);
+    load_host(again, files);
     CHECK(plans_and_findings(again, vmid) == plans_and_findings(machine, vmid));
 }
 
@@ -162,8 +164,9 @@ TEST_CASE("a host of tests/hosts is captured as it is there", "[capture][host]")
         DYNAMIC_SECTION(name)
         {
             FakeSystem machine;
-            const auto vmid = load_host(machine, read_host_folder(hosts_directory + name));
-            check_round_trip(machine, vmid);
+            const auto files = read_host_folder(hosts_directory + name);
+            load_host(machine, files);
+            if (!files.contains("install")) check_round_trip(machine, guest_of(files));
         }
     }
 }

@@ -1,16 +1,12 @@
-// pve-gpu-install --ct: plans as golden files (tests/installs/ct_*.txt), and what the commands make of a
-// host.
+// pve-gpu-install --ct: what the commands make of a host. The plans are in tests/hosts/install_ct_*.
 #include "catch.hpp"
 #include "changes/container_install_plan.hpp"
-#include "changes/show.hpp"
 #include "commands/commands.hpp"
 #include "containers/hard_coded.hpp"
 #include "ct_hosts.hpp"
-#include "golden.hpp"
 #include "host/manifest.hpp"
 #include "install_hosts.hpp"
 
-#include <functional>
 #include <nlohmann/json.hpp>
 
 using namespace pvegpu;
@@ -71,42 +67,10 @@ struct Host {
     }
 };
 
-struct Case {
-    std::string name, shows;
-    std::function<void(FakeSystem&)> build;
-    ContainerWishes wishes = {};
-};
-
-void add_ct_host(FakeSystem& machine, const NvidiaOptions& options = {.loaded = true})
-{
-    add_nvidia_host(machine, options);
-    add_host(machine);
-    add_pct(machine);
-}
-
 void add_attached_container(FakeSystem& machine)
 {
     add_container(machine, vmid, "hookscript: local:snippets/pve-gpu-hook\ndev0: /dev/nvidia0\n");
     machine.tree().set_link("/var/lib/vz/snippets/pve-gpu-hook", "/usr/sbin/pve-gpu-hook");
-}
-
-void add_second_nvidia_gpu(FakeSystem& machine)
-{
-    machine.add_bridge("", "0000:00:04.0", {.secondary_bus = 0x0a});
-    machine.add_function("0000:00:04.0", "0000:0a:00.0",
-                         {.vendor = 0x10de, .device = 0x2204, .class_code = 0x030000, .driver = "nvidia"});
-    machine.file("/proc/driver/nvidia/gpus/0000:0a:00.0/information", "Device Minor: \t 1\n");
-    machine.tree().set_device("/dev/nvidia1", {195, 1});
-}
-
-// With the second numbers of its kind: the firmware's framebuffer had the first at boot.
-void add_intel_gpu(FakeSystem& machine)
-{
-    add_arc(machine);
-    add_host(machine);
-    add_pct(machine);
-    machine.add_node("0000:03:00.0", "drm/card2", "/dev/dri/card2", {226, 2});
-    machine.add_node("0000:03:00.0", "drm/renderD129", "/dev/dri/renderD129", {226, 129});
 }
 
 void add_amd_gpu(FakeSystem& machine)
@@ -120,224 +84,7 @@ void add_amd_gpu(FakeSystem& machine)
     machine.tree().set_device("/dev/kfd", {234, 0});
 }
 
-std::string plan_text(const Case& one)
-{
-    FakeSystem machine("6.8.12-4-pve");
-    one.build(machine);
-    try {
-        InstallPlan plan;
-        add_container_changes(survey_host(machine, {}), survey_container(machine, vmid), one.wishes, {},
-                              plan);
-        return print_plan(plan);
-    } catch (const Error& error) {
-        return "refused: " + std::string(error.what()) + "\n";
-    }
-}
-
-const std::vector<Case> cases{
-    {"ct_nvidia", "A container is given the only GPU: nodes by devN, which follow their numbers.",
-     [](FakeSystem& machine) {
-         add_ct_host(machine);
-         add_container(machine, vmid, "hostname: jelly\ndev0: /dev/ttyUSB0\n");
-     }},
-    {"ct_nvidia_without_uvm",
-     "Nodes that are not there yet are made first: pct refuses a path without a node.",
-     [](FakeSystem& machine) {
-         add_ct_host(machine);
-         machine.tree().erase("/dev/nvidia-uvm");
-         machine.tree().erase("/dev/nvidia-uvm-tools");
-         add_container(machine, vmid, "hostname: jelly\n");
-     }},
-    {"ct_two_gpus",
-     "Two GPUs of two vendors, by address.",
-     [](FakeSystem& machine) {
-         add_ct_host(machine);
-         add_amd_gpu(machine);
-         add_container(machine, vmid, "hostname: jelly\n");
-     },
-     {{"0000:06:00.0,0000:09:00.0"}}},
-    {"ct_nvidia_by_numbers",
-     "Two of three GPUs, by the numbers of /dev/nvidiaN; what they share is given once.",
-     [](FakeSystem& machine) {
-         add_ct_host(machine);
-         add_second_nvidia_gpu(machine);
-         add_amd_gpu(machine);
-         add_container(machine, vmid, "hostname: jelly\n");
-     },
-     {{"0,1"}}},
-    {"ct_nvidia_by_address",
-     "The second GPU by its address: its number is the driver's, not its place; its modeset node is there.",
-     [](FakeSystem& machine) {
-         add_ct_host(machine);
-         add_second_nvidia_gpu(machine);
-         machine.tree().set_device("/dev/nvidia-modeset", {195, 254});
-         add_container(machine, vmid, "hostname: jelly\n");
-     },
-     {{"0000:0a:00.0"}}},
-    {"ct_nvidia_mig",
-     "A divided GPU: its instances' capabilities, not those to divide it; one node is not there yet.",
-     [](FakeSystem& machine) {
-         add_ct_host(machine);
-         const std::string mig = "/proc/driver/nvidia/capabilities/gpu0/mig/";
-         machine.file(mig + "gi1/access", "DeviceFileMinor: 12\nDeviceFileMode: 292\n");
-         machine.file(mig + "gi1/ci0/access", "DeviceFileMinor: 13\nDeviceFileMode: 292\n");
-         machine.file("/proc/driver/nvidia/capabilities/mig/monitor", "DeviceFileMinor: 2\n");
-         machine.tree().set_device("/dev/nvidia-caps/nvidia-cap1", {235, 1});
-         machine.tree().set_device("/dev/nvidia-caps/nvidia-cap2", {235, 2});
-         machine.tree().set_device("/dev/nvidia-caps/nvidia-cap12", {235, 12});
-         add_container(machine, vmid, "hostname: jelly\n");
-     },
-     {{"0"}}},
-    {"ct_intel_by_address",
-     "An Intel GPU by its address: what stands below its own 'drm' in sysfs, not the other's numbers.",
-     [](FakeSystem& machine) {
-         add_intel_gpu(machine);
-         add_amd_gpu(machine);
-         add_container(machine, vmid, "hostname: jelly\n");
-     },
-     {{"0000:03:00.0"}}},
-    {"ct_intel_by_number",
-     "On a host without NVIDIA's driver a number is the place among the GPUs that have nodes.",
-     [](FakeSystem& machine) {
-         add_intel_gpu(machine);
-         add_amd_gpu(machine);
-         add_container(machine, vmid, "hostname: jelly\n");
-     },
-     {{"0"}}},
-    {"ct_amd_by_number",
-     "The second of them is AMD's: with /dev/kfd, which a host has once.",
-     [](FakeSystem& machine) {
-         add_intel_gpu(machine);
-         add_amd_gpu(machine);
-         add_container(machine, vmid, "hostname: jelly\n");
-     },
-     {{"1"}}},
-    {"ct_amd_by_address",
-     "The same by its address.",
-     [](FakeSystem& machine) {
-         add_intel_gpu(machine);
-         add_amd_gpu(machine);
-         add_container(machine, vmid, "hostname: jelly\n");
-     },
-     {{"0000:09:00.0"}}},
-    {"ct_no_such_number",
-     "A number that no GPU has.",
-     [](FakeSystem& machine) {
-         add_ct_host(machine);
-         add_container(machine, vmid, "hostname: jelly\n");
-     },
-     {{"0,7"}}},
-    {"ct_which_gpu", "Several GPUs and no word which: the choice is told, nothing is guessed.",
-     [](FakeSystem& machine) {
-         add_ct_host(machine);
-         add_amd_gpu(machine);
-         add_container(machine, vmid, "hostname: jelly\n");
-     }},
-    {"ct_hard_coded",
-     "Old lines with hard-coded numbers, and no word of consent: they are named; nothing is written a "
-     "second time.",
-     [](FakeSystem& machine) {
-         add_ct_host(machine);
-         add_container(machine, vmid, std::string("hostname: old\n") + mounted_nvidia);
-     },
-     {{"0"}}},
-    {"ct_hard_coded_replaced",
-     "The same with consent: the lines go, devN entries come, what is about other devices stays.",
-     [](FakeSystem& machine) {
-         add_ct_host(machine);
-         add_container(machine, vmid,
-                       "hostname: old\nlxc.cgroup2.devices.allow: c 10:200 rwm\n" +
-                           std::string(mounted_nvidia) +
-                           "lxc.cgroup2.devices.allow: c 509:* rwm\n"
-                           "lxc.cgroup2.devices.allow: c 188:* rwm\n"
-                           "lxc.mount.entry: /dev/net/tun dev/net/tun none bind,create=file\n"
-                           "\n[before]\nhostname: old\n" +
-                           mounted_nvidia);
-     },
-     {{}, true}},
-    {"ct_hard_coded_directory",
-     "The whole of /dev/dri was mounted: it gets the nodes of every GPU, and the GPU's number is not allowed "
-     "twice.",
-     [](FakeSystem& machine) {
-         add_intel_gpu(machine);
-         add_amd_gpu(machine);
-         add_container(machine, vmid,
-                       "lxc.cgroup2.devices.allow: c 226:* rwm\n"
-                       "lxc.mount.entry: /dev/dri dev/dri none bind,optional,create=dir\n");
-     },
-     {{}, true}},
-    {"ct_hard_coded_left",
-     "A node with another path in the container stays mounted, and so do the numbers.",
-     [](FakeSystem& machine) {
-         add_ct_host(machine);
-         add_container(machine, vmid,
-                       "lxc.cgroup2.devices.allow: c 195:* rwm\n"
-                       "lxc.mount.entry: /dev/nvidia0 dev/gpu none bind,create=file\n"
-                       "lxc.mount.entry: /dev/nvidiactl dev/nvidiactl none bind,create=file\n");
-     },
-     {{}, true}},
-    {"ct_hookscript_is_gone", "Attached, and the link to the hook is gone: no start would succeed.",
-     [](FakeSystem& machine) {
-         add_ct_host(machine);
-         add_container(machine, vmid, "hookscript: local:snippets/pve-gpu-hook\ndev0: /dev/nvidia0\n");
-     }},
-    {"ct_running_without_its_nodes",
-     "Seed 003: the configuration names the nodes, the running container has none.",
-     [](FakeSystem& machine) {
-         add_ct_host(machine);
-         add_attached_container(machine);
-         start_container(machine, vmid, init);
-     }},
-    {"ct_vm_has_the_gpu",
-     "A VM that runs has the GPU.",
-     [](FakeSystem& machine) {
-         add_ct_host(machine, {});
-         machine.write("/sys/bus/pci/devices/0000:06:00.0/driver_override", "vfio-pci", Milliseconds(1));
-         machine.write("/sys/bus/pci/drivers/vfio-pci/bind", "0000:06:00.0", Milliseconds(1));
-         machine.open_vfio("0000:06:00.0", 4711, "kvm", 101);
-         add_container(machine, vmid, "hostname: jelly\n");
-     },
-     {{"0000:06:00.0"}}},
-    {"ct_vm_names_the_gpu", "A VM names the same card: both can be configured, one at a time can run.",
-     [](FakeSystem& machine) {
-         add_ct_host(machine);
-         add_vm(machine, 101, "hostpci0: 06:00,pcie=1\n");
-         add_container(machine, vmid, "hostname: jelly\n");
-     }},
-    {"ct_existing_hookscript", "The container's old hookscript is remembered and goes on running.",
-     [](FakeSystem& machine) {
-         add_ct_host(machine);
-         machine.file("/var/lib/vz/snippets/old.sh", "#!/bin/sh\n");
-         add_container(machine, vmid, "hookscript: local:snippets/old.sh\ndev0: /dev/nvidia0\n");
-     }},
-    {"ct_no_driver",
-     "The GPU has no driver of the host.",
-     [](FakeSystem& machine) {
-         add_ct_host(machine, {});
-         add_container(machine, vmid, "hostname: jelly\n");
-     },
-     {{"0000:06:00.0"}}},
-    {"ct_no_such_container", "A container that is not here.",
-     [](FakeSystem& machine) { add_ct_host(machine); }},
-    {"ct_template", "A template is never started.",
-     [](FakeSystem& machine) {
-         add_ct_host(machine);
-         add_container(machine, vmid, "template: 1\n");
-     }},
-};
-
 } // namespace
-
-TEST_CASE("install plans of containers are as the golden files say", "[install][ct][golden]")
-{
-    for (const auto& one : cases) {
-        DYNAMIC_SECTION(one.name)
-        {
-            check_golden("/installs/" + std::string(one.name) + ".txt",
-                         "# " + one.shows + "\n\n" + plan_text(one));
-        }
-    }
-}
 
 TEST_CASE("seed 003: a container that runs without what its configuration names is restarted, though nothing "
           "was changed",

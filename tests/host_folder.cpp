@@ -57,14 +57,18 @@ HostFiles read_host_folder(const std::string& folder)
     return files;
 }
 
-unsigned load_host(FakeSystem& system, const HostFiles& files)
+void load_host(FakeSystem& system, const HostFiles& files)
 {
     load_machine(system, files.at("machine"));
-    std::vector<unsigned> guests;
-    for (const auto& [name, text] : files) {
+    for (const auto& [name, text] : files)
         if (const auto place = place_of(name); !place.empty()) system.file(place, text);
+}
+
+unsigned guest_of(const HostFiles& files)
+{
+    std::vector<unsigned> guests;
+    for (const auto& [name, text] : files)
         if (name.ends_with(".conf")) guests.push_back(parse_decimal(name.substr(3, name.size() - 8)).value());
-    }
     if (guests.size() != 1)
         throw std::runtime_error("a folder of tests/hosts has one vm-N.conf or ct-N.conf");
     return guests.front();

@@ -4,6 +4,7 @@
 //                               of which the lines below are the difference
 //   vm-101.conf or ct-901.conf  the guest that is started
 //   pci.cfg, settings.json      if there are any
+//   install                     options of pve-gpu-install, where the folder shows what it would change
 #pragma once
 
 #include "fake_system.hpp"
@@ -22,7 +23,9 @@ using HostFiles = std::map<std::string, std::string>; // text by name
 
 HostFiles read_host_folder(const std::string& folder);
 
-// Answers with the guest's number. Throws std::runtime_error where there is no guest, or more than one.
-unsigned load_host(FakeSystem& system, const HostFiles& files);
+void load_host(FakeSystem& system, const HostFiles& files);
+
+// Throws std::runtime_error where there is no guest, or more than one.
+unsigned guest_of(const HostFiles& files);
 
 } // namespace pvegpu::testing

@@ -1,16 +1,23 @@
 // The hosts of tests/hosts, one folder each (host_folder.hpp): what the hook would do at the start and the
-// stop of its guest is plan.txt, what check finds for that guest is check.txt. A folder that is put there is
-// found. UPDATE_GOLDEN=1 writes both texts anew; then read the difference.
+// stop of its guest is plan.txt, what check finds for that guest is check.txt, what the installer would
+// change with the options in 'install' is install.txt. A folder that is put there is found. UPDATE_GOLDEN=1
+// writes the texts anew; then read the difference.
 //
 // Tests of C++ are left where a folder says too little: whoever hangs, refuses or reacts to a write is no
-// fact that a file holds, a start that changes the machine is hundreds of writes, and the plans of
-// tests/installs show files whole that a capture does not let out.
+// fact that a file holds; and a single decision is told by the smallest machine (plan_test.cpp), a single
+// finding by one change of a healthy host (check_*_cases.cpp).
+#include "base/text.hpp"
 #include "catch.hpp"
+#include "changes/container_install_plan.hpp"
+#include "changes/show.hpp"
 #include "check/facts.hpp"
 #include "check/show_checks.hpp"
+#include "commands/arguments.hpp"
 #include "golden.hpp"
 #include "hook/phases.hpp"
 #include "host_folder.hpp"
+
+#include <nlohmann/json.hpp>
 
 using namespace pvegpu;
 using namespace pvegpu::testing;
@@ -89,18 +96,71 @@ std::string check_of(const FakeSystem& machine, unsigned vmid)
     return print_findings(narrowed(run_checks(read_check_facts(machine)), {vmid}), false);
 }
 
+Options options_of(const std::string& line)
+{
+    std::vector<std::string> words{"pve-gpu-install"};
+    for (const auto word : split(trim(line), ' ')) words.emplace_back(word);
+    std::vector<const char*> argv;
+    for (const auto& word : words) argv.push_back(word.c_str());
+    return parse_arguments(static_cast<int>(argv.size()), argv.data()).options;
+}
+
+InstallPlan plan_install(const FakeSystem& machine, const Options& options)
+{
+    const auto survey = survey_host(machine, options.vms);
+    const bool for_vms = options.host || !options.vms.empty();
+    auto plan =
+        for_vms ? make_install_plan(survey, {options.vms, options.host, options.blacklist}) : InstallPlan();
+    for (const auto vmid : options.containers)
+        add_container_changes(survey, survey_container(machine, vmid, 0),
+                              {options.gpus, options.replace_hard_coded}, {}, plan);
+    return plan;
+}
+
+std::string install_plan_of(const FakeSystem& machine, const Options& options)
+{
+    try {
+        return print_plan(plan_install(machine, options));
+    } catch (const Error& error) {
+        return "refused: " + std::string(error.what()) + "\n";
+    }
+}
+
 } // namespace
 
-TEST_CASE("each host has the plan and the findings that its folder shows", "[host][golden]")
+TEST_CASE("each host has the texts that its folder shows", "[host][golden]")
 {
     for (const auto& name : host_names()) {
         DYNAMIC_SECTION(name)
         {
+            const auto files = read_host_folder(hosts_directory + name);
             FakeSystem machine;
-            const auto vmid = load_host(machine, read_host_folder(hosts_directory + name));
-            check_golden("/hosts/" + name + "/plan.txt", plans_of(machine, vmid));
-            check_golden("/hosts/" + name + "/check.txt", check_of(machine, vmid));
+            load_host(machine, files);
+            const auto show = [&](const std::string& text, const std::string& file) {
+                check_golden("/hosts/" + name + "/" + file, text);
+            };
+            if (files.contains("install")) {
+                show(install_plan_of(machine, options_of(files.at("install"))), "install.txt");
+            } else {
+                show(plans_of(machine, guest_of(files)), "plan.txt");
+                show(check_of(machine, guest_of(files)), "check.txt");
+            }
             CHECK(machine.writes().empty());
         }
     }
+}
+
+TEST_CASE("the plan as JSON says what changes and whether a reboot is needed", "[install]")
+{
+    const auto json_of = [](const std::string& name) {
+        FakeSystem machine;
+        load_host(machine, read_host_folder(hosts_directory + name));
+        return nlohmann::json::parse(install_json(plan_install(machine, {.vms = {101}})));
+    };
+    const auto json = json_of("install_host_only"), nothing = json_of("install_already_installed");
+    CHECK(json["schema"] == "pve-gpu-hook/install/1");
+    CHECK(json["changed"] == true);
+    CHECK(json["reboot_needed"] == true);
+    CHECK(nothing["changed"] == false);
+    CHECK(nothing["reboot_needed"] == false);
 }

@@ -251,7 +251,7 @@ TEST_CASE("a captured guest that is read back has the plan and the findings of i
     REQUIRE(captured.status == 0);
     CHECK(captured.err.find("the capture is in '/shared'") != std::string::npos);
     FakeSystem machine;
-    REQUIRE(load_host(machine, read_host_folder(tree("/shared"))) == 101);
+    load_host(machine, read_host_folder(tree("/shared")));
     const auto facts = read_check_facts(machine);
     CHECK(print_findings(narrowed(run_checks(facts), {101}), false) ==
           tree.installer({"check", "--vm", "101"}).out);

@@ -19,7 +19,7 @@ template <typename List, typename Test> auto* find_where(List& list, Test test)
 
 template <typename List, typename More> void append(List& list, const More& more)
 {
-    append(list, more);
+    list.insert(list.end(), more.begin(), more.end());
 }
 
 } // namespace pvegpu

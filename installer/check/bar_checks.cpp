@@ -1,6 +1,8 @@
 // The card's memory as the host maps it: BARs, where they lie and how large they are.
 #include "check/findings.hpp"
 
+#include "base/lists.hpp"
+
 namespace pvegpu {
 namespace {
 

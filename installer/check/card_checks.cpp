@@ -1,4 +1,5 @@
 // The card itself: does it answer, can it be reset, how is its link.
+#include "base/lists.hpp"
 #include "check/findings.hpp"
 #include "pci/device_table.hpp"
 

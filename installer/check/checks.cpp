@@ -1,5 +1,5 @@
 // The table of checks, put together from its topics. docs/checks.md is printed from it.
-#include "base/enum_names.hpp"
+#include "base/lists.hpp"
 #include "check/findings.hpp"
 
 #include <array>

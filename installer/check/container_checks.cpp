@@ -1,4 +1,5 @@
 // Containers: the device nodes that they name, on this host and in them.
+#include "base/lists.hpp"
 #include "check/findings.hpp"
 #include "containers/node_plan.hpp"
 #include "host/container_survey.hpp"

@@ -1,4 +1,5 @@
 // Who gets the card at boot: modules, their order, ids, blacklists, the screen.
+#include "base/lists.hpp"
 #include "check/findings.hpp"
 #include "host/module_aliases.hpp"
 

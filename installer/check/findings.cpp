@@ -1,5 +1,7 @@
 #include "check/findings.hpp"
 
+#include "base/lists.hpp"
+
 #include <array>
 
 namespace pvegpu {

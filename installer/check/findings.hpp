@@ -1,7 +1,6 @@
 // How checks go through a host and write what they find.
 #pragma once
 
-#include "base/lists.hpp"
 #include "base/text.hpp"
 #include "check/facts.hpp"
 #include "machine/paths.hpp"

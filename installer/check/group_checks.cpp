@@ -1,6 +1,8 @@
 // What is around the card: companions, twins, IOMMU group, virtual functions.
 #include "check/findings.hpp"
 
+#include "base/lists.hpp"
+
 namespace pvegpu {
 namespace {
 

@@ -1,6 +1,8 @@
 // The virtual machine around the card: machine type, firmware, processor.
 #include "check/findings.hpp"
 
+#include "base/lists.hpp"
+
 namespace pvegpu {
 namespace {
 

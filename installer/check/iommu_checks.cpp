@@ -1,6 +1,7 @@
 // The IOMMU: whether there is one, what it does with interrupts, what the kernel must be told for it.
 #include "check/iommu_checks.hpp"
 
+#include "base/lists.hpp"
 #include "check/findings.hpp"
 #include "host/reboot.hpp"
 

@@ -1,6 +1,8 @@
 // The kernel's log, and what of it is known.
 #include "check/findings.hpp"
 
+#include "base/lists.hpp"
+
 #include <charconv>
 
 namespace pvegpu {

@@ -1,6 +1,8 @@
 // What is special to NVIDIA's data centre cards, as far as it can be seen without their tools.
 #include "check/findings.hpp"
 
+#include "base/lists.hpp"
+
 namespace pvegpu {
 namespace {
 

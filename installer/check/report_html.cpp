@@ -1,5 +1,6 @@
 #include "check/report_html.hpp"
 
+#include "base/lists.hpp"
 #include "base/text.hpp"
 #include "check/findings.hpp"
 #include "check/report_style.hpp"

@@ -1,17 +1,15 @@
 #include "check/show_checks.hpp"
 
+#include "base/json.hpp"
 #include "base/lists.hpp"
 #include "base/text.hpp"
 #include "check/known_messages.hpp"
 
 #include <algorithm>
 #include <array>
-#include <nlohmann/json.hpp>
 
 namespace pvegpu {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 struct Group {
     Verdict verdict;
@@ -106,11 +104,6 @@ std::string whole(const Remedy& remedy)
     return remedy.command + " (" + remedy.words + ")";
 }
 
-Json or_null(const std::string& text)
-{
-    return text.empty() ? Json(nullptr) : Json(text);
-}
-
 std::string cell(std::string_view text)
 {
     std::string result;
@@ -161,7 +154,7 @@ std::string findings_json(const Findings& findings)
                           {"remedy", or_null(whole(finding.remedy))},
                           {"command", or_null(finding.remedy.command)},
                           {"install_does_it", finding.remedy.install_does_it}});
-    return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+    return print(json);
 }
 
 std::string checks_list()

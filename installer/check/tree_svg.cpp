@@ -1,6 +1,7 @@
 // The PCI tree of the report.
 #include "check/report_html.hpp"
 
+#include "base/lists.hpp"
 #include "check/findings.hpp"
 
 #include <algorithm>

@@ -3,7 +3,6 @@
 
 #include "machine/system.hpp"
 
-#include <cstdint>
 #include <map>
 #include <string>
 #include <string_view>

@@ -1,14 +1,12 @@
 // What guests answer, and what is made of it: text in, text out.
+#include "base/json.hpp"
 #include "base/text.hpp"
 #include "commands/guest_verification.hpp"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 namespace pvegpu {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 // What qm prints after its warnings, which come in the same stream: "timeout reached, returning pid", a line
 // of the configuration that it cannot read.
@@ -23,12 +21,6 @@ bool says_not_there(const std::string& text)
 {
     return text.find("No such file or directory") != std::string::npos ||
            text.find("not found") != std::string::npos;
-}
-
-std::string word(const Json& json, const char* key)
-{
-    const auto found = json.find(key);
-    return found != json.end() && found->is_string() ? found->get<std::string>() : "";
 }
 
 } // namespace
@@ -54,7 +46,7 @@ GuestAnswer parse_agent_answer(const Outcome& outcome)
         return {says_not_there(outcome.text) ? GuestAnswer::Kind::not_installed
                                              : GuestAnswer::Kind::no_answer,
                 outcome.text};
-    const auto text = word(json, "out-data") + word(json, "err-data");
+    const auto text = text_in(json, "out-data") + text_in(json, "err-data");
     const auto code = json.find("exitcode");
     if (code == json.end() && json.contains("signal")) return {GuestAnswer::Kind::failed, text};
     if (code == json.end() || !code->is_number_integer()) return {GuestAnswer::Kind::no_answer, text};
@@ -74,7 +66,7 @@ std::string verification_json(const std::vector<GuestVerification>& guests)
         json["guests"].push_back(
             {{"vmid", guest.vmid}, {"type", guest.container ? "ct" : "vm"}, {"checks", checks}});
     }
-    return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+    return print(json);
 }
 
 std::string print_verification(const GuestVerification& guest)

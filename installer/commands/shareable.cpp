@@ -21,11 +21,6 @@
 namespace pvegpu {
 namespace {
 
-template <typename List> bool contains(const List& list, std::string_view wanted)
-{
-    return contains(list, wanted);
-}
-
 std::string_view without_number(std::string_view key)
 {
     while (!key.empty() && is_digit(key.back())) key.remove_suffix(1);
