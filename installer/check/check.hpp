@@ -28,7 +28,8 @@ struct Finding {
     Verdict verdict = Verdict::ok;
     std::string evidence; // path and value, in a few words
     Remedy remedy = {};
-    std::string_view why = {}; // why it matters; empty: for the reason of the check that found it
+    std::string_view why = {}; // why it matters; empty: for the reason of the check that found it. Like the
+                               // other views one of a text that lives as long as the program
 
     // Of the subject and of the check; a check sets them where the finding is about something else.
     std::string subject = "host";      // or "log", "0000:03:00.0" (a GPU, for its card), "VM 101"

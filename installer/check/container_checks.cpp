@@ -120,8 +120,7 @@ Findings warnings_about(const ContainerFacts& container, const std::vector<Advic
 Findings ct_numbers(const CheckFacts& facts, const ContainerFacts& container)
 {
     const auto& lxc = guest_of(facts, container).lxc;
-    const auto findings =
-        warnings_about(container, stale_numbers(lxc, container.nodes, facts.node_host.majors));
+    auto findings = warnings_about(container, stale_numbers(lxc, container.nodes, facts.node_host.majors));
     if (lxc.mounts.empty()) return findings;
     return or_ok(findings,
                  std::string(paths::proc_devices) + " has the numbers that " + container.conf() + " allows");

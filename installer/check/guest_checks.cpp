@@ -82,17 +82,18 @@ std::string mismatch_of(const CheckFacts& facts, const MappedDevice& mapped)
 
 Finding mapping_of(const CheckFacts& facts, const SurveyedGuest& guest, const PassedDevice& device)
 {
-    const auto line = conf_of(guest) + ": " + device.key + ", mapping " + quote(*device.mapping) + " (" +
-                      std::string(paths::pve_pci_mappings);
+    auto evidence = conf_of(guest) + ": " + device.key + ", mapping " + quote(*device.mapping) + " (" +
+                    std::string(paths::pve_pci_mappings);
     for (const auto& alternative : device.alternatives) {
-        if (!alternative.mapped) continue;
-        if (const auto reason = mismatch_of(facts, *alternative.mapped); !reason.empty())
-            return {Verdict::error,
-                    line + ":" + std::to_string(alternative.mapped->line) + "): " + reason,
-                    {"Datacenter > Resource Mappings > " + *device.mapping +
-                     ": choose the device anew on this node"}};
+        const auto reason = alternative.mapped ? mismatch_of(facts, *alternative.mapped) : "";
+        if (reason.empty()) continue;
+        evidence.append(":" + std::to_string(alternative.mapped->line) + "): ").append(reason);
+        return {Verdict::error,
+                evidence,
+                {"Datacenter > Resource Mappings > " + *device.mapping +
+                 ": choose the device anew on this node"}};
     }
-    return {Verdict::ok, line + "), matches"};
+    return {Verdict::ok, evidence + "), matches"};
 }
 
 Findings guest_mapping(const CheckFacts& facts, const SurveyedGuest& guest)

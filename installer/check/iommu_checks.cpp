@@ -84,9 +84,10 @@ std::vector<Advice> iommu_warnings(const HostFacts& host)
 
 std::string firmware_switch(CpuVendor cpu)
 {
-    const std::string intel = "'VT-d'", amd = "'IOMMU' ('AMD-Vi', under 'AMD CBS' or 'NBIO') and 'SVM'";
+    constexpr const char* intel = "'VT-d'";
+    constexpr const char* amd = "'IOMMU' ('AMD-Vi', under 'AMD CBS' or 'NBIO') and 'SVM'";
     if (cpu == CpuVendor::intel) return intel;
-    return cpu == CpuVendor::amd ? amd : intel + " (Intel) or " + amd + " (AMD)";
+    return cpu == CpuVendor::amd ? amd : std::string(intel) + " (Intel) or " + amd + " (AMD)";
 }
 
 std::vector<Check> iommu_checks()

@@ -286,7 +286,7 @@ GuestVerification verify_vm(System& system, unsigned vmid)
             found("guest.agent", Verdict::unknown,
                   "the guest agent does not answer: " + first_lines(devices.text, 2),
                   "install 'qemu-guest-agent' in the guest and set 'agent: 1'; a guest that is "
-                  "not Linux cannot be looked into"));
+                  "not Linux cannot be inspected"));
         return guest;
     }
     Trials trials;
