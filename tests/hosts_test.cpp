@@ -9,13 +9,13 @@
 #include "base/text.hpp"
 #include "catch.hpp"
 #include "changes/container_install_plan.hpp"
-#include "changes/show.hpp"
 #include "check/facts.hpp"
 #include "check/show_checks.hpp"
 #include "commands/arguments.hpp"
 #include "golden.hpp"
 #include "hook/phases.hpp"
 #include "host_folder.hpp"
+#include "install_hosts.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -112,7 +112,7 @@ InstallPlan plan_install(const FakeSystem& machine, const Options& options)
     auto plan =
         for_vms ? make_install_plan(survey, {options.vms, options.host, options.blacklist}) : InstallPlan();
     for (const auto vmid : options.containers)
-        add_container_changes(survey, survey_container(machine, vmid, 0),
+        add_container_changes(survey, survey_container(machine, vmid),
                               {options.gpus, options.replace_hard_coded}, {}, plan);
     return plan;
 }
