@@ -194,7 +194,7 @@ TEST_CASE("an error that cannot let the card sleep again keeps its own words", "
     host.at(300ms, [&] { host.hang_write(d3cold); });
     const auto report = host.start();
     CHECK(report.exit_status() == 1);
-    CHECK(report.error.find("it needs a power cycle") != std::string::npos);
+    CHECK(report.error.find("power-cycle the host") != std::string::npos);
     CHECK(host.said("the card and its ports are kept awake"));
 }
 

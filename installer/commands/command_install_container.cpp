@@ -92,9 +92,8 @@ void plan_container_of(Session& session, const Survey& survey, unsigned vmid, co
 
 } // namespace
 
-void plan_containers(Session& session, const Manifest& manifest, InstallPlan& plan)
+void plan_containers(Session& session, const Survey& survey, const Manifest& manifest, InstallPlan& plan)
 {
-    const auto survey = survey_host(session.system, session.options.vms);
     std::vector<CardNodes> cards;
     for (const auto& function : survey.functions)
         if (function.passed)
@@ -102,7 +101,7 @@ void plan_containers(Session& session, const Manifest& manifest, InstallPlan& pl
     if (!session.options.vms.empty()) append(plan.warnings, shared_card_warnings(survey, cards));
     if (!session.options.containers.empty() && !survey.host.cluster.quorate)
         throw Error(Reason::failed,
-                    {"the cluster has no quorum, so Proxmox can change no guest", "see 'pvecm status'"});
+                    {"no quorum: guest configurations are read-only", "see 'pvecm status'"});
     for (const auto vmid : session.options.containers)
         plan_container_of(session, survey, vmid, manifest, plan);
     if (!session.options.containers.empty()) enable_boot_unit(session.system, plan);
