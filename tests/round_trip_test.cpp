@@ -190,7 +190,8 @@ TEST_CASE("a capture has no name, address, key or serial number of anybody", "[c
     }
     CHECK(capture_guest(machine, 101, machine.wall_clock()).at("vm-101.conf") ==
           "\n\n\n\n\n\ncpu: host\nefidisk0: storage:disk\nhookscript: local:snippets/pve-gpu-hook\n"
-          "hostpci0: 0000:03:00.0,pcie=1,romfile=a.bin\nhostpci1: mapping=gpu\nmachine: q35\n\n\n\nscsi0: storage:disk\n"
+          "hostpci0: 0000:03:00.0,pcie=1,romfile=a.bin\nhostpci1: mapping=gpu\nmachine: q35\n\n\n\nscsi0: "
+          "storage:disk\n"
           "\n\n\n\n\n[snapshot1]\n\n\n\nvmstate: local:disk\n");
 }
 
