@@ -270,7 +270,7 @@ TEST_CASE("an unbind that never returns ends the run at its deadline, with nothi
     CHECK(result_of(report, "unbind") == StepResult::timed_out);
     CHECK(result_of(report, "reset") == StepResult::not_reached);
     CHECK(host.elapsed() < 31s);
-    CHECK(host.said("rebooted"));
+    CHECK(host.said("reboot the host"));
     CHECK(host.writes().back() == "/sys/bus/pci/drivers/i915/unbind = 0000:03:00.0");
 }
 
@@ -487,7 +487,7 @@ TEST_CASE("whoever waits behind a stuck writer is not waited for", "[story]")
     const auto report = host.start();
     REQUIRE(report.plan.refused);
     CHECK(report.plan.refused->reason == Reason::stuck_writer);
-    CHECK(host.said("pid 600 (bash) is stuck"));
+    CHECK(host.said("pid 600 (bash) blocks the PCI bus"));
     CHECK(host.elapsed() < 1s);
 }
 

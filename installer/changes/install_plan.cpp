@@ -24,7 +24,7 @@ std::string reason_for(const Tokens& tokens)
 {
     return has_token(tokens, "intel_iommu=on")
                ? "this kernel leaves Intel's IOMMU off, and without it no device can be passed to a guest"
-               : "faster DMA for the host's own devices";
+               : "the host's own devices get faster DMA";
 }
 
 bool has_gpu(const Survey& survey, unsigned vmid)

@@ -26,7 +26,7 @@ wait_hook faulty
 after_fault
 cell_ms=$(($(uptime_ms) - began))
 expect_answer 1 12000
-expect_output "the kernel does not come back"
+expect_output "write is stuck in the kernel"
 others_card=0000:06:00.1
 other_pci_work 3
 expect_work "waits" # for that VM, not for the hook
