@@ -16,13 +16,6 @@ std::string joined(const std::vector<HostSelector>& selectors)
     return text;
 }
 
-template <typename Names, typename Value> std::string name_of(const Names& names, Value value)
-{
-    const auto found =
-        std::find_if(names.begin(), names.end(), [&](const auto& name) { return name.value == value; });
-    return std::string(found->name);
-}
-
 // As mangle_path in the kernel's fs/seq_file.c.
 std::string mangled(std::string_view text)
 {
