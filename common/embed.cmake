@@ -1,6 +1,6 @@
 # Turns a text file into a C++ file that defines it as a constant of namespace pvegpu:
 #   cmake -D INPUT=device_table.json -D OUTPUT=device_table_json.cpp -D NAME=device_table_json
-#         -D HEADER=pci/device_table_json.hpp -P embed.cmake
+#         -D HEADER=pci/device_table.hpp -P embed.cmake
 # HEADER declares it and is included, so that the definition has external linkage.
 foreach(variable INPUT OUTPUT NAME HEADER)
     if(NOT DEFINED ${variable})

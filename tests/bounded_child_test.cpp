@@ -14,7 +14,7 @@
 
 using namespace pvegpu;
 using namespace pvegpu::testing;
-using Task = BoundedChild::Task;
+using Kind = Task::Kind;
 
 namespace {
 
@@ -22,15 +22,15 @@ constexpr Milliseconds soon{10'000};     // it happens at once, on a machine how
 constexpr Milliseconds not_long{200};    // it never happens
 constexpr Milliseconds with_slack{5000}; // what a wait of `not_long` may last
 
-Outcome write(BoundedChild& child, const std::string& path, std::string_view text,
+Outcome write(BoundedChild& child, const std::string& path, const std::string& text,
               Milliseconds timeout = soon)
 {
-    return child.perform(Task::write, path, text, 0, timeout, -1);
+    return child.perform({Kind::write, 0, path, text}, timeout, -1);
 }
 
 Outcome read(BoundedChild& child, const std::string& path, std::uint64_t bytes)
 {
-    return child.perform(Task::read, path, "", bytes, soon, -1);
+    return child.perform({Kind::read, bytes, path, ""}, soon, -1);
 }
 
 struct FifoDirectory : TempDirectory {
@@ -161,7 +161,7 @@ TEST_CASE("a wait ends early when the descriptor to cancel becomes readable")
     FifoDirectory directory;
     BoundedChild child;
     const auto begin = std::chrono::steady_clock::now();
-    CHECK(child.perform(Task::write, directory("/stuck"), "1", 0, Milliseconds(60'000), cancel[0])
+    CHECK(child.perform({Kind::write, 0, directory("/stuck"), "1"}, Milliseconds(60'000), cancel[0])
               .still_running());
     CHECK(std::chrono::steady_clock::now() - begin < Milliseconds(30'000));
     directory.release_writer("/stuck");
@@ -257,5 +257,5 @@ TEST_CASE("no process left to be had is an error with the errno")
 TEST_CASE("the claim of something that is no block device tells the errno")
 {
     BoundedChild child;
-    CHECK(child.perform(Task::claim, "/absent", "", 0, soon, -1).error_number == ENOENT);
+    CHECK(child.perform({Kind::claim, 0, "/absent", ""}, soon, -1).error_number == ENOENT);
 }

@@ -72,7 +72,7 @@ struct Host : FakeSystem {
             "101": { "node": "pve1", "type": "qemu", "version": 1 },
             ")" + std::to_string(vmid) +
                                      R"(": { "node": "pve2", "type": "lxc", "version": 1 } }})");
-        file(paths::ct_config_on("pve2", vmid), lines);
+        file(paths::ct_config(vmid, "pve2"), lines);
     }
 
     void forbid_qm()

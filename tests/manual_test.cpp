@@ -3,7 +3,7 @@
 #include "base/text.hpp"
 #include "catch.hpp"
 #include "real_process.hpp"
-#include "settings/settings_names.hpp"
+#include "settings/settings.hpp"
 #include "version.hpp"
 
 #include <fstream>

@@ -21,6 +21,18 @@ std::optional<std::uint8_t> parse_field(std::string_view text, std::size_t digit
     return static_cast<std::uint8_t>(*value);
 }
 
+// "bb:dd" at the front.
+bool starts_with_bus_and_slot(std::string_view text)
+{
+    return count_front(text.substr(0, 2), is_lower_hex) == 2 && text.size() >= 5 && text[2] == ':' &&
+           consists_of(text.substr(3, 2), is_lower_hex);
+}
+
+bool is_optional_function(std::string_view text)
+{
+    return text.empty() || (text.size() == 2 && text[0] == '.' && is_lower_hex(text[1]));
+}
+
 } // namespace
 
 std::optional<PciAddress> parse_pci_address(std::string_view text)
@@ -59,9 +71,30 @@ std::string quote(const PciBus& bus)
     return "'" + to_string(bus) + "'";
 }
 
+bool is_id_pair(std::string_view text)
+{
+    return text.size() == 9 && text[4] == ':' && consists_of(text.substr(0, 4), is_hex) &&
+           consists_of(text.substr(5), is_hex);
+}
+
 bool same_slot(const PciAddress& one, const PciAddress& other)
 {
     return bus_of(one) == bus_of(other) && one.slot == other.slot;
+}
+
+std::size_t length_of_slot_with_domain(std::string_view text)
+{
+    const std::size_t domain = count_front(text, is_lower_hex);
+    if (domain < 4 || domain == text.size() || text[domain] != ':') return 0;
+    return starts_with_bus_and_slot(text.substr(domain + 1)) ? domain + 1 + std::string_view("bb:dd").size()
+                                                             : 0;
+}
+
+bool is_host_selector(std::string_view text)
+{
+    if (const std::size_t length = length_of_slot_with_domain(text); length != 0)
+        return is_optional_function(text.substr(length));
+    return starts_with_bus_and_slot(text) && is_optional_function(text.substr(5));
 }
 
 } // namespace pvegpu

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <compare>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -37,6 +38,17 @@ inline PciBus bus_of(const PciAddress& address)
 {
     return {address.domain, address.bus};
 }
+
+// Of vendor and device as lspci -n writes them, "10de:2204", in upper or lower case.
+bool is_id_pair(std::string_view text);
+
+// What PCIRE of qemu-server's QemuServer/PCI.pm matches, "01:00" and "0000:01:00.1": lower-case hex, two
+// digits for bus and slot, one for the function if it is there, at least four for the domain if it is there.
+// Slots above 1f and functions above 7 are accepted.
+bool is_host_selector(std::string_view text);
+
+// The same, and how long it is at the front of a text; 0 if there is none. The function is left out.
+std::size_t length_of_slot_with_domain(std::string_view text);
 
 bool same_slot(const PciAddress& one, const PciAddress& other);
 

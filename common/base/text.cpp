@@ -1,22 +1,8 @@
 #include "base/text.hpp"
 
 #include <algorithm>
-#include <charconv>
 
 namespace pvegpu {
-
-namespace {
-
-std::optional<unsigned> parse_number(std::string_view text, int base)
-{
-    unsigned value = 0;
-    const char* const end = text.data() + text.size();
-    const auto [stopped, error] = std::from_chars(text.data(), end, value, base);
-    if (error != std::errc() || stopped != end) return std::nullopt;
-    return value;
-}
-
-} // namespace
 
 std::string lower(std::string_view text)
 {
@@ -80,15 +66,6 @@ std::string join(const std::vector<std::string>& parts, std::string_view separat
     return result;
 }
 
-std::optional<unsigned> parse_decimal(std::string_view text)
-{
-    return parse_number(text, 10);
-}
-std::optional<unsigned> parse_hex(std::string_view text)
-{
-    return parse_number(text, 16);
-}
-
 std::string to_hex(unsigned value, std::size_t digits)
 {
     std::size_t length = 0;
@@ -125,6 +102,19 @@ bool LineReader::next()
     rest_.remove_prefix(std::min(end + 1, rest_.size()));
     ++number_;
     return true;
+}
+
+std::optional<std::string_view> value_in(std::string_view text, std::string_view key)
+{
+    for (LineReader lines(text); lines.next();)
+        if (const auto parts = split_once(lines.line(), ':'); parts && parts->first == key)
+            return trim(parts->second);
+    return std::nullopt;
+}
+
+std::string_view last_name(std::string_view path)
+{
+    return path.substr(path.rfind('/') + 1);
 }
 
 } // namespace pvegpu

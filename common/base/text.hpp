@@ -1,6 +1,7 @@
 // Small helpers for text that came from a file or a device: ASCII only, whatever the locale.
 #pragma once
 
+#include <charconv>
 #include <concepts>
 #include <cstddef>
 #include <optional>
@@ -99,8 +100,22 @@ std::optional<std::pair<std::string_view, std::string_view>> split_once(const Te
 std::string join(const std::vector<std::string>& parts, std::string_view separator);
 
 // Digits only, no sign, no blank; nothing if it does not fit.
-std::optional<unsigned> parse_decimal(std::string_view text);
-std::optional<unsigned> parse_hex(std::string_view text);
+template <typename Number> std::optional<Number> parse_number(std::string_view text, int base = 10)
+{
+    Number value = 0;
+    const char* const end = text.data() + text.size();
+    const auto [stopped, error] = std::from_chars(text.data(), end, value, base);
+    if (text.starts_with('-') || error != std::errc() || stopped != end) return std::nullopt;
+    return value;
+}
+inline std::optional<unsigned> parse_decimal(std::string_view text)
+{
+    return parse_number<unsigned>(text);
+}
+inline std::optional<unsigned> parse_hex(std::string_view text)
+{
+    return parse_number<unsigned>(text, 16);
+}
 
 // The number in lower-case hex, zeros in front up to `digits`.
 std::string to_hex(unsigned value, std::size_t digits);
@@ -127,5 +142,14 @@ private:
     std::string_view line_;
     unsigned number_ = 0;
 };
+
+// Of the first line "KEY: VALUE" with that key: the value, without blanks around it.
+std::optional<std::string_view> value_in(std::string_view text, std::string_view key);
+template <TemporaryString Text>
+std::optional<std::string_view> value_in(const Text&&, std::string_view) = delete;
+
+// What stands after the last '/'; all of it if there is none.
+std::string_view last_name(std::string_view path);
+template <TemporaryString Text> std::string_view last_name(const Text&&) = delete;
 
 } // namespace pvegpu

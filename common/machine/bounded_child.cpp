@@ -1,38 +1,64 @@
 #include "machine/bounded_child.hpp"
 
 #include "base/error.hpp"
-#include "machine/child_tasks.hpp"
+#include "machine/descriptors.hpp"
+#include "machine/harden_process.hpp"
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <csignal>
+#include <cstring>
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <utility>
+#include <vector>
 
 namespace pvegpu {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
+// What goes over the channel before a task's path and text, and before the text of its answer.
+struct TaskHead {
+    Task::Kind kind = Task::Kind::read;
+    std::uint32_t path_length = 0;
+    std::uint64_t text_length = 0;
+    std::uint64_t number = 0;
+};
+struct AnswerHead {
+    std::int32_t error_number = 0; // 0: done
+    std::uint64_t length = 0;      // of the text that follows
+    std::int64_t milliseconds = 0; // that the task took
+};
+
+template <typename Head> std::string pack(const Head& head, const std::string& path, const std::string& text)
+{
+    std::string bytes(sizeof head, '\0');
+    std::memcpy(bytes.data(), &head, sizeof head);
+    return bytes + path + text;
+}
+
 // How far a transfer over the channel got.
-enum class Progress { complete, child_ended, out_of_time };
+enum class Progress { complete, other_end_closed, out_of_time };
 
 struct Patience {
-    TimePoint deadline;
+    TimePoint deadline = TimePoint::max();
     int cancel = -1; // a descriptor that ends the wait when it becomes readable
 };
 
 int milliseconds_until(TimePoint deadline)
 {
+    if (deadline == TimePoint::max()) return -1; // for ever
     const auto left = std::chrono::ceil<Milliseconds>(deadline - Clock::now()).count();
     return static_cast<int>(std::clamp<std::int64_t>(left, 0, 3'600'000));
 }
 
-// A child that has died makes its channel ready, too.
+// An other end that has gone makes the channel ready, too.
 bool becomes_ready(int channel, short event, const Patience& patience)
 {
     std::array<pollfd, 2> waits{{{channel, event, 0}, {patience.cancel, POLLIN, 0}}};
@@ -48,7 +74,7 @@ Progress send_all(int channel, std::string_view bytes, const Patience& patience)
         const ssize_t sent = send(channel, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
         if (sent > 0) bytes.remove_prefix(static_cast<std::size_t>(sent));
         if (sent >= 0 || errno == EINTR) continue;
-        if (errno != EAGAIN) return Progress::child_ended;
+        if (errno != EAGAIN) return Progress::other_end_closed;
         if (!becomes_ready(channel, POLLOUT, patience)) return Progress::out_of_time;
     }
     return Progress::complete;
@@ -61,29 +87,70 @@ Progress receive_all(int channel, void* data, std::size_t length, const Patience
         if (!becomes_ready(channel, POLLIN, patience)) return Progress::out_of_time;
         const ssize_t count = recv(channel, bytes, length, MSG_DONTWAIT);
         if (count < 0 && (errno == EINTR || errno == EAGAIN)) continue;
-        if (count <= 0) return Progress::child_ended;
+        if (count <= 0) return Progress::other_end_closed;
         bytes += count;
         length -= static_cast<std::size_t>(count);
     }
     return Progress::complete;
 }
 
+// The child waits for its parent as long as that lives.
+bool receive_task(int channel, Task& task)
+{
+    TaskHead head;
+    if (receive_all(channel, &head, sizeof head, {}) != Progress::complete) return false;
+    task = {head.kind, head.number, std::string(head.path_length, '\0'), std::string(head.text_length, '\0')};
+    return receive_all(channel, task.path.data(), task.path.size(), {}) == Progress::complete &&
+           receive_all(channel, task.text.data(), task.text.size(), {}) == Progress::complete;
+}
+
+// Own session: Proxmox kills our process group. No descriptor but the channel: Proxmox waits until nobody
+// holds our standard output any more, and a guest's lock must not live on in a stuck child. Nor must it keep
+// a file system busy by standing in it.
+void leave_parent_behind(int channel)
+{
+    setsid();
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, nullptr);
+    if (!close_descriptors(0, channel) || chdir("/") != 0) _exit(1);
+    prctl(PR_SET_NAME, bounded_child_name);
+    harden_child();
+}
+
+// The life of the child: one task after the other until the channel closes, then the guarded writes. Nothing
+// is thrown: the parent's handlers are on the child's stack too, and it would go on as a second parent.
+[[noreturn]] void serve_tasks(int channel) noexcept
+{
+    leave_parent_behind(channel);
+    std::vector<Task> guarded;
+    std::string text;
+    for (Task task; receive_task(channel, task); text.clear()) {
+        if (task.kind == Task::Kind::guard) guarded.push_back({Task::Kind::write, 0, task.path, task.text});
+        if (task.kind == Task::Kind::forget_guarded) guarded.clear();
+        const auto begin = Clock::now();
+        const int error_number = perform_task(task, text);
+        const auto took = std::chrono::duration_cast<Milliseconds>(Clock::now() - begin);
+        const auto answer = pack(AnswerHead{error_number, text.size(), took.count()}, "", text);
+        if (send_all(channel, answer, {}) != Progress::complete) break;
+    }
+    for (const auto& write : guarded) perform_task(write, text);
+    _exit(0);
+}
+
 // The kernel's own account of where a task is blocked, on one line. Empty without the right to read it.
 std::string kernel_stack(pid_t pid)
 {
-    const int file = open(("/proc/" + std::to_string(pid) + "/stack").c_str(), O_RDONLY | O_CLOEXEC);
-    if (file < 0) return "";
-    std::array<char, 4096> buffer{};
-    const ssize_t count = ::read(file, buffer.data(), buffer.size());
-    close(file);
-    std::string text(buffer.data(), count > 0 ? static_cast<std::size_t>(count) : 0);
+    const Descriptor file(open(("/proc/" + std::to_string(pid) + "/stack").c_str(), O_RDONLY | O_CLOEXEC));
+    std::string text;
+    read_up_to(4096, file, text);
     std::ranges::replace(text, '\n', ' ');
     return text.substr(0, text.find_last_not_of(' ') + 1);
 }
 
 Outcome without_answer(Progress progress, pid_t child)
 {
-    if (progress == Progress::child_ended) return {Outcome::Kind::refused, ECANCELED, "", child, ""};
+    if (progress == Progress::other_end_closed) return {Outcome::Kind::refused, ECANCELED, "", child, ""};
     return {Outcome::Kind::still_running, 0, "", child, kernel_stack(child)};
 }
 
@@ -123,13 +190,13 @@ bool BoundedChild::answers_within(Milliseconds time) const
 }
 
 // NOLINTNEXTLINE(readability-make-member-function-const): it is the child that changes
-Outcome BoundedChild::perform(Task task, const std::string& path, std::string_view text, std::uint64_t number,
-                              Milliseconds timeout, int cancel)
+Outcome BoundedChild::perform(const Task& task, Milliseconds timeout, int cancel)
 {
     const Patience patience{Clock::now() + timeout, cancel};
-    const auto message = pack({static_cast<std::uint32_t>(task), number, path, std::string(text)});
+    const TaskHead task_head{task.kind, static_cast<std::uint32_t>(task.path.size()), task.text.size(),
+                             task.number};
     AnswerHead head;
-    Progress progress = send_all(channel_, message, patience);
+    Progress progress = send_all(channel_, pack(task_head, task.path, task.text), patience);
     if (progress == Progress::complete) progress = receive_all(channel_, &head, sizeof head, patience);
     std::string answer(head.length, '\0');
     if (progress == Progress::complete)

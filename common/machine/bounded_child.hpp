@@ -7,10 +7,8 @@
 // is stuck is left behind, and the next operation gets a new one.
 #pragma once
 
+#include "machine/child_tasks.hpp"
 #include "machine/system.hpp"
-
-#include <string>
-#include <string_view>
 
 namespace pvegpu {
 
@@ -19,18 +17,6 @@ inline constexpr const char* bounded_child_name = "pve-gpu-child";
 
 class BoundedChild {
 public:
-    enum class Task : std::uint32_t {
-        read,
-        write,
-        claim,
-        pulse_bridge_control,
-        clear_bridge_control,
-        list_inside,    // `text`: the directory and the prefix, a line each
-        replace_locked, // `text`: a packed LockedReplacement; `number`: milliseconds to wait for the lock
-        guard,
-        forget_guarded
-    };
-
     BoundedChild(); // forks; throws Error(failed)
     BoundedChild(const BoundedChild&) = delete;
     BoundedChild& operator=(const BoundedChild&) = delete;
@@ -42,11 +28,10 @@ public:
     // After an operation that was given up: whether it ends in that time after all.
     bool answers_within(Milliseconds time) const;
 
-    // `number` is the bytes to read or the milliseconds to hold. If `cancel` (a descriptor, or -1) becomes
-    // readable, the wait ends early. After `still_running` the object is of no more use, nor after a refusal
-    // that names a child: that one was killed, and nobody knows how far it got.
-    Outcome perform(Task task, const std::string& path, std::string_view text, std::uint64_t number,
-                    Milliseconds timeout, int cancel);
+    // If `cancel` (a descriptor, or -1) becomes readable, the wait ends early. After `still_running` the
+    // object is of no more use, nor after a refusal that names a child: that one was killed, and nobody knows
+    // how far it got.
+    Outcome perform(const Task& task, Milliseconds timeout, int cancel);
 
 private:
     int channel_ = -1;

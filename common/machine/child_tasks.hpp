@@ -1,4 +1,4 @@
-// What passes between a BoundedChild and its process, and the process's side of it.
+// What a BoundedChild's process does for its parent.
 #pragma once
 
 #include <cstdint>
@@ -6,24 +6,26 @@
 
 namespace pvegpu {
 
-struct TaskMessage {
-    std::uint32_t task = 0; // a BoundedChild::Task
-    std::uint64_t number = 0;
+struct Task {
+    enum class Kind : std::uint32_t {
+        read,
+        write,
+        claim,
+        pulse_bridge_control,
+        clear_bridge_control,
+        list_inside,    // `text`: the directory and the prefix, a line each
+        replace_locked, // `text`: a packed LockedReplacement; `number`: milliseconds to wait for the lock
+        guard,          // the child's own: a write that it does when its parent has gone
+        forget_guarded
+    };
+
+    Kind kind = Kind::read;
+    std::uint64_t number = 0; // the bytes to read or the milliseconds to hold
     std::string path;
     std::string text;
 };
 
-struct AnswerHead {
-    std::int32_t error_number = 0; // 0: done
-    std::uint64_t length = 0;      // of the text that follows
-    std::int64_t milliseconds = 0; // that the task took
-};
-
-// The message as it goes over the channel.
-std::string pack(const TaskMessage& message);
-
-// The life of the child: one task after the other until the channel closes, then the guarded writes. Nothing
-// is thrown: the parent's handlers are on the child's stack too, and it would go on as a second parent.
-[[noreturn]] void serve_tasks(int channel) noexcept;
+// 0 or an errno. What a read brought is in `text`.
+int perform_task(const Task& task, std::string& text);
 
 } // namespace pvegpu

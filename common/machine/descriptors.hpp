@@ -1,6 +1,11 @@
-// Descriptors: one that closes itself, and all those that a child process must not keep of its parent.
+// Descriptors: one that closes itself, reading one to its end, and all those that a child process must not
+// keep of its parent.
 #pragma once
 
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <string>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -22,6 +27,21 @@ public:
 private:
     int number_;
 };
+
+// Adds to `text`, up to the end of the file or until it has that many bytes. Returns an errno.
+inline int read_up_to(std::size_t bytes, const Descriptor& file, std::string& text)
+{
+    if (file.failed()) return errno;
+    while (text.size() < bytes) {
+        std::array<char, 65536> buffer; // NOLINT(*-member-init): filled by read
+        const ssize_t count =
+            ::read(file.number(), buffer.data(), std::min(buffer.size(), bytes - text.size()));
+        if (count < 0) return errno;
+        if (count == 0) break;
+        text.append(buffer.data(), static_cast<std::size_t>(count));
+    }
+    return 0;
+}
 
 // Closes every descriptor from `first` on, but `kept`. False if the kernel refuses.
 inline bool close_descriptors(unsigned first, int kept)

@@ -1,6 +1,7 @@
 // Looks at the real machine and changes nothing of it: what would have been done is listed.
 #pragma once
 
+#include "base/text.hpp"
 #include "machine/forwarding_system.hpp"
 
 #include <string>
@@ -14,25 +15,62 @@ public:
 
     const std::vector<std::string>& listed() const { return listed_; } // "run qm set 101 ..."
 
-    Outcome write(const std::string& path, std::string_view text, Milliseconds timeout) override;
-    Outcome pulse_secondary_bus_reset(const std::string& path, Milliseconds hold,
-                                      Milliseconds timeout) override;
-    Outcome clear_secondary_bus_reset(const std::string& path, Milliseconds timeout) override;
-    void guard_write(const std::string& path, std::string_view text) override;
+    Outcome write(const std::string& path, std::string_view text, Milliseconds /*timeout*/) override
+    {
+        return note("write " + quote(text) + " to " + path);
+    }
+    Outcome pulse_secondary_bus_reset(const std::string& path, Milliseconds /*hold*/,
+                                      Milliseconds /*timeout*/) override
+    {
+        return note("reset the bus below " + path);
+    }
+    Outcome clear_secondary_bus_reset(const std::string& path, Milliseconds /*timeout*/) override
+    {
+        return note("end the reset of the bus below " + path);
+    }
+    void guard_write(const std::string& path, std::string_view text) override
+    {
+        note("guard " + quote(text) + " in " + path);
+    }
     void forget_guarded_writes() override {}
-    void replace_file(const std::string& path, std::string_view text) override;
-    void remove_file(const std::string& path) override;
-    void install_file(const std::string& path, std::string_view text, mode_t mode_if_new) override;
-    void make_link(const std::string& path, const std::string& target) override;
-    void move_file(const std::string& from, const std::string& to) override;
-    void remove_empty_directory(const std::string& path) override;
-    Outcome replace_locked(const std::string& path, const std::string& lock, std::string_view before,
-                           std::string_view after, Milliseconds timeout) override;
-    bool lock(const std::string& path, Milliseconds timeout) override;
-    Outcome run(const std::vector<std::string>& arguments, Milliseconds timeout) override;
+    void replace_file(const std::string& path, std::string_view /*text*/) override
+    {
+        note("replace " + path);
+    }
+    void remove_file(const std::string& path) override { note("remove " + path); }
+    void install_file(const std::string& path, std::string_view /*text*/, mode_t /*mode_if_new*/) override
+    {
+        note("install " + path);
+    }
+    void make_link(const std::string& path, const std::string& target) override
+    {
+        note("link " + path + " to " + target);
+    }
+    void move_file(const std::string& from, const std::string& to) override
+    {
+        note("move " + from + " to " + to);
+    }
+    void remove_empty_directory(const std::string& path) override { note("remove " + path); }
+    Outcome replace_locked(const std::string& path, const std::string& /*lock*/, std::string_view /*before*/,
+                           std::string_view /*after*/, Milliseconds /*timeout*/) override
+    {
+        return note("replace " + path);
+    }
+    bool lock(const std::string& path, Milliseconds /*timeout*/) override
+    {
+        return note("lock " + path).done();
+    }
+    Outcome run(const std::vector<std::string>& arguments, Milliseconds /*timeout*/) override
+    {
+        return note("run " + join(arguments, " "));
+    }
 
 private:
-    Outcome note(std::string what);
+    Outcome note(std::string what)
+    {
+        listed_.push_back(std::move(what));
+        return {};
+    }
 
     std::vector<std::string> listed_;
 };

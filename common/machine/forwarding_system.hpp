@@ -95,7 +95,6 @@ public:
     }
     TimePoint now() const override { return inner_.now(); }
     std::int64_t wall_clock() const override { return inner_.wall_clock(); }
-    pid_t own_pid() const override { return inner_.own_pid(); }
     pid_t parent_pid() const override { return inner_.parent_pid(); }
     void say(Severity severity, std::string_view line) override { inner_.say(severity, line); }
 

@@ -31,40 +31,42 @@ template <typename Wanted> std::vector<std::string> names_in(const std::string& 
     return names;
 }
 
+std::optional<struct statx> facts_of(const std::string& path, unsigned wanted)
+{
+    constexpr int without_asking_a_server = AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT;
+    struct statx facts {};
+    if (statx(AT_FDCWD, path.c_str(), without_asking_a_server, wanted, &facts) != 0) return std::nullopt;
+    return facts;
+}
+
 } // namespace
 
 std::optional<std::string> LinuxSystem::read(const std::string& path) const
 {
     require_private_directories(root_, path);
-    const int file = open(root_.follow(path).c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (file < 0) return std::nullopt;
+    const Descriptor file(open(root_.resolve(path).c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
     std::string text;
-    std::array<char, 4096> buffer; // NOLINT(*-member-init): filled by read
-    ssize_t count = 0;
-    while (text.size() <= largest_file && (count = ::read(file, buffer.data(), buffer.size())) > 0)
-        text.append(buffer.data(), static_cast<std::size_t>(count));
-    close(file);
-    if (count < 0 || text.size() > largest_file) return std::nullopt;
+    if (read_up_to(largest_file + 1, file, text) != 0 || text.size() > largest_file) return std::nullopt;
     return text;
 }
 
 std::optional<std::string> LinuxSystem::read_link(const std::string& path) const
 {
     std::array<char, 4096> buffer; // NOLINT(*-member-init): filled by readlink
-    const ssize_t count = readlink(root_.keep(path).c_str(), buffer.data(), buffer.size());
+    const ssize_t count = readlink(root_.resolve_nofollow(path).c_str(), buffer.data(), buffer.size());
     if (count < 0) return std::nullopt;
     return std::string(buffer.data(), static_cast<std::size_t>(count));
 }
 
 std::vector<std::string> LinuxSystem::list(const std::string& path) const
 {
-    return names_in(root_.follow(path), [](const fs::directory_entry&) { return true; });
+    return names_in(root_.resolve(path), [](const fs::directory_entry&) { return true; });
 }
 
 std::vector<std::string> LinuxSystem::list_directories(const std::string& path) const
 {
     // The kind comes with the name (d_type), so this asks the kernel no more than list() does.
-    return names_in(root_.follow(path), [](const fs::directory_entry& entry) {
+    return names_in(root_.resolve(path), [](const fs::directory_entry& entry) {
         boost::system::error_code error;
         return entry.symlink_status(error).type() == fs::directory_file;
     });
@@ -72,32 +74,27 @@ std::vector<std::string> LinuxSystem::list_directories(const std::string& path) 
 
 bool LinuxSystem::exists(const std::string& path) const
 {
-    return access(root_.follow(path).c_str(), F_OK) == 0;
+    return access(root_.resolve(path).c_str(), F_OK) == 0;
 }
 
 std::optional<DeviceNumber> LinuxSystem::device_number(const std::string& path) const
 {
-    struct statx facts {};
-    constexpr int without_asking_a_server = AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT;
-    if (statx(AT_FDCWD, root_.follow(path).c_str(), without_asking_a_server, STATX_TYPE, &facts) != 0)
-        return std::nullopt;
-    if (!S_ISCHR(facts.stx_mode) && !S_ISBLK(facts.stx_mode)) return std::nullopt;
-    return DeviceNumber{facts.stx_rdev_major, facts.stx_rdev_minor, S_ISBLK(facts.stx_mode)};
+    const auto facts = facts_of(root_.resolve(path), STATX_TYPE);
+    if (!facts || (!S_ISCHR(facts->stx_mode) && !S_ISBLK(facts->stx_mode))) return std::nullopt;
+    return DeviceNumber{facts->stx_rdev_major, facts->stx_rdev_minor, S_ISBLK(facts->stx_mode)};
 }
 
 std::optional<FileFacts> LinuxSystem::file_facts(const std::string& path) const
 {
-    struct statx facts {};
-    constexpr int without_asking_a_server = AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT;
-    if (statx(AT_FDCWD, root_.follow(path).c_str(), without_asking_a_server, STATX_BASIC_STATS, &facts) != 0)
-        return std::nullopt;
-    return FileFacts{S_ISREG(facts.stx_mode),
-                     facts.stx_uid,
-                     facts.stx_gid,
-                     static_cast<mode_t>(facts.stx_mode & ~static_cast<mode_t>(S_IFMT)),
-                     {facts.stx_dev_major, facts.stx_dev_minor, true},
-                     facts.stx_ino,
-                     facts.stx_size};
+    const auto facts = facts_of(root_.resolve(path), STATX_BASIC_STATS);
+    if (!facts) return std::nullopt;
+    return FileFacts{S_ISREG(facts->stx_mode),
+                     facts->stx_uid,
+                     facts->stx_gid,
+                     static_cast<mode_t>(facts->stx_mode & ~static_cast<mode_t>(S_IFMT)),
+                     {facts->stx_dev_major, facts->stx_dev_minor, true},
+                     facts->stx_ino,
+                     facts->stx_size};
 }
 
 // /dev/kmsg (the kernel's Documentation/ABI/testing/dev-kmsg): a record each read, EAGAIN behind the last,
@@ -105,7 +102,7 @@ std::optional<FileFacts> LinuxSystem::file_facts(const std::string& path) const
 std::optional<std::string> LinuxSystem::read_records(const std::string& path, std::size_t bytes,
                                                      Milliseconds timeout) const
 {
-    const Descriptor file(open(root_.follow(path).c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+    const Descriptor file(open(root_.resolve(path).c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
     if (file.failed()) return std::nullopt;
     const auto deadline = now() + timeout;
     std::array<char, 16384> buffer; // twice the longest record; NOLINT(*-member-init): filled by read
@@ -124,48 +121,49 @@ std::optional<std::string> LinuxSystem::read_records(const std::string& path, st
 
 void LinuxSystem::replace_file(const std::string& path, std::string_view text)
 {
-    make_directories_for(root_.keep(path), S_IRWXU);
+    make_directories_for(root_.resolve_nofollow(path), S_IRWXU);
     require_private_directories(root_, path);
-    put_file(root_.keep(path), text, {});
+    put_file(root_.resolve_nofollow(path), text, {});
 }
 
 void LinuxSystem::install_file(const std::string& path, std::string_view text, mode_t mode_if_new)
 {
-    refuse_link(root_.keep(path));
-    make_directories_for(root_.keep(path), mode_for_all);
+    refuse_link(root_.resolve_nofollow(path));
+    make_directories_for(root_.resolve_nofollow(path), mode_for_all);
     const auto old = file_facts(path);
-    put_file(root_.keep(path), text,
+    put_file(root_.resolve_nofollow(path), text,
              old ? FileRights{old->mode, old->owner, old->group}
                  : FileRights{mode_if_new, geteuid(), getegid()});
 }
 
 void LinuxSystem::make_link(const std::string& path, const std::string& target)
 {
-    make_directories_for(root_.keep(path), mode_for_all);
-    if (symlink(target.c_str(), root_.keep(path).c_str()) != 0)
-        throw Error(Reason::failed, {"cannot make a symbolic link"}, root_.keep(path), errno);
-    sync_directory_of(root_.keep(path));
+    make_directories_for(root_.resolve_nofollow(path), mode_for_all);
+    if (symlink(target.c_str(), root_.resolve_nofollow(path).c_str()) != 0)
+        throw Error(Reason::failed, {"cannot make a symbolic link"}, root_.resolve_nofollow(path), errno);
+    sync_directory_of(root_.resolve_nofollow(path));
 }
 
 void LinuxSystem::remove_file(const std::string& path)
 {
-    if (unlink(root_.keep(path).c_str()) != 0 && errno != ENOENT)
-        throw Error(Reason::failed, {"cannot remove a file"}, root_.keep(path), errno);
+    if (unlink(root_.resolve_nofollow(path).c_str()) != 0 && errno != ENOENT)
+        throw Error(Reason::failed, {"cannot remove a file"}, root_.resolve_nofollow(path), errno);
 }
 
 void LinuxSystem::move_file(const std::string& from, const std::string& to)
 {
-    if (rename(root_.keep(from).c_str(), root_.keep(to).c_str()) != 0)
-        throw Error(Reason::failed, {"cannot be given the name '" + to + "'"}, root_.keep(from), errno);
-    sync_directory_of(root_.keep(to));
+    if (rename(root_.resolve_nofollow(from).c_str(), root_.resolve_nofollow(to).c_str()) != 0)
+        throw Error(Reason::failed, {"cannot be given the name '" + to + "'"}, root_.resolve_nofollow(from),
+                    errno);
+    sync_directory_of(root_.resolve_nofollow(to));
 }
 
 void LinuxSystem::remove_empty_directory(const std::string& path)
 {
-    const bool removed = rmdir(root_.keep(path).c_str()) == 0;
+    const bool removed = rmdir(root_.resolve_nofollow(path).c_str()) == 0;
     // EBUSY: a file system is mounted there.
     if (!removed && errno != ENOENT && errno != ENOTEMPTY && errno != EEXIST && errno != EBUSY)
-        throw Error(Reason::failed, {"cannot remove a directory"}, root_.keep(path), errno);
+        throw Error(Reason::failed, {"cannot remove a directory"}, root_.resolve_nofollow(path), errno);
 }
 
 } // namespace pvegpu

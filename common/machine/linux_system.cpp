@@ -3,18 +3,21 @@
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "machine/locked_file.hpp"
-#include "machine/messages.hpp"
 #include "machine/new_file.hpp"
 #include "machine/run_program.hpp"
 
+#include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <csignal>
-#include <ctime>
 #include <fcntl.h>
+#include <iterator>
 #include <poll.h>
 #include <sys/file.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -58,15 +61,42 @@ bool becomes_readable(int descriptor, Milliseconds timeout)
 
 int priority(Severity severity)
 {
-    switch (severity) {
-    case Severity::error:
-        return LOG_ERR;
-    case Severity::warning:
-        return LOG_WARNING;
-    case Severity::info:
-        break;
+    if (severity == Severity::error) return LOG_ERR;
+    return severity == Severity::warning ? LOG_WARNING : LOG_INFO;
+}
+
+// Proxmox reads what we say at once. Somebody else who has stopped reading must not stop us: a message lost
+// is better than a start that hangs.
+constexpr int reader_takes_within_milliseconds = 1000;
+
+// A pipe that is ready takes PIPE_BUF bytes without blocking.
+void write_or_drop(int file, std::string_view text)
+{
+    while (!text.empty()) {
+        pollfd wait{file, POLLOUT, 0};
+        if (poll(&wait, 1, reader_takes_within_milliseconds) <= 0) return;
+        const ssize_t written = ::write(file, text.data(), std::min<std::size_t>(text.size(), PIPE_BUF));
+        if (written < 0 && errno != EINTR && errno != EAGAIN) return;
+        if (written > 0) text.remove_prefix(static_cast<std::size_t>(written));
     }
-    return LOG_INFO;
+}
+
+// `priority` is a facility and a severity, `tag` a name with a pid. By hand, since syslog(3) blocks while the
+// socket is full.
+void tell_syslog(const std::string& socket_path, int priority, const std::string& tag,
+                 const std::string& line)
+{
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    if (socket_path.size() >= sizeof address.sun_path) return;
+    std::ranges::copy(socket_path, std::begin(address.sun_path));
+    const int channel = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (channel < 0) return;
+    const std::string message = "<" + std::to_string(priority) + ">" + tag + ": " + line;
+    // NOLINTNEXTLINE(*-reinterpret-cast): the socket interface's own way
+    const auto* const where = reinterpret_cast<const sockaddr*>(&address);
+    sendto(channel, message.data(), message.size(), MSG_NOSIGNAL, where, sizeof address);
+    close(channel);
 }
 
 [[noreturn]] void throw_stopped()
@@ -79,9 +109,9 @@ int priority(Severity severity)
 constexpr Milliseconds ends_after_a_stop{1'000};
 
 // Of these nothing is left undone in the kernel when they are given up.
-bool looks_only(BoundedChild::Task task)
+bool looks_only(Task::Kind kind)
 {
-    return task == BoundedChild::Task::read || task == BoundedChild::Task::list_inside;
+    return kind == Task::Kind::read || kind == Task::Kind::list_inside;
 }
 
 } // namespace
@@ -98,102 +128,103 @@ LinuxSystem::~LinuxSystem()
     close(signals_);
 }
 
-Outcome LinuxSystem::in_child(BoundedChild::Task task, const std::string& path, std::string_view text,
+Outcome LinuxSystem::in_child(Task::Kind kind, const std::string& path, std::string text,
                               std::uint64_t number, Milliseconds timeout) const
 {
     check_signals(); // nothing is begun after SIGTERM
     if (!child_ || child_->ended()) child_ = std::make_unique<BoundedChild>();
-    Outcome outcome =
-        child_->perform(task, root_.follow(path), text, number, timeout, interrupted_ ? -1 : signals_);
+    Outcome outcome = child_->perform({kind, number, root_.resolve(path), std::move(text)}, timeout,
+                                      interrupted_ ? -1 : signals_);
     if (outcome.child == 0) return outcome;
     const auto child = std::move(child_); // stuck or dead: the next operation gets a new one
     if (outcome.refused())
         throw Error(Reason::failed,
                     {"the child process that was at work here was killed", "start the guest again"},
-                    root_.follow(path));
+                    root_.resolve(path));
     if (!stopped()) return outcome;
     if (child->answers_within(ends_after_a_stop)) throw_stopped();
-    throw Error(looks_only(task) ? Reason::interrupted : Reason::stuck_write,
+    throw Error(looks_only(kind) ? Reason::interrupted : Reason::stuck_write,
                 {"the task was stopped while the kernel had not come back from this (pid " +
                      std::to_string(outcome.child) + ", in: " + outcome.child_stack + ")",
                  "start the guest again when that process has ended"},
-                root_.follow(path));
+                root_.resolve(path));
 }
 
 Outcome LinuxSystem::read_within(const std::string& path, std::size_t bytes, Milliseconds timeout) const
 {
-    return in_child(BoundedChild::Task::read, path, "", bytes, timeout);
+    return in_child(Task::Kind::read, path, "", bytes, timeout);
 }
 
 Outcome LinuxSystem::list_inside(const std::string& root, const std::string& directory,
                                  const std::string& prefix, Milliseconds timeout) const
 {
-    return in_child(BoundedChild::Task::list_inside, root, directory + '\n' + prefix, 0, timeout);
+    return in_child(Task::Kind::list_inside, root, directory + '\n' + prefix, 0, timeout);
 }
 
 Outcome LinuxSystem::try_claim_within(const std::string& path, Milliseconds timeout) const
 {
-    return in_child(BoundedChild::Task::claim, path, "", 0, timeout);
+    return in_child(Task::Kind::claim, path, "", 0, timeout);
 }
 
 Outcome LinuxSystem::write(const std::string& path, std::string_view text, Milliseconds timeout)
 {
-    return in_child(BoundedChild::Task::write, path, text, 0, timeout);
+    return in_child(Task::Kind::write, path, std::string(text), 0, timeout);
 }
 
 Outcome LinuxSystem::pulse_secondary_bus_reset(const std::string& config_path, Milliseconds hold,
                                                Milliseconds timeout)
 {
-    return in_child(BoundedChild::Task::pulse_bridge_control, config_path, "",
+    return in_child(Task::Kind::pulse_bridge_control, config_path, "",
                     static_cast<std::uint64_t>(hold.count()), timeout);
 }
 
 Outcome LinuxSystem::clear_secondary_bus_reset(const std::string& config_path, Milliseconds timeout)
 {
-    return in_child(BoundedChild::Task::clear_bridge_control, config_path, "", 0, timeout);
+    return in_child(Task::Kind::clear_bridge_control, config_path, "", 0, timeout);
 }
 
 void LinuxSystem::guard_write(const std::string& path, std::string_view text)
 {
     if (!guardian_) guardian_ = std::make_unique<BoundedChild>();
-    const auto noted = guardian_->perform(BoundedChild::Task::guard, root_.follow(path), text, 0,
+    const auto noted = guardian_->perform({Task::Kind::guard, 0, root_.resolve(path), std::string(text)},
                                           guardian_answer_timeout, -1);
     if (noted.done()) return;
     guardian_.reset();
     throw Error(Reason::failed,
                 {"the child process that guards this setting does not answer", "start the guest again"},
-                root_.follow(path), noted.error_number);
+                root_.resolve(path), noted.error_number);
 }
 
 void LinuxSystem::forget_guarded_writes()
 {
     if (!guardian_) return;
     const auto forgotten =
-        guardian_->perform(BoundedChild::Task::forget_guarded, "", "", 0, guardian_answer_timeout, -1);
+        guardian_->perform({Task::Kind::forget_guarded, 0, "", ""}, guardian_answer_timeout, -1);
     if (!forgotten.done()) guardian_.reset(); // dead, or it writes once more what is already so
 }
 
 Outcome LinuxSystem::replace_locked(const std::string& path, const std::string& lock, std::string_view before,
                                     std::string_view after, Milliseconds timeout)
 {
-    make_directories_for(root_.keep(lock), mode_for_all); // Proxmox's programs make it too
-    const LockedReplacement replacement{root_.keep(lock), std::string(before), std::string(after)};
-    return in_child(BoundedChild::Task::replace_locked, path, pack(replacement),
+    make_directories_for(root_.resolve_nofollow(lock), mode_for_all); // Proxmox's programs make it too
+    const LockedReplacement replacement{root_.resolve_nofollow(lock), std::string(before),
+                                        std::string(after)};
+    return in_child(Task::Kind::replace_locked, path, pack(replacement),
                     static_cast<std::uint64_t>((timeout / 2).count()), timeout);
 }
 
 bool LinuxSystem::lock(const std::string& path, Milliseconds timeout)
 {
-    make_directories_for(root_.keep(path), S_IRWXU);
+    make_directories_for(root_.resolve_nofollow(path), S_IRWXU);
     require_private_directories(root_, path);
-    const int file =
-        open(root_.keep(path).c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR);
-    if (file < 0) throw Error(Reason::failed, {"cannot open the lock"}, root_.keep(path), errno);
+    const int file = open(root_.resolve_nofollow(path).c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
+                          S_IRUSR | S_IWUSR);
+    if (file < 0) throw Error(Reason::failed, {"cannot open the lock"}, root_.resolve_nofollow(path), errno);
     locks_.push_back(file);
     const auto taken = [&] {
         if (flock(file, LOCK_EX | LOCK_NB) == 0) return true;
         if (errno != EWOULDBLOCK && errno != EINTR)
-            throw Error(Reason::failed, {"cannot take the lock"}, root_.keep(path), errno);
+            throw Error(Reason::failed, {"cannot take the lock"}, root_.resolve_nofollow(path), errno);
         return false;
     };
     return wait_until(taken, timeout);
@@ -233,33 +264,13 @@ bool LinuxSystem::wait_until(const std::function<bool()>& fact, Milliseconds tim
     }
 }
 
-TimePoint LinuxSystem::now() const
-{
-    return std::chrono::steady_clock::now();
-}
-
-std::int64_t LinuxSystem::wall_clock() const
-{
-    return time(nullptr);
-}
-
-pid_t LinuxSystem::own_pid() const
-{
-    return getpid();
-}
-
-pid_t LinuxSystem::parent_pid() const
-{
-    return parent_;
-}
-
 void LinuxSystem::say(Severity severity, std::string_view line)
 {
     const std::string text = printable(line);
-    tell_reader(STDERR_FILENO, program_ + ": " + text + "\n");
+    write_or_drop(STDERR_FILENO, program_ + ": " + text + "\n");
     const std::string tag = program_ + "[" + std::to_string(getpid()) + "]";
     if (!guest_.empty())
-        tell_syslog(root_.follow("/dev/log"), LOG_DAEMON | priority(severity), tag, guest_ + text);
+        tell_syslog(root_.resolve("/dev/log"), LOG_DAEMON | priority(severity), tag, guest_ + text);
 }
 
 } // namespace pvegpu

@@ -5,8 +5,10 @@
 #include "machine/rooted_path.hpp"
 #include "machine/system.hpp"
 
+#include <ctime>
 #include <memory>
 #include <string>
+#include <unistd.h>
 #include <vector>
 
 namespace pvegpu {
@@ -55,15 +57,14 @@ public:
     bool lock(const std::string& path, Milliseconds timeout) override;
     Outcome run(const std::vector<std::string>& arguments, Milliseconds timeout) override;
     bool wait_until(const std::function<bool()>& fact, Milliseconds timeout) override;
-    TimePoint now() const override;
-    std::int64_t wall_clock() const override;
-    pid_t own_pid() const override;
-    pid_t parent_pid() const override;
+    TimePoint now() const override { return std::chrono::steady_clock::now(); }
+    std::int64_t wall_clock() const override { return time(nullptr); }
+    pid_t parent_pid() const override { return parent_; }
     void say(Severity severity, std::string_view line) override;
 
 private:
-    Outcome in_child(BoundedChild::Task task, const std::string& path, std::string_view text,
-                     std::uint64_t number, Milliseconds timeout) const;
+    Outcome in_child(Task::Kind kind, const std::string& path, std::string text, std::uint64_t number,
+                     Milliseconds timeout) const;
     bool stopped() const; // true once, after SIGTERM has come
     void check_signals() const;
 

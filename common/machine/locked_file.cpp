@@ -4,7 +4,6 @@
 #include "machine/descriptors.hpp"
 #include "machine/new_file.hpp"
 
-#include <array>
 #include <cerrno>
 #include <fcntl.h>
 #include <poll.h>
@@ -31,15 +30,9 @@ int take_lock(const Descriptor& file, std::chrono::milliseconds within)
 int compare(const std::string& path, const std::string& expected)
 {
     const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
-    if (file.failed()) return errno;
     std::string text;
-    std::array<char, 4096> buffer; // NOLINT(*-member-init): filled by read
-    ssize_t count = 0;
-    while (text.size() <= expected.size() &&
-           (count = ::read(file.number(), buffer.data(), buffer.size())) > 0)
-        text.append(buffer.data(), static_cast<std::size_t>(count));
-    if (count < 0) return errno;
-    return text == expected ? 0 : ESTALE;
+    const int error = read_up_to(expected.size() + 1, file, text);
+    return error == 0 && text != expected ? ESTALE : error;
 }
 
 int put(const std::string& path, const std::string& text)

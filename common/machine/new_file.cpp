@@ -78,7 +78,7 @@ void require_private_directories(const RootDirectory& root, const std::string& p
     for (const auto top : {paths::run, paths::install_state}) {
         if (!path.starts_with(paths::join(top, ""))) continue;
         for (auto end = top.size(); end != std::string::npos; end = path.find('/', end + 1))
-            require_private_directory(root.keep(path.substr(0, end)));
+            require_private_directory(root.resolve_nofollow(path.substr(0, end)));
     }
 }
 

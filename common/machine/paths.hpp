@@ -25,7 +25,6 @@ inline constexpr std::string_view pci_buses = "/sys/class/pci_bus";
 inline constexpr std::string_view drivers_autoprobe = "/sys/bus/pci/drivers_autoprobe";
 inline constexpr std::string_view drivers_probe = "/sys/bus/pci/drivers_probe";
 inline constexpr std::string_view pciehp_driver = "/sys/bus/pci_express/drivers/pciehp";
-inline constexpr std::string_view usb_devices = "/sys/bus/usb/devices";
 inline constexpr std::string_view vfio_groups = "/sys/class/vfio";
 inline constexpr std::string_view nvme_subsystems = "/sys/class/nvme-subsystem";
 inline constexpr std::string_view iommus = "/sys/class/iommu"; // empty: the kernel uses none
@@ -108,22 +107,15 @@ inline std::string config_file(std::string_view directory, unsigned vmid)
 {
     return join(directory, std::to_string(vmid)) + ".conf";
 }
-inline std::string vm_config(unsigned vmid)
+// This node's, or that of another; `node` must have been checked to be a host name.
+inline std::string vm_config(unsigned vmid, std::string_view node = "")
 {
-    return config_file(pve_vm_configs, vmid);
+    return config_file(node.empty() ? std::string(pve_vm_configs) : join(pve_nodes, node) + "/qemu-server",
+                       vmid);
 }
-inline std::string ct_config(unsigned vmid)
+inline std::string ct_config(unsigned vmid, std::string_view node = "")
 {
-    return config_file(pve_ct_configs, vmid);
-}
-// `node` must have been checked to be a host name.
-inline std::string vm_config_on(std::string_view node, unsigned vmid)
-{
-    return config_file(join(pve_nodes, node) + "/qemu-server", vmid);
-}
-inline std::string ct_config_on(std::string_view node, unsigned vmid)
-{
-    return config_file(join(pve_nodes, node) + "/lxc", vmid);
+    return config_file(node.empty() ? std::string(pve_ct_configs) : join(pve_nodes, node) + "/lxc", vmid);
 }
 
 // --- /run: what lasts until the host reboots ---
@@ -173,10 +165,9 @@ inline std::string report(unsigned vmid, std::string_view phase) // of the last 
 }
 
 // What Proxmox locks with flock(2) while it changes a container (PVE::LXC::Config::config_file_lock).
-inline constexpr std::string_view pve_ct_locks = "/run/lock/lxc";
 inline std::string ct_config_lock(unsigned vmid)
 {
-    return join(pve_ct_locks, "pve-config-" + std::to_string(vmid) + ".lock");
+    return join("/run/lock/lxc", "pve-config-" + std::to_string(vmid) + ".lock");
 }
 
 // --- /var/lib: what the installer has changed ---

@@ -55,26 +55,22 @@ std::optional<std::string> place_of(const std::string& directory, const std::str
 
 RootDirectory::RootDirectory(const std::string& directory) : directory_(absolute(directory)) {}
 
-// A link to what the tree lacks, which the live host may have.
-std::string RootDirectory::nowhere(const std::string& path) const
-{
-    return directory_ + "/(dangling link)" + path;
-}
-
-std::string RootDirectory::follow(const std::string& path) const
+std::string RootDirectory::resolve(const std::string& path) const
 {
     if (is_live_host()) return path;
     if (const auto place = place_of(directory_, path, 0)) return *place;
-    return place_of(directory_, path, O_NOFOLLOW) ? nowhere(path) : keep(path);
+    // A link to what the tree lacks, which the live host may have.
+    if (place_of(directory_, path, O_NOFOLLOW)) return directory_ + "/(dangling link)" + path;
+    return resolve_nofollow(path);
 }
 
-std::string RootDirectory::keep(const std::string& path) const
+std::string RootDirectory::resolve_nofollow(const std::string& path) const
 {
     if (is_live_host()) return path;
     const auto slash = path.rfind('/');
     if (slash == std::string::npos || path.size() == 1) return directory_;
     const auto above = path.substr(0, slash);
-    return (above.empty() ? directory_ : follow(above)) + path.substr(slash);
+    return (above.empty() ? directory_ : resolve(above)) + path.substr(slash);
 }
 
 } // namespace pvegpu

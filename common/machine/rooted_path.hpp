@@ -14,13 +14,12 @@ public:
 
     // Where `path` really is. Links on the way are followed as if the directory were `/`: an absolute one in
     // a copied tree would lead to the live host otherwise. What does not exist yet is below its nearest
-    // directory that does. `follow` goes through a link that `path` itself is, `keep` stays at it.
-    std::string follow(const std::string& path) const;
-    std::string keep(const std::string& path) const;
+    // directory that does. `resolve` goes through a link that `path` itself is, `resolve_nofollow` stays at
+    // it.
+    std::string resolve(const std::string& path) const;
+    std::string resolve_nofollow(const std::string& path) const;
 
 private:
-    std::string nowhere(const std::string& path) const;
-
     std::string directory_; // absolute
 };
 

@@ -159,8 +159,7 @@ public:
     // Error(interrupted) when SIGTERM arrives.
     virtual bool wait_until(const std::function<bool()>& fact, Milliseconds timeout) = 0;
 
-    virtual TimePoint now() const = 0; // monotonic
-    virtual pid_t own_pid() const = 0;
+    virtual TimePoint now() const = 0;    // monotonic
     virtual pid_t parent_pid() const = 0; // as it was when this process began
 
     // One line for the administrator: standard error (Proxmox's task log) and syslog.

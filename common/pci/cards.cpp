@@ -82,8 +82,7 @@ Card card_below(const Topology& topology, const Function& gpu, const Function* u
     card.functions = addresses(everything, false);
     card.switches = addresses(everything, true);
     card.top = upstream != nullptr ? addresses(topology.on_slot_of(*upstream), true) : card.functions;
-    if (upstream != nullptr)
-        for (const auto& other : addresses(topology.on_slot_of(*upstream), false)) card.top.push_back(other);
+    if (upstream != nullptr) append(card.top, addresses(topology.on_slot_of(*upstream), false));
     return card;
 }
 

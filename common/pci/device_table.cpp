@@ -4,7 +4,6 @@
 #include "base/error.hpp"
 #include "base/lists.hpp"
 #include "base/text.hpp"
-#include "pci/device_table_json.hpp"
 
 #include <nlohmann/json.hpp>
 

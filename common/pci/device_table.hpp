@@ -30,6 +30,8 @@ inline DeviceTraits device_traits(const Function& function)
     return device_traits(function.vendor, function.device);
 }
 
+extern const std::string_view device_table_json;
+
 // The same from another table. Throws Error for a table that breaks its rules, wherever in it.
 DeviceTraits traits_from_table(std::string_view table, std::uint16_t vendor, std::uint16_t device);
 

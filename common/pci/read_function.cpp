@@ -4,7 +4,6 @@
 #include "machine/paths.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <set>
 
 namespace pvegpu {
@@ -13,15 +12,9 @@ namespace {
 // A number as sysfs prints it, with or without 0x; 0 for anything else.
 std::uint64_t number_in(std::string_view text, int base)
 {
+    text = trim(text);
     if (text.starts_with("0x")) text.remove_prefix(2);
-    std::uint64_t value = 0;
-    std::from_chars(text.data(), text.data() + text.size(), value, base);
-    return value;
-}
-
-std::string_view last_component(std::string_view path)
-{
-    return path.substr(path.rfind('/') + 1);
+    return parse_number<std::uint64_t>(text, base).value_or(0);
 }
 
 // One function's directory, listed once: which attributes exist is itself a fact.
@@ -87,11 +80,8 @@ std::vector<Bar> parse_bars(std::string_view resource)
 {
     constexpr unsigned bar_count = 6;
     std::vector<Bar> bars;
-    for (unsigned index = 0; index < bar_count && !resource.empty(); ++index) {
-        const auto end = std::min(resource.find('\n'), resource.size());
-        if (const auto bar = parse_bar(index, resource.substr(0, end))) bars.push_back(*bar);
-        resource.remove_prefix(std::min(end + 1, resource.size()));
-    }
+    for (LineReader lines(resource); lines.next() && lines.number() <= bar_count;)
+        if (const auto bar = parse_bar(lines.number() - 1, lines.line())) bars.push_back(*bar);
     return bars;
 }
 
@@ -99,15 +89,12 @@ std::vector<Bar> parse_bars(std::string_view resource)
 // "../../../devices/pci0000:00/0000:00:1c.0/0000:01:00.0".
 void place_function(std::string_view target, Function& function)
 {
-    while (!target.empty()) {
-        const auto end = std::min(target.find('/'), target.size());
-        const auto part = target.substr(0, end);
+    for (const auto part : split(target, '/')) {
         if (const auto address = parse_pci_address(part)) function.above.push_back(*address);
         if (part.starts_with("pci") && !function.above.empty()) {
             function.behind_nested_host_bridge = true;
             function.above.clear(); // the bridges of the other domain are not above this one
         }
-        target.remove_prefix(std::min(end + 1, target.size()));
     }
     if (!function.above.empty() && function.above.back() == function.address) function.above.pop_back();
 }
@@ -116,7 +103,7 @@ void read_group(const SysReader& reader, const FunctionReader& from, Function& f
 {
     const auto target = from.link("iommu_group");
     if (target.empty()) return;
-    function.iommu_group = static_cast<unsigned>(number_in(last_component(target), 10));
+    function.iommu_group = static_cast<unsigned>(number_in(last_name(target), 10));
     for (const auto& name : reader.list(paths::iommu_group_members(*function.iommu_group)))
         if (const auto member = parse_pci_address(name)) function.group_members.push_back(*member);
 }
@@ -193,7 +180,8 @@ std::vector<PciAddress> list_below(const SysReader& reader, const PciAddress& br
 
 std::string bound_driver(const SysReader& reader, const PciAddress& address)
 {
-    return std::string(last_component(reader.read_link(paths::function(address, "driver")).value_or("")));
+    const auto driver = reader.read_link(paths::function(address, "driver")).value_or("");
+    return std::string(last_name(driver));
 }
 
 std::optional<Function> read_function(const SysReader& reader, const PciAddress& address)

@@ -6,25 +6,13 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdio>
 
 namespace pvegpu {
 namespace {
 
-constexpr std::uint32_t base_class(std::uint32_t class_code)
-{
-    return class_code >> 16U;
-}
-constexpr std::uint32_t sub_class(std::uint32_t class_code)
-{
-    return class_code >> 8U;
-}
-
 std::string two_ids(unsigned one, unsigned other)
 {
-    std::array<char, 16> text{};
-    std::snprintf(text.data(), text.size(), "%04x:%04x", one, other);
-    return text.data();
+    return to_hex(one, 4) + ":" + to_hex(other, 4);
 }
 
 } // namespace
@@ -82,15 +70,14 @@ std::string to_string(Role role)
 bool is_gpu(const Function& function)
 {
     if (function.bridge) return false; // vfio-pci takes none, whatever class it says
-    const auto base = base_class(function.class_code);
+    const auto base = function.class_code >> 16U;
     return base == 0x03 || base == 0x12;
 }
 
 bool is_companion(const Function& function)
 {
-    const auto sub = sub_class(function.class_code);
-    return sub == 0x0403 || sub == 0x0c03 || sub == 0x0c80 || sub == 0x0c05 ||
-           base_class(function.class_code) == 0x07;
+    const auto sub = function.class_code >> 8U; // with the base class before it
+    return sub == 0x0403 || sub == 0x0c03 || sub == 0x0c80 || sub == 0x0c05 || sub >> 8U == 0x07;
 }
 
 const Function* Topology::find(const PciAddress& address) const
@@ -112,10 +99,8 @@ const Function* Topology::bridge_above(const Function& function) const
 std::vector<const Function*> Topology::below(const Function& bridge) const
 {
     std::vector<const Function*> result;
-    for (const auto& [address, function] : functions) {
-        const auto& above = function.above;
-        if (contains(above, bridge.address)) result.push_back(&function);
-    }
+    for (const auto& [address, function] : functions)
+        if (contains(function.above, bridge.address)) result.push_back(&function);
     return result;
 }
 

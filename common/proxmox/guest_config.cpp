@@ -1,5 +1,6 @@
 #include "proxmox/guest_config.hpp"
 
+#include "base/lists.hpp"
 #include "base/text.hpp"
 #include "proxmox/config_lines.hpp"
 #include "proxmox/hostpci_format.hpp"
@@ -89,7 +90,7 @@ private:
 
     bool take(const ConfigSetting& setting)
     {
-        if (has_line_feed(setting.value)) return false;
+        if (contains(setting.value, '\r')) return false;
         if (setting.key == "lock") {
             config_.lock = without_quotes(setting.value);
             return true;
@@ -108,8 +109,8 @@ private:
     {
         const auto index = hostpci_index(setting.key);
         if (!index) return warn({"Proxmox ignores the unknown setting " + quote(setting.key)});
-        auto parsed = has_line_feed(setting.value) ? "a line feed in " + quote(setting.value)
-                                                   : parse_hostpci(setting.value);
+        auto parsed = contains(setting.value, '\r') ? "a line feed in " + quote(setting.value)
+                                                    : parse_hostpci(setting.value);
         if (const auto* const problem = std::get_if<std::string>(&parsed)) return drop(*index, *problem);
         auto& device = hostpci_.at(*index) = std::get<HostPci>(std::move(parsed));
         device->index = *index;
@@ -135,8 +136,6 @@ private:
                                                         : std::string("starts the VM without the device"));
         }
     }
-
-    static bool has_line_feed(std::string_view value) { return value.find('\r') != std::string_view::npos; }
 
     void warn(Advice advice) { config_.warnings.push_back({number_, std::move(advice)}); }
 

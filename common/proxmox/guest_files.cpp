@@ -5,57 +5,50 @@
 #include "base/vmid.hpp"
 #include "machine/list_inside.hpp"
 #include "machine/paths.hpp"
-#include "proxmox/read_pve_file.hpp"
 
 #include <algorithm>
+#include <cerrno>
 
 namespace pvegpu {
 namespace {
 
-// It becomes part of a path, and came from the environment.
-void check_node_name(const std::string& node)
+Error no_answer(std::string_view path)
 {
-    if (!is_node_name(node))
-        throw Error(Reason::invalid_config, {"PVE_MIGRATED_FROM is not the name of a node: " + quote(node)});
-}
-
-struct Paths {
-    std::string vm, ct;
-};
-
-Paths paths_of(const Request& request)
-{
-    const auto& [vmid, phase, node] = request;
-    if (node.empty()) return {paths::vm_config(vmid), paths::ct_config(vmid)};
-    check_node_name(node);
-    return {paths::vm_config_on(node, vmid), paths::ct_config_on(node, vmid)};
-}
-
-Error no_such_guest(const Request& request)
-{
-    const auto [vm, ct] = paths_of(request);
-    return {Reason::not_found,
-            {"there is no guest " + std::to_string(request.vmid) + " on this node; looked for '" + vm +
-             "' and '" + ct + "'"}};
+    return {Reason::timed_out,
+            {"Proxmox's cluster file system does not answer", "see 'systemctl status pve-cluster'"},
+            std::string(path)};
 }
 
 } // namespace
 
+std::optional<std::string> read_pve_file(const SysReader& reader, std::string_view path)
+{
+    const std::string file(path);
+    const auto outcome = reader.read_within(file, pve_file_bytes, pve_answers_within);
+    if (outcome.done()) return outcome.text;
+    if (outcome.still_running()) throw no_answer(path);
+    if (outcome.error_number == ENOENT || outcome.error_number == ENOTDIR) return std::nullopt;
+    throw Error(Reason::failed,
+                {"Proxmox's cluster file system refuses this file", "see 'systemctl status pve-cluster'"},
+                file, outcome.error_number);
+}
+
 GuestFile read_guest_file(const SysReader& reader, const Request& request)
 {
-    const auto [vm, ct] = paths_of(request);
+    const auto& [vmid, phase, node] = request;
+    if (!node.empty() && !is_node_name(node)) // it becomes part of a path, and came from the environment
+        throw Error(Reason::invalid_config, {"PVE_MIGRATED_FROM is not the name of a node: " + quote(node)});
+    const auto vm = paths::vm_config(vmid, node), ct = paths::ct_config(vmid, node);
     if (auto text = read_pve_file(reader, vm)) return {GuestKind::vm, vm, std::move(*text)};
     if (auto text = read_pve_file(reader, ct)) return {GuestKind::container, ct, std::move(*text)};
-    throw no_such_guest(request);
+    throw Error(Reason::not_found, {"there is no guest " + std::to_string(vmid) +
+                                    " on this node; looked for '" + vm + "' and '" + ct + "'"});
 }
 
 std::vector<unsigned> list_guests(const SysReader& reader, std::string_view directory)
 {
     const auto outcome = reader.list_inside("/", std::string(directory), "", pve_answers_within);
-    if (outcome.still_running())
-        throw Error(Reason::timed_out,
-                    {"Proxmox's cluster file system does not answer", "see 'systemctl status pve-cluster'"},
-                    std::string(directory));
+    if (outcome.still_running()) throw no_answer(directory);
     constexpr std::string_view ending = ".conf";
     std::vector<unsigned> vmids;
     for (const auto& entry : parse_inside(outcome.text)) {

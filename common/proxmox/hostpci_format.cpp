@@ -1,5 +1,7 @@
 #include "proxmox/hostpci_format.hpp"
 
+#include "base/lists.hpp"
+#include "base/pci_address.hpp"
 #include "base/text.hpp"
 #include "proxmox/property_string.hpp"
 
@@ -11,18 +13,6 @@ namespace pvegpu {
 namespace {
 
 using Problem = std::optional<std::string>; // a sentence, or nothing
-
-// "bb:dd" at the front.
-bool starts_with_bus_and_slot(std::string_view text)
-{
-    return count_front(text.substr(0, 2), is_lower_hex) == 2 && text.size() >= 5 && text[2] == ':' &&
-           consists_of(text.substr(3, 2), is_lower_hex);
-}
-
-bool is_optional_function(std::string_view text)
-{
-    return text.empty() || (text.size() == 2 && text[0] == '.' && is_lower_hex(text[1]));
-}
 
 bool is_host_list(std::string_view text)
 {
@@ -58,15 +48,6 @@ Problem check_without(std::string_view value, std::string_view forbidden)
     return quote(value) + " has one of the characters " + quote(forbidden);
 }
 
-Problem check_rom_file(std::string_view value)
-{
-    return check_without(value, ",;");
-}
-Problem check_mdev(std::string_view value)
-{
-    return check_without(value, "/.:");
-}
-
 Problem check_hex_id(std::string_view value)
 {
     const bool good = value.size() == 6 && value.starts_with("0x") && consists_of(value.substr(2), is_hex);
@@ -89,11 +70,11 @@ constexpr std::array keys = {
     Key{"host", check_host},
     Key{"mapping", check_mapping},
     Key{"rombar", check_boolean},
-    Key{"romfile", check_rom_file},
+    Key{"romfile", [](std::string_view value) { return check_without(value, ",;"); }},
     Key{"pcie", check_boolean},
     Key{"x-vga", check_boolean},
     Key{"legacy-igd", check_boolean},
-    Key{"mdev", check_mdev},
+    Key{"mdev", [](std::string_view value) { return check_without(value, "/.:"); }},
     Key{"vendor-id", check_hex_id},
     Key{"device-id", check_hex_id},
     Key{"sub-vendor-id", check_hex_id},
@@ -103,9 +84,8 @@ constexpr std::array keys = {
 
 Problem check(std::string_view name, std::string_view value)
 {
-    const auto* const key =
-        std::ranges::find_if(keys, [name](const Key& known) { return known.name == name; });
-    if (key == keys.end()) return "unknown key " + quote(name);
+    const auto* const key = find_where(keys, [name](const Key& known) { return known.name == name; });
+    if (key == nullptr) return "unknown key " + quote(name);
     Problem problem = key->check(value);
     if (problem) problem = std::string(name) + ": " + *problem;
     return problem;
@@ -136,21 +116,6 @@ std::optional<Advice> start_error(const HostPci& device)
 }
 
 } // namespace
-
-std::size_t length_of_slot_with_domain(std::string_view text)
-{
-    const std::size_t domain = count_front(text, is_lower_hex);
-    if (domain < 4 || domain == text.size() || text[domain] != ':') return 0;
-    return starts_with_bus_and_slot(text.substr(domain + 1)) ? domain + 1 + std::string_view("bb:dd").size()
-                                                             : 0;
-}
-
-bool is_host_selector(std::string_view text)
-{
-    if (const std::size_t length = length_of_slot_with_domain(text); length != 0)
-        return is_optional_function(text.substr(length));
-    return starts_with_bus_and_slot(text) && is_optional_function(text.substr(5));
-}
 
 bool is_config_id(std::string_view text)
 {

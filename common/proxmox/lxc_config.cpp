@@ -40,12 +40,6 @@ std::optional<ConfigSetting> parse_lxc_line(std::string_view line)
     return ConfigSetting{key, trim(sign.substr(1))};
 }
 
-bool has_option(std::string_view options, std::string_view wanted)
-{
-    const auto list = split(options, ',');
-    return contains(list, wanted);
-}
-
 // verify_lxc_dev_string: below /dev, without '.' and '..' in between.
 bool is_device_path(std::string_view path)
 {
@@ -117,13 +111,6 @@ bool is_true(std::string_view value)
     return parse_boolean(value).value_or(value != "0");
 }
 
-// Of a container that is unprivileged and says no more (parse_id_maps in LXC.pm).
-std::vector<LxcIdMap> default_id_maps()
-{
-    constexpr unsigned first = 100'000, count = 65'536;
-    return {{false, 0, first, count}, {true, 0, first, count}};
-}
-
 class LxcConfigParser {
 public:
     LxcConfig parse(std::string_view text)
@@ -139,7 +126,9 @@ public:
             std::stable_sort(list->begin(), list->end(), [](const LxcDevice& one, const LxcDevice& other) {
                 return number_of(one) < number_of(other);
             });
-        if (unprivileged_ && config_.id_maps.empty()) config_.id_maps = default_id_maps();
+        constexpr unsigned first = 100'000, count = 65'536; // parse_id_maps in LXC.pm
+        if (unprivileged_ && config_.id_maps.empty())
+            config_.id_maps = {{false, 0, first, count}, {true, 0, first, count}};
         return std::move(config_);
     }
 
@@ -213,8 +202,9 @@ private:
         if (words.size() < 2) return warn({"'lxc.mount.entry' has no target: " + quote(value)});
         auto target = words[1];
         target.remove_prefix(count_front(target, [](char c) { return c == '/'; }));
-        config_.mounts.push_back({std::string(words[0]), std::string(target),
-                                  words.size() > 3 && has_option(words[3], "optional"), number_});
+        config_.mounts.push_back(
+            {std::string(words[0]), std::string(target),
+             words.size() > 3 && contains(split(words[3], ','), std::string_view("optional")), number_});
     }
 
     // "u 0 100000 65536"

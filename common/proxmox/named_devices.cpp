@@ -4,7 +4,7 @@
 #include "base/text.hpp"
 #include "machine/paths.hpp"
 #include "pci/read_function.hpp"
-#include "proxmox/read_pve_file.hpp"
+#include "proxmox/guest_files.hpp"
 #include "usage/device_files.hpp"
 
 #include <algorithm>
@@ -61,18 +61,14 @@ void share_what_is_missing(PassedDevice& device)
 // without one.
 void note_lost_first_functions(const SysReader& reader, const HostPci& line, PassedDevice& device)
 {
+    auto& [functions, missing, mapped] = device.alternatives.front();
     for (const auto& selector : line.hosts) {
         const HostSelector first{selector.text + ".0"};
-        auto& taken = device.alternatives.front();
-        if (selector.text.find('.') != std::string::npos) continue;
-        const auto names = [&](const HostSelector& one, const PciAddress& function) {
-            return one.matches(to_string(function));
-        };
-        const auto& all = taken.functions;
-        const auto beside = std::ranges::find_if(all, [&](const auto& one) { return names(selector, one); });
-        const bool complete = std::ranges::any_of(all, [&](const auto& one) { return names(first, one); });
-        if (beside != all.end() && !complete && !reader.exists(paths::function(*beside, "physfn")))
-            taken.missing.push_back(first);
+        const auto* beside = find_where(
+            functions, [&](const PciAddress& function) { return selector.matches(to_string(function)); });
+        if (selector.text.find('.') == std::string::npos && beside != nullptr &&
+            !names_one(first, functions) && !reader.exists(paths::function(*beside, "physfn")))
+            missing.push_back(first);
     }
 }
 

@@ -71,11 +71,6 @@ PassedDevice resolve(const HostPci& line, const PciMappings& mappings, const std
     return device;
 }
 
-bool none_in(const std::vector<PciAddress>& functions, const std::set<PciAddress>& used)
-{
-    return std::ranges::none_of(functions, [&](const PciAddress& address) { return used.contains(address); });
-}
-
 // Nothing free: the first that this guest has not taken itself.
 std::size_t first_free(const std::vector<Alternative>& alternatives, const std::set<PciAddress>& used,
                        const std::function<bool(const std::vector<PciAddress>&)>& is_free)
@@ -83,7 +78,8 @@ std::size_t first_free(const std::vector<Alternative>& alternatives, const std::
     std::optional<std::size_t> unused;
     for (std::size_t i = 0; i < alternatives.size(); ++i) {
         const auto& functions = alternatives[i].functions;
-        if (functions.empty() || !none_in(functions, used)) continue;
+        const auto is_used = [&](const PciAddress& address) { return used.contains(address); };
+        if (functions.empty() || std::ranges::any_of(functions, is_used)) continue;
         if (is_free(functions)) return i;
         if (!unused) unused = i;
     }
@@ -118,11 +114,8 @@ bool names_one(const HostSelector& selector, const std::vector<PciAddress>& func
 
 const PassedDevice* device_of(const std::vector<PassedDevice>& devices, const PciAddress& address)
 {
-    for (const auto& device : devices) {
-        const auto& functions = device.taken().functions;
-        if (contains(functions, address)) return &device;
-    }
-    return nullptr;
+    return find_where(
+        devices, [&](const PassedDevice& device) { return contains(device.taken().functions, address); });
 }
 
 std::string key_of(const std::vector<PassedDevice>& devices, const PciAddress& address)

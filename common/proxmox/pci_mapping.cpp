@@ -1,17 +1,129 @@
 #include "proxmox/pci_mapping.hpp"
 
 #include "base/lists.hpp"
+#include "base/pci_address.hpp"
 #include "base/text.hpp"
+#include "base/vmid.hpp"
 #include "proxmox/hostpci_format.hpp"
-#include "proxmox/map_format.hpp"
+#include "proxmox/property_string.hpp"
 
 #include <algorithm>
+#include <array>
 #include <iterator>
 #include <set>
 
 namespace pvegpu {
 
 namespace {
+
+using Problem = std::optional<std::string>; // a sentence, or nothing
+
+constexpr std::size_t max_description = 4096; // characters
+
+bool is_integer(std::string_view text)
+{
+    if (text.starts_with('+') || text.starts_with('-')) text.remove_prefix(1);
+    return !text.empty() && consists_of(text, is_digit);
+}
+
+// How long one path is at the front of a text, 0 if there is none. The dot before the function is written in
+// Mapping/PCI.pm so that any character passes for it, even the ';' that separates two paths.
+std::size_t length_of_path(std::string_view text)
+{
+    const std::size_t slot = length_of_slot_with_domain(text);
+    if (slot == 0 || slot + 2 > text.size() || !is_lower_hex(text[slot + 1])) return slot;
+    const std::string_view rest = text.substr(slot + 2);
+    return rest.empty() || rest.front() == ';' ? slot + 2 : slot;
+}
+
+bool is_path_list(std::string_view text)
+{
+    for (;;) {
+        const std::size_t length = length_of_path(text);
+        if (length == 0) return false;
+        if (length == text.size()) return true;
+        if (text[length] != ';') return false;
+        text.remove_prefix(length + 1);
+    }
+}
+
+struct MapKey {
+    std::string_view name;
+    bool required;
+    bool (*check)(std::string_view value);
+};
+
+constexpr std::array map_keys = {
+    MapKey{"node", true, is_node_name},
+    MapKey{"id", true, is_id_pair},
+    MapKey{"path", true, is_path_list},
+    MapKey{"subsystem-id", false, is_id_pair},
+    MapKey{"iommugroup", false, is_integer},
+    MapKey{"description", false, [](std::string_view text) { return text.size() <= max_description; }},
+};
+
+Problem check(const Properties& properties)
+{
+    for (const auto& [name, value] : properties) {
+        const auto* const key =
+            find_where(map_keys, [&name = name](const MapKey& known) { return known.name == name; });
+        if (key == nullptr) return "unknown key " + quote(name);
+        if (!key->check(value)) return quote(value) + " is no valid " + name;
+    }
+    return std::nullopt;
+}
+
+Problem check_required(const Properties& properties)
+{
+    for (const MapKey& key : map_keys) {
+        const auto has_name = [&key](const auto& property) { return property.first == key.name; };
+        if (key.required && std::ranges::none_of(properties, has_name))
+            return std::string(key.name) + " is missing";
+    }
+    return std::nullopt;
+}
+
+void take_paths(MappedDevice& device, std::string_view value)
+{
+    for (const std::string_view path : split(value, ';')) {
+        if (is_host_selector(path))
+            device.paths.push_back({std::string(path)});
+        else
+            device.start_error = "the path " + quote(path) + " is no PCI address";
+    }
+}
+
+// assert_valid compares texts, so a group with a sign or a zero in front is never that of a device.
+void take_iommu_group(MappedDevice& device, std::string_view value)
+{
+    device.iommu_group = parse_decimal(value);
+    if (!device.iommu_group || std::to_string(*device.iommu_group) != value)
+        device.start_error = "the IOMMU group " + quote(value) + " can be that of no device";
+}
+
+void take(MappedDevice& device, std::string_view name, const std::string& value)
+{
+    if (name == "node") device.node = value;
+    if (name == "id") device.id = value;
+    if (name == "subsystem-id") device.subsystem_id = value;
+    if (name == "path") take_paths(device, value);
+    if (name == "iommugroup") take_iommu_group(device, value);
+}
+
+// The value of a `map` line, by the keys and values of Proxmox's format (map_fmt in Mapping/PCI.pm): the
+// device, or a sentence that says why Proxmox drops the line.
+std::variant<MappedDevice, std::string> parse_map(std::string_view value)
+{
+    const auto parsed = parse_property_string(value, ""); // the format has no default key
+    if (const auto* const problem = std::get_if<std::string>(&parsed)) return *problem;
+    const auto& properties = std::get<Properties>(parsed);
+    if (Problem problem = check(properties)) return std::move(*problem);
+    if (Problem problem = check_required(properties)) return std::move(*problem);
+
+    MappedDevice device;
+    for (const auto& [name, text] : properties) take(device, name, text);
+    return device;
+}
 
 // What Perl takes for false. Such a line ends a section; a line of blanks, or the "\r" of a file with CRLF
 // line ends, does not, and what follows is read as part of the same section.
@@ -54,8 +166,6 @@ public:
     }
 
 private:
-    using Problem = std::optional<std::string>;
-
     std::string_view line() const { return reader_.line(); }
 
     // The next line that is no comment. Comments do not end a section.
@@ -115,7 +225,7 @@ private:
     Problem read_map(std::optional<std::string_view> value)
     {
         if (!value) return "'map' has no value";
-        if (has_line_feed(*value)) return "a line feed in " + quote(*value);
+        if (contains(*value, '\r')) return "a line feed in " + quote(*value);
         auto parsed = parse_map(*value);
         if (auto* const problem = std::get_if<std::string>(&parsed)) return "map: " + *problem;
         mapping_.devices.push_back(std::get<MappedDevice>(std::move(parsed)));
@@ -138,10 +248,8 @@ private:
 
     static bool is_description(std::string_view value)
     {
-        return !value.empty() && value.size() <= max_description && !has_line_feed(value);
+        return !value.empty() && value.size() <= max_description && !contains(value, '\r');
     }
-
-    static bool has_line_feed(std::string_view value) { return value.find('\r') != std::string_view::npos; }
 
     void warn_ignored() { warn({"Proxmox ignores the line " + quote(line())}); }
     void warn(Advice advice) { result_.warnings.push_back({reader_.number(), std::move(advice)}); }

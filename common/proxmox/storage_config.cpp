@@ -3,6 +3,7 @@
 #include "base/lists.hpp"
 #include "base/text.hpp"
 #include "machine/paths.hpp"
+#include "proxmox/section_config.hpp"
 
 #include <algorithm>
 #include <array>
@@ -10,28 +11,7 @@
 namespace pvegpu {
 namespace {
 
-bool is_one_of(std::string_view text, const auto& names)
-{
-    return contains(names, text);
-}
-
-bool has_files(std::string_view type)
-{
-    constexpr std::array<std::string_view, 6> types{"dir", "btrfs", "nfs", "cifs", "cephfs", "glusterfs"};
-    return is_one_of(type, types);
-}
-
-bool is_network(std::string_view type)
-{
-    constexpr std::array<std::string_view, 4> types{"nfs", "cifs", "cephfs", "glusterfs"};
-    return is_one_of(type, types);
-}
-
-struct StorageSection {
-    Storage storage;
-    std::string path;
-    std::string snippets_below = "snippets";
-};
+constexpr std::array<std::string_view, 4> network_types{"nfs", "cifs", "cephfs", "glusterfs"};
 
 bool is_plain_path(std::string_view path)
 {
@@ -55,76 +35,36 @@ std::string snippets_directory(std::string_view content_dirs)
     return "snippets";
 }
 
-std::vector<std::string> words(std::string_view text)
+Storage storage_from(const ConfigSection& section)
 {
-    std::vector<std::string> result;
-    for (const auto part : split(text, ','))
-        if (!is_blank(part)) result.emplace_back(trim(part));
-    return result;
-}
-
-void read_setting(std::string_view line, StorageSection& section)
-{
-    const auto key = line.substr(0, count_front(line, [](char c) { return !is_space(c); }));
-    const auto value = trim(line.substr(key.size()));
-    if (key == "path")
-        section.path = value;
-    else if (key == "content-dirs")
-        section.snippets_below = snippets_directory(value);
-    else if (key == "disable")
-        section.storage.enabled = value == "0";
-    else if (key == "shared")
-        section.storage.shared = value != "0";
-    else if (key == "nodes")
-        section.storage.nodes = words(value);
-}
-
-void finish(const StorageSection& section, std::vector<Storage>& storages)
-{
-    if (section.storage.id.empty()) return;
-    auto storage = section.storage;
-    const auto path =
-        section.path.empty() && is_network(storage.type) ? "/mnt/pve/" + storage.id : section.path;
-    const auto directory = path + "/" + section.snippets_below;
-    if (has_files(storage.type) && is_plain_path(path) && is_plain_path(directory))
-        storage.snippets = directory;
-    if (is_network(storage.type)) storage.shared = true;
-    storages.push_back(storage);
-}
-
-StorageSection begin_section(std::string_view line)
-{
-    StorageSection section;
-    const auto head = split_once(line, ':');
-    if (!head || !is_plain_name(trim(head->second))) return section;
-    section.storage.type = trim(head->first);
-    section.storage.id = trim(head->second);
-    return section;
+    const bool network = contains(network_types, section.type);
+    Storage storage{section.id,
+                    section.type,
+                    "",
+                    !section.is_set("disable"),
+                    network || section.is_set("shared"),
+                    parse_list(section.get("nodes"))};
+    const bool mounted = network && section.get("path").empty();
+    const auto path = mounted ? "/mnt/pve/" + storage.id : std::string(section.get("path"));
+    const auto directory = path + "/" + snippets_directory(section.get("content-dirs"));
+    const bool has_files = network || storage.type == "dir" || storage.type == "btrfs";
+    if (has_files && is_plain_path(path) && is_plain_path(directory)) storage.snippets = directory;
+    return storage;
 }
 
 } // namespace
 
 bool Storage::on_node(std::string_view node) const
 {
-    return nodes.empty() || is_one_of(node, nodes);
+    return nodes.empty() || contains(nodes, node);
 }
 
 std::vector<Storage> parse_storages(std::string_view text)
 {
     if (is_blank(text)) text = "dir: local\n\tpath /var/lib/vz\n";
     std::vector<Storage> storages;
-    StorageSection section;
-    for (LineReader lines(text); lines.next();) {
-        const auto line = trim_right(lines.line());
-        if (line.empty() || line.front() == '#') continue;
-        if (is_space(line.front())) {
-            read_setting(trim(line), section);
-            continue;
-        }
-        finish(section, storages);
-        section = begin_section(line);
-    }
-    finish(section, storages);
+    for (const auto& section : parse_sections(text))
+        if (is_plain_name(section.id)) storages.push_back(storage_from(section));
     return storages;
 }
 
@@ -148,15 +88,12 @@ const Storage* storage_of(const std::vector<Storage>& storages, std::string_view
 const Storage* choose_storage(const std::vector<Storage>& storages, std::string_view node)
 {
     const Storage* best = nullptr;
-    const auto better = [](const Storage& one, const Storage& other) {
-        const auto rank = [](const Storage& storage) {
-            return (storage.shared ? 2 : 0) + (storage.id == "local" ? 0 : 1);
-        };
-        return rank(one) < rank(other);
+    const auto rank = [](const Storage& storage) {
+        return (storage.shared ? 2 : 0) + (storage.id == "local" ? 0 : 1);
     };
     for (const auto& storage : storages) {
         const bool usable = storage.enabled && !storage.snippets.empty() && storage.on_node(node);
-        if (usable && (best == nullptr || better(storage, *best))) best = &storage;
+        if (usable && (best == nullptr || rank(storage) < rank(*best))) best = &storage;
     }
     return best;
 }

@@ -1,15 +1,16 @@
 #include "settings/settings.hpp"
 
-#include "base/enum_names.hpp"
 #include "base/error.hpp"
+#include "base/lists.hpp"
+#include "base/pci_address.hpp"
 #include "base/text.hpp"
+#include "base/vmid.hpp"
 #include "machine/paths.hpp"
-#include "settings/settings_check.hpp"
-#include "settings/settings_names.hpp"
 
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <set>
 #include <vector>
@@ -21,33 +22,6 @@ namespace {
 using nlohmann::json;
 using std::chrono::milliseconds;
 using namespace std::chrono_literals;
-
-milliseconds to_milliseconds(double seconds)
-{
-    return std::max(milliseconds(1), milliseconds(std::llround(seconds * 1000)));
-}
-
-// What a checked object of settings says, laid over what was there.
-void lay_over(Settings& settings, const json& object)
-{
-    const auto choose = [&object](const char* key, const auto& names, auto& value) {
-        if (object.contains(key)) value = find_name(names, object[key].get_ref<const std::string&>())->value;
-    };
-    choose("strategy", strategy_names, settings.strategy);
-    choose("on_timeout", on_timeout_names, settings.on_timeout);
-    choose("after_stop", after_stop_names, settings.after_stop);
-    choose("reset_with", reset_with_names, settings.reset_with);
-    if (object.contains("reset_method")) settings.reset_method = object["reset_method"].get<std::string>();
-    if (object.contains("retries")) settings.retries = object["retries"].get<unsigned>();
-    if (!object.contains("timeouts")) return;
-    for (const auto& [key, seconds] : object["timeouts"].items())
-        settings.timeouts.*find_name(timeout_names, key)->value = to_milliseconds(seconds.get<double>());
-}
-
-void lay_over_entry(Settings& settings, const json& all, const char* group, const std::string& name)
-{
-    if (all.contains(group) && all[group].contains(name)) lay_over(settings, all[group][name]);
-}
 
 unsigned line_of_byte(std::string_view text, std::size_t byte)
 {
@@ -61,55 +35,36 @@ unsigned line_of_number(std::string_view text, std::string_view message)
     return parts.size() < 2 ? 1 : line_of_byte(text, text.find(parts[1]));
 }
 
-// The library itself keeps the last of two keys with one name.
-class KeysOnce {
-public:
-    explicit KeysOnce(std::string file) : file_(std::move(file)) {}
-
-    bool operator()(json::parse_event_t event, const json& parsed)
-    {
-        using Event = json::parse_event_t;
-        if (event == Event::object_start || event == Event::array_start) objects_.emplace_back();
-        if (event == Event::object_end || event == Event::array_end) objects_.pop_back();
-        if (event == Event::key) {
-            auto& [seen, current] = objects_.back();
-            current = parsed.get<std::string>();
-            if (!seen.insert(current).second)
-                throw Error(Reason::invalid_config, {quote(path()) + " is there twice", "remove one"}, file_);
-        }
-        return true;
-    }
-
-private:
-    struct Object {
-        std::set<std::string> seen;
-        std::string current; // key
-    };
-
-    std::string path() const // "guests.101.retries"
-    {
-        std::vector<std::string> keys;
-        for (const auto& object : objects_)
-            if (!object.current.empty()) keys.push_back(object.current);
-        return join(keys, ".");
-    }
-
-    std::string file_;
-    std::vector<Object> objects_; // that are open
-};
+// "guests.101.retries"
+std::string below(const std::string& path, const std::string& key)
+{
+    return path.empty() ? key : path + "." + key;
+}
 
 json parse_json(std::string_view text, const std::string& path)
 {
     const auto fail = [&path](unsigned line, const Advice& advice) {
         throw Error(Reason::invalid_config, advice, path + ":" + std::to_string(line));
     };
-    KeysOnce keys_once(path);
+    // The library itself keeps the last of two keys with one name. Of each object that is open: its key now,
+    // and all so far.
+    std::vector<std::pair<std::string, std::set<std::string>>> open;
+    const auto keys_once = [&](int, json::parse_event_t event, const json& parsed) {
+        using Event = json::parse_event_t;
+        if (event == Event::object_start || event == Event::array_start) open.emplace_back();
+        if (event == Event::object_end || event == Event::array_end) open.pop_back();
+        if (event != Event::key) return true;
+        auto& [key, seen] = open.back();
+        key = parsed.get<std::string>();
+        if (seen.insert(key).second) return true;
+        std::string place;
+        for (const auto& object : open)
+            if (!object.first.empty()) place = below(place, object.first);
+        throw Error(Reason::invalid_config, {quote(place) + " is there twice", "remove one"}, path);
+    };
     try {
         constexpr bool exceptions = true, comments = true;
-        return json::parse(
-            text,
-            [&](int, json::parse_event_t event, const json& parsed) { return keys_once(event, parsed); },
-            exceptions, comments);
+        return json::parse(text, keys_once, exceptions, comments);
     } catch (const json::parse_error& error) {
         fail(line_of_byte(text, error.byte > 0 ? error.byte - 1 : 0),
              {"this is not JSON", "see the text here"});
@@ -118,6 +73,136 @@ json parse_json(std::string_view text, const std::string& path)
     }
     return {};
 }
+
+constexpr double longest_timeout = 3600; // seconds: whoever wants more than an hour has mistyped
+constexpr unsigned most_retries = 100;
+
+template <typename Names> std::string list_of(const Names& names)
+{
+    std::vector<std::string> list;
+    for (const auto& known : names) list.push_back(quote(known.name));
+    return join(list, ", ");
+}
+
+// Lays what the file says over settings, and refuses what cannot be said in one.
+class SettingsReader {
+public:
+    explicit SettingsReader(std::string file) : file_(std::move(file)) {}
+
+    // Every entry is laid over once, so that nothing is refused later. Ids of devices become lower case:
+    // sysfs and lspci write them so, people copy them from elsewhere too.
+    void check_file(json& all) const
+    {
+        if (!all.is_object()) fail("", {"the file is no object", "write '{ ... }'"});
+        Settings settings = default_settings();
+        lay_over(settings, "", all);
+        const json guests = group(all, "guests"), devices = group(all, "devices");
+        for (const auto& [vmid, entry] : guests.items()) {
+            const auto path = below("guests", vmid);
+            if (!parse_vmid(vmid)) fail(path, {"is no VM or container id", "write '101'"});
+            lay_over(settings, path, entry);
+        }
+        json lowered = json::object();
+        for (const auto& [id, entry] : devices.items()) {
+            const auto path = below("devices", id);
+            if (!is_id_pair(id)) fail(path, {"is no device id", "write '8086:56a6'"});
+            if (lowered.contains(lower(id)))
+                fail(path, {"is there twice, in upper and lower case", "remove one"});
+            lay_over(settings, path, entry);
+            lowered[lower(id)] = entry;
+        }
+        if (!lowered.empty()) all["devices"] = std::move(lowered);
+    }
+
+    // `path` is that of the object, empty for the whole file.
+    void lay_over(Settings& settings, const std::string& path, const json& object) const
+    {
+        require_object(path, object, "write '{ ... }'");
+        for (const auto& [key, value] : object.items())
+            if (!path.empty() || (key != "guests" && key != "devices"))
+                read_setting(settings, below(path, key), key, value);
+    }
+
+private:
+    [[noreturn]] void fail(const std::string& key, const Advice& advice) const
+    {
+        throw Error(Reason::invalid_config,
+                    {key.empty() ? advice.fact : quote(key) + " " + advice.fact, advice.remedy}, file_);
+    }
+
+    void require_object(const std::string& path, const json& value, const char* remedy) const
+    {
+        if (!value.is_object()) fail(path, {"is no object", remedy});
+    }
+
+    json group(const json& all, const char* key) const
+    {
+        const auto entries = all.value(key, json::object());
+        require_object(key, entries, "write '{ ... }'");
+        return entries;
+    }
+
+    void read_setting(Settings& settings, const std::string& path, const std::string& key,
+                      const json& value) const
+    {
+        if (key == "timeouts") return read_timeouts(settings.timeouts, path, value);
+        if (key == "retries") return read_retries(settings.retries, path, value);
+        if (key == "reset_method") return read_reset_method(settings.reset_method, path, value);
+        if (key == "strategy") return choose(settings.strategy, path, value, strategy_names);
+        if (key == "on_timeout") return choose(settings.on_timeout, path, value, on_timeout_names);
+        if (key == "after_stop") return choose(settings.after_stop, path, value, after_stop_names);
+        if (key == "reset_with") return choose(settings.reset_with, path, value, reset_with_names);
+        fail(path, {"is no setting", std::string("known are 'timeouts', 'retries', 'strategy', 'on_timeout', "
+                                                 "'after_stop', 'reset_with', 'reset_method'") +
+                                         (path == key ? ", 'guests', 'devices'" : "")});
+    }
+
+    void read_timeouts(Timeouts& timeouts, const std::string& path, const json& value) const
+    {
+        require_object(path, value, "write '{ \"reset\": 70 }'");
+        for (const auto& [key, number] : value.items()) {
+            const auto known = find_name(timeout_names, key);
+            if (known == timeout_names.end())
+                fail(below(path, key), {"is no timeout", "known are " + list_of(timeout_names)});
+            const double seconds = number.is_number() ? number.get<double>() : 0;
+            if (!(seconds > 0 && seconds <= longest_timeout))
+                fail(below(path, key), {"must be a number of seconds above 0 and up to 3600"});
+            timeouts.*known->value = std::max(milliseconds(1), milliseconds(std::llround(seconds * 1000)));
+        }
+    }
+
+    void read_retries(unsigned& retries, const std::string& path, const json& value) const
+    {
+        if (!value.is_number_unsigned() || value.get<std::uint64_t>() > most_retries)
+            fail(path, {"must be a whole number from 0 to " + std::to_string(most_retries)});
+        retries = value.get<unsigned>();
+    }
+
+    // The names are the kernel's (pci_reset_fn_methods in drivers/pci/pci.c); it takes several, the first one
+    // first.
+    void read_reset_method(std::string& methods, const std::string& path, const json& value) const
+    {
+        constexpr std::array<std::string_view, 7> known{
+            "device_specific", "acpi", "flr", "af_flr", "pm", "bus", "cxl_bus"};
+        const std::string text = value.is_string() ? value.get<std::string>() : "";
+        const auto names = split(text, ' ');
+        const auto is_known = [&](std::string_view name) { return contains(known, name); };
+        if (text != "default" && text != "none" && !std::ranges::all_of(names, is_known))
+            fail(path, {"must be 'default', 'none', or names of the kernel's reset methods: 'bus', 'flr', "
+                        "'pm', 'device_specific'"});
+        methods = text;
+    }
+
+    template <typename Names, typename Value>
+    void choose(Value& chosen, const std::string& path, const json& value, const Names& names) const
+    {
+        const auto known = find_name(names, value.is_string() ? value.get<std::string>() : "");
+        if (known == names.end()) fail(path, {"must be one of " + list_of(names)});
+        chosen = known->value;
+    }
+
+    std::string file_;
+};
 
 } // namespace
 
@@ -167,8 +252,8 @@ SettingsFile SettingsFile::parse(std::string_view text, const std::string& path)
     SettingsFile file;
     if (is_blank(text)) return file; // as if it were missing
     json all = parse_json(text, path);
-    check_settings_file(all, path);
-    file.json_ = all.dump();
+    SettingsReader(path).check_file(all);
+    file.json_ = all.dump(2);
     return file;
 }
 
@@ -176,8 +261,12 @@ Settings SettingsFile::for_device(unsigned vmid, const std::string& device_id) c
 {
     const json all = json::parse(json_);
     Settings settings = for_everyone();
-    lay_over_entry(settings, all, "devices", device_id);
-    lay_over_entry(settings, all, "guests", std::to_string(vmid));
+    const auto lay_over = [&](const char* group, const std::string& name) {
+        const auto entries = all.value(group, json::object());
+        if (entries.contains(name)) SettingsReader("").lay_over(settings, name, entries[name]);
+    };
+    lay_over("devices", device_id);
+    lay_over("guests", std::to_string(vmid));
     return settings;
 }
 
@@ -189,7 +278,7 @@ Settings SettingsFile::for_guest(unsigned vmid) const
 Settings SettingsFile::for_everyone() const
 {
     Settings settings = default_settings();
-    lay_over(settings, json::parse(json_));
+    SettingsReader("").lay_over(settings, "", json::parse(json_));
     return settings;
 }
 

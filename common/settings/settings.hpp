@@ -2,8 +2,10 @@
 // defaults; a guest's or a device's own entry overrides the general one, the guest's last.
 #pragma once
 
+#include "base/enum_names.hpp"
 #include "machine/system.hpp"
 
+#include <array>
 #include <chrono>
 #include <string>
 #include <string_view>
@@ -35,6 +37,26 @@ struct Settings {
         reset_method; // of the GPU while a guest has it: "default", "none", or as the kernel's file takes it
 };
 
+// How the file spells them.
+inline constexpr std::array strategy_names = {
+    EnumName{"cycle", Strategy::cycle}, EnumName{"auto", Strategy::automatic},
+    EnumName{"remove-rescan", Strategy::remove_rescan}, EnumName{"off", Strategy::off}};
+inline constexpr std::array on_timeout_names = {EnumName{"warn", OnTimeout::warn},
+                                                EnumName{"fail", OnTimeout::fail}};
+inline constexpr std::array after_stop_names = {EnumName{"keep", AfterStop::keep},
+                                                EnumName{"native", AfterStop::native}};
+inline constexpr std::array reset_with_names = {EnumName{"best", ResetWith::best},
+                                                EnumName{"reset_subordinate", ResetWith::reset_subordinate},
+                                                EnumName{"bridge_control", ResetWith::bridge_control}};
+inline constexpr std::array timeout_names = {
+    EnumName{"lock", &Timeouts::lock},         EnumName{"busy", &Timeouts::busy},
+    EnumName{"unbind", &Timeouts::unbind},     EnumName{"remove", &Timeouts::remove},
+    EnumName{"reset", &Timeouts::reset},       EnumName{"rescan", &Timeouts::rescan},
+    EnumName{"reappear", &Timeouts::reappear}, EnumName{"bind", &Timeouts::bind},
+    EnumName{"chained", &Timeouts::chained},   EnumName{"nodes", &Timeouts::nodes},
+    EnumName{"total", &Timeouts::total},
+};
+
 Settings default_settings();
 
 class SettingsFile {
@@ -47,6 +69,11 @@ public:
     Settings for_device(unsigned vmid, const std::string& device_id) const;
     Settings for_guest(unsigned vmid) const;
     Settings for_everyone() const; // no entries
+
+    const std::string& text() const
+    {
+        return json_;
+    } // JSON without the comments, ids of devices in lower case
 
 private:
     std::string json_ = "{}"; // checked whole by parse

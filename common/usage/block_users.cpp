@@ -12,15 +12,6 @@ namespace {
 // Opening a disk is instant; a dead one does not answer at all.
 constexpr Milliseconds disk_answers_within{2'000};
 
-std::optional<DeviceNumber> block_number(std::string_view text)
-{
-    const auto parts = split_once(text, ':');
-    const auto major = parts ? parse_decimal(parts->first) : std::nullopt;
-    const auto minor = parts ? parse_decimal(parts->second) : std::nullopt;
-    if (!major || !minor) return std::nullopt;
-    return DeviceNumber{*major, *minor, true};
-}
-
 // The kernel writes a blank, a tab, a line end and a backslash in these files as \040, \011, \012 and \134
 // (mangle_path in fs/seq_file.c).
 std::string unescaped(std::string_view text)
@@ -81,7 +72,8 @@ std::vector<Mount> parse_mounts(std::string_view mountinfo)
     for (LineReader lines(mountinfo); lines.next();) {
         const auto fields = split(lines.line(), ' ');
         if (fields.size() < 5) continue;
-        if (const auto number = block_number(fields[2])) mounts.push_back({*number, unescaped(fields[4])});
+        if (const auto number = parse_device_number(fields[2], true))
+            mounts.push_back({*number, unescaped(fields[4])});
     }
     return mounts;
 }

@@ -1,6 +1,7 @@
 #include "usage/containers.hpp"
 
 #include "base/text.hpp"
+#include "base/vmid.hpp"
 #include "machine/paths.hpp"
 
 #include <algorithm>
@@ -16,12 +17,8 @@ constexpr std::size_t most_groups = 64;
 bool is_first_of_a_container(const SysReader& reader, pid_t pid)
 {
     const auto status = reader.read(paths::process(pid, "status")).value_or("");
-    for (LineReader lines(status); lines.next();)
-        if (lines.line().starts_with("NSpid:")) {
-            const auto numbers = split(trim(lines.line().substr(6)), '\t');
-            return numbers.size() == 2 && numbers[1] == "1";
-        }
-    return false;
+    const auto numbers = split(value_in(status, "NSpid").value_or(""), '\t');
+    return numbers.size() == 2 && numbers[1] == "1";
 }
 
 std::optional<pid_t> first_process_in(const SysReader& reader, const std::string& group)
@@ -32,12 +29,6 @@ std::optional<pid_t> first_process_in(const SysReader& reader, const std::string
         if (pid && is_first_of_a_container(reader, static_cast<pid_t>(*pid))) return static_cast<pid_t>(*pid);
     }
     return std::nullopt;
-}
-
-std::optional<unsigned> vmid_from(std::string_view text)
-{
-    const auto vmid = parse_decimal(text);
-    return vmid && *vmid >= 100 ? vmid : std::nullopt;
 }
 
 // "populated 1": a process is in the group or below it. LXC leaves empty groups behind now and then.
@@ -53,7 +44,7 @@ std::vector<unsigned> running_containers(const SysReader& reader)
 {
     std::vector<unsigned> vmids;
     for (const auto& name : reader.list_directories(std::string(paths::container_groups)))
-        if (const auto vmid = vmid_from(name);
+        if (const auto vmid = parse_vmid(name);
             vmid && is_populated(reader, paths::join(paths::container_groups, name)))
             vmids.push_back(*vmid);
     std::ranges::sort(vmids);
@@ -63,14 +54,11 @@ std::vector<unsigned> running_containers(const SysReader& reader)
 // "0::/lxc/901/ns/init.scope"
 std::optional<unsigned> container_of(const SysReader& reader, pid_t pid)
 {
-    constexpr std::string_view prefix = "0::/lxc/";
+    constexpr std::string_view below = ":/lxc/";
     const auto text = reader.read(paths::process(pid, "cgroup")).value_or("");
-    for (LineReader lines(text); lines.next();) {
-        if (!lines.line().starts_with(prefix)) continue;
-        const auto rest = lines.line().substr(prefix.size());
-        return vmid_from(rest.substr(0, rest.find('/')));
-    }
-    return std::nullopt;
+    const auto group = value_in(text, "0").value_or("");
+    return group.starts_with(below) ? parse_vmid(split(group.substr(below.size()), '/').front())
+                                    : std::nullopt;
 }
 
 // The outer groups first: systemd sits in ns/init.scope, other init programs in ns itself.

@@ -21,22 +21,6 @@ constexpr std::array<std::string_view, 16> nothing_inside{
     "bdi", "device",   "driver",  "firmware_node", "integrity", "iommu",     "iommu_group", "link",
     "mq",  "msi_irqs", "pci_bus", "physfn",        "power",     "subsystem", "queue",       "trace"};
 
-// "226:1"
-std::optional<DeviceNumber> parse_number(std::string_view text, bool block)
-{
-    const auto parts = split_once(trim(text), ':');
-    if (!parts) return std::nullopt;
-    const auto major = parse_decimal(parts->first);
-    const auto minor = parse_decimal(parts->second);
-    if (!major || !minor) return std::nullopt;
-    return DeviceNumber{*major, *minor, block};
-}
-
-std::string_view last_name(std::string_view path)
-{
-    return path.substr(path.rfind('/') + 1);
-}
-
 bool is_usb_root_hub(std::string_view name)
 {
     return name.size() > 3 && name.starts_with("usb") && consists_of(name.substr(3), is_digit);
@@ -80,7 +64,7 @@ private:
     void add_node(const std::string& directory, const std::string& file)
     {
         const bool block = reader_.read_link(directory + "/subsystem").value_or("").ends_with("/block");
-        const auto number = parse_number(reader_.read(file).value_or(""), block);
+        const auto number = parse_device_number(reader_.read(file).value_or(""), block);
         if (!number) return;
         files_.nodes.push_back(*number);
         if (!block) return;
@@ -133,7 +117,7 @@ void add_vfio_group(const SysReader& reader, const Function& function, DeviceFil
 {
     if (!function.iommu_group) return;
     const auto group = paths::join(paths::vfio_groups, std::to_string(*function.iommu_group));
-    if (const auto number = parse_number(reader.read(group + "/dev").value_or(""), false))
+    if (const auto number = parse_device_number(reader.read(group + "/dev").value_or(""), false))
         files.nodes.push_back(*number);
 }
 
@@ -155,17 +139,23 @@ void add_nvidia_node(const SysReader& reader, const Function& function, DeviceFi
 
 } // namespace
 
+std::optional<DeviceNumber> parse_device_number(std::string_view text, bool block)
+{
+    const auto parts = split_once(trim(text), ':');
+    const auto major = parts ? parse_decimal(parts->first) : std::nullopt;
+    const auto minor = parts ? parse_decimal(parts->second) : std::nullopt;
+    if (!major || !minor) return std::nullopt;
+    return DeviceNumber{*major, *minor, block};
+}
+
 // "Device Minor: 	 0"
 std::optional<unsigned> nvidia_minor(const SysReader& reader, const PciAddress& address)
 {
     const auto file = paths::join(paths::join(paths::nvidia_gpus, to_string(address)), "information");
     if (!reader.exists(file)) return std::nullopt;
     const auto outcome = reader.read_within(file, 4096, nvidia_answers_within);
-    for (LineReader lines(outcome.text); lines.next();) {
-        const auto parts = split_once(lines.line(), ':');
-        if (parts && parts->first == "Device Minor") return parse_decimal(trim(parts->second));
-    }
-    return std::nullopt;
+    const auto minor = value_in(outcome.text, "Device Minor");
+    return minor ? parse_decimal(*minor) : std::nullopt;
 }
 
 // vfio-pci, and the variants that serve one vendor: nvgrace-gpu-vfio-pci, xe-vfio-pci, mlx5_vfio_pci.

@@ -27,6 +27,9 @@ struct DeviceFiles {
     bool vfio_open = false;                 // and its device is open
 };
 
+// Of "226:1", as the kernel writes it; nothing for other text.
+std::optional<DeviceNumber> parse_device_number(std::string_view text, bool block);
+
 // Walks the function's real directories below /sys/devices, not through links, and not into the functions
 // below a bridge.
 DeviceFiles find_device_files(const SysReader& reader, const Function& function);

@@ -8,37 +8,22 @@
 namespace pvegpu {
 namespace {
 
-// Linux 6.2 and later give the number of a process's open files as the size of its directory of them
-// (proc_fd_getattr in fs/proc/fd.c), older ones 0. The kernel's own threads, most tasks of a host, have none.
-class OpenFileCount {
-public:
-    explicit OpenFileCount(const SysReader& reader) : reader_(reader)
-    {
-        known_ = size(std::string(paths::proc_self) + "/fd") > 0;
-    }
-    bool is_zero(const std::string& directory) const { return known_ && size(directory) == 0; }
-
-private:
-    std::uint64_t size(const std::string& directory) const
-    {
-        const auto facts = reader_.file_facts(directory);
-        return facts ? facts->size : 0;
-    }
-
-    const SysReader& reader_;
-    bool known_ = false;
-};
-
 // Calls `visit(pid, path)` for every open file of every process but our own. A host has thousands of
 // processes, so the path is one string that shrinks and grows.
 template <typename Visit> void for_each_open_file(const SysReader& reader, Visit visit)
 {
     const auto self = reader.read_link(std::string(paths::proc_self)).value_or("");
-    const OpenFileCount count(reader);
+    // Linux 6.2 and later give the number of a process's open files as the size of its directory of them
+    // (proc_fd_getattr in fs/proc/fd.c), older ones 0. The kernel's own threads, most tasks of a host, have
+    // none.
+    const auto size = [&](const std::string& directory) {
+        return reader.file_facts(directory).value_or(FileFacts{}).size;
+    };
+    const bool counted = size(std::string(paths::proc_self) + "/fd") > 0;
     for (const auto& pid : reader.list(std::string(paths::proc))) {
         if (!consists_of(pid, is_digit) || pid == self) continue;
         auto path = paths::join(paths::proc, pid) + "/fd";
-        if (count.is_zero(path)) continue;
+        if (counted && size(path) == 0) continue;
         const auto files = reader.list(path);
         path += '/';
         const auto length = path.size();
@@ -54,13 +39,8 @@ template <typename Visit> void for_each_open_file(const SysReader& reader, Visit
 // (vfio_device_show_fdinfo in the kernel's drivers/vfio/vfio_main.c, from 6.18 on)
 std::optional<PciAddress> function_in(std::string_view fdinfo)
 {
-    for (LineReader lines(fdinfo); lines.next();) {
-        const auto parts = split_once(lines.line(), ':');
-        if (!parts || parts->first != "vfio-device-syspath") continue;
-        const auto path = trim(parts->second);
-        return parse_pci_address(path.substr(path.rfind('/') + 1));
-    }
-    return std::nullopt;
+    const auto path = value_in(fdinfo, "vfio-device-syspath");
+    return path ? parse_pci_address(last_name(*path)) : std::nullopt;
 }
 
 // /proc/PID/fd/N -> /proc/PID/fdinfo/N

@@ -11,7 +11,7 @@
 #include "machine/paths.hpp"
 #include "proxmox/config_lines.hpp"
 #include "proxmox/gpu_nodes.hpp"
-#include "settings/settings_check.hpp"
+#include "settings/settings.hpp"
 #include "usage/reservations.hpp"
 
 #include <algorithm>
@@ -353,10 +353,9 @@ std::string shareable_packages(std::string_view dpkg_status)
 
 std::string shareable_settings(std::string_view text)
 {
-    auto settings = nlohmann::json::parse(text, nullptr, false, true); // comments stay here
+    if (is_blank(text)) return "";
     try {
-        check_settings_file(settings, "");
-        return settings.dump(2) + "\n";
+        return SettingsFile::parse(text, "").text() + "\n"; // comments stay here
     } catch (const std::exception&) {
         return "";
     }

@@ -48,7 +48,7 @@ std::string shareable_modprobe(std::string_view text);
 std::string shareable_module_list(std::string_view text);
 std::string shareable_aliases(std::string_view text, const Topology& topology);
 std::string shareable_packages(std::string_view dpkg_status);
-std::string shareable_settings(std::string_view text); // empty if they are not valid
+std::string shareable_settings(std::string_view text); // empty if they are not valid, or none
 std::string shareable_report(const std::string& json); // of the hook's last run
 
 // Those of these disks; a mount's place only if it is the system's own ("/boot/efi"), "/mnt" otherwise.

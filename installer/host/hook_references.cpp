@@ -21,8 +21,8 @@ std::optional<HookReference> guest_of(const std::string& vmid, const Json& facts
 
 std::string config_path(const HookReference& guest)
 {
-    return guest.container ? paths::ct_config_on(guest.node, guest.vmid)
-                           : paths::vm_config_on(guest.node, guest.vmid);
+    return guest.container ? paths::ct_config(guest.vmid, guest.node)
+                           : paths::vm_config(guest.vmid, guest.node);
 }
 
 void add_references(const SysReader& reader, HookReference guest, std::vector<HookReference>& to)

@@ -1,7 +1,7 @@
 // What Proxmox's files say of this node and its guests.
 #pragma once
 
-#include "proxmox/read_pve_file.hpp"
+#include "proxmox/guest_files.hpp"
 
 #include <optional>
 #include <string>

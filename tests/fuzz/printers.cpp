@@ -1,7 +1,7 @@
 #include "printers.hpp"
 
 #include "base/text.hpp"
-#include "settings/settings_names.hpp"
+#include "settings/settings.hpp"
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
