@@ -10,6 +10,12 @@ std::string_view ConfigSection::get(std::string_view key) const
     return found == settings.end() ? std::string_view{} : found->second;
 }
 
+bool ConfigSection::is_set(std::string_view key) const
+{
+    const auto found = settings.find(key);
+    return found != settings.end() && found->second != "0";
+}
+
 std::vector<ConfigSection> parse_sections(std::string_view text)
 {
     std::vector<ConfigSection> sections;
@@ -25,7 +31,7 @@ std::vector<ConfigSection> parse_sections(std::string_view text)
         } else if (!sections.empty()) {
             const auto key = words_of(line).front();
             const auto value = trim(trim_left(line).substr(key.size()));
-            sections.back().settings.emplace(key, value.empty() ? "1" : value);
+            sections.back().settings.emplace(key, value);
         }
     }
     return sections;

@@ -14,10 +14,9 @@ struct ConfigSection {
     std::map<std::string, std::string, std::less<>> settings; // of two with one key the first
 
     std::string_view get(std::string_view key) const; // empty if there is none
-    bool is_set(std::string_view key) const { return !get(key).empty() && get(key) != "0"; }
+    bool is_set(std::string_view key) const;          // a boolean; a key alone is true
 };
 
-// A key alone is a boolean that is true: "1".
 std::vector<ConfigSection> parse_sections(std::string_view text);
 
 // "a,b" without the blanks around them; empty ones are left out.
