@@ -46,7 +46,7 @@ Json card_json(const CardPlan& card)
 Json node_json(const NodeFacts& node)
 {
     Json number = nullptr;
-    if (node.number) number = std::to_string(node.number->major) + ":" + std::to_string(node.number->minor);
+    if (node.number) number = to_string(*node.number);
     return {{"path", node.wanted.node.path},
             {"from", node.wanted.from},
             {"present", node.present},
