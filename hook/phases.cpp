@@ -161,7 +161,7 @@ private:
         const auto opened = std::ranges::find_if(
             holders, [](const Holder& holder) { return holder.kind == Holder::Kind::vfio; });
         if (opened == holders.end())
-            return warn({"the guest has started, and nothing has opened the GPU that was prepared for it",
+            return warn({"the VM runs, but QEMU has not opened the GPU that was prepared for it",
                          "if it uses a mapping, Proxmox has taken another of its devices"});
         state->holder = opened->pid;
         state->holder_program = opened->program;

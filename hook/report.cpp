@@ -188,7 +188,7 @@ std::string summary(const Report& report)
         return one.op == "reset" && one.result == StepResult::done;
     });
     std::string text =
-        (reset ? "recovered the GPU in " : "found the GPU again, but did not reset it, in ") + time + ":";
+        (reset ? "recovered the GPU in " : "GPU rescanned, NOT reset (it may still show no picture), in ") + time + ":";
     for (const auto& card : plan->cards)
         for (const auto& function : card.functions)
             if (card.is_cycled() && function.role == Role::gpu) text += " " + quote(function.address());

@@ -48,7 +48,7 @@ TEST_CASE("a console on the GPU alone is taken off it, with a warning", "[consol
     const auto report = run_phase(host, {101, Phase::pre_start, ""});
     CHECK(report.outcome == RunOutcome::warned);
     CHECK(host.wrote(console + " = 0"));
-    CHECK(host.said("the host's console was on '0000:03:00.0'"));
+    CHECK(host.said("host console on '0000:03:00.0' turned off"));
 }
 
 TEST_CASE("a console that has another screen stays", "[console]")

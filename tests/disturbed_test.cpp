@@ -136,7 +136,7 @@ TEST_CASE("the card of the last good start is found again when its switch has lo
     host.loses_bus_numbers(upstream);
     CHECK(host.start().exit_status() == 0);
     CHECK(host.on_vfio());
-    CHECK(host.said("looking for the whole card below port '0000:00:1c.0'"));
+    CHECK(host.said("configured GPU missing; looking for the whole card below port '0000:00:1c.0'"));
 }
 
 TEST_CASE("a switch that nobody knows is left alone and its port named", "[disturbed]")

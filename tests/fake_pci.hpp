@@ -25,8 +25,6 @@ public:
     // `parent` is the bridge above, or "" on a root bus. The first addition of a root bus makes it.
     FakeReturn& add_bridge(const std::string& parent, const std::string& address, BridgeFacts facts);
     FakeReturn& add_function(const std::string& parent, const std::string& address, FunctionFacts facts);
-    // From now on the root bus "10000:e0" lies below this function, as a VMD's does.
-    void add_nested_host_bridge(const std::string& below, const std::string& bus);
     void set_group(unsigned group, const std::vector<std::string>& addresses);
 
     // The directory under /sys/devices with all links followed; "" if it is not on the bus.

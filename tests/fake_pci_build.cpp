@@ -37,14 +37,6 @@ std::string FakePci::place(const std::string& parent, const PciAddress& address)
     return host_bridge + '/' + to_string(address);
 }
 
-void FakePci::add_nested_host_bridge(const std::string& below, const std::string& bus)
-{
-    const auto function_zero = address_of(bus + ":00.0");
-    const auto host_bridge = directory(address_of(below)) + "/pci" + bus;
-    root_buses_[bus_of(function_zero)] = host_bridge;
-    add_bus(host_bridge, bus);
-}
-
 void FakePci::add_bus(const std::string& directory, const std::string& bus)
 {
     const auto place = directory + "/pci_bus/" + bus;

@@ -32,7 +32,6 @@ public:
                              const FunctionFacts& facts = {});
     FakeReturn& function(const std::string& address) { return pci_.returning(address_of(address)); }
     void add_virtual_function(const std::string& physical, const std::string& address);
-    void add_nested_host_bridge(const std::string& below, const std::string& bus); // a VMD's "10000:e0"
     void set_group(unsigned group, const std::vector<std::string>& addresses);
     void without_iommu_group(const std::string& address);
     void add_driver(const std::string& name, const std::vector<std::string>& ids); // {"8086:56a6"}

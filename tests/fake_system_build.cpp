@@ -45,11 +45,6 @@ void FakeSystem::add_virtual_function(const std::string& physical, const std::st
     tree_.set_sysfs_link(own + "/physfn", above);
 }
 
-void FakeSystem::add_nested_host_bridge(const std::string& below, const std::string& bus)
-{
-    pci_.add_nested_host_bridge(below, bus);
-}
-
 // A group's /dev/vfio node is made when a function of it is bound.
 void FakeSystem::set_group(unsigned group, const std::vector<std::string>& addresses)
 {

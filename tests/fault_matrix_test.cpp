@@ -142,7 +142,7 @@ TEST_CASE("fault: the header type reads 7f after the bind", "[fault][not-shown-o
     host.slow_write("/sys/bus/pci/drivers/vfio-pci/bind", 500ms);
     host.at(100ms, [&] { lose_header(host); });
     const auto first = host.start();
-    CHECK(host.said("answers nothing but ones; trying once more with the whole card removed"));
+    CHECK(host.said("reads all ones; trying once more with the whole card removed"));
     CHECK(first.outcome == RunOutcome::warned);
     CHECK(first.exit_status() == 0);
     CHECK(host.driver_of(gpu) == "vfio-pci");

@@ -140,7 +140,7 @@ TEST_CASE("enable >= 1 on a vfio driver's function is a holder though no process
         CHECK(machine.holders({gpu}).empty());
         machine.open_vfio(gpu, 4711);
         machine.end_process(4711);
-        CHECK(machine.described({gpu}) == Texts{"somebody who cannot be seen: its vfio device is open"});
+        CHECK(machine.described({gpu}) == Texts{"an unknown process (the vfio device is open)"});
     }
     Host native;
     CHECK(native.text(paths::function(address_of(gpu), "enable")) == "1");

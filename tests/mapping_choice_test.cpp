@@ -187,7 +187,7 @@ TEST_CASE("a mapping whose first card fell off the bus is looked for: Proxmox st
         add_guest(host, 101, mapped);
         const auto report = run_own_part(host, {.vmid = 101});
         CHECK(report.exit_status() == 0);
-        CHECK(host.said("looking for a missing device"));
+        CHECK(host.said("configured GPU missing; rescanning bus"));
         CHECK(host.driver_of(first) == "vfio-pci");
         CHECK(host.driver_of(second) == "nouveau");
     }

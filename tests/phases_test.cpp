@@ -193,7 +193,7 @@ TEST_CASE("post-start warns when nobody has opened the card that was prepared", 
     Host host;
     host.phase(Phase::pre_start);
     CHECK(host.phase(Phase::post_start).outcome == RunOutcome::warned);
-    CHECK(host.said("nothing has opened the GPU"));
+    CHECK(host.said("QEMU has not opened the GPU"));
 }
 
 TEST_CASE("before the stop the card and its ports are woken again", "[phases]")
@@ -270,7 +270,7 @@ TEST_CASE("at the stop only what concerns it is said, and once", "[phases]")
     std::vector<std::string> said(host.said().begin() + static_cast<std::ptrdiff_t>(before),
                                   host.said().end());
     for (const auto& line : said) {
-        CHECK(line.find("only removed and found again") == std::string::npos);
+        CHECK(line.find("removing and rescanning only") == std::string::npos);
         CHECK(std::count(said.begin(), said.end(), line) == 1);
     }
     CHECK_FALSE(said.empty());

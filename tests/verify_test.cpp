@@ -115,7 +115,7 @@ TEST_CASE("a function that does not answer is fatal", "[verify]")
                       now.config = answering(0b10); // what such registers say of BARs is nothing
                       now.config->health = health;
                   }),
-                  "it needs a power cycle"));
+                  "power-cycle the host"));
 }
 
 TEST_CASE("a memory BAR without memory is fatal, I/O ports that are gone are not", "[verify]")

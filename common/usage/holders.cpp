@@ -16,7 +16,7 @@ namespace {
 
 std::string describe_process(const Holder& holder)
 {
-    if (!holder.pid) return "somebody who cannot be seen: its vfio device is open";
+    if (!holder.pid) return "an unknown process (the vfio device is open)";
     const auto process = "pid " + std::to_string(*holder.pid) + ", " + printable(holder.program);
     if (holder.vmid) return "VM " + std::to_string(*holder.vmid) + " (" + process + ')';
     const auto opened = holder.detail.empty() ? "" : ", which has " + quote(holder.detail) + " open";

@@ -198,7 +198,7 @@ CardSteps gpu_alone(const CardPlan& card, const Situation& situation)
             result.first.emplace_back(*step);
         else
             result.warnings.push_back(
-                {quote(function.address()) + " alone cannot be reset", "it is only removed and found again"});
+                {quote(function.address()) + " alone cannot be reset", "removing and rescanning only"});
     }
     on_each<Remove>(card, result.first);
     for (const auto& bus : buses_by_group(card)) result.first.emplace_back(Rescan{bus});
@@ -215,7 +215,7 @@ CardSteps steps_for(const CardPlan& card, const Situation& situation)
     CardSteps result;
     if (chosen.how == CardReset::none)
         result.warnings.push_back({"the card below " + quote(*card.card.port) +
-                                       " is not reset, only removed and found again: " + chosen.why_none.fact,
+                                       " cannot be reset (" + chosen.why_none.fact + "); removing and rescanning only",
                                    chosen.why_none.remedy});
     // What is below a bridge without its numbers is out of reach, and a reset of it would be saved and put
     // back by nobody. And a bridge that has its driver already keeps its old windows in its registers,

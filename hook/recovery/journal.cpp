@@ -117,7 +117,7 @@ void repair(System& system, unsigned vmid, bool pci_core_stuck, Milliseconds pci
         throw Error(Reason::stuck_write,
                     {"what an interrupted run left could not be undone within " +
                          std::to_string(pci_within.count() / 1000) + " s",
-                     "start the guest again; if it says so then too, the host has to be rebooted"},
+                     "start the guest again; if this repeats, reboot the host"},
                     left.back().path);
     }
     system.remove_file(paths::journal(vmid));

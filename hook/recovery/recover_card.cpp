@@ -220,8 +220,8 @@ bool answers(const SysReader& reader, const CardPlan& card)
         throw Error(Reason::not_found, without_numbers(*bridge));
     throw Error(
         Reason::needs_power_cycle,
-        {"the card below " + quote(*card.card.port) + " answers nothing, whatever was tried (" + fact + ")",
-         "it needs a power cycle: shut the host down, switch it off, and on again"});
+        {"the card below " + quote(*card.card.port) + " no longer responds (last error: " + fact + ")",
+         "power-cycle the host: shut it down, switch it off, and on again"});
 }
 
 // A GPU without a driver is not unbound, and the console may write to it as the firmware has left it.

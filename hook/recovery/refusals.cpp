@@ -84,10 +84,10 @@ std::optional<Refusal> refuse_stuck_writer(const Situation& situation)
         if (writer.stuck)
             return Refusal{Reason::stuck_writer,
                            {"pid " + std::to_string(writer.pid) + " (" + writer.program +
-                                ") is stuck in the kernel's '" + writer.where +
-                                "' waiting for a VM to release its device",
-                            "stop the VM that uses it ('pve-gpu-install status' shows who has what), else "
-                            "the host has to be rebooted"}};
+                                ") blocks the PCI bus in the kernel's '" + writer.where +
+                                "' until a VM releases its device",
+                            "stop that VM ('pve-gpu-install status' shows who has what), else reboot the "
+                            "host"}};
     return std::nullopt;
 }
 

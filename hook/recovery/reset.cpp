@@ -84,7 +84,7 @@ StepOutcome late(const Run& run, const CardPlan& card, const Reset& step, std::s
 StepOutcome refused(const Run& run, const Reset& step, const Outcome& outcome)
 {
     const auto reason = Error(Reason::failed, {"the kernel refuses to reset it"}, "", outcome.error_number);
-    run.warn({quote(step.target) + ": " + reason.what(), "it is only removed and found again"});
+    run.warn({quote(step.target) + ": " + reason.what(), "removing and rescanning only"});
     return {StepResult::refused, reason.what()};
 }
 

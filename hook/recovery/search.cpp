@@ -182,7 +182,7 @@ void search_missing(const Run& run, const RecoveryPlan& plan)
     with_autoprobe_held(run, plan, [&] {
         std::vector<AwakeBridge> awake;
         for (const auto& bus : plan.search) {
-            run.warn({"looking for a missing device on bus " + quote(bus)});
+            run.warn({"configured GPU missing; rescanning bus " + quote(bus)});
             awake.emplace_back(run, bus, plan.settings);
         }
         search_buses(run, plan);
@@ -195,7 +195,7 @@ void search_card(const Run& run, const RecoveryPlan& plan, const LostCard& lost)
     const auto port = read_function(run.system, lost.port);
     const auto buses = port ? port->buses() : std::nullopt;
     if (!buses) return;
-    run.warn({"looking for the whole card below port " + quote(lost.port) +
+    run.warn({"configured GPU missing; looking for the whole card below port " + quote(lost.port) +
               ": it is removed, reset and found again"});
     const auto card = plan_of(run.system, plan, lost);
     const auto by = port->has_reset_subordinate ? ResetBy::reset_subordinate : ResetBy::bridge_control;

@@ -232,9 +232,8 @@ StepOutcome bind(const Run& run, const CardPlan& card, const PciAddress& address
     }
     if (wrong) {
         outcome.detail = "from '" + driver + "'";
-        run.warn({"'" + driver + "' took " + quote(address) + " before " + planned.vfio_driver +
-                      " could, and has been made to give it back",
-                  "'pve-gpu-install --vm " + std::to_string(run.vmid) + "' has vfio-pci loaded first"});
+        run.warn({"'" + driver + "' bound " + quote(address) + " first and was unbound again",
+                  "run 'pve-gpu-install --vm " + std::to_string(run.vmid) + "' so that vfio-pci loads first"});
     }
     put_bar_sizes_back(run, address, shrunken);
     bind_now(run, card, planned);
@@ -272,8 +271,7 @@ void require_vfio(const Run& run, Milliseconds timeout)
     if (run.system.exists(paths::driver(vfio_pci))) return;
     const auto outcome = run.system.run({"/sbin/modprobe", std::string(vfio_pci)}, timeout);
     if (!run.system.exists(paths::driver(vfio_pci)))
-        throw Error(Reason::failed, {"the driver 'vfio-pci' cannot be loaded: " + outcome.text,
-                                     "try 'modprobe vfio-pci' by hand"});
+        throw Error(Reason::failed, {"'modprobe vfio-pci' failed: " + (outcome.text.empty() ? "not found" : outcome.text)});
 }
 
 } // namespace pvegpu

@@ -120,7 +120,7 @@ void compare_identity(const Function& before, const Function& now, Findings& fin
     findings.fatal(!now.config,
                    {"does not let its configuration space be read", "switch the host off and on"});
     findings.fatal(now.config && now.config->health != Health::alive,
-                   {"answers nothing but ones", "it needs a power cycle: switch the host off and on"});
+                   {"reads all ones", "power-cycle the host: switch it off and on"});
 }
 
 } // namespace

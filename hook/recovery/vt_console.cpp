@@ -68,8 +68,8 @@ void release_console(const Run& run, const Function& gpu)
     if (!belongs_to(place, gpu)) return;
     take_consoles_off(run);
     if (const auto device = firmware_device(place); !device.empty()) unbind_firmware_device(run, device);
-    run.warn({"the host's console was on " + quote(gpu.address) + " and has been taken off it",
-              "use the network or a serial console while the guest runs"});
+    run.warn({"host console on " + quote(gpu.address) + " turned off",
+              "use SSH or a serial console while the guest runs"});
 }
 
 } // namespace pvegpu

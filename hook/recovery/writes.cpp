@@ -25,10 +25,10 @@ void Run::warn(const Advice& advice) const
 void throw_stuck(const Outcome& outcome, const std::string& path)
 {
     throw Error(Reason::stuck_write,
-                {"the kernel does not come back from a write (pid " + std::to_string(outcome.child) +
-                     ", in: " + (outcome.child_stack.empty() ? "unknown" : outcome.child_stack) +
-                     "); nothing more is touched",
-                 "if the process does not end by itself the host has to be rebooted"},
+                {"write is stuck in the kernel (pid " + std::to_string(outcome.child) + ", at " +
+                     (outcome.child_stack.empty() ? "an unknown place" : outcome.child_stack) +
+                     "); nothing else was touched",
+                 "if that process stays, reboot the host"},
                 path);
 }
 

@@ -24,7 +24,7 @@ std::string reason_for(const Tokens& tokens)
 {
     return has_token(tokens, "intel_iommu=on")
                ? "this kernel leaves Intel's IOMMU off, and without it no device can be passed to a guest"
-               : "it spares the host's own devices the IOMMU's translation; the guest's do not need it";
+               : "the host's own devices get faster DMA";
 }
 
 bool has_gpu(const Survey& survey, unsigned vmid)
@@ -64,7 +64,7 @@ public:
     {
         if (!survey_.host.cluster.quorate)
             throw Error(Reason::failed,
-                        {"the cluster has no quorum, so Proxmox can change no guest", "see 'pvecm status'"});
+                        {"no quorum: guest configurations are read-only", "see 'pvecm status'"});
         std::vector<const SurveyedGuest*> guests;
         for (const auto vmid : request_.vms) guests.push_back(&attachable(survey_, vmid));
         for (const auto* guest : guests)

@@ -250,7 +250,7 @@ std::string print_machine(const MachineFacts& facts)
     for (const auto& [path, fact] : facts) {
         const auto below = facts.lower_bound(path + "/");
         const bool has_more = below != facts.end() && below->first.starts_with(path + "/");
-        if (fact != "has file" || !has_more) text += path + " " + fact + "\n";
+        if (fact != "has file" || !has_more) text.append(path).append(" ").append(fact).append("\n");
     }
     return text;
 }

@@ -181,8 +181,10 @@ private:
             return shareable_command_line(text);
         if (path == paths::grub_defaults || is("/etc/default/grub.d/*.cfg"))
             return shareable_grub_defaults(text);
-        if (const auto lines = shareable_modprobe(text); is("*/modprobe.d/*.conf") && !lines.empty())
-            return lines;
+        if (is("*/modprobe.d/*.conf")) {
+            const auto lines = shareable_modprobe(text);
+            return lines.empty() ? std::nullopt : std::optional(lines);
+        }
         if (path == paths::modules_file || path == paths::initramfs_modules || is("/etc/modules-load.d/*"))
             return shareable_module_list(text);
         if (is("/lib/modules/*/modules.alias")) return shareable_aliases(text, facts_.topology);

@@ -13,11 +13,6 @@ namespace {
 constexpr Milliseconds other_run_ends_within{5'000};
 constexpr Milliseconds reboot_begins_within{60'000};
 
-InstallRequest request_of(const Options& options)
-{
-    return {options.vms, options.host, options.blacklist};
-}
-
 void reboot(Session& session)
 {
     session.console.progress("rebooting ...");
@@ -25,22 +20,6 @@ void reboot(Session& session)
         session.system.run({std::string(programs::systemctl), "reboot"}, reboot_begins_within);
     if (!outcome.done())
         throw Error(Reason::failed, {"cannot reboot", "run 'reboot' yourself"}, "", outcome.error_number);
-}
-
-// Those that could be attached: the whole host is prepared for them when none is named.
-std::vector<unsigned> vms_with_devices(const SysReader& reader)
-{
-    std::vector<unsigned> vms;
-    for (const auto& guest : survey_host(reader, {}).guests)
-        if (!guest.container && !guest.passed.empty()) vms.push_back(guest.vmid);
-    return vms;
-}
-
-InstallPlan plan_installation(const Session& session)
-{
-    const auto& vms = session.options.vms;
-    const auto prepared = vms.empty() ? vms_with_devices(session.system) : vms;
-    return make_install_plan(survey_host(session.system, prepared), request_of(session.options));
 }
 
 void say_remarks(Session& session, const InstallPlan& plan)
@@ -105,7 +84,7 @@ bool carry_out(Session& session, const std::string& shown, const std::vector<Cha
     if (!options.json) session.console.print(shown);
     if (options.dry_run) return false;
     if (!options.yes && (options.json || !session.console.can_ask()))
-        throw Error(Reason::failed, {"nobody can be asked here, so nothing is changed", "add '--yes'"});
+        throw Error(Reason::failed, {"not a terminal, so nothing was changed", "add '--yes'"});
     if (!options.yes && !session.console.ask("Make these changes?"))
         throw Error(Reason::interrupted, {"nothing is changed"});
     const bool noted = note_for_next_boot(session.system, changes);
@@ -123,10 +102,14 @@ int install(Session& session)
 {
     const auto& options = session.options;
     begin_change(session);
+    const bool for_every_vm = options.host && options.vms.empty();
+    const auto survey = for_every_vm ? survey_host_for_every_vm(session.system)
+                                     : survey_host(session.system, options.vms);
     const bool only_containers = options.vms.empty() && !options.host; // they need nothing of vfio
-    auto plan = only_containers ? InstallPlan() : plan_installation(session);
+    auto plan = only_containers ? InstallPlan()
+                                : make_install_plan(survey, {options.vms, options.host, options.blacklist});
     const auto manifest = read_manifest(session.system);
-    plan_containers(session, manifest, plan);
+    plan_containers(session, survey, manifest, plan);
     say_remarks(session, plan);
     const bool changes_something = !plan.changes.empty();
     const bool made =

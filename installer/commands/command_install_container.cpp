@@ -97,13 +97,11 @@ void warn_of_shared_cards(const SysReader& reader, const Survey& survey, Install
 
 } // namespace
 
-void plan_containers(Session& session, const Manifest& manifest, InstallPlan& plan)
+void plan_containers(Session& session, const Survey& survey, const Manifest& manifest, InstallPlan& plan)
 {
-    const auto survey = survey_host(session.system, session.options.vms);
     if (!session.options.vms.empty()) warn_of_shared_cards(session.system, survey, plan);
     if (!session.options.containers.empty() && !survey.host.cluster.quorate)
-        throw Error(Reason::failed,
-                    {"the cluster has no quorum, so Proxmox can change no guest", "see 'pvecm status'"});
+        throw Error(Reason::failed, {"no quorum: guest configurations are read-only", "see 'pvecm status'"});
     for (const auto vmid : session.options.containers) {
         const auto container = survey_container(session.system, vmid);
         add_container_changes(survey, container, {session.options.gpus, may_replace(session, container)},

@@ -8,7 +8,7 @@ namespace pvegpu {
 // Appends to the plan what the containers of the options need, and warns of cards that a VM and a container
 // name. On a terminal it asks whether a container's hard-coded lines may be replaced: that is no part of what
 // '--yes' agrees to, for somebody has written them by hand. Throws Error.
-void plan_containers(Session& session, const Manifest& manifest, InstallPlan& plan);
+void plan_containers(Session& session, const Survey& survey, const Manifest& manifest, InstallPlan& plan);
 
 // Looks into each container that runs. One that lacks what its configuration names is restarted, if the
 // administrator agrees: by what it really has, never by what was changed just now. Throws Error.

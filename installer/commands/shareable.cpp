@@ -84,21 +84,42 @@ std::string shareable_volume(std::string_view value)
            (cdrom ? ",media=cdrom" : "");
 }
 
+// The name of a ROM is somebody's own.
+std::string shareable_hostpci(std::string_view line)
+{
+    std::vector<std::string> parts;
+    for (const auto part : split(line, ','))
+        parts.emplace_back(part.starts_with("romfile=") ? "romfile=a.bin" : part);
+    return join(parts, ",");
+}
+
 std::optional<std::string> shareable_vm_line(std::string_view line)
 {
-    constexpr std::array<std::string_view, 15> whole{
-        "hostpci", "machine", "bios", "cpu",        "memory",   "balloon", "numa",   "affinity",
-        "onboot",  "vga",     "lock", "hookscript", "template", "tablet",  "hotplug"};
+    constexpr std::array<std::string_view, 12> whole{"machine", "bios", "cpu",        "memory",
+                                                     "balloon", "numa", "affinity",   "onboot",
+                                                     "vga",     "lock", "hookscript", "template"};
     constexpr std::array<std::string_view, 6> volumes{"efidisk", "scsi", "virtio", "sata", "ide", "vmstate"};
     constexpr std::string_view window = "X-PciMmio64Mb"; // all that is asked of 'args'
     const auto pair = split_once(line, ':');
     if (!pair) return std::nullopt;
     const auto key = std::string(pair->first);
     const auto value = trim(pair->second);
+    if (key.starts_with("hostpci")) return shareable_hostpci(line);
     if (contains(whole, without_number(key))) return std::string(line);
     if (contains(volumes, without_number(key))) return key + ": " + shareable_volume(value);
     if (key == "args" && value.find(window) != std::string_view::npos) return "args: " + std::string(window);
     return std::nullopt;
+}
+
+// Another device's path can have its serial number ("/dev/serial/by-id/...").
+std::string shareable_device(std::string_view key, std::string_view value)
+{
+    constexpr std::string_view name = "path=";
+    if (value.starts_with(name)) value.remove_prefix(name.size());
+    const auto path = value.substr(0, value.find(','));
+    const bool of_gpu = parse_gpu_node(path) || parse_gpu_node("/dev/" + std::string(path));
+    const std::string shown(of_gpu ? path : path.starts_with("/dev/") ? "/dev/other" : "other");
+    return std::string(key) + ": " + shown + std::string(value.substr(path.size()));
 }
 
 // A mount of a device, not of somebody's directory.
@@ -109,8 +130,7 @@ bool mounts_device(std::string_view value)
 
 std::optional<std::string> shareable_ct_line(std::string_view line)
 {
-    constexpr std::array<std::string_view, 7> whole{"dev",
-                                                    "unprivileged",
+    constexpr std::array<std::string_view, 6> whole{"unprivileged",
                                                     "template",
                                                     "hookscript",
                                                     "lxc.idmap",
@@ -120,7 +140,8 @@ std::optional<std::string> shareable_ct_line(std::string_view line)
     if (end == std::string_view::npos) return std::nullopt;
     const auto key = trim_right(line.substr(0, end));
     const bool device = key == "lxc.mount.entry" && mounts_device(line.substr(end + 1));
-    if (device || contains(whole, key) || contains(whole, without_number(key))) return std::string(line);
+    if (without_number(key) == "dev") return shareable_device(key, trim(line.substr(end + 1)));
+    if (device || contains(whole, key)) return std::string(line);
     if (key != "delete") return std::nullopt;
     std::vector<std::string> keys;
     for (const auto one : split(line.substr(end + 1), ','))
@@ -155,6 +176,21 @@ std::string shareable_tokens(const Tokens& tokens)
     Tokens kept;
     std::ranges::copy_if(tokens, std::back_inserter(kept), is_about_passthrough);
     return join(kept, " ");
+}
+
+std::string command_of(const ModprobeLine& line)
+{
+    switch (line.kind) {
+    case ModprobeLine::Kind::blacklist:
+        return "blacklist";
+    case ModprobeLine::Kind::softdep:
+        return "softdep";
+    case ModprobeLine::Kind::options:
+        return "options";
+    case ModprobeLine::Kind::install:
+        break;
+    }
+    return "install";
 }
 
 bool is_about_modules(const ModprobeLine& line)
@@ -278,10 +314,17 @@ std::string shareable_grub_defaults(std::string_view text)
 
 std::string shareable_modprobe(std::string_view text)
 {
-    return some_lines(text, [](std::string_view line) {
-        const auto parsed = parse_modprobe(line, "");
-        return !parsed.empty() && is_about_modules(parsed.front());
-    });
+    std::string result;
+    for (const auto& line : parse_modprobe(text, "")) {
+        if (!is_about_modules(line)) continue;
+        result += command_of(line) + " " + line.module;
+        for (const auto& word : line.words) {
+            if (word.starts_with('#') || line.kind == ModprobeLine::Kind::blacklist) break;
+            result += " " + word;
+        }
+        result += "\n";
+    }
+    return result;
 }
 
 std::string shareable_module_list(std::string_view text)

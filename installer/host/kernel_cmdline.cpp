@@ -29,8 +29,7 @@ constexpr std::array<Remark, 13> remarks{{
     {"vfio_iommu_type1.allow_unsafe_interrupts=1", Harm::harmful, "lets a guest raise interrupts of the host",
      "remove it unless the board has no interrupt remapping"},
     {"pcie_acs_override=", Harm::harmful,
-     "makes the kernel believe that devices are isolated which are not: a guest can reach into others, and "
-     "through them into the host's memory",
+     "fakes isolation: guests may reach other devices, and through them the host's memory",
      "remove it if the groups are good without it"},
     {"pci=nomsi", Harm::harmful,
      "turns off message-signalled interrupts, which NVMe disks, network cards and vfio-pci need to work well",

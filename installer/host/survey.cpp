@@ -35,7 +35,8 @@ void read_passed(SurveyedGuest& guest, const PciMappings& mappings, const std::s
 
 class Surveyor {
 public:
-    Surveyor(const SysReader& reader, const std::vector<unsigned>& prepared)
+    // Without `prepared` every VM is to be attached.
+    Surveyor(const SysReader& reader, const std::vector<unsigned>* prepared)
         : reader_(reader), prepared_(prepared), all_(list_functions(reader))
     {
     }
@@ -62,7 +63,9 @@ public:
 private:
     bool is_prepared(const SurveyedGuest& guest) const
     {
-        return guest.attached || contains(prepared_, guest.vmid);
+        const bool asked =
+            prepared_ != nullptr ? contains(*prepared_, guest.vmid) : !guest.container && !guest.passed.empty();
+        return guest.attached || asked;
     }
 
     void add_guest(const GuestEntry& entry)
@@ -245,7 +248,7 @@ private:
     }
 
     const SysReader& reader_;
-    const std::vector<unsigned>& prepared_;
+    const std::vector<unsigned>* prepared_;
     const Addresses all_;
     PciMappings mappings_;
     Survey survey_;
@@ -281,7 +284,12 @@ std::optional<std::string> Survey::file(std::string_view path) const
 
 Survey survey_host(const SysReader& reader, const std::vector<unsigned>& prepared)
 {
-    return Surveyor(reader, prepared).survey();
+    return Surveyor(reader, &prepared).survey();
+}
+
+Survey survey_host_for_every_vm(const SysReader& reader)
+{
+    return Surveyor(reader, nullptr).survey();
 }
 
 // Even the way to a file asks the server of a network file system, and statx does not get around that. What a

@@ -102,6 +102,8 @@ struct Survey {
 
 // Looks only. `prepared` are the guests to be attached; those that are attached already count with them.
 Survey survey_host(const SysReader& reader, const std::vector<unsigned>& prepared);
+// The same with every VM that is passed something as one to be attached.
+Survey survey_host_for_every_vm(const SysReader& reader);
 
 // Throws Error where it is no Proxmox host.
 HostFacts read_machine(const SysReader& reader); // without the cluster: nothing that Proxmox's files tell

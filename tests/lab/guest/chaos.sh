@@ -163,7 +163,7 @@ others_take_the_gpu() {
 
 no_false_verdict() {
     local each
-    for each in "power cycle" "switch the host off" "switch it off" "; reboot the host"; do expect_no_output "$each"; done
+    for each in "power cycle" "power-cycle" "switch the host off" "switch it off" "; reboot the host"; do expect_no_output "$each"; done
 }
 # The card is good, and emulated ones do what they are told: whatever others do, a start finds it.
 judge_start() {

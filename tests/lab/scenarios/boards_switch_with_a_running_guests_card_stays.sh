@@ -64,7 +64,7 @@ remember 0000:03:00.0
 hook 101 pre-start
 expect_exit 1
 expect_output "'0000:01:00.0' has lost its bus numbers"
-expect_no_output "power cycle"
+expect_no_output "power-cycle"
 expect_untouched 0000:03:00.0
 still_runs 5
 overwrite 0000:01:00.0 0x1a 04

@@ -53,7 +53,7 @@ wait_hook faulty
 after_fault
 cell_ms=$(($(uptime_ms) - began)) # since it was gone
 expect_answer 1 4000
-expect_output "needs a power cycle"
+expect_output "power-cycle the host"
 other_pci_work
 expect_work "goes on"
 plug gpu2 driver=secondary-vga bus=gpu_port0

@@ -26,11 +26,11 @@ wait_hook faulty
 after_fault
 cell_ms=$(($(uptime_ms) - began))
 expect_answer 1 12000
-expect_output "the kernel does not come back"
+expect_output "write is stuck in the kernel"
 others_card=0000:06:00.1
 other_pci_work 3
 expect_work "waits" # for that VM, not for the hook
-run_meanwhile "waiting for a VM to release its device"
+run_meanwhile "until a VM releases its device"
 expect_output "pid $writer"
 release $others_gpu
 wait_until 30 is_gone $writer || fail "the writer is still stuck"

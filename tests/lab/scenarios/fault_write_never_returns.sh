@@ -18,7 +18,7 @@ for write in unbind remove reset rescan bind; do
     after_fault
     expect_answer 1 $((step_seconds * 1000))
     expect_work "goes on"
-    expect_output "the kernel does not come back"
+    expect_output "write is stuck in the kernel"
     say "host: $cell_host"
     run_meanwhile "pve-gpu-child"
     thaw_writes

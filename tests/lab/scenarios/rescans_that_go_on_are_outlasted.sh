@@ -29,7 +29,7 @@ expect_exit 0
 expect_within 40000
 expect_clean 0000:05:00.0
 expect_bound_to_vfio 0000:03:00.0 0000:04:00.0
-expect_no_output "power cycle"
+expect_no_output "power-cycle"
 expect_no_output "switch the host off"
 expect_no_output "reboot the host"
 # Not host_facts: a bridge that two find at once may lose what its control register says of errors.

@@ -54,6 +54,6 @@ unplug gpu1
 go_on "$(file_of rescan)" 1
 wait_hook faulty
 expect_exit 1
-expect_output "it needs a power cycle"
+expect_output "power-cycle the host"
 by_hand
 power_is_back gpu2

@@ -65,18 +65,18 @@ void add_secret_host(FakeSystem& machine)
         "#secret description\nname: secret\nargs: -fw_cfg name=opt/secret,string=secret\n"
         "cicustom: user=secret:snippets/secret\ncipassword: $5$secret\nciuser: secret\n"
         "cpu: host\nefidisk0: secret:vm-101-secret,size=4M\nhookscript: local:snippets/pve-gpu-hook\n"
-        "hostpci0: 0000:03:00.0,pcie=1\nhostpci1: mapping=gpu\nmachine: q35\n"
+        "hostpci0: 0000:03:00.0,pcie=1,romfile=secret\nhostpci1: mapping=gpu\nmachine: q35\n"
         "nameserver: 192.0.2.53\nnet0: virtio=52:54:00:12:34:56,bridge=secret\n"
         "parent: secret\nscsi0: secret:vm-101-secret,serial=secret\nserial0: /dev/secret\n"
         "smbios1: uuid=11111111-2222-3333-4444-555555555555,serial=secret\nsshkeys: secret\n"
         "tags: secret\nvmgenid: 11111111-2222-3333-4444-555555555555\n"
         "[secret]\n#secret\nname: secret\nhostpci7: secret\nvmstate: secret:vm-101-secret\n");
-    add_container(
-        machine, 901,
-        "#secret\narch: amd64\ndev0: /dev/nvidia0\nhostname: secret\nmp0: secret:secret,mp=/secret\n"
-        "net0: name=eth0,hwaddr=52:54:00:12:34:56\nrootfs: secret:secret\n"
-        "lxc.mount.entry: /home/secret home/secret none bind\nlxc.environment: secret=secret\n"
-        "[secret]\nhostname: secret\n");
+    add_container(machine, 901,
+                  "#secret\narch: amd64\ndev0: /dev/nvidia0\ndev1: "
+                  "/dev/serial/by-id/secret,mode=0666\nhostname: secret\nmp0: secret:secret,mp=/secret\n"
+                  "net0: name=eth0,hwaddr=52:54:00:12:34:56\nrootfs: secret:secret\n"
+                  "lxc.mount.entry: /home/secret home/secret none bind\nlxc.environment: secret=secret\n"
+                  "[secret]\nhostname: secret\n");
     start_container(machine, 901, 5001);
     give_node(machine, 5001, "/dev/secret", {1, 3});
     machine.file("/etc/pve/mapping/pci.cfg",
@@ -102,8 +102,8 @@ void add_secret_host(FakeSystem& machine)
     machine.file("/etc/default/grub",
                  "# secret\nGRUB_CMDLINE_LINUX=\"secret=1 iommu=pt\"\nGRUB_PASSWORD=secret\n");
     machine.file("/etc/modules", "# secret\nvfio secret=1\n");
-    machine.file("/etc/modprobe.d/secret.conf",
-                 "# secret\noptions wifi key=secret\ninstall foo /bin/sh -c secret\n");
+    machine.file("/etc/modprobe.d/a.conf", "# secret\noptions wifi key=secret\ninstall foo /bin/sh -c "
+                                           "secret\nblacklist foo # secret\nsoftdep foo pre: bar # secret\n");
     machine.file("/etc/pve-gpu-hook/settings.json", "// secret\n{ \"retries\": 3 /* secret */ }\n");
     machine.file("/var/lib/dpkg/status",
                  "Package: secret\nStatus: install ok installed\nVersion: 1\n\nPackage: pve-manager\n"
@@ -190,7 +190,8 @@ TEST_CASE("a capture has no name, address, key or serial number of anybody", "[c
     }
     CHECK(capture_guest(machine, 101).at("vm-101.conf") ==
           "\n\n\n\n\n\ncpu: host\nefidisk0: storage:disk\nhookscript: local:snippets/pve-gpu-hook\n"
-          "hostpci0: 0000:03:00.0,pcie=1\nhostpci1: mapping=gpu\nmachine: q35\n\n\n\nscsi0: storage:disk\n"
+          "hostpci0: 0000:03:00.0,pcie=1,romfile=a.bin\nhostpci1: mapping=gpu\nmachine: q35\n\n\n\nscsi0: "
+          "storage:disk\n"
           "\n\n\n\n\n[snapshot1]\n\n\n\nvmstate: local:disk\n");
 }
 
