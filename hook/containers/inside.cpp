@@ -97,11 +97,6 @@ void find_libraries(Look& look, Inside& inside)
     inside.library_versions.assign(versions.begin(), versions.end());
 }
 
-bool wants_nvidia(const std::vector<WantedNode>& wanted)
-{
-    return std::ranges::any_of(wanted, [](const auto& one) { return one.node.is_nvidia(); });
-}
-
 } // namespace
 
 Inside look_inside(const SysReader& reader, unsigned vmid, const std::vector<WantedNode>& wanted)
@@ -114,7 +109,8 @@ Inside look_inside(const SysReader& reader, unsigned vmid, const std::vector<Wan
         if (!one.node.is_directory())
             inside.nodes.push_back({one, reader.device_number(one.node.path), look.number_of(one.in_guest)});
     inside.listing = gpu_listing(look);
-    if (wants_nvidia(wanted)) find_libraries(look, inside);
+    if (std::ranges::any_of(wanted, [](const auto& one) { return one.node.is_nvidia(); }))
+        find_libraries(look, inside);
     // What was seen is worth nothing if the container hangs, or ended meanwhile and another one has its pid.
     if (look.hangs() || container_init(reader, vmid) != init) return {};
     inside.seen = true;

@@ -75,13 +75,6 @@ std::optional<FileFacts> rights_of(const SysReader& reader, const GpuNode& node)
     return std::nullopt;
 }
 
-std::string node_text(const SysReader& reader, const std::string& path)
-{
-    const auto number = reader.device_number(path);
-    const auto name = path.substr(std::string(paths::dev).size() + 1);
-    return printable(name) + (number ? " " + to_string(*number) : " (no device)");
-}
-
 std::string nodes_line(const SysReader& reader)
 {
     std::vector<std::string> nodes;
@@ -89,14 +82,12 @@ std::string nodes_line(const SysReader& reader)
         for (const auto& name : reader.list(directory)) {
             const auto path = paths::join(directory, name);
             const auto node = parse_gpu_node(path);
-            if (node && !node->is_directory()) nodes.push_back(node_text(reader, path));
+            if (!node || node->is_directory()) continue;
+            const auto number = reader.device_number(path);
+            nodes.push_back(path.substr(paths::dev.size() + 1) +
+                            (number ? " " + to_string(*number) : " (no device)"));
         }
     return "host: /dev has " + (nodes.empty() ? "no node of a GPU" : join(nodes, ", "));
-}
-
-bool is_a_gpus(const std::string& name)
-{
-    return name.starts_with("nvidia") || name == "drm" || name == "kfd";
 }
 
 std::string majors_line(const SysReader& reader)
@@ -104,7 +95,8 @@ std::string majors_line(const SysReader& reader)
     std::vector<std::string> majors;
     const auto devices = read_kernel_devices(reader);
     for (const auto& [major, name] : devices.all())
-        if (is_a_gpus(name)) majors.push_back(printable(name) + " " + std::to_string(major));
+        if (name.starts_with("nvidia") || name == "drm" || name == "kfd")
+            majors.push_back(printable(name) + " " + std::to_string(major));
     return "host: major numbers: " + (majors.empty() ? "none of a GPU's driver" : join(majors, ", "));
 }
 

@@ -8,11 +8,6 @@
 namespace pvegpu {
 namespace {
 
-bool kept_away(const CheckFacts& facts, const std::string& module)
-{
-    return waits_for_vfio(facts.modprobe, module) || is_blacklisted(facts.modprobe, module);
-}
-
 // vfio-pci is to have it from boot on.
 bool leaves_the_host(const SurveyedFunction& function)
 {
@@ -23,7 +18,9 @@ bool leaves_the_host(const SurveyedFunction& function)
 std::vector<std::string> free_drivers(const CheckFacts& facts, const SurveyedFunction& function)
 {
     auto modules = function.modules;
-    std::erase_if(modules, [&](const auto& module) { return kept_away(facts, module); });
+    std::erase_if(modules, [&](const auto& module) {
+        return waits_for_vfio(facts.modprobe, module) || is_blacklisted(facts.modprobe, module);
+    });
     return modules;
 }
 

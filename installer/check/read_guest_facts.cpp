@@ -29,13 +29,6 @@ void read_hookscript(const SysReader& reader, const SurveyedGuest& guest, CheckF
     facts.hookscripts[guest.vmid] = hook;
 }
 
-void read_last_run(const SysReader& reader, unsigned vmid, CheckFacts& facts)
-{
-    const auto text = reader.read(paths::report(vmid, to_string(Phase::pre_start)));
-    if (!text) return;
-    if (const auto run = parse_last_run(*text)) facts.last_runs[vmid] = *run;
-}
-
 bool is_container(const SurveyedGuest& guest)
 {
     return guest.container && !guest.lxc.is_template;
@@ -55,7 +48,9 @@ void read_guest_facts(const SysReader& reader, CheckFacts& facts)
     for (const auto& guest : facts.survey.guests) {
         if (!guest.container && vm_runs(reader, guest.vmid)) facts.running_vms.insert(guest.vmid);
         read_hookscript(reader, guest, facts);
-        read_last_run(reader, guest.vmid, facts);
+        const auto report = reader.read(paths::report(guest.vmid, to_string(Phase::pre_start)));
+        if (const auto run = report ? parse_last_run(*report) : std::nullopt)
+            facts.last_runs[guest.vmid] = *run;
     }
 }
 

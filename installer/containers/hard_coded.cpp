@@ -35,11 +35,6 @@ bool is_replaceable(const LxcMount& mount, const GpuNode& node, const ContainerS
     return !node.is_directory() && (container.host_nodes.contains(node.path) || can_be_made);
 }
 
-void sort_by_number(std::vector<HardCodedLine>& lines)
-{
-    std::ranges::sort(lines, [](const auto& one, const auto& other) { return one.number < other.number; });
-}
-
 struct Sections {
     std::vector<std::string> live;
     std::string rest; // snapshots and what is pending; they begin with a bracket
@@ -96,8 +91,8 @@ HardCoded hard_coded_lines(const ContainerSurvey& container)
         if (is_a_gpus(allow, container.majors))
             (found.left.empty() ? found.lines : found.left)
                 .push_back({allow.line, "lxc.cgroup2.devices.allow of " + quote(allow.text)});
-    sort_by_number(found.lines);
-    sort_by_number(found.left);
+    std::ranges::sort(found.lines, {}, &HardCodedLine::number);
+    std::ranges::sort(found.left, {}, &HardCodedLine::number);
     return found;
 }
 
