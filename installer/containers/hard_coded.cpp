@@ -63,13 +63,13 @@ std::vector<std::string> missing_lines(const std::vector<std::string>& all,
 // Those of the lines that it has not at the end of the live section.
 std::string text_with(Sections sections, const std::vector<std::string>& lines)
 {
-    auto& [live, rest] = sections;
-    const auto missing = missing_lines(lines, live);
-    for (; live.size() > 1 && live.back().empty(); live.pop_back()) rest.insert(0, "\n");
-    append(live, missing);
+    const auto missing = missing_lines(lines, sections.live);
+    for (; sections.live.size() > 1 && sections.live.back().empty(); sections.live.pop_back())
+        sections.rest.insert(0, "\n");
+    append(sections.live, missing);
     std::string text;
-    for (const auto& line : live) text += line + "\n";
-    return text + rest;
+    for (const auto& line : sections.live) text += line + "\n";
+    return text + sections.rest;
 }
 
 } // namespace
