@@ -1,7 +1,6 @@
 #include "hook/phases.hpp"
 
 #include "containers/inside.hpp"
-#include "containers/node_state.hpp"
 #include "containers/prepare.hpp"
 #include "hook/chained_hook.hpp"
 #include "machine/paths.hpp"
@@ -176,8 +175,7 @@ private:
         const auto inside = look_inside(system_, request_.vmid, wanted);
         for (const auto& warning : inside_warnings(inside, nvidia_module_version(system_))) warn(warning);
         if (!inside.seen)
-            warn({"the container could not be looked into, so nobody knows whether it has its device nodes",
-                  "see 'pve-gpu-install verify --ct " + std::to_string(request_.vmid) + "'"});
+            warn({cannot_inspect, "see 'pve-gpu-install verify --ct " + std::to_string(request_.vmid) + "'"});
     }
 
     // systemd's own word; a host without systemd is not shutting down as far as anybody can tell.

@@ -46,7 +46,7 @@ Json card_json(const CardPlan& card)
 Json node_json(const NodeFacts& node)
 {
     Json number = nullptr;
-    if (node.number) number = std::to_string(node.number->major) + ":" + std::to_string(node.number->minor);
+    if (node.number) number = to_string(*node.number);
     return {{"path", node.wanted.node.path},
             {"from", node.wanted.from},
             {"present", node.present},
@@ -188,7 +188,8 @@ std::string summary(const Report& report)
         return one.op == "reset" && one.result == StepResult::done;
     });
     std::string text =
-        (reset ? "recovered the GPU in " : "GPU rescanned, NOT reset (it may still show no picture), in ") + time + ":";
+        (reset ? "recovered the GPU in " : "GPU rescanned, NOT reset (it may still show no picture), in ") +
+        time + ":";
     for (const auto& card : plan->cards)
         for (const auto& function : card.functions)
             if (card.is_cycled() && function.role == Role::gpu) text += " " + quote(function.address());

@@ -308,7 +308,7 @@ TEST_CASE("a container that does not let itself be looked at costs seconds and n
     const auto report = post_start(machine);
     CHECK(report.exit_status() == 0);
     CHECK(report.elapsed < Milliseconds(5000));
-    CHECK(machine.said("the container could not be looked into"));
+    CHECK(machine.said("cannot inspect the container"));
 }
 
 TEST_CASE("a process that only claims to be the container's first is not taken for it", "[ct]")
@@ -343,6 +343,12 @@ TEST_CASE("a VM that takes the card of a running container says so; a process th
     CHECK(to_string(plan.all_warnings()[0])
               .starts_with("container 901 is running and is given '/dev/dri/renderD128' of '0000:03:00.0'; "
                            "it loses the card"));
+    // So does one that has the whole directory.
+    add_container(machine, 901, "lxc.mount.entry: /dev/dri dev/dri none bind,optional,create=dir\n");
+    const auto whole = plan_phase(machine, request).all_warnings();
+    REQUIRE(whole.size() == 1);
+    CHECK(to_string(whole[0]).starts_with(
+        "container 901 is running and is given '/dev/dri' of '0000:03:00.0'"));
     machine.add_process(5001, "plex", {{7, {"/dev/dri/renderD128", DeviceNumber{226, 128}, ""}}});
     machine.file("/proc/5001/cgroup", "0::/lxc/901/ns/system.slice/plex.service\n");
     const auto refused = plan_phase(machine, request);

@@ -1,6 +1,6 @@
 // What becomes of a container's node that is missing: who could bring it, and who has taken it.
 #include "catch.hpp"
-#include "containers/node_prospects.hpp"
+#include "containers/node_plan.hpp"
 #include "ct_hosts.hpp"
 #include "ct_runs.hpp"
 #include "recovery/recover_gpu.hpp"
@@ -205,9 +205,13 @@ TEST_CASE("a number of billions in a container's line costs no time", "[ct]")
          {"/dev/nvidia4294967295", "/dev/dri/renderD4294967295", "/dev/dri/card4294967295"}) {
         const auto node = parse_gpu_node(path);
         REQUIRE(node);
+        WantedNode wanted;
+        wanted.node = *node;
         const auto begin = std::chrono::steady_clock::now();
-        CHECK(prospect_of(*node, gpus).prospect == Prospect::never);
+        const auto obstacle = why_missing(wanted, gpus);
         CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(1));
+        REQUIRE(obstacle);
+        CHECK(obstacle->why.remedy == "correct the line");
     }
 }
 

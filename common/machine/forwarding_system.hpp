@@ -1,51 +1,63 @@
-// A System that hands everything on to another one: the base of those that do one thing differently.
+// Readers and Systems that hand everything on to another one: the bases of those that do one thing
+// differently.
 #pragma once
 
 #include "machine/system.hpp"
 
 namespace pvegpu {
 
-class ForwardingSystem : public System {
+// What a SysReader does, for SysReader and System.
+template <typename Kind> class ForwardingReader : public Kind {
 public:
-    explicit ForwardingSystem(System& inner) : inner_(inner) {}
+    explicit ForwardingReader(const SysReader& inner) : reader_(inner) {}
 
-    std::optional<std::string> read(const std::string& path) const override { return inner_.read(path); }
+    std::optional<std::string> read(const std::string& path) const override { return reader_.read(path); }
     std::optional<std::string> read_link(const std::string& path) const override
     {
-        return inner_.read_link(path);
+        return reader_.read_link(path);
     }
-    std::vector<std::string> list(const std::string& path) const override { return inner_.list(path); }
+    std::vector<std::string> list(const std::string& path) const override { return reader_.list(path); }
     std::vector<std::string> list_directories(const std::string& path) const override
     {
-        return inner_.list_directories(path);
+        return reader_.list_directories(path);
     }
-    bool exists(const std::string& path) const override { return inner_.exists(path); }
+    bool exists(const std::string& path) const override { return reader_.exists(path); }
     std::optional<DeviceNumber> device_number(const std::string& path) const override
     {
-        return inner_.device_number(path);
+        return reader_.device_number(path);
     }
     std::optional<FileFacts> file_facts(const std::string& path) const override
     {
-        return inner_.file_facts(path);
+        return reader_.file_facts(path);
     }
     Outcome read_within(const std::string& path, std::size_t bytes, Milliseconds timeout) const override
     {
-        return inner_.read_within(path, bytes, timeout);
+        return reader_.read_within(path, bytes, timeout);
     }
     std::optional<std::string> read_records(const std::string& path, std::size_t bytes,
                                             Milliseconds timeout) const override
     {
-        return inner_.read_records(path, bytes, timeout);
+        return reader_.read_records(path, bytes, timeout);
     }
     Outcome list_inside(const std::string& root, const std::string& directory, const std::string& prefix,
                         Milliseconds timeout) const override
     {
-        return inner_.list_inside(root, directory, prefix, timeout);
+        return reader_.list_inside(root, directory, prefix, timeout);
     }
     Outcome try_claim_within(const std::string& path, Milliseconds timeout) const override
     {
-        return inner_.try_claim_within(path, timeout);
+        return reader_.try_claim_within(path, timeout);
     }
+    std::int64_t wall_clock() const override { return reader_.wall_clock(); }
+
+private:
+    const SysReader& reader_;
+};
+
+class ForwardingSystem : public ForwardingReader<System> {
+public:
+    explicit ForwardingSystem(System& inner) : ForwardingReader(inner), inner_(inner) {}
+
     Outcome write(const std::string& path, std::string_view text, Milliseconds timeout) override
     {
         return inner_.write(path, text, timeout);
@@ -94,7 +106,6 @@ public:
         return inner_.wait_until(fact, timeout);
     }
     TimePoint now() const override { return inner_.now(); }
-    std::int64_t wall_clock() const override { return inner_.wall_clock(); }
     pid_t parent_pid() const override { return inner_.parent_pid(); }
     void say(Severity severity, std::string_view line) override { inner_.say(severity, line); }
 

@@ -25,6 +25,10 @@ struct DeviceNumber {
 
     auto operator<=>(const DeviceNumber&) const = default;
 };
+inline std::string to_string(const DeviceNumber& number) // "195:0"
+{
+    return std::to_string(number.major) + ":" + std::to_string(number.minor);
+}
 
 // Of what a path stands for, links followed.
 struct FileFacts {

@@ -66,12 +66,22 @@ std::vector<std::string> gpu_listing(Look& look)
             const auto path = paths::join(directory, entry.name);
             const auto node = parse_gpu_node(path);
             if (!node || (node->is_directory() && entry.kind == 'd')) continue;
-            const auto number = std::to_string(entry.number.major) + ":" + std::to_string(entry.number.minor);
             const bool device = entry.kind == 'c' || entry.kind == 'b';
             listing.push_back(path.substr(std::string(paths::dev).size() + 1) +
-                              (device ? " " + number : " (no device)"));
+                              (device ? " " + to_string(entry.number) : " (no device)"));
         }
     return listing;
+}
+
+// "libnvidia-ml.so.550.90.07" -> "550.90.07"; empty for "libnvidia-ml.so.1"
+std::string library_version(std::string_view name)
+{
+    const auto start = name.find(".so.");
+    if (start == std::string_view::npos) return "";
+    const auto version = name.substr(start + 4);
+    const bool numbers = consists_of(version, [](char c) { return is_digit(c) || c == '.'; }) &&
+                         !version.empty() && is_digit(version.front()) && is_digit(version.back());
+    return numbers && version.find('.') != std::string_view::npos ? std::string(version) : "";
 }
 
 void find_libraries(Look& look, Inside& inside)
@@ -87,27 +97,7 @@ void find_libraries(Look& look, Inside& inside)
     inside.library_versions.assign(versions.begin(), versions.end());
 }
 
-bool wants_nvidia(const std::vector<WantedNode>& wanted)
-{
-    return std::ranges::any_of(wanted, [](const auto& one) { return one.node.is_nvidia(); });
-}
-
-std::string number_text(const std::optional<DeviceNumber>& number)
-{
-    return number ? std::to_string(number->major) + ":" + std::to_string(number->minor) : "missing";
-}
-
 } // namespace
-
-std::string library_version(std::string_view name)
-{
-    const auto start = name.find(".so.");
-    if (start == std::string_view::npos) return "";
-    const auto version = name.substr(start + 4);
-    const bool numbers = consists_of(version, [](char c) { return is_digit(c) || c == '.'; }) &&
-                         !version.empty() && is_digit(version.front()) && is_digit(version.back());
-    return numbers && version.find('.') != std::string_view::npos ? std::string(version) : "";
-}
 
 Inside look_inside(const SysReader& reader, unsigned vmid, const std::vector<WantedNode>& wanted)
 {
@@ -119,36 +109,41 @@ Inside look_inside(const SysReader& reader, unsigned vmid, const std::vector<Wan
         if (!one.node.is_directory())
             inside.nodes.push_back({one, reader.device_number(one.node.path), look.number_of(one.in_guest)});
     inside.listing = gpu_listing(look);
-    if (wants_nvidia(wanted)) find_libraries(look, inside);
+    if (std::ranges::any_of(wanted, [](const auto& one) { return one.node.is_nvidia(); }))
+        find_libraries(look, inside);
     // What was seen is worth nothing if the container hangs, or ended meanwhile and another one has its pid.
-    inside.seen = !look.hangs() && container_init(reader, vmid) == init;
+    if (look.hangs() || container_init(reader, vmid) != init) return {};
+    inside.seen = true;
     return inside;
 }
 
-std::vector<const InsideNode*> missing_inside(const Inside& inside)
+std::vector<std::string> restart_reasons(const Inside& inside)
 {
-    std::vector<const InsideNode*> missing;
+    std::vector<std::string> reasons;
     for (const auto& node : inside.nodes)
-        if (inside.seen && node.on_host && !node.as_on_host()) missing.push_back(&node);
-    return missing;
+        if (node.on_host && !node.as_on_host())
+            reasons.push_back("'" + node.wanted.node.path + "' (" + node.wanted.from + ") is " +
+                              to_string(*node.on_host) + " on the host and " +
+                              (node.inside ? to_string(*node.inside) : "missing") + " in the container");
+    return reasons;
+}
+
+std::optional<Advice> library_mismatch(const Inside& inside, const std::string& module_version)
+{
+    const auto& versions = inside.library_versions;
+    if (module_version.empty() || versions.empty() || contains(versions, module_version)) return std::nullopt;
+    return Advice{"the container's NVIDIA libraries are of version " + printable(join(versions, ", "), 80) +
+                      " (" + quote(inside.libraries.front()) + ") and the host's module is of version " +
+                      printable(module_version) +
+                      ": nothing of NVIDIA's runs in the container until they are equal",
+                  "install version " + printable(module_version) + " in it, without the kernel module"};
 }
 
 std::vector<Advice> inside_warnings(const Inside& inside, const std::string& module_version)
 {
     std::vector<Advice> warnings;
-    for (const auto* node : missing_inside(inside))
-        warnings.push_back({"'" + node->wanted.node.path + "' (" + node->wanted.from + ") is " +
-                                number_text(node->on_host) + " on the host and " + number_text(node->inside) +
-                                " in the container",
-                            "restart the container"});
-    const auto& versions = inside.library_versions;
-    if (inside.seen && !module_version.empty() && !versions.empty() && !contains(versions, module_version))
-        warnings.push_back(
-            {"the container's NVIDIA libraries are of version " + printable(join(versions, ", "), 80) + " (" +
-                 quote(inside.libraries.front()) + ") and the host's module is of version " +
-                 printable(module_version) +
-                 ": nothing of NVIDIA's runs in the container until they are equal",
-             "install version " + printable(module_version) + " in it, without the kernel module"});
+    for (const auto& reason : restart_reasons(inside)) warnings.push_back({reason, "restart the container"});
+    if (auto mismatch = library_mismatch(inside, module_version)) warnings.push_back(std::move(*mismatch));
     if (!warnings.empty())
         warnings.push_back(
             {"container: /dev has " +

@@ -21,7 +21,8 @@ struct InsideNode {
 };
 
 struct Inside {
-    bool seen = false; // false: the container does not run, or did not let itself be looked at in time
+    bool seen =
+        false; // false, and the rest empty: it does not run, or did not let itself be looked at in time
     std::vector<InsideNode> nodes;             // those that are no directories
     std::vector<std::string> listing;          // of its /dev, what belongs to GPUs: "nvidia0 195:0"
     std::vector<std::string> libraries;        // of NVIDIA's driver: "/usr/lib/.../libnvidia-ml.so.550.90.07"
@@ -30,15 +31,19 @@ struct Inside {
 
 Inside look_inside(const SysReader& reader, unsigned vmid, const std::vector<WantedNode>& wanted);
 
-// Nodes that the host has and the container has not, or with another number: it was started before they were
-// made or before its configuration named them, and only a new start gives them to it.
-std::vector<const InsideNode*> missing_inside(const Inside& inside);
+// Nodes that the host has and the running container has not, or with another number: it was started before
+// they were made or before its configuration named them, and only a new start gives them to it, whoever
+// changed what and whenever that was. "'/dev/nvidia0' (dev0) is 195:0 on the host and missing in the
+// container"
+std::vector<std::string> restart_reasons(const Inside& inside);
 
-// What to tell after a start: missing nodes, and libraries of another version than the kernel's module, with
-// the container's listing. Empty if all is well, or there is nothing to compare. Pure.
+// NVIDIA's libraries in it, where none is of the kernel module's version.
+std::optional<Advice> library_mismatch(const Inside& inside, const std::string& module_version);
+
+// What to tell after a start: both of these, with the container's listing. Empty if
+// all is well. Pure.
 std::vector<Advice> inside_warnings(const Inside& inside, const std::string& module_version);
 
-// "libnvidia-ml.so.550.90.07" -> "550.90.07"; empty for "libnvidia-ml.so.1"
-std::string library_version(std::string_view name);
+inline constexpr auto cannot_inspect = "cannot inspect the container; its device nodes are unverified";
 
 } // namespace pvegpu

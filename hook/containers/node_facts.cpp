@@ -75,9 +75,55 @@ std::optional<FileFacts> rights_of(const SysReader& reader, const GpuNode& node)
     return std::nullopt;
 }
 
-bool is_loaded(const SysReader& reader, const std::string& module)
+std::string nodes_line(const SysReader& reader)
 {
-    return reader.exists(paths::join(paths::modules, module));
+    std::vector<std::string> nodes;
+    for (const std::string directory : {"/dev", "/dev/dri", "/dev/nvidia-caps"})
+        for (const auto& name : reader.list(directory)) {
+            const auto path = paths::join(directory, name);
+            const auto node = parse_gpu_node(path);
+            if (!node || node->is_directory()) continue;
+            const auto number = reader.device_number(path);
+            nodes.push_back(path.substr(paths::dev.size() + 1) +
+                            (number ? " " + to_string(*number) : " (no device)"));
+        }
+    return "host: /dev has " + (nodes.empty() ? "no node of a GPU" : join(nodes, ", "));
+}
+
+std::string majors_line(const SysReader& reader)
+{
+    std::vector<std::string> majors;
+    const auto devices = read_kernel_devices(reader);
+    for (const auto& [major, name] : devices.all())
+        if (name.starts_with("nvidia") || name == "drm" || name == "kfd")
+            majors.push_back(printable(name) + " " + std::to_string(major));
+    return "host: major numbers: " + (majors.empty() ? "none of a GPU's driver" : join(majors, ", "));
+}
+
+std::string modules_line(const SysReader& reader)
+{
+    std::vector<std::string> loaded;
+    for (const auto* module :
+         {"nvidia", "nvidia_uvm", "nvidia_modeset", "nvidia_drm", "nouveau", "i915", "xe", "amdgpu"})
+        if (reader.exists(paths::join(paths::modules, module))) loaded.emplace_back(module);
+    const auto version = nvidia_module_version(reader);
+    return "host: modules: " + (loaded.empty() ? "no GPU driver is loaded" : join(loaded, ", ")) +
+           (version.empty() ? "" : " (nvidia is version " + printable(version) + ")");
+}
+
+std::string gpu_line(const HostGpu& gpu)
+{
+    const auto driver = gpu.driver.empty() ? std::string("no driver") : "driver " + quote(gpu.driver);
+    const auto user = gpu.holders.empty() ? "" : ", used by " + describe(gpu.holders.front());
+    return "host: GPU " + quote(gpu.address) + " (" + gpu.id + ") has " + driver + user;
+}
+
+std::string persistence_line(const SysReader& reader)
+{
+    const auto text = reader.read(std::string(paths::nvidia_persistence)).value_or("");
+    const auto pid = parse_decimal(trim(text));
+    const bool runs = pid && reader.exists(paths::process(static_cast<pid_t>(*pid)));
+    return std::string("host: nvidia-persistenced ") + (runs ? "runs" : "does not run");
 }
 
 } // namespace
@@ -91,15 +137,30 @@ bool node_is_there(const SysReader& reader, const GpuNode& node)
     return !major || *major == number->major;
 }
 
-std::vector<HostGpu> read_host_gpus(const SysReader& reader, std::optional<unsigned> own_vmid)
+std::vector<std::string> HostGpu::nodes() const
 {
-    std::vector<HostGpu> gpus;
+    std::vector<std::string> paths;
+    for (const auto number : renders) paths.push_back("/dev/dri/renderD" + std::to_string(number));
+    for (const auto number : cards) paths.push_back("/dev/dri/card" + std::to_string(number));
+    if (nvidia) paths.push_back("/dev/nvidia" + std::to_string(*nvidia));
+    return paths;
+}
+
+std::vector<Function> list_gpus(const SysReader& reader)
+{
+    std::vector<Function> gpus;
     for (const auto& address : list_functions(reader)) {
         const auto code = reader.read(paths::function(address, "class")).value_or("");
         if (!code.starts_with("0x03") && !code.starts_with("0x12")) continue;
-        if (const auto function = read_function(reader, address))
-            gpus.push_back(read_gpu(reader, *function, own_vmid));
+        if (auto function = read_function(reader, address)) gpus.push_back(std::move(*function));
     }
+    return gpus;
+}
+
+std::vector<HostGpu> read_host_gpus(const SysReader& reader, std::optional<unsigned> own_vmid)
+{
+    std::vector<HostGpu> gpus;
+    for (const auto& function : list_gpus(reader)) gpus.push_back(read_gpu(reader, function, own_vmid));
     return gpus;
 }
 
@@ -123,9 +184,24 @@ NodeSituation read_node_situation(const SysReader& reader, const std::vector<Wan
     situation.majors = read_kernel_devices(reader);
     situation.nvidia_modprobe = reader.exists(std::string(paths::nvidia_modprobe_program));
     for (const auto* module : {"nvidia", "nvidia_uvm", "nvidia_modeset", "nvidia_drm"})
-        if (is_loaded(reader, module)) situation.modules.insert(module);
+        if (reader.exists(paths::join(paths::modules, module))) situation.modules.insert(module);
     situation.nodes = read_nodes(reader, wanted, situation.gpus);
     return situation;
+}
+
+std::string nvidia_module_version(const SysReader& reader)
+{
+    return trim(reader.read(std::string(paths::nvidia_module_version)).value_or(""));
+}
+
+std::vector<std::string> state_of_nodes(const SysReader& reader)
+{
+    std::vector<std::string> lines{nodes_line(reader), majors_line(reader), modules_line(reader)};
+    const auto gpus = read_host_gpus(reader, std::nullopt);
+    for (const auto& gpu : gpus) lines.push_back(gpu_line(gpu));
+    if (std::ranges::any_of(gpus, [](const HostGpu& gpu) { return gpu.is_nvidia(); }))
+        lines.push_back(persistence_line(reader));
+    return lines;
 }
 
 } // namespace pvegpu

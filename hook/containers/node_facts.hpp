@@ -30,6 +30,7 @@ struct HostGpu {
     std::vector<unsigned> cards, renders; // of /dev/dri
     std::vector<Holder> holders;          // VMs, of a GPU that no driver of the host has
 
+    std::vector<std::string> nodes() const; // "/dev/dri/renderD128", "/dev/dri/card0", "/dev/nvidia0"
     bool is_nvidia() const { return id.starts_with("10de:"); }
     bool is_amd() const { return id.starts_with("1002:"); }
 };
@@ -50,9 +51,18 @@ NodeSituation read_node_situation(const SysReader& reader, const std::vector<Wan
 std::vector<NodeFacts> read_nodes(const SysReader& reader, const std::vector<WantedNode>& wanted,
                                   const std::vector<HostGpu>& gpus);
 
+std::vector<Function> list_gpus(const SysReader& reader); // in the order of their addresses
 std::vector<HostGpu> read_host_gpus(const SysReader& reader, std::optional<unsigned> own_vmid);
 
 // Whether the path is a node with the number that its driver has now, or a directory with something in it.
 bool node_is_there(const SysReader& reader, const GpuNode& node);
+
+// The state of GPUs and nodes, for the log: what a timeout leaves behind for whoever looks later. One line
+// each: the nodes with their numbers, the drivers' major numbers, the modules, the GPUs with their drivers,
+// and whether NVIDIA's persistence daemon runs.
+std::vector<std::string> state_of_nodes(const SysReader& reader);
+
+// "550.90.07" of the NVIDIA module that is loaded; empty if none is.
+std::string nvidia_module_version(const SysReader& reader);
 
 } // namespace pvegpu

@@ -1,15 +1,144 @@
 #include "containers/node_plan.hpp"
 
+#include "base/enum_names.hpp"
 #include "base/lists.hpp"
-#include "base/overloaded.hpp"
 #include "base/text.hpp"
-#include "containers/node_prospects.hpp"
+#include "containers/nvidia_nodes.hpp"
 
 #include <algorithm>
+#include <array>
+#include <set>
 #include <sys/stat.h>
 
 namespace pvegpu {
 namespace {
+
+constexpr unsigned first_render = 128; // DRM_MINOR_RENDER in the kernel's drm_drv.c
+
+using Candidates = std::vector<const HostGpu*>; // that could have a node, whoever has them now
+
+template <typename Test> const HostGpu* first_of(const Candidates& candidates, Test test)
+{
+    const auto* found = find_where(candidates, test);
+    return found == nullptr ? nullptr : *found;
+}
+
+// A VM has it, or is about to.
+bool is_a_vms(const HostGpu* gpu)
+{
+    return !gpu->holders.empty();
+}
+
+// A driver that is loaded would take it.
+bool can_be_bound(const HostGpu* gpu)
+{
+    return gpu->driver.empty() && !is_a_vms(gpu);
+}
+
+bool is_dri(NodeKind kind)
+{
+    return kind == NodeKind::dri || kind == NodeKind::dri_card || kind == NodeKind::dri_render ||
+           kind == NodeKind::dri_by_path;
+}
+
+bool is_render(const GpuNode& node)
+{
+    return node.kind == NodeKind::dri_render ||
+           (node.kind == NodeKind::dri_by_path && node.path.ends_with("-render"));
+}
+
+// The displays of servers' management controllers have no render node (no DRIVER_RENDER in the kernel's ast
+// and mgag200). Of others it is known once the driver has them: the render node comes before the card's
+// (drm_dev_register).
+bool renders(const HostGpu& gpu)
+{
+    const bool of_a_server = gpu.id.starts_with("1a03:") || gpu.id.starts_with("102b:"); // ASPEED, Matrox
+    return !of_a_server && (gpu.cards.empty() || !gpu.renders.empty());
+}
+
+// A driver of the host has it; pci-stub is none, it only keeps others away.
+bool is_the_hosts(const HostGpu& gpu)
+{
+    return !gpu.driver.empty() && !gpu.on_vfio && gpu.driver != "pci-stub";
+}
+
+// A driver of the host has it that makes such nodes.
+bool serves(const HostGpu& gpu, const GpuNode& node)
+{
+    if (node.is_nvidia()) return gpu.driver == "nvidia";
+    if (node.kind == NodeKind::kfd) return gpu.driver == "amdgpu";
+    return is_the_hosts(gpu);
+}
+
+// The number of the GPU among its kind; nothing for nodes that a host has once.
+std::optional<unsigned> rank_of(const GpuNode& node)
+{
+    if (node.kind == NodeKind::nvidia_gpu || node.kind == NodeKind::dri_card) return node.number;
+    if (node.kind != NodeKind::dri_render || *node.number < first_render) return std::nullopt;
+    return *node.number - first_render;
+}
+
+std::vector<unsigned> ranks_of(const HostGpu& gpu, const GpuNode& node)
+{
+    if (node.kind == NodeKind::dri_card) return gpu.cards;
+    std::vector<unsigned> ranks;
+    if (node.kind == NodeKind::nvidia_gpu && gpu.nvidia) ranks.push_back(*gpu.nvidia);
+    for (const auto render : gpu.renders)
+        if (node.kind == NodeKind::dri_render) ranks.push_back(render - first_render);
+    return ranks;
+}
+
+// Drivers give each new GPU the lowest number that is free (nv_linux_add_device_locked of NVIDIA's driver,
+// drm_minor_alloc of the kernel's).
+bool can_come(const GpuNode& node, const Candidates& candidates)
+{
+    std::set<unsigned> used;
+    std::size_t without_number = 0; // but with a driver, or one to be had
+    bool served = false;
+    for (const auto* gpu : candidates) {
+        const auto ranks = ranks_of(*gpu, node);
+        used.insert(ranks.begin(), ranks.end());
+        const bool has_driver = serves(*gpu, node);
+        served = served || has_driver;
+        if (can_be_bound(gpu) || (has_driver && ranks.empty())) ++without_number;
+    }
+    const auto rank = rank_of(node);
+    if (!rank) return served || without_number > 0;
+    if (used.contains(*rank)) return true;
+    const auto used_below = std::distance(used.begin(), used.lower_bound(*rank));
+    const auto free_below = *rank - static_cast<std::size_t>(used_below);
+    return free_below < without_number;
+}
+
+// A number that the host could not have even with every GPU is a wrong number, not a VM's fault. A card's
+// number may be one higher: the firmware's framebuffer had the first at boot.
+bool is_too_high(const GpuNode& node, std::size_t gpus)
+{
+    const auto rank = rank_of(node);
+    return rank && *rank >= gpus + (node.kind == NodeKind::dri_card ? 1 : 0);
+}
+
+Candidates candidates_for(const GpuNode& node, const std::vector<HostGpu>& gpus)
+{
+    Candidates candidates;
+    for (const auto& gpu : gpus)
+        if (could_have(gpu, node)) candidates.push_back(&gpu);
+    return candidates;
+}
+
+// Of a node below /dev/dri: nobody else has one to come, and NVIDIA's driver, which has its GPU, leaves such
+// nodes to a module of its own.
+bool needs_nvidia_drm(const Candidates& candidates)
+{
+    bool needed = false;
+    for (const auto* gpu : candidates) {
+        const bool without_nodes = gpu->cards.empty() && gpu->renders.empty();
+        const bool nvidias = gpu->driver == "nvidia";
+        if (without_nodes && !nvidias && (is_the_hosts(*gpu) || can_be_bound(gpu))) return false;
+        needed = needed || (without_nodes && nvidias);
+    }
+    return needed;
+}
 
 std::string named(const WantedNode& wanted)
 {
@@ -25,11 +154,12 @@ std::string in_use(const HostGpu& gpu, const std::string& is)
 }
 
 // Numbers change from boot to boot: the GPU that the container means may have another one now.
-std::string instead_of(NodeKind kind, const std::vector<const HostGpu*>& candidates)
+std::string instead_of(NodeKind kind, const Candidates& candidates)
 {
     std::vector<std::string> there;
     for (const auto* gpu : candidates)
-        for (const auto& path : nodes_of_kind(kind, *gpu)) there.push_back(quote(path));
+        for (const auto& path : gpu->nodes())
+            if (parse_gpu_node(path)->kind == kind) there.push_back(quote(path));
     if (there.empty()) return std::string("stop it first, or ") + take_the_line_out;
     return "write a node that is there (" + join(there, ", ") + ") instead, or stop that first";
 }
@@ -55,13 +185,6 @@ bool cannot_start_without(const WantedNode& wanted)
            wanted.node.kind != NodeKind::nvidia_other;
 }
 
-bool can_be_created(NodeKind kind)
-{
-    return kind == NodeKind::nvidia_gpu || kind == NodeKind::nvidia_control ||
-           kind == NodeKind::nvidia_modeset || kind == NodeKind::nvidia_uvm ||
-           kind == NodeKind::nvidia_uvm_tools || kind == NodeKind::nvidia_cap;
-}
-
 class ContainerPlanner {
 public:
     ContainerPlanner(NodePlan& plan, const NodeSituation& situation, bool starts)
@@ -82,31 +205,31 @@ public:
 private:
     void look_at(const WantedNode& wanted)
     {
-        const auto why = why_missing(wanted, situation_);
-        if (!why) return bring(wanted.node, prospect_of(wanted.node, situation_.gpus));
-        const auto prospect = prospect_of(wanted.node, situation_.gpus).prospect;
-        if (prospect != Prospect::taken_by_vms || !starts_ || !cannot_start_without(wanted))
-            plan_.warnings.push_back({named(wanted) + " is not there" + why->fact, why->remedy});
+        const auto obstacle = why_missing(wanted, situation_.gpus);
+        if (!obstacle) return bring(wanted.node);
+        const auto& [fact, remedy] = obstacle->why;
+        if (!obstacle->vms_have_all || !starts_ || !cannot_start_without(wanted))
+            plan_.warnings.push_back({named(wanted) + " is not there" + fact, remedy});
         else if (!plan_.refused)
-            plan_.refused =
-                Refusal{Reason::in_use, {named(wanted) + " cannot be there" + why->fact, why->remedy}};
+            plan_.refused = Refusal{Reason::in_use, {named(wanted) + " cannot be there" + fact, remedy}};
     }
 
-    void bring(const GpuNode& node, const NodeProspect& from)
+    void bring(const GpuNode& node)
     {
         if (node.is_nvidia()) {
             load("nvidia");
             if (node.kind == NodeKind::nvidia_uvm || node.kind == NodeKind::nvidia_uvm_tools)
                 load("nvidia-uvm");
             if (node.kind == NodeKind::nvidia_modeset) load("nvidia-modeset");
-            if (situation_.nvidia_modprobe && can_be_created(node.kind))
-                creates_.emplace_back(CreateNode{node.path});
+            if (situation_.nvidia_modprobe && nvidia_modprobe_makes(node.kind))
+                creates_.push_back({NodeStep::Kind::create, node.path});
         } else {
-            if (from.needs_nvidia_drm()) load("nvidia-drm");
-            for (const auto* gpu : from.candidates)
-                if (can_be_bound(*gpu) && !gpu->modalias.empty()) load(gpu->modalias);
+            const auto candidates = candidates_for(node, situation_.gpus);
+            if (needs_nvidia_drm(candidates)) load("nvidia-drm");
+            for (const auto* gpu : candidates)
+                if (can_be_bound(gpu) && !gpu->modalias.empty()) load(gpu->modalias);
         }
-        waits_.emplace_back(AwaitNode{node.path});
+        waits_.push_back({NodeStep::Kind::wait, node.path});
     }
 
     void load(const std::string& module)
@@ -115,8 +238,8 @@ private:
         std::ranges::replace(file, '-', '_');
         if (situation_.modules.contains(file)) return;
         for (const auto& planned : plan_.steps)
-            if (std::get<LoadModule>(planned).name == module) return; // the others come last
-        plan_.steps.emplace_back(LoadModule{module});
+            if (planned.target == module) return; // the others come last
+        plan_.steps.push_back({NodeStep::Kind::load, module});
     }
 
     NodePlan& plan_;
@@ -133,11 +256,6 @@ void warn_of_wrong_lines(const LxcConfig& config, NodePlan& plan)
             plan.warnings.push_back(
                 {"'" + device.key + "' (line " + std::to_string(device.line) + "): " + *device.start_error,
                  "Proxmox cannot start the container"});
-}
-
-std::string number_text(unsigned major, unsigned minor)
-{
-    return std::to_string(major) + ":" + std::to_string(minor);
 }
 
 // Lines that allow a number which no driver has: of an earlier boot, most likely.
@@ -160,41 +278,41 @@ bool may_open(const LxcConfig& config, const FileFacts& rights)
 
 } // namespace
 
-std::optional<Advice> why_missing(const WantedNode& wanted, const NodeSituation& situation)
+bool could_have(const HostGpu& gpu, const GpuNode& node)
 {
-    const auto node = prospect_of(wanted.node, situation.gpus);
-    switch (node.prospect) {
-    case Prospect::taken_by_vms:
-        return Advice{": " + in_use(*node.vms_gpu(), " is"),
-                      std::string("stop it first, or ") + take_the_line_out};
-    case Prospect::perhaps_of_a_vm:
-        return Advice{"; it may be a node of " + in_use(*node.vms_gpu(), ", which is"),
-                      instead_of(wanted.node.kind, node.candidates)};
-    case Prospect::on_vfio:
-        return Advice{": the GPU is on vfio-pci, where no container can use it",
-                      "give it back to the host's driver, or let it be at boot"};
-    case Prospect::another_driver:
-        return other_driver(wanted.node, *node.others_gpu(wanted.node));
-    case Prospect::never:
-        return Advice{", and no GPU of this host can have it", "correct the line"};
-    case Prospect::can_come:
-        break;
+    if (is_render(node) && !renders(gpu)) return false;
+    if (node.address) return gpu.address == *node.address;
+    if (node.is_nvidia()) return gpu.is_nvidia();
+    return is_dri(node.kind) || gpu.is_amd();
+}
+
+std::optional<Obstacle> why_missing(const WantedNode& wanted, const std::vector<HostGpu>& gpus)
+{
+    const auto& node = wanted.node;
+    const auto candidates = candidates_for(node, gpus);
+    const Obstacle never{{", and no GPU of this host can have it", "correct the line"}};
+    if (can_come(node, candidates)) return std::nullopt;
+    if (is_too_high(node, candidates.size())) return never;
+    if (const auto* gpu = first_of(candidates, is_a_vms)) {
+        if (std::ranges::all_of(candidates, is_a_vms))
+            return Obstacle{
+                {": " + in_use(*gpu, " is"), std::string("stop it first, or ") + take_the_line_out}, true};
+        return Obstacle{
+            {"; it may be a node of " + in_use(*gpu, ", which is"), instead_of(node.kind, candidates)}};
     }
-    return std::nullopt;
+    if (first_of(candidates, [](const HostGpu* gpu) { return gpu->on_vfio; }) != nullptr)
+        return Obstacle{{": the GPU is on vfio-pci, where no container can use it",
+                         "give it back to the host's driver, or let it be at boot"}};
+    const auto makes_none = [&](const HostGpu* gpu) { return !gpu->driver.empty() && !serves(*gpu, node); };
+    if (const auto* gpu = first_of(candidates, makes_none)) return Obstacle{other_driver(node, *gpu)};
+    return never;
 }
 
 StepReport report_of(const NodeStep& step)
 {
-    return std::visit(Overloaded{[](const LoadModule& one) {
-                                     return StepReport{"load", one.name};
-                                 },
-                                 [](const CreateNode& one) {
-                                     return StepReport{"create", one.path};
-                                 },
-                                 [](const AwaitNode& one) {
-                                     return StepReport{"wait", one.path};
-                                 }},
-                      step);
+    using enum NodeStep::Kind;
+    constexpr std::array names{EnumName{"load", load}, EnumName{"create", create}, EnumName{"wait", wait}};
+    return {name_of(names, step.kind), step.target};
 }
 
 std::vector<StepReport> planned_steps(const NodePlan& plan)
@@ -217,7 +335,7 @@ std::vector<Advice> stale_numbers(const LxcConfig& config, const std::vector<Nod
         };
         if (std::ranges::any_of(config.allowed, covers)) continue;
         const auto major = std::to_string(number.major);
-        stale.push_back({named(wanted) + " has the number " + number_text(number.major, number.minor) +
+        stale.push_back({named(wanted) + " has the number " + to_string(number) +
                              " on this host now, and the container may not open it: no "
                              "'lxc.cgroup2.devices.allow' covers it" +
                              orphans(config, majors),

@@ -8,21 +8,15 @@
 
 #include <optional>
 #include <string>
-#include <variant>
 #include <vector>
 
 namespace pvegpu {
 
-struct LoadModule {
-    std::string name;
+struct NodeStep {
+    enum class Kind { load, create, wait }; // a module; a node, by NVIDIA's own program; for a node
+    Kind kind = Kind::wait;
+    std::string target; // the module's name or alias, the node's path
 };
-struct CreateNode { // by NVIDIA's own program
-    std::string path;
-};
-struct AwaitNode {
-    std::string path;
-};
-using NodeStep = std::variant<LoadModule, CreateNode, AwaitNode>;
 
 StepReport report_of(const NodeStep& step);
 
@@ -48,9 +42,16 @@ NodePlan make_container_plan(const ContainerGuest& guest, const NodeSituation& s
 
 std::vector<StepReport> planned_steps(const NodePlan& plan);
 
-// Why a node is not there and no step can bring it; the fact goes on from a sentence that has named it.
-// Nothing where steps can.
-std::optional<Advice> why_missing(const WantedNode& wanted, const NodeSituation& situation);
+// The GPU could have such a node, whoever has it now.
+bool could_have(const HostGpu& gpu, const GpuNode& node);
+
+// Why a node is not there and no step can bring it.
+struct Obstacle {
+    Advice why;                // the fact goes on from a sentence that has named the node
+    bool vms_have_all = false; // each GPU that it could be of
+};
+std::optional<Obstacle> why_missing(const WantedNode& wanted,
+                                    const std::vector<HostGpu>& gpus); // nothing: steps can
 
 // Nodes that are mounted into the container while no lxc.cgroup2.devices.allow covers the number that they
 // have since this boot: each names the line to write instead.

@@ -58,11 +58,9 @@ std::vector<std::string> run_with(std::vector<std::string> arguments)
 
 std::vector<std::string> nvidia_modprobe_arguments(const SysReader& reader, const GpuNode& node)
 {
-    const bool capability = node.kind == NodeKind::nvidia_cap;
-    return nvidia_modprobe_arguments(
-        node, capability
-                  ? capability_file(reader, std::string(paths::nvidia_capabilities), node.number.value_or(0))
-                  : "");
+    if (node.kind != NodeKind::nvidia_cap) return nvidia_modprobe_arguments(node, "");
+    const std::string all(paths::nvidia_capabilities);
+    return nvidia_modprobe_arguments(node, capability_file(reader, all, node.number.value_or(0)));
 }
 
 std::vector<NvidiaCapability> mig_capabilities(const SysReader& reader, unsigned gpu)

@@ -9,6 +9,12 @@
 
 namespace pvegpu {
 
+// Whether it makes nodes of that kind.
+constexpr bool nvidia_modprobe_makes(NodeKind kind)
+{
+    return kind <= NodeKind::nvidia_cap;
+}
+
 // The program and its arguments that make this node, with the number and the rights that the driver wants
 // (options -c, -u, -m, -f: option-table.h of github.com/NVIDIA/nvidia-modprobe). It replaces a node that has
 // a number of an earlier boot. Empty where there is none: the node of a capability that the driver does not

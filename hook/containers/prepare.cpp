@@ -1,9 +1,7 @@
 #include "containers/prepare.hpp"
 
 #include "base/error.hpp"
-#include "base/overloaded.hpp"
 #include "base/text.hpp"
-#include "containers/node_state.hpp"
 #include "containers/nvidia_nodes.hpp"
 #include "machine/paths.hpp"
 #include "proxmox/guest_files.hpp"
@@ -41,12 +39,20 @@ public:
 
     void run()
     {
-        if (loads_something() && !take_lock()) return;
+        const bool loads = std::ranges::any_of(
+            plan_.steps, [](const NodeStep& step) { return step.kind == NodeStep::Kind::load; });
+        if (loads && !take_lock()) return;
         for (const auto& step : plan_.steps)
             run_step(system_, report_of(step), steps_, [&] { return perform(step); });
-        for (auto& facts : plan_.nodes) look_again(facts);
-        warn_of_stale_numbers();
-        say_what_is_missing();
+        std::vector<NodeFacts> came; // of those that were there the plan has told already
+        for (auto& facts : plan_.nodes) {
+            if (facts.present) continue;
+            facts.number = system_.device_number(facts.wanted.node.path);
+            facts.present = came_with_.contains(facts.wanted.node.path);
+            if (facts.present) came.push_back(facts);
+        }
+        for (const auto& warning : stale_numbers(config_, came, read_kernel_devices(system_))) warn(warning);
+        if (!missing_.empty()) say_what_is_missing();
     }
 
 private:
@@ -61,12 +67,6 @@ private:
         system_.say(Severity::warning, to_string(advice));
     }
 
-    bool loads_something() const
-    {
-        return std::ranges::any_of(
-            plan_.steps, [](const NodeStep& step) { return std::holds_alternative<LoadModule>(step); });
-    }
-
     // A driver that is loaded takes every GPU that has none: also a VM's that is just being recovered.
     bool take_lock()
     {
@@ -79,14 +79,10 @@ private:
 
     StepOutcome perform(const NodeStep& step)
     {
-        return std::visit(
-            Overloaded{// -b: what the administrator has blacklisted stays away, whoever asks for it.
-                       [&](const LoadModule& one) {
-                           return run_program({std::string(paths::modprobe_program), "-b", one.name});
-                       },
-                       [&](const CreateNode& one) { return create(one); },
-                       [&](const AwaitNode& one) { return wait(one); }},
-            step);
+        if (step.kind == NodeStep::Kind::create) return create(step.target);
+        if (step.kind == NodeStep::Kind::wait) return wait(step.target);
+        // -b: what the administrator has blacklisted stays away, whoever asks for it.
+        return run_program({std::string(paths::modprobe_program), "-b", step.target});
     }
 
     StepOutcome run_program(const std::vector<std::string>& arguments)
@@ -108,9 +104,9 @@ private:
     }
 
     // One run of the program makes several nodes.
-    StepOutcome create(const CreateNode& step)
+    StepOutcome create(const std::string& path)
     {
-        const auto node = parse_gpu_node(step.path);
+        const auto node = parse_gpu_node(path);
         const auto arguments = node ? nvidia_modprobe_arguments(system_, *node) : std::vector<std::string>();
         if (arguments.empty()) return {StepResult::skipped, "the driver does not offer it"};
         const auto [known, is_new] = created_.try_emplace(join(arguments, " "));
@@ -120,51 +116,32 @@ private:
         return outcome;
     }
 
-    StepOutcome wait(const AwaitNode& step)
+    StepOutcome wait(const std::string& path)
     {
-        const auto node = parse_gpu_node(step.path);
+        const auto node = parse_gpu_node(path);
         const auto there = [&] { return node && node_is_there(system_, *node); };
         if (!system_.wait_until(there, left())) {
-            missing_.push_back(quote(step.path));
+            missing_.push_back(quote(path));
             return {StepResult::timed_out};
         }
-        came_with_.insert(step.path);
+        came_with_.insert(path);
         return {};
-    }
-
-    void look_again(NodeFacts& facts)
-    {
-        if (facts.present) return;
-        facts.number = system_.device_number(facts.wanted.node.path);
-        facts.present = came_with_.contains(facts.wanted.node.path);
-        if (facts.present) came_.push_back(facts);
-    }
-
-    // Of the nodes that were there the plan has told already.
-    void warn_of_stale_numbers()
-    {
-        for (const auto& warning : stale_numbers(config_, came_, read_kernel_devices(system_))) warn(warning);
-    }
-
-    bool needs_missing_mount() const
-    {
-        return std::ranges::any_of(plan_.nodes, [](const NodeFacts& facts) {
-            return !facts.present && !facts.wanted.optional && !facts.wanted.by_proxmox;
-        });
     }
 
     void say_what_is_missing()
     {
-        if (missing_.empty()) return;
         const auto text = join(missing_, ", ") + (missing_.size() == 1 ? " is" : " are") +
                           " not there after " + seconds(settings_.timeouts.nodes) + " ('timeouts': 'nodes')";
         if (settings_.on_timeout == OnTimeout::fail) {
             for (const auto& line : state_of_nodes(system_)) system_.say(Severity::warning, line);
             throw Error(Reason::timed_out, {text, "see the state of the host above"});
         }
+        const bool mount = std::ranges::any_of(plan_.nodes, [](const NodeFacts& facts) {
+            return !facts.present && !facts.wanted.optional && !facts.wanted.by_proxmox;
+        });
         warn({text + "; the start goes on" +
-                  (needs_missing_mount() ? ", and LXC will refuse a mount that is not 'optional'"
-                                         : ", and the container may lack them"),
+                  (mount ? ", and LXC will refuse a mount that is not 'optional'"
+                         : ", and the container may lack them"),
               "the state of the host follows"});
         for (const auto& line : state_of_nodes(system_)) warn({line});
     }
@@ -178,7 +155,6 @@ private:
     std::map<std::string, StepResult> created_; // by command
     std::vector<std::string> missing_;          // after all waiting
     std::set<std::string> came_with_;           // paths
-    std::vector<NodeFacts> came_;
 };
 
 // The lines of all containers as if one container had them: each node is brought once.

@@ -214,8 +214,8 @@ CardSteps steps_for(const CardPlan& card, const Situation& situation)
     const auto chosen = choose_reset(card, situation);
     CardSteps result;
     if (chosen.how == CardReset::none)
-        result.warnings.push_back({"the card below " + quote(*card.card.port) +
-                                       " cannot be reset (" + chosen.why_none.fact + "); removing and rescanning only",
+        result.warnings.push_back({"the card below " + quote(*card.card.port) + " cannot be reset (" +
+                                       chosen.why_none.fact + "); removing and rescanning only",
                                    chosen.why_none.remedy});
     // What is below a bridge without its numbers is out of reach, and a reset of it would be saved and put
     // back by nobody. And a bridge that has its driver already keeps its old windows in its registers,

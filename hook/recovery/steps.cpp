@@ -232,8 +232,9 @@ StepOutcome bind(const Run& run, const CardPlan& card, const PciAddress& address
     }
     if (wrong) {
         outcome.detail = "from '" + driver + "'";
-        run.warn({"'" + driver + "' bound " + quote(address) + " first and was unbound again",
-                  "run 'pve-gpu-install --vm " + std::to_string(run.vmid) + "' so that vfio-pci loads first"});
+        run.warn(
+            {"'" + driver + "' bound " + quote(address) + " first and was unbound again",
+             "run 'pve-gpu-install --vm " + std::to_string(run.vmid) + "' so that vfio-pci loads first"});
     }
     put_bar_sizes_back(run, address, shrunken);
     bind_now(run, card, planned);
@@ -271,7 +272,8 @@ void require_vfio(const Run& run, Milliseconds timeout)
     if (run.system.exists(paths::driver(vfio_pci))) return;
     const auto outcome = run.system.run({"/sbin/modprobe", std::string(vfio_pci)}, timeout);
     if (!run.system.exists(paths::driver(vfio_pci)))
-        throw Error(Reason::failed, {"'modprobe vfio-pci' failed: " + (outcome.text.empty() ? "not found" : outcome.text)});
+        throw Error(Reason::failed,
+                    {"'modprobe vfio-pci' failed: " + (outcome.text.empty() ? "not found" : outcome.text)});
 }
 
 } // namespace pvegpu

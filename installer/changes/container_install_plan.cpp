@@ -6,7 +6,6 @@
 #include "changes/attach.hpp"
 #include "changes/install_remarks.hpp"
 #include "containers/container_gpus.hpp"
-#include "containers/devices.hpp"
 #include "containers/hard_coded.hpp"
 #include "host/programs.hpp"
 #include "machine/paths.hpp"
@@ -36,8 +35,11 @@ public:
         set_devices();
         const auto before = plan_.attachments.size();
         attach_guest(survey_, guest_, plan_);
-        if (plan_.attachments.size() > before) warn_of_cluster();
-        remember_devices(plan_.attachments.size() > before);
+        const bool attached = plan_.attachments.size() > before;
+        if (attached) // then it needs the hook wherever it goes
+            if (auto warning = cluster_warning(survey_, plan_.attachments.back()))
+                plan_.warnings.push_back(std::move(*warning));
+        remember_devices(attached);
         note_hard_coded_lines(replaces);
         warn_of_restart();
         check_programs(survey_, plan_);
@@ -91,7 +93,8 @@ private:
         for (const auto& path : hard_coded_.paths) name_node(path);
         if (!hard_coded_.directory || !every_gpu) return;
         for (const auto& gpu : container_.gpus)
-            for (const auto& path : dri_paths_of(gpu)) name_node(path);
+            for (const auto& path : gpu.nodes())
+                if (path.starts_with("/dev/dri/")) name_node(path);
     }
 
     // By devN, or mounted: a second entry for one path keeps the container from starting, because Proxmox
@@ -117,7 +120,13 @@ private:
                             {"'" + device.path +
                                  "' is not there, and 'nvidia-modprobe', which makes it, is not installed",
                              "install it, or run 'nvidia-smi' once"});
-            make_node(*node);
+            Change change;
+            change.kind = Change::Kind::program;
+            change.argv = nvidia_modprobe_arguments(*node, capability_file(*node));
+            change.reason = "'" + node->path + "' has to be there before a container can be given it";
+            const bool planned =
+                std::ranges::find(plan_.changes, change.argv, &Change::argv) != plan_.changes.end();
+            if (!planned && !change.argv.empty()) plan_.changes.push_back(std::move(change));
         }
     }
 
@@ -129,28 +138,14 @@ private:
         return "";
     }
 
-    void make_node(const GpuNode& node)
-    {
-        Change change;
-        change.kind = Change::Kind::program;
-        change.argv = nvidia_modprobe_arguments(node, capability_file(node));
-        change.reason = "'" + node.path + "' has to be there before a container can be given it";
-        const bool planned = std::ranges::any_of(
-            plan_.changes, [&](const Change& other) { return other.argv == change.argv; });
-        if (!planned && !change.argv.empty()) plan_.changes.push_back(std::move(change));
-    }
-
-    bool key_is_used(const std::string& key) const
-    {
-        const auto has_key = [&](const LxcDevice& device) { return device.key == key; };
-        const auto& config = container_.config;
-        return std::ranges::any_of(config.devices, has_key) || std::ranges::any_of(config.pending, has_key);
-    }
-
     std::string next_key()
     {
-        while (key_is_used("dev" + std::to_string(next_))) ++next_;
-        return "dev" + std::to_string(next_++);
+        auto used = container_.config.devices;
+        append(used, container_.config.pending);
+        while (true) {
+            auto key = "dev" + std::to_string(next_++);
+            if (std::ranges::find(used, key, &LxcDevice::key) == used.end()) return key;
+        }
     }
 
     void set_devices()
@@ -175,29 +170,20 @@ private:
         plan_.changes.push_back(std::move(change));
     }
 
-    // An attached container needs the hook wherever it goes.
-    void warn_of_cluster()
-    {
-        if (auto warning = cluster_warning(survey_, plan_.attachments.back()))
-            plan_.warnings.push_back(std::move(*warning));
-    }
-
     // What was added and taken by us at any time, so that `detach` can take it back.
     void remember_devices(bool just_attached)
     {
-        const auto* known = manifest_.attachment(container_.vmid);
         if (added_.empty() && cut_.empty() && !just_attached) return;
-        Attachment attachment;
+        const auto* known = manifest_.attachment(container_.vmid);
+        auto attachment = known != nullptr ? *known // or it was attached by hand
+                                           : Attachment{container_.vmid, guest_.lxc.hookscript, ""};
         if (just_attached) {
-            attachment = plan_.attachments.back();
+            auto made = std::move(plan_.attachments.back());
             plan_.attachments.pop_back();
-        } else if (known != nullptr) {
-            attachment = *known;
-        } else {
-            attachment = {container_.vmid, guest_.lxc.hookscript, ""}; // attached by hand
+            made.devices = attachment.devices;
+            made.lines = attachment.lines;
+            attachment = std::move(made);
         }
-        if (known != nullptr) attachment.devices = known->devices;
-        if (known != nullptr) attachment.lines = known->lines;
         append(attachment.devices, added_);
         append(attachment.lines, cut_);
         plan_.attachments.push_back(std::move(attachment));
@@ -228,8 +214,8 @@ private:
                  " has to be restarted, because its configuration names what it does not have: " +
                  join(reasons, ", ")});
         else if (container_.running && !container_.inside.seen)
-            plan_.warnings.push_back({name_of(guest_) + " runs and could not be looked into",
-                                      "whether it has to be restarted is not known"});
+            plan_.warnings.push_back(
+                {name_of(guest_) + ": " + cannot_inspect, "whether it has to be restarted is not known"});
     }
 
     const Survey& survey_;

@@ -1,6 +1,9 @@
 // What `check` finds: one verdict about one thing, with what it looked at and what to do.
 #pragma once
 
+#include "base/enum_names.hpp"
+
+#include <array>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -8,7 +11,13 @@
 namespace pvegpu {
 
 enum class Verdict { ok, note, unknown, warning, error }; // the later the worse
-std::string to_string(Verdict verdict);
+inline constexpr std::array verdict_names{
+    EnumName{"ok", Verdict::ok}, EnumName{"note", Verdict::note}, EnumName{"unknown", Verdict::unknown},
+    EnumName{"warning", Verdict::warning}, EnumName{"error", Verdict::error}};
+inline std::string to_string(Verdict verdict)
+{
+    return name_of(verdict_names, verdict);
+}
 
 // What a person reads and what a shell reads are kept apart: a command is pasted as it is.
 struct Remedy {

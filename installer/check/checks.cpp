@@ -2,15 +2,7 @@
 #include "base/lists.hpp"
 #include "check/findings.hpp"
 
-#include <array>
-
 namespace pvegpu {
-
-std::string to_string(Verdict verdict)
-{
-    constexpr std::array<std::string_view, 5> names{"ok", "note", "unknown", "warning", "error"};
-    return std::string(names.at(static_cast<std::size_t>(verdict)));
-}
 
 bool Finding::concerns(unsigned vmid) const
 {
@@ -20,9 +12,9 @@ bool Finding::concerns(unsigned vmid) const
 std::vector<Check> all_checks()
 {
     std::vector<Check> all;
-    for (auto* const topic : {pve_checks, iommu_checks, host_checks, driver_checks, card_checks, bar_checks,
-                              group_checks, nvidia_checks, guest_checks, guest_hardware_checks,
-                              guest_memory_checks, container_checks, log_checks})
+    for (auto* const topic :
+         {pve_checks, iommu_checks, host_checks, driver_checks, card_checks, bar_checks, group_checks,
+          nvidia_checks, guest_checks, guest_hardware_checks, container_checks, log_checks})
         append(all, topic());
     return all;
 }

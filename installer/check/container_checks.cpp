@@ -3,7 +3,6 @@
 #include "check/findings.hpp"
 #include "containers/node_plan.hpp"
 #include "host/container_survey.hpp"
-#include "usage/device_files.hpp"
 
 namespace pvegpu {
 namespace {
@@ -57,8 +56,7 @@ Findings ct_config(const CheckFacts& facts, const ContainerFacts& container)
 std::string what_is_there(const NodeFacts& node)
 {
     if (!node.number) return ", which is not on this host";
-    return ", which has the number " + std::to_string(node.number->major) + ":" +
-           std::to_string(node.number->minor) + ", and no driver of this boot is behind it";
+    return ", which has the number " + to_string(*node.number) + ", and no driver of this boot is behind it";
 }
 
 // A devN is looked at by Proxmox before any hook runs (PVE::LXC::Tools), a mount by LXC after the hook's
@@ -73,9 +71,9 @@ Finding missing_of(const CheckFacts& facts, const ContainerFacts& container, con
         finding.why = "the container starts without the device";
     else if (!wanted.by_proxmox)
         finding.why = "LXC refuses a mount that is not 'optional'";
-    if (const auto cause = why_missing(wanted, facts.node_host)) {
-        finding.evidence += cause->fact;
-        finding.remedy = removal_of(container, wanted, cause->remedy);
+    if (const auto cause = why_missing(wanted, facts.node_host.gpus)) {
+        finding.evidence += cause->why.fact;
+        finding.remedy = removal_of(container, wanted, cause->why.remedy);
     } else if (!wanted.by_proxmox && guest.attached) {
         return {Verdict::ok, finding.evidence + "; the hook brings it at the next start"};
     } else {
@@ -156,12 +154,10 @@ Findings ct_library(const CheckFacts& facts, const ContainerFacts& container)
     const auto& versions = container.inside.library_versions;
     const auto& module = facts.nvidia_version;
     if (versions.empty() || module.empty()) return {};
-    const auto evidence = std::string(paths::nvidia_module_version) + " is " + quote(module) +
-                          ", and the container has libraries of '" + join(versions, "', '") + "'";
-    if (contains(versions, module)) return {{Verdict::ok, evidence}};
-    return {{Verdict::warning,
-             evidence,
-             {"install version " + module + " in the container, without its kernel module"}}};
+    if (const auto mismatch = library_mismatch(container.inside, module))
+        return {{Verdict::warning, mismatch->fact, {mismatch->remedy}}};
+    return {{Verdict::ok, std::string(paths::nvidia_module_version) + " is " + quote(module) +
+                              ", and the container has libraries of '" + join(versions, "', '") + "'"}};
 }
 
 Findings ct_restart(const ContainerFacts& container)
@@ -177,29 +173,25 @@ Findings ct_restart(const ContainerFacts& container)
     return {{Verdict::warning, dev + ": " + join(reasons, "; "), by_command("pct reboot " + vmid)}};
 }
 
-bool may_be_of(const Function& gpu, const GpuNode& node)
-{
-    constexpr std::uint16_t nvidia = 0x10de, amd = 0x1002;
-    if (node.address) return *node.address == gpu.address;
-    if (node.is_nvidia()) return gpu.vendor == nvidia;
-    return node.kind != NodeKind::kfd || gpu.vendor == amd;
-}
-
 // What a container that names nodes of a passed card has to do with it; on vfio-pci nothing tells which nodes
 // its driver would make.
 Findings sharing_with(const CheckFacts& facts, const GpuFacts& gpu, const CardNodes& nodes,
                       const ContainerFacts& container)
 {
     Findings findings;
-    if (const auto wanted = wanted_node_of(guest_of(facts, container), nodes))
+    const auto& lxc = guest_of(facts, container).lxc;
+    const auto all = wanted_nodes(lxc, lxc.devices_at_next_start());
+    const auto* host =
+        find_where(facts.node_host.gpus, [&](const HostGpu& one) { return one.address == gpu.address; });
+    if (const auto* wanted = node_of_card(all, nodes))
         findings.push_back({Verdict::warning,
                             line_with(container, *wanted) +
                                 " of this card, which the 'hostpci' lines of VM " + number_of(gpu.vmids) +
                                 " name too",
                             removal_of(container, *wanted, "give the VM another card")});
-    else if (is_vfio_driver(facts.function(gpu).driver))
+    else if (host != nullptr && host->on_vfio)
         if (const auto* node = find_where(container.nodes, [&](const NodeFacts& one) {
-                return !one.present && may_be_of(facts.function(gpu), one.wanted.node);
+                return !one.present && could_have(*host, one.wanted.node);
             }))
             findings.push_back({Verdict::unknown,
                                 line_with(container, node->wanted) +

@@ -8,11 +8,6 @@
 namespace pvegpu {
 namespace {
 
-bool kept_away(const CheckFacts& facts, const std::string& module)
-{
-    return waits_for_vfio(facts.modprobe, module) || is_blacklisted(facts.modprobe, module);
-}
-
 // vfio-pci is to have it from boot on.
 bool leaves_the_host(const SurveyedFunction& function)
 {
@@ -23,7 +18,9 @@ bool leaves_the_host(const SurveyedFunction& function)
 std::vector<std::string> free_drivers(const CheckFacts& facts, const SurveyedFunction& function)
 {
     auto modules = function.modules;
-    std::erase_if(modules, [&](const auto& module) { return kept_away(facts, module); });
+    std::erase_if(modules, [&](const auto& module) {
+        return waits_for_vfio(facts.modprobe, module) || is_blacklisted(facts.modprobe, module);
+    });
     return modules;
 }
 
@@ -53,16 +50,12 @@ Findings modules_initramfs(const CheckFacts& facts)
         return {{Verdict::unknown, file + " cannot be read",
                  by_command("lsinitramfs /boot/initrd.img-$(uname -r) | grep vfio")}};
     if (contains(list->second, "vfio_pci")) return {{Verdict::ok, file + " has 'vfio_pci'"}};
-    const auto fix = by_command(prepare_host(facts), "then reboot", true);
-    if (early.empty())
-        return {{Verdict::note,
-                 file + " has no 'vfio_pci', but every driver of a passed card is kept away in " +
-                     std::string(paths::modprobe_directory),
-                 fix}};
-    return {{Verdict::warning,
-             file + " has no 'vfio_pci', so " + quote(join(early, "', '")) +
-                 " is first where the initramfs has it",
-             fix}};
+    const auto who =
+        early.empty()
+            ? ", but every driver of a passed card is kept away in " + std::string(paths::modprobe_directory)
+            : ", so " + quote(join(early, "', '")) + " is first where the initramfs has it";
+    return {{early.empty() ? Verdict::note : Verdict::warning, file + " has no 'vfio_pci'" + who,
+             by_command(prepare_host(facts), "then reboot", true)}};
 }
 
 Finding order_of(const CheckFacts& facts, const SurveyedFunction& function)

@@ -79,6 +79,22 @@ std::string vgpu_types_of(const SysReader& reader, const PciAddress& address)
     return "";
 }
 
+FunctionState read_function_state(const SysReader& reader, const PciAddress& address, bool asleep)
+{
+    const auto text = [&](std::string_view attribute) { return line_of(reader, address, attribute); };
+    FunctionState state;
+    state.power_state = text("power_state");
+    state.asleep = asleep;
+    state.width = width_in(text("current_link_width"));
+    state.max_width = width_in(text("max_link_width"));
+    state.speed = text("current_link_speed");
+    state.errors = read_errors(reader, address);
+    state.numa_node = parse_decimal(text("numa_node")); // -1: none
+    state.largest_bar = read_largest_bars(reader, address);
+    state.vgpu_types = vgpu_types_of(reader, address);
+    return state;
+}
+
 void add_gpus(CheckFacts& facts)
 {
     std::vector<PciAddress> gpus;
@@ -161,26 +177,6 @@ bool CheckFacts::is_passed(const PciAddress& address) const
 {
     return std::ranges::any_of(survey.guests,
                                [&](const auto& guest) { return guest.keys.contains(address); });
-}
-
-FunctionState read_function_state(const SysReader& reader, const PciAddress& address, bool asleep)
-{
-    const auto text = [&](std::string_view attribute) { return line_of(reader, address, attribute); };
-    FunctionState state;
-    state.power_state = text("power_state");
-    state.runtime_status = text("power/runtime_status");
-    state.d3cold_allowed = text("d3cold_allowed");
-    state.power_control = text("power/control");
-    state.asleep = asleep;
-    state.width = width_in(text("current_link_width"));
-    state.max_width = width_in(text("max_link_width"));
-    state.speed = text("current_link_speed");
-    state.max_speed = text("max_link_speed");
-    state.errors = read_errors(reader, address);
-    state.numa_node = parse_decimal(text("numa_node")); // -1: none
-    state.largest_bar = read_largest_bars(reader, address);
-    state.vgpu_types = vgpu_types_of(reader, address);
-    return state;
 }
 
 CheckFacts read_check_facts(const SysReader& machine)

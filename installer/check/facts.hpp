@@ -3,10 +3,10 @@
 
 #include "check/cpu_models.hpp"
 #include "check/known_messages.hpp"
+#include "containers/conflicts.hpp"
 #include "containers/inside.hpp"
 #include "containers/node_facts.hpp"
 #include "host/modprobe_config.hpp"
-#include "host/shared_cards.hpp"
 #include "host/status.hpp"
 #include "host/survey.hpp"
 #include "machine/paths.hpp"
@@ -30,18 +30,14 @@ struct AerCounts {
 
 // What only the checks ask of a function. Texts are as in sysfs; empty: the file is not there.
 struct FunctionState {
-    std::string power_state;    // D0, D3hot, D3cold, unknown
-    std::string runtime_status; // active, suspended
-    std::string d3cold_allowed; // 1, 0
-    std::string power_control;  // on, auto
-    bool asleep = false;        // its configuration space was not read, because that would have woken it
+    std::string power_state; // D0, D3hot, D3cold, unknown
+    bool asleep = false;     // its configuration space was not read, because that would have woken it
     unsigned width = 0, max_width = 0; // lanes of its link; 0: unknown, or there is none
-    std::string speed, max_speed;      // "16.0 GT/s PCIe"
+    std::string speed;                 // "16.0 GT/s PCIe"
     std::optional<AerCounts> errors;
     std::optional<unsigned> numa_node;             // nothing: the host does not say
     std::map<unsigned, std::uint64_t> largest_bar; // bytes that a resizable BAR can have, by its index
-    std::string
-        vgpu_types; // the file in which NVIDIA's vGPU host driver offers its types, below the function
+    std::string vgpu_types; // the file below the function in which NVIDIA's vGPU host driver offers its types
 };
 
 // A GPU with its card. Several GPUs on one card are one of these each.
@@ -123,7 +119,6 @@ struct CheckFacts {
 CheckFacts read_check_facts(const SysReader& machine);
 
 // The parts of it.
-FunctionState read_function_state(const SysReader& reader, const PciAddress& address, bool asleep);
 void read_host_facts(const SysReader& reader, CheckFacts& facts);
 void read_guest_facts(const SysReader& reader, CheckFacts& facts);
 void read_container_facts(const SysReader& reader, CheckFacts& facts);

@@ -21,7 +21,6 @@ std::vector<Check> group_checks();
 std::vector<Check> nvidia_checks();
 std::vector<Check> guest_checks();
 std::vector<Check> guest_hardware_checks();
-std::vector<Check> guest_memory_checks();
 std::vector<Check> container_checks();
 std::vector<Check> log_checks();
 

@@ -2,6 +2,7 @@
 // hookscript.
 #include "base/error.hpp"
 #include "check/findings.hpp"
+#include "proxmox/named_devices.hpp"
 #include "proxmox/passthrough.hpp"
 
 namespace pvegpu {
@@ -57,12 +58,6 @@ Findings guest_device_present(const CheckFacts& facts, const SurveyedGuest& gues
                                                 "; if it is gone, switch the host's power off and on")});
     if (devices.empty()) return {};
     return or_ok(findings, functions + " has every device that " + conf_of(guest) + " names");
-}
-
-// A path of a mapping as Proxmox looks at it: function 0 where it names a whole slot.
-std::optional<PciAddress> first_function(const std::string& path)
-{
-    return parse_pci_address(path.find('.') == std::string::npos ? path + ".0" : path);
 }
 
 // assert_valid in pve-guest-common's Mapping/PCI.pm. By then Proxmox has the device on vfio-pci, where

@@ -1,8 +1,14 @@
-// The host itself: what its kernel is told, forbids, and is stuck in; its processor.
+// The host itself: Proxmox's own files; what its kernel is told, forbids, and is stuck in; its processor.
 #include "check/findings.hpp"
 
 namespace pvegpu {
 namespace {
+
+Findings pve_cluster_fs(const CheckFacts& facts)
+{
+    if (facts.pve_problem.empty()) return {{Verdict::ok, std::string(paths::pve) + " answers"}};
+    return {{Verdict::error, facts.pve_problem, by_command("systemctl status pve-cluster corosync")}};
+}
 
 // What fatal tokens do is in their text.
 Finding harm_of(const TokenRemark& remark)
@@ -97,6 +103,12 @@ Findings cpu_governor(const CheckFacts& facts)
 }
 
 } // namespace
+
+std::vector<Check> pve_checks()
+{
+    return {{"pve.cluster-fs", "Proxmox's files answer", "whether /etc/pve answers",
+             "without it no guest can start, and none can be looked at here", pve_cluster_fs}};
+}
 
 std::vector<Check> host_checks()
 {

@@ -17,13 +17,10 @@ constexpr std::array certainties{EnumName{"certain", certain}, EnumName{"likely"
                                  EnumName{"possible", possible}};
 constexpr std::array bars{EnumName{"any", MessageBar::any}, EnumName{"own", MessageBar::own},
                           EnumName{"other", MessageBar::other}};
-constexpr std::array verdicts{EnumName{"ok", Verdict::ok}, EnumName{"note", Verdict::note},
-                              EnumName{"warning", Verdict::warning}, EnumName{"error", Verdict::error}};
 
 template <typename Names> auto value_of(const nlohmann::json& text, const Names& names)
 {
-    return std::ranges::find(names, text.get<std::string>(), [](const auto& known) { return known.name; })
-        ->value;
+    return find_name(names, text.get<std::string>())->value;
 }
 
 KnownMessage message_of(const nlohmann::json& row)
@@ -32,7 +29,7 @@ KnownMessage message_of(const nlohmann::json& row)
             row.at("title"),
             row.at("patterns"),
             value_of(row.value("bar", "any"), bars),
-            value_of(row.at("verdict"), verdicts),
+            value_of(row.at("verdict"), verdict_names),
             value_of(row.at("certainty"), certainties),
             row.value("passes", false),
             row.at("cause"),
@@ -95,7 +92,7 @@ const std::vector<KnownMessage>& known_messages()
 
 std::string to_string(KnownMessage::Certainty certainty)
 {
-    return std::string(certainties.at(static_cast<std::size_t>(certainty)).name);
+    return name_of(certainties, certainty);
 }
 
 std::vector<const KnownMessage*> messages_like(std::string_view line)

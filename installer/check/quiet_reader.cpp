@@ -1,9 +1,9 @@
 #include "check/quiet_reader.hpp"
 
+#include "base/lists.hpp"
 #include "base/text.hpp"
 #include "machine/paths.hpp"
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 
@@ -22,8 +22,8 @@ bool reads_the_device(std::string_view attribute)
                                                     "subordinate_bus_number",
                                                     "serial_number",
                                                     "vpd"};
-    const bool by_name = std::find(names.begin(), names.end(), attribute) != names.end();
-    return by_name || (attribute.starts_with("resource") && attribute.ends_with("_resize"));
+    return contains(names, attribute) ||
+           (attribute.starts_with("resource") && attribute.ends_with("_resize"));
 }
 
 // What is known of that, or what `look` answers; one that throws is asked again.
@@ -73,7 +73,7 @@ std::optional<std::string> QuietReader::read(const std::string& path) const
 {
     return once(texts_, path, [&]() -> std::optional<std::string> {
         if (would_wake(path)) return std::nullopt;
-        return inner_.read(path);
+        return ForwardingReader::read(path);
     });
 }
 
@@ -81,51 +81,23 @@ Outcome QuietReader::read_within(const std::string& path, std::size_t bytes, Mil
 {
     return once(slow_, std::pair(path, bytes), [&]() -> Outcome {
         if (would_wake(path)) return {Outcome::Kind::refused, EHOSTDOWN, "", 0, ""};
-        return inner_.read_within(path, bytes, timeout);
+        return ForwardingReader::read_within(path, bytes, timeout);
     });
 }
 
 std::optional<std::string> QuietReader::read_link(const std::string& path) const
 {
-    return once(links_, path, [&] { return inner_.read_link(path); });
+    return once(links_, path, [&] { return ForwardingReader::read_link(path); });
 }
 
 std::vector<std::string> QuietReader::list(const std::string& path) const
 {
-    return once(lists_, path, [&] { return inner_.list(path); });
+    return once(lists_, path, [&] { return ForwardingReader::list(path); });
 }
 
 std::vector<std::string> QuietReader::list_directories(const std::string& path) const
 {
-    return once(directories_, path, [&] { return inner_.list_directories(path); });
-}
-
-bool QuietReader::exists(const std::string& path) const
-{
-    return inner_.exists(path);
-}
-
-std::optional<DeviceNumber> QuietReader::device_number(const std::string& path) const
-{
-    return inner_.device_number(path);
-}
-
-std::optional<FileFacts> QuietReader::file_facts(const std::string& path) const
-{
-    return inner_.file_facts(path);
-}
-
-std::optional<std::string> QuietReader::read_records(const std::string& path, std::size_t bytes,
-                                                     Milliseconds timeout) const
-{
-    return inner_.read_records(path, bytes, timeout);
-}
-
-// Opening a disk would wake it; nobody who only looks has to.
-Outcome QuietReader::list_inside(const std::string& root, const std::string& directory,
-                                 const std::string& prefix, Milliseconds timeout) const
-{
-    return inner_.list_inside(root, directory, prefix, timeout);
+    return once(directories_, path, [&] { return ForwardingReader::list_directories(path); });
 }
 
 Outcome QuietReader::try_claim_within(const std::string& /*path*/, Milliseconds /*timeout*/) const

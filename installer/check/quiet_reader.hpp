@@ -9,16 +9,16 @@
 #pragma once
 
 #include "base/pci_address.hpp"
-#include "machine/system.hpp"
+#include "machine/forwarding_system.hpp"
 
 #include <map>
 #include <utility>
 
 namespace pvegpu {
 
-class QuietReader : public SysReader {
+class QuietReader : public ForwardingReader<SysReader> {
 public:
-    explicit QuietReader(const SysReader& inner) : inner_(inner) {}
+    using ForwardingReader::ForwardingReader;
 
     // Whether reading its configuration space would wake it or a bridge above it. False for one that is gone.
     bool asleep(const PciAddress& address) const;
@@ -27,23 +27,15 @@ public:
     std::optional<std::string> read_link(const std::string& path) const override;
     std::vector<std::string> list(const std::string& path) const override;
     std::vector<std::string> list_directories(const std::string& path) const override;
-    bool exists(const std::string& path) const override;
-    std::int64_t wall_clock() const override { return inner_.wall_clock(); }
-    std::optional<DeviceNumber> device_number(const std::string& path) const override;
-    std::optional<FileFacts> file_facts(const std::string& path) const override;
     // Refused with EHOSTDOWN for a sleeping device.
     Outcome read_within(const std::string& path, std::size_t bytes, Milliseconds timeout) const override;
-    std::optional<std::string> read_records(const std::string& path, std::size_t bytes,
-                                            Milliseconds timeout) const override;
-    Outcome list_inside(const std::string& root, const std::string& directory, const std::string& prefix,
-                        Milliseconds timeout) const override;
+    // Refused: opening a disk would wake it, and nobody who only looks has to.
     Outcome try_claim_within(const std::string& path, Milliseconds timeout) const override;
 
 private:
     bool would_wake(const std::string& path) const; // whichever way it leads to the function's directory
     bool sleeps(const PciAddress& address, bool itself) const;
 
-    const SysReader& inner_;
     mutable std::map<PciAddress, bool> asleep_;
     mutable std::map<std::string, std::optional<std::string>> texts_, links_;
     mutable std::map<std::string, std::vector<std::string>> lists_, directories_;

@@ -1,8 +1,11 @@
-// The guests' part: who gets what, what their hookscripts are, how the last start went.
+// The guests' part: who gets what, what their hookscripts are, how the last start went; which device nodes
+// containers name, what the host has of them, what a running one has.
+#include "base/lists.hpp"
 #include "base/text.hpp"
 #include "check/facts.hpp"
 #include "machine/paths.hpp"
 #include "proxmox/request.hpp"
+#include "usage/containers.hpp"
 
 namespace pvegpu {
 namespace {
@@ -26,11 +29,9 @@ void read_hookscript(const SysReader& reader, const SurveyedGuest& guest, CheckF
     facts.hookscripts[guest.vmid] = hook;
 }
 
-void read_last_run(const SysReader& reader, unsigned vmid, CheckFacts& facts)
+bool is_container(const SurveyedGuest& guest)
 {
-    const auto text = reader.read(paths::report(vmid, to_string(Phase::pre_start)));
-    if (!text) return;
-    if (const auto run = parse_last_run(*text)) facts.last_runs[vmid] = *run;
+    return guest.container && !guest.lxc.is_template;
 }
 
 } // namespace
@@ -47,8 +48,32 @@ void read_guest_facts(const SysReader& reader, CheckFacts& facts)
     for (const auto& guest : facts.survey.guests) {
         if (!guest.container && vm_runs(reader, guest.vmid)) facts.running_vms.insert(guest.vmid);
         read_hookscript(reader, guest, facts);
-        read_last_run(reader, guest.vmid, facts);
+        const auto report = reader.read(paths::report(guest.vmid, to_string(Phase::pre_start)));
+        if (const auto run = report ? parse_last_run(*report) : std::nullopt)
+            facts.last_runs[guest.vmid] = *run;
     }
+}
+
+void read_container_facts(const SysReader& reader, CheckFacts& facts)
+{
+    if (std::ranges::none_of(facts.survey.guests, is_container)) return;
+    facts.nvidia_version = nvidia_module_version(reader);
+    facts.node_host = read_node_situation(reader, {}, std::nullopt);
+    const auto running = running_containers(reader);
+    for (const auto& guest : facts.survey.guests) {
+        if (!is_container(guest)) continue;
+        const auto devices = guest.lxc.devices_at_next_start();
+        const auto wanted = wanted_nodes(guest.lxc, devices);
+        const bool refused =
+            std::ranges::any_of(devices, [](const auto& device) { return device.start_error.has_value(); });
+        if (wanted.empty() && !refused) continue;
+        ContainerFacts container{
+            guest.vmid, read_nodes(reader, wanted, facts.node_host.gpus), contains(running, guest.vmid), {}};
+        if (container.running && !wanted.empty()) container.inside = look_inside(reader, guest.vmid, wanted);
+        facts.containers.push_back(std::move(container));
+    }
+    for (const auto& gpu : facts.gpus)
+        if (gpu.passed()) facts.card_nodes.push_back(nodes_of_function(reader, facts.function(gpu)));
 }
 
 } // namespace pvegpu

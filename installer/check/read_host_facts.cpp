@@ -29,12 +29,6 @@ void read_module_lists(const SysReader& reader, CheckFacts& facts)
         if (const auto text = reader.read(file)) facts.module_lists[file] = parse_module_list(*text);
 }
 
-void read_loaded_modules(const SysReader& reader, CheckFacts& facts)
-{
-    for (const auto* name : {"vfio_pci", "vendor_reset", "nvidia_vgpu_vfio"})
-        if (reader.exists(paths::join(paths::modules, name))) facts.loaded_modules.insert(name);
-}
-
 void read_framebuffers(const SysReader& reader, CheckFacts& facts)
 {
     for (const auto& name : reader.list(std::string(paths::framebuffers)))
@@ -85,13 +79,6 @@ std::optional<std::uint64_t> time_up(const SysReader& reader)
     return seconds ? std::optional(*seconds * microseconds) : std::nullopt;
 }
 
-void read_log(const SysReader& reader, CheckFacts& facts)
-{
-    facts.up = time_up(reader);
-    const auto text = reader.read_records(std::string(paths::kernel_log), most_of_the_log, log_within);
-    if (text) facts.log = parse_kernel_log(*text);
-}
-
 } // namespace
 
 std::set<unsigned> parse_cpu_list(std::string_view text)
@@ -112,14 +99,17 @@ void read_host_facts(const SysReader& reader, CheckFacts& facts)
     facts.unsafe_interrupts = unsafe_interrupts(reader);
     facts.modprobe = read_modprobe(reader);
     read_module_lists(reader, facts);
-    read_loaded_modules(reader, facts);
+    for (const auto* name : {"vfio_pci", "vendor_reset", "nvidia_vgpu_vfio"})
+        if (reader.exists(paths::join(paths::modules, name))) facts.loaded_modules.insert(name);
     read_framebuffers(reader, facts);
     facts.governor = frequency_fact(reader, "scaling_governor");
     facts.frequency_driver = frequency_fact(reader, "scaling_driver");
     read_nodes(reader, facts);
     read_mig(reader, facts);
     facts.writers = find_pci_writers(reader);
-    read_log(reader, facts);
+    facts.up = time_up(reader);
+    const auto log = reader.read_records(std::string(paths::kernel_log), most_of_the_log, log_within);
+    if (log) facts.log = parse_kernel_log(*log);
 }
 
 } // namespace pvegpu

@@ -165,8 +165,7 @@ private:
     static std::string presence(const Answers& answers)
     {
         if (answers.device)
-            return std::string(answers.device->block ? "node b" : "node c") +
-                   std::to_string(answers.device->major) + ":" + std::to_string(answers.device->minor);
+            return std::string(answers.device->block ? "node b" : "node c") + to_string(*answers.device);
         if (!answers.mode) return "has file";
         std::string octal;
         for (auto mode = *answers.mode; mode != 0; mode >>= 3U)

@@ -103,8 +103,8 @@ int install(Session& session)
     const auto& options = session.options;
     begin_change(session);
     const bool for_every_vm = options.host && options.vms.empty();
-    const auto survey = for_every_vm ? survey_host_for_every_vm(session.system)
-                                     : survey_host(session.system, options.vms);
+    const auto survey =
+        for_every_vm ? survey_host_for_every_vm(session.system) : survey_host(session.system, options.vms);
     const bool only_containers = options.vms.empty() && !options.host; // they need nothing of vfio
     auto plan = only_containers ? InstallPlan()
                                 : make_install_plan(survey, {options.vms, options.host, options.blacklist});

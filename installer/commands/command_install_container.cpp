@@ -8,7 +8,6 @@
 #include "containers/conflicts.hpp"
 #include "containers/hard_coded.hpp"
 #include "host/programs.hpp"
-#include "host/shared_cards.hpp"
 #include "machine/paths.hpp"
 
 namespace pvegpu {
@@ -37,24 +36,20 @@ bool restart_is_wanted(Session& session, unsigned vmid)
 
 void look_at(Session& session, unsigned vmid)
 {
-    const auto now = [&] { return survey_container(session.system, vmid); };
-    const auto reasons = restart_reasons(now().inside);
-    if (reasons.empty()) return;
-    const auto text = "container " + std::to_string(vmid) +
-                      " runs without what its configuration names: " + join(reasons, ", ");
-    session.system.say(Severity::info, text);
-    if (!restart_is_wanted(session, vmid)) {
-        session.system.say(Severity::warning, "container " + std::to_string(vmid) +
-                                                  " has to be restarted: 'pct reboot " +
-                                                  std::to_string(vmid) + "'");
-        return;
-    }
+    const auto reasons = [&] {
+        return join(restart_reasons(survey_container(session.system, vmid).inside), ", ");
+    };
+    const auto before = reasons();
+    if (before.empty()) return;
+    const auto name = "container " + std::to_string(vmid);
+    session.system.say(Severity::info, name + " runs without what its configuration names: " + before);
+    if (!restart_is_wanted(session, vmid))
+        return session.system.say(Severity::warning,
+                                  name + " has to be restarted: 'pct reboot " + std::to_string(vmid) + "'");
     restart(session, vmid);
-    const auto left = restart_reasons(now().inside);
-    if (!left.empty())
+    if (const auto left = reasons(); !left.empty())
         throw Error(Reason::failed,
-                    {"container " + std::to_string(vmid) + " was restarted, and still: " + join(left, ", "),
-                     "see 'journalctl -t pve-gpu-hook'"});
+                    {name + " was restarted, and still: " + left, "see 'journalctl -t pve-gpu-hook'"});
 }
 
 // Proxmox looks at devN paths before it calls any hookscript.
@@ -82,28 +77,36 @@ bool may_replace(Session& session, const ContainerSurvey& container)
                                                  std::to_string(container.vmid) + " by devN entries?");
 }
 
-void plan_container_of(Session& session, const Survey& survey, unsigned vmid, const Manifest& manifest,
-                       InstallPlan& plan)
+// Of VMs and containers of this node that name one card.
+void warn_of_shared_cards(const SysReader& reader, const Survey& survey, InstallPlan& plan)
 {
-    const auto container = survey_container(session.system, vmid);
-    const ContainerWishes wishes{session.options.gpus, may_replace(session, container)};
-    add_container_changes(survey, container, wishes, manifest, plan);
+    std::vector<CardNodes> cards;
+    for (const auto& function : survey.functions)
+        if (function.passed) cards.push_back(nodes_of_function(reader, function.facts));
+    for (const auto& guest : survey.guests) {
+        const auto wanted = wanted_nodes(guest.lxc, guest.lxc.devices_at_next_start());
+        const auto* card = find_where(cards, [&](const CardNodes& one) {
+            return guest.container && node_of_card(wanted, one) != nullptr;
+        });
+        if (card != nullptr)
+            plan.warnings.push_back(
+                {name_of(guest) + " is given device nodes of " + quote(card->function) + " too",
+                 "it loses them while the VM runs"});
+    }
 }
 
 } // namespace
 
 void plan_containers(Session& session, const Survey& survey, const Manifest& manifest, InstallPlan& plan)
 {
-    std::vector<CardNodes> cards;
-    for (const auto& function : survey.functions)
-        if (function.passed)
-            cards.push_back({function.facts.address, nodes_of_function(session.system, function.facts)});
-    if (!session.options.vms.empty()) append(plan.warnings, shared_card_warnings(survey, cards));
+    if (!session.options.vms.empty()) warn_of_shared_cards(session.system, survey, plan);
     if (!session.options.containers.empty() && !survey.host.cluster.quorate)
-        throw Error(Reason::failed,
-                    {"no quorum: guest configurations are read-only", "see 'pvecm status'"});
-    for (const auto vmid : session.options.containers)
-        plan_container_of(session, survey, vmid, manifest, plan);
+        throw Error(Reason::failed, {"no quorum: guest configurations are read-only", "see 'pvecm status'"});
+    for (const auto vmid : session.options.containers) {
+        const auto container = survey_container(session.system, vmid);
+        add_container_changes(survey, container, {session.options.gpus, may_replace(session, container)},
+                              manifest, plan);
+    }
     if (!session.options.containers.empty()) enable_boot_unit(session.system, plan);
 }
 

@@ -1,10 +1,10 @@
 #include "commands/guest_verification.hpp"
 
 #include "base/error.hpp"
+#include "base/json.hpp"
 #include "base/lists.hpp"
 #include "base/text.hpp"
 #include "containers/container_gpus.hpp"
-#include "containers/node_state.hpp"
 #include "host/container_survey.hpp"
 #include "host/programs.hpp"
 #include "host/pve_files.hpp"
@@ -25,6 +25,16 @@ constexpr auto agent_ends_within = "25"; // seconds; before we lose patience wit
 
 using Words = std::vector<std::string>;
 using Runner = std::function<GuestAnswer(const Words&)>;
+
+// `front` is what runs a program in the guest.
+Runner run_in(System& system, const Words& front, GuestAnswer (*parse)(const Outcome&))
+{
+    return [&system, front, parse](const Words& words) {
+        auto all = front;
+        append(all, words);
+        return parse(system.run(all, program_ends_within));
+    };
+}
 
 std::string first_lines(const std::string& text, unsigned count)
 {
@@ -106,9 +116,7 @@ Finding visible_in(const ContainerSurvey& container)
     if (container.wanted.empty())
         return found("gpu.visible", Verdict::error, "its configuration names no device node of a GPU",
                      "'pve-gpu-install --ct " + std::to_string(container.vmid) + "' gives it one");
-    if (!container.inside.seen)
-        return found("gpu.visible", Verdict::unknown,
-                     "cannot inspect the container; its device nodes are unverified");
+    if (!container.inside.seen) return found("gpu.visible", Verdict::unknown, cannot_inspect);
     std::vector<std::string> missing;
     for (const auto& node : container.inside.nodes)
         if (!node.inside || !node.as_on_host()) missing.push_back(quote(node.wanted.node.path));
@@ -121,17 +129,16 @@ Finding visible_in(const ContainerSurvey& container)
 
 Finding driver_for(const std::vector<GivenGpu>& gpus)
 {
-    std::vector<std::string> drivers;
-    drivers.reserve(gpus.size());
-    for (const auto& [gpu, nvidia, render] : gpus)
-        drivers.push_back("'" + to_string(gpu->address) +
-                          "': " + (gpu->driver.empty() ? "no driver" : quote(gpu->driver)));
-    const bool good = !gpus.empty() && std::all_of(gpus.begin(), gpus.end(), [](const GivenGpu& one) {
-        return !one.gpu->driver.empty() && !one.gpu->on_vfio;
-    });
     if (gpus.empty())
         return found("driver.loaded", Verdict::error, "no GPU of this host has the nodes that it names",
                      "see 'pve-gpu-install status'");
+    std::vector<std::string> drivers;
+    bool good = true;
+    for (const auto& [gpu, nvidia, render] : gpus) {
+        drivers.push_back(quote(gpu->address) + ": " +
+                          (gpu->driver.empty() ? "no driver" : quote(gpu->driver)));
+        good = good && !gpu->driver.empty() && !gpu->on_vfio;
+    }
     return found("driver.loaded", good ? Verdict::ok : Verdict::error, join(drivers, ", "),
                  good ? "" : "a container needs the host's driver; load it, or stop the VM that has the GPU");
 }
@@ -139,19 +146,21 @@ Finding driver_for(const std::vector<GivenGpu>& gpus)
 Finding versions_in(const Inside& inside, const std::string& module)
 {
     const auto& versions = inside.library_versions;
+    if (!inside.seen) return found("versions.match", Verdict::unknown, cannot_inspect);
     if (module.empty()) return found("versions.match", Verdict::note, "NVIDIA's module is not loaded");
     const auto text = "module " + printable(module) + ", libraries " + printable(join(versions, ", "), 80);
     if (contains(versions, module)) return found("versions.match", Verdict::ok, text);
-    return found("versions.match", Verdict::error,
-                 versions.empty() ? "the container has no libraries of NVIDIA's driver" : text,
+    if (const auto mismatch = library_mismatch(inside, module))
+        return found("versions.match", Verdict::error, mismatch->fact, mismatch->remedy);
+    return found("versions.match", Verdict::error, "the container has no libraries of NVIDIA's driver",
                  "install version " + printable(module) + " in it, without the kernel module");
 }
 
 Trials trials_of(const std::vector<GivenGpu>& gpus, const std::vector<WantedNode>& wanted)
 {
     Trials trials;
-    trials.compute = std::any_of(wanted.begin(), wanted.end(),
-                                 [](const WantedNode& one) { return one.node.kind == NodeKind::kfd; });
+    trials.compute =
+        std::ranges::any_of(wanted, [](const WantedNode& one) { return one.node.kind == NodeKind::kfd; });
     for (const auto& one : gpus) {
         trials.nvidia = trials.nvidia || one.nvidia;
         if (!one.render.empty() && !one.gpu->is_nvidia()) trials.renders.push_back(one.render);
@@ -161,8 +170,9 @@ Trials trials_of(const std::vector<GivenGpu>& gpus, const std::vector<WantedNode
 
 // --- VMs ---
 
-Finding not_running(const std::string& tool, unsigned vmid)
+Finding running_check(bool runs, const std::string& tool, unsigned vmid)
 {
+    if (runs) return found("guest.running", Verdict::ok, "it runs");
     return found("guest.running", Verdict::error, "it does not run",
                  "start it: '" + tool + " start " + std::to_string(vmid) + "'");
 }
@@ -216,13 +226,12 @@ void add_vm_gpu(GuestVerification& guest, std::vector<SeenFunction>& devices, co
 std::vector<PciAddress> given_to(const SysReader& reader, const SurveyedGuest& guest)
 {
     const auto reservations = read_reservations(reader);
-    const auto is_reserved = [&](const PciAddress& address) {
-        return std::any_of(reservations.begin(), reservations.end(), [&](const Reservation& one) {
-            return one.vmid == guest.vmid && reserves(one, address);
-        });
-    };
     std::vector<PciAddress> given;
-    std::copy_if(guest.passed.begin(), guest.passed.end(), std::back_inserter(given), is_reserved);
+    for (const auto& address : guest.passed)
+        if (std::ranges::any_of(reservations, [&](const Reservation& one) {
+                return one.vmid == guest.vmid && reserves(one, address);
+            }))
+            given.push_back(address);
     return given.empty() ? guest.passed : given;
 }
 
@@ -240,27 +249,37 @@ std::vector<Function> gpus_of_vm(const SysReader& reader, unsigned vmid)
     return gpus;
 }
 
+// --- answers ---
+
+// What qm prints after its warnings, which come in the same stream: "timeout reached, returning pid", a line
+// of the configuration that it cannot read.
+Json document_in(const std::string& text)
+{
+    const auto start = text.starts_with('{') ? 0 : text.find("\n{");
+    if (start == std::string::npos) return nullptr;
+    return Json::parse(text.substr(start), nullptr, false);
+}
+
+bool says_not_there(const std::string& text)
+{
+    return text.find("No such file or directory") != std::string::npos ||
+           text.find("not found") != std::string::npos;
+}
+
 } // namespace
 
 GuestVerification verify_container(System& system, unsigned vmid)
 {
     const auto container = survey_container(system, vmid);
-    GuestVerification guest{vmid, true, {}};
-    if (!container.running) {
-        guest.checks.push_back(not_running("pct", vmid));
-        return guest;
-    }
-    guest.checks.push_back(found("guest.running", Verdict::ok, "it runs"));
+    GuestVerification guest{vmid, true, {running_check(container.running, "pct", vmid)}};
+    if (!container.running) return guest;
     guest.checks.push_back(visible_in(container));
     const auto gpus = gpus_given_to(container);
     guest.checks.push_back(driver_for(gpus));
     const auto trials = trials_of(gpus, container.wanted);
     if (trials.nvidia) guest.checks.push_back(versions_in(container.inside, nvidia_module_version(system)));
-    const Runner run = [&](const Words& words) {
-        Words all{std::string(programs::pct), "exec", std::to_string(vmid), "--"};
-        all.insert(all.end(), words.begin(), words.end());
-        return parse_attach_answer(system.run(all, program_ends_within));
-    };
+    const auto run =
+        run_in(system, {std::string(programs::pct), "exec", std::to_string(vmid), "--"}, parse_attach_answer);
     add_tools(guest, run, trials);
     return guest;
 }
@@ -268,18 +287,13 @@ GuestVerification verify_container(System& system, unsigned vmid)
 GuestVerification verify_vm(System& system, unsigned vmid)
 {
     const auto gpus = gpus_of_vm(system, vmid);
-    GuestVerification guest{vmid, false, {}};
-    if (!vm_runs(system, vmid)) {
-        guest.checks.push_back(not_running("qm", vmid));
-        return guest;
-    }
-    guest.checks.push_back(found("guest.running", Verdict::ok, "it runs"));
-    const Runner run = [&](const Words& words) {
-        Words all{std::string(programs::qm), "guest", "exec", std::to_string(vmid), "--timeout",
-                  agent_ends_within,         "--"};
-        all.insert(all.end(), words.begin(), words.end());
-        return parse_agent_answer(system.run(all, program_ends_within));
-    };
+    const bool runs = vm_runs(system, vmid);
+    GuestVerification guest{vmid, false, {running_check(runs, "qm", vmid)}};
+    if (!runs) return guest;
+    const auto run = run_in(system,
+                            {std::string(programs::qm), "guest", "exec", std::to_string(vmid), "--timeout",
+                             agent_ends_within, "--"},
+                            parse_agent_answer);
     const auto devices = run({"cat", "/proc/bus/pci/devices"});
     if (devices.kind != GuestAnswer::Kind::done) {
         guest.checks.push_back(
@@ -304,6 +318,66 @@ GuestVerification verify_vm(System& system, unsigned vmid)
     if (has_others) trials.renders.emplace_back("/dev/dri/renderD128");
     add_tools(guest, run, trials);
     return guest;
+}
+
+// lxc-attach ends with 127 where there is no such program, as a shell does.
+GuestAnswer parse_attach_answer(const Outcome& outcome)
+{
+    constexpr int no_such_program = 127;
+    if (outcome.still_running()) return {GuestAnswer::Kind::no_answer, outcome.text};
+    if (outcome.done()) return {GuestAnswer::Kind::done, outcome.text};
+    if (outcome.error_number == no_such_program) return {GuestAnswer::Kind::not_installed, outcome.text};
+    return {GuestAnswer::Kind::failed, outcome.text};
+}
+
+// {"exitcode": 0, "exited": 1, "out-data": "..."}, the data decoded (qemu_exec_status in qemu-server's
+// Agent.pm); without "exited" the program runs on, with "signal" and no "exitcode" it was killed. The agent
+// itself tells of a program that is not there (guest-exec in QEMU's qga/commands.c), and qm prints that.
+GuestAnswer parse_agent_answer(const Outcome& outcome)
+{
+    if (outcome.still_running()) return {GuestAnswer::Kind::no_answer, outcome.text};
+    const auto json = document_in(outcome.text);
+    if (!json.is_object())
+        return {says_not_there(outcome.text) ? GuestAnswer::Kind::not_installed
+                                             : GuestAnswer::Kind::no_answer,
+                outcome.text};
+    const auto text = text_in(json, "out-data") + text_in(json, "err-data");
+    const auto code = json.find("exitcode");
+    if (code == json.end() && json.contains("signal")) return {GuestAnswer::Kind::failed, text};
+    if (code == json.end() || !code->is_number_integer()) return {GuestAnswer::Kind::no_answer, text};
+    return {*code == 0 ? GuestAnswer::Kind::done : GuestAnswer::Kind::failed, text};
+}
+
+std::string verification_json(const std::vector<GuestVerification>& guests)
+{
+    Json json{{"schema", "pve-gpu-hook/verify/1"}, {"guests", Json::array()}};
+    for (const auto& guest : guests) {
+        auto checks = Json::array();
+        for (const auto& check : guest.checks)
+            checks.push_back({{"name", check.name},
+                              {"verdict", to_string(check.verdict)},
+                              {"evidence", check.evidence},
+                              {"remedy", check.remedy.words}});
+        json["guests"].push_back(
+            {{"vmid", guest.vmid}, {"type", guest.container ? "ct" : "vm"}, {"checks", checks}});
+    }
+    return print(json);
+}
+
+std::string print_verification(const GuestVerification& guest)
+{
+    std::string text = (guest.container ? "container " : "VM ") + std::to_string(guest.vmid) + "\n";
+    for (const auto& check : guest.checks) {
+        auto line = "  " + std::string(check.name);
+        line.resize(std::max<std::size_t>(line.size() + 1, 18), ' ');
+        line += to_string(check.verdict);
+        line.resize(std::max<std::size_t>(line.size() + 1, 26), ' ');
+        text += line;
+        text += printable(check.evidence) + "\n";
+        if (const auto& fix = check.remedy.words; !fix.empty())
+            text += std::string(26, ' ') + printable(fix) + "\n";
+    }
+    return text;
 }
 
 } // namespace pvegpu

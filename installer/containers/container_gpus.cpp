@@ -9,27 +9,10 @@
 namespace pvegpu {
 namespace {
 
-bool has(const std::vector<unsigned>& numbers, std::optional<unsigned> number)
-{
-    return number && contains(numbers, *number);
-}
-
 bool is_of(const GpuNode& node, const HostGpu& gpu)
 {
-    switch (node.kind) {
-    case NodeKind::nvidia_gpu:
-        return gpu.nvidia && node.number == gpu.nvidia;
-    case NodeKind::dri_card:
-        return has(gpu.cards, node.number);
-    case NodeKind::dri_render:
-        return has(gpu.renders, node.number);
-    case NodeKind::dri_by_path:
-        return node.address == gpu.address;
-    case NodeKind::dri:
-        return !gpu.cards.empty() || !gpu.renders.empty();
-    default:
-        return false;
-    }
+    if (node.kind == NodeKind::dri) return !gpu.cards.empty() || !gpu.renders.empty();
+    return node.address == gpu.address || contains(gpu.nodes(), node.path);
 }
 
 // The GPU's render node in the container, if this line gives it one.
@@ -45,7 +28,7 @@ std::string render_of(const WantedNode& wanted, const HostGpu& gpu)
 
 bool has_nodes(const HostGpu& gpu)
 {
-    return gpu.nvidia || !gpu.renders.empty() || !gpu.cards.empty();
+    return !gpu.nodes().empty();
 }
 
 std::string choice_of(const std::vector<HostGpu>& gpus)
@@ -53,11 +36,10 @@ std::string choice_of(const std::vector<HostGpu>& gpus)
     std::vector<std::string> names;
     names.reserve(gpus.size());
     for (const auto& gpu : gpus)
-        names.push_back(quote(gpu.address) + " (" +
-                        (has_nodes(gpu)       ? "driver " + quote(gpu.driver)
-                         : gpu.driver.empty() ? std::string("no driver, so no device nodes")
-                                              : "driver " + quote(gpu.driver) + ", no device nodes") +
-                        ")");
+        names.push_back(quote(gpu.address) + (gpu.driver.empty()
+                                                  ? " (no driver, so no device nodes)"
+                                                  : " (driver " + quote(gpu.driver) +
+                                                        (has_nodes(gpu) ? ")" : ", no device nodes)")));
     return names.empty() ? "this host has no GPU" : "this host has " + join(names, ", ");
 }
 
@@ -75,11 +57,10 @@ const HostGpu* by_number(const std::vector<HostGpu>& gpus, unsigned number)
 
 const HostGpu& by_word(const std::vector<HostGpu>& gpus, std::string_view word)
 {
-    const HostGpu* found = nullptr;
-    if (const auto number = parse_decimal(word)) found = by_number(gpus, *number);
-    if (const auto address = parse_pci_address(word))
-        for (const auto& gpu : gpus)
-            if (gpu.address == *address) found = &gpu;
+    const auto number = parse_decimal(word);
+    const auto address = parse_pci_address(word);
+    const auto* found = number ? by_number(gpus, *number)
+                               : find_where(gpus, [&](const HostGpu& gpu) { return gpu.address == address; });
     if (found == nullptr) throw Error(Reason::not_found, {"there is no GPU " + quote(word), choice_of(gpus)});
     if (!found->holders.empty())
         throw Error(Reason::in_use,
@@ -124,6 +105,35 @@ std::vector<const HostGpu*> choose_gpus(const std::vector<HostGpu>& gpus,
     if (chosen.size() != 1)
         throw Error(Reason::not_found, {"which GPU? name it with '--gpu'", choice_of(gpus)});
     return chosen;
+}
+
+std::vector<std::string> node_paths_of(const HostGpu& gpu, const ContainerSurvey& host)
+{
+    auto paths = gpu.nodes();
+    if (!gpu.nvidia) {
+        if (gpu.is_amd() && host.host_nodes.contains("/dev/kfd")) paths.emplace_back("/dev/kfd");
+        return paths;
+    }
+    paths = {"/dev/nvidia" + std::to_string(*gpu.nvidia), "/dev/nvidiactl", "/dev/nvidia-uvm",
+             "/dev/nvidia-uvm-tools"};
+    if (host.host_nodes.contains("/dev/nvidia-modeset")) paths.emplace_back("/dev/nvidia-modeset");
+    if (const auto mig = host.mig.find(gpu.address); mig != host.mig.end())
+        for (const auto& instance : mig->second)
+            paths.push_back("/dev/nvidia-caps/nvidia-cap" + std::to_string(instance.number));
+    return paths;
+}
+
+// Who may use a node in the container. Without a word Proxmox makes it 0660 and root's
+// (create_passthrough_device_node in pve-container's LXC.pm), so a service with a user of its own could not
+// open it. NVIDIA's own nodes are everybody's on the host too (NV_DEVICE_FILE_MODE of nvidia-modprobe), and
+// render nodes and kfd are by default (systemd's 50-udev-default.rules); the group that a distribution gives
+// them has another number in every container. Cards are for the group video, which is 44 wherever
+// base-passwd makes it.
+NewDevice device_for(const std::string& path)
+{
+    const auto node = parse_gpu_node(path);
+    const bool card = node && (node->kind == NodeKind::dri_card || path.ends_with("-card"));
+    return {path, path + (card ? ",gid=44" : ",mode=0666")};
 }
 
 } // namespace pvegpu

@@ -1,4 +1,4 @@
-// Which of a host's GPUs a container is given, and through which of its nodes. Pure.
+// Which of a host's GPUs a container is given, through which of its nodes, and what gives it more. Pure.
 #pragma once
 
 #include "containers/node_facts.hpp"
@@ -23,5 +23,14 @@ std::vector<GivenGpu> gpus_given_to(const ContainerSurvey& container);
 // only one that has nodes. Throws Error with the choice that there is.
 std::vector<const HostGpu*> choose_gpus(const std::vector<HostGpu>& gpus,
                                         const std::vector<std::string>& words);
+
+// All that a program in the container needs to use the GPU, by the driver that it has on the host.
+std::vector<std::string> node_paths_of(const HostGpu& gpu, const ContainerSurvey& host);
+
+// A devN entry's path and its whole value: "/dev/dri/renderD128", "/dev/dri/renderD128,mode=0666".
+struct NewDevice {
+    std::string path, value;
+};
+NewDevice device_for(const std::string& path);
 
 } // namespace pvegpu

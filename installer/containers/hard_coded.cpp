@@ -25,33 +25,30 @@ bool is_a_gpus(const LxcAllow& allow, const KernelDevices& majors)
            (driver.empty() && is_dynamic(*allow.major));
 }
 
-bool can_be_made(const GpuNode& node, const ContainerSurvey& container)
-{
-    const bool makes = node.is_nvidia() && node.kind != NodeKind::nvidia_cap &&
-                       node.kind != NodeKind::nvidia_caps && node.kind != NodeKind::nvidia_other;
-    return makes && container.nvidia_modprobe;
-}
-
 // Proxmox makes a devN at its host's path only, and refuses to start without the node.
 bool is_replaceable(const LxcMount& mount, const GpuNode& node, const ContainerSurvey& container)
 {
     if (node.path != "/" + mount.target) return false;
     if (node.kind == NodeKind::dri) return true;
-    return !node.is_directory() && (container.host_nodes.contains(node.path) || can_be_made(node, container));
+    const bool can_be_made =
+        container.nvidia_modprobe && nvidia_modprobe_makes(node.kind) && node.kind != NodeKind::nvidia_cap;
+    return !node.is_directory() && (container.host_nodes.contains(node.path) || can_be_made);
 }
 
-void sort_by_number(std::vector<HardCodedLine>& lines)
-{
-    std::ranges::sort(lines, [](const auto& one, const auto& other) { return one.number < other.number; });
-}
+struct Sections {
+    std::vector<std::string> live;
+    std::string rest; // snapshots and what is pending; they begin with a bracket
+};
 
-// Of the live section: snapshots and what is pending begin with a bracket.
-std::vector<std::string> live_lines(std::string_view text)
+Sections sections_of(std::string_view text)
 {
-    std::vector<std::string> lines;
-    for (LineReader reader(text); reader.next() && !reader.line().starts_with('[');)
-        lines.emplace_back(reader.line());
-    return lines;
+    Sections sections;
+    for (LineReader reader(text); reader.next();)
+        if (sections.rest.empty() && !reader.line().starts_with('['))
+            sections.live.emplace_back(reader.line());
+        else
+            sections.rest += std::string(reader.line()) + "\n";
+    return sections;
 }
 
 std::vector<std::string> missing_lines(const std::vector<std::string>& all,
@@ -61,6 +58,18 @@ std::vector<std::string> missing_lines(const std::vector<std::string>& all,
     for (const auto& line : all)
         if (!is_blank(line) && !contains(in, line)) missing.push_back(line);
     return missing;
+}
+
+// Those of the lines that it has not at the end of the live section.
+std::string text_with(Sections sections, const std::vector<std::string>& lines)
+{
+    const auto missing = missing_lines(lines, sections.live);
+    for (; sections.live.size() > 1 && sections.live.back().empty(); sections.live.pop_back())
+        sections.rest.insert(0, "\n");
+    append(sections.live, missing);
+    std::string text;
+    for (const auto& line : sections.live) text += line + "\n";
+    return text + sections.rest;
 }
 
 } // namespace
@@ -82,8 +91,8 @@ HardCoded hard_coded_lines(const ContainerSurvey& container)
         if (is_a_gpus(allow, container.majors))
             (found.left.empty() ? found.lines : found.left)
                 .push_back({allow.line, "lxc.cgroup2.devices.allow of " + quote(allow.text)});
-    sort_by_number(found.lines);
-    sort_by_number(found.left);
+    std::ranges::sort(found.lines, {}, &HardCodedLine::number);
+    std::ranges::sort(found.left, {}, &HardCodedLine::number);
     return found;
 }
 
@@ -113,30 +122,16 @@ CutText without_lines(std::string_view text, const std::vector<HardCodedLine>& l
 std::string without_change(std::string_view now, std::string_view before, std::string_view after)
 {
     if (now == after) return std::string(before);
-    const auto old_lines = live_lines(before), new_lines = live_lines(after);
+    const auto old_lines = sections_of(before).live, new_lines = sections_of(after).live;
     const auto added = missing_lines(new_lines, old_lines);
-    std::vector<HardCodedLine> ours;
-    bool live = true;
-    for (LineReader reader(now); reader.next();) {
-        live = live && !reader.line().starts_with('[');
-        if (live && contains(added, reader.line())) ours.push_back({reader.number(), ""});
-    }
-    return with_lines(without_lines(now, ours).text, missing_lines(old_lines, new_lines));
+    auto sections = sections_of(now);
+    std::erase_if(sections.live, [&](const auto& line) { return contains(added, line); });
+    return text_with(std::move(sections), missing_lines(old_lines, new_lines));
 }
 
 std::string with_lines(std::string_view text, const std::vector<std::string>& lines)
 {
-    std::string live, rest; // snapshots and what is pending begin with a bracket
-    std::vector<std::string_view> known;
-    for (LineReader reader(text); reader.next();) {
-        const bool is_live = rest.empty() && !reader.line().starts_with('[');
-        (is_live ? live : rest) += std::string(reader.line()) + "\n";
-        if (is_live) known.push_back(reader.line());
-    }
-    for (; live.ends_with("\n\n"); live.pop_back()) rest.insert(0, "\n");
-    for (const auto& line : lines)
-        if (!contains(known, line)) live += line + "\n";
-    return live + rest;
+    return text_with(sections_of(text), lines);
 }
 
 } // namespace pvegpu

@@ -33,8 +33,4 @@ struct ContainerSurvey {
 // Looks only. Throws Error(not_found) for a container that is not on this node.
 ContainerSurvey survey_container(const SysReader& reader, unsigned vmid);
 
-// The nodes that its configuration names and the running container has not: it has to be restarted, whoever
-// changed the configuration and whenever that was. Empty for one that does not run.
-std::vector<std::string> restart_reasons(const Inside& inside);
-
 } // namespace pvegpu

@@ -63,8 +63,8 @@ public:
 private:
     bool is_prepared(const SurveyedGuest& guest) const
     {
-        const bool asked =
-            prepared_ != nullptr ? contains(*prepared_, guest.vmid) : !guest.container && !guest.passed.empty();
+        const bool asked = prepared_ != nullptr ? contains(*prepared_, guest.vmid)
+                                                : !guest.container && !guest.passed.empty();
         return guest.attached || asked;
     }
 

@@ -32,7 +32,7 @@ opens /dev/dri/card0 || fail "its root cannot open its devN: $(cat "$lab_run/ope
 hook 901 post-start
 expect_exit 0
 expect_no_output 'restart the container'
-expect_no_output 'could not be looked into'
+expect_no_output 'cannot inspect the container'
 expect_file_says /run/pve-gpu-hook/901.json '"outcome": "nothing-to-do"'
 
 inside umount /dev/dri/card0 || fail "the container's /dev cannot be changed"
