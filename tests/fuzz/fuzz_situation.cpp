@@ -50,7 +50,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         const Request request{.vmid = 101};
         const auto file = read_guest_file(machine, request);
         const VmFile vm{file.path, parse_guest_config(file.text)};
-        check(plan_recovery(machine, request, vm, read_settings(machine), 1'700'000'000));
+        check(plan_recovery(machine, request, vm, read_settings(machine)));
     } catch (const Error& error) {
         fuzz::require_printable(error.what());
     }
