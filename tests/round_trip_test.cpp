@@ -9,6 +9,7 @@
 #include "ct_hosts.hpp"
 #include "hook/phases.hpp"
 #include "host_folder.hpp"
+#include "real_process.hpp"
 
 #include <algorithm>
 #include <array>
@@ -207,12 +208,14 @@ TEST_CASE("a capture of a guest is a new directory, or none", "[capture]")
     CHECK_THROWS_WITH(capture_to(machine, 101, "/root/capture-101"),
                       "'/root/capture-101' is there already, and nothing was written; take it away, or name "
                       "another directory with '--output'");
-    CHECK_THROWS_WITH(capture_to(machine, 999, "/root/other"), Catch::Contains("999"));
+    CHECK(text_of_error([&] { capture_to(machine, 999, "/root/other"); }).find("999") != std::string::npos);
     machine.hang_read("/etc/pve/.vmlist");
-    CHECK_THROWS_WITH(capture_to(machine, 101, "/root/other"), Catch::Contains("does not answer"));
+    CHECK(text_of_error([&] { capture_to(machine, 101, "/root/other"); }).find("does not answer") !=
+          std::string::npos);
     CHECK(machine.effects() == before);
     CHECK_FALSE(machine.exists("/root/other"));
     FakeSystem debian;
     add_guest(debian, 101, "hostpci0: 0000:03:00.0\n");
-    CHECK_THROWS_WITH(capture_to(debian, 101, "/root/other"), Catch::Contains("not a Proxmox VE host"));
+    CHECK(text_of_error([&] { capture_to(debian, 101, "/root/other"); }).find("not a Proxmox VE host") !=
+          std::string::npos);
 }
