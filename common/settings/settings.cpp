@@ -80,6 +80,7 @@ constexpr unsigned most_retries = 100;
 template <typename Names> std::string list_of(const Names& names)
 {
     std::vector<std::string> list;
+    list.reserve(names.size());
     for (const auto& known : names) list.push_back(quote(known.name));
     return join(list, ", ");
 }
@@ -137,7 +138,7 @@ private:
 
     json group(const json& all, const char* key) const
     {
-        const auto entries = all.value(key, json::object());
+        auto entries = all.value(key, json::object());
         require_object(key, entries, "write '{ ... }'");
         return entries;
     }
@@ -161,7 +162,7 @@ private:
     {
         require_object(path, value, "write '{ \"reset\": 70 }'");
         for (const auto& [key, number] : value.items()) {
-            const auto known = find_name(timeout_names, key);
+            const auto* const known = find_name(timeout_names, key);
             if (known == timeout_names.end())
                 fail(below(path, key), {"is no timeout", "known are " + list_of(timeout_names)});
             const double seconds = number.is_number() ? number.get<double>() : 0;
