@@ -64,6 +64,13 @@ void read_surroundings(const SysReader& reader, Situation& situation, std::optio
     situation.config_space_writable = locked_down(reader) != true;
 }
 
+// Every function of the host, for lines to name; a guest without lines does not ask for them.
+std::vector<PciAddress> functions_to_name(const SysReader& reader, const GuestConfig& config)
+{
+    if (config.is_template || config.hostpci.empty()) return {};
+    return list_functions(reader);
+}
+
 Situation read_named_among(const SysReader& reader, const Request& request, const VmFile& vm,
                            const std::vector<PciAddress>& all)
 {
@@ -116,7 +123,7 @@ bool is_gpu_class(const SysReader& reader, const PciAddress& address)
 
 Situation read_named(const SysReader& reader, const Request& request, const VmFile& vm)
 {
-    return read_named_among(reader, request, vm, list_functions(reader));
+    return read_named_among(reader, request, vm, functions_to_name(reader, vm.config));
 }
 
 bool may_have_a_gpu(const SysReader& reader, const Situation& named)
@@ -132,7 +139,7 @@ Situation read_situation(const SysReader& reader, const Request& request, const 
     // What is found or removed by somebody else in between is missing in one part and there in another.
     constexpr unsigned most_times = 4;
     for (unsigned time = 1;; ++time) {
-        const auto all = list_functions(reader);
+        const auto all = functions_to_name(reader, vm.config);
         auto situation = read_situation_with(reader, request, vm, all);
         if (situation.devices.empty() || time == most_times || list_functions(reader) == all)
             return situation;

@@ -1,6 +1,7 @@
 #include "commands/captured_host.hpp"
 
 #include "base/error.hpp"
+#include "base/json.hpp"
 #include "base/text.hpp"
 #include "check/facts.hpp"
 #include "check/report_html.hpp"
@@ -15,7 +16,6 @@
 
 #include <algorithm>
 #include <array>
-#include <nlohmann/json.hpp>
 
 namespace pvegpu {
 namespace {
@@ -256,7 +256,7 @@ private:
     // The others that have a GPU stand in the machine; of the cluster no more than that there is one.
     void add_guests()
     {
-        nlohmann::ordered_json list{{"version", 1}, {"ids", nlohmann::ordered_json::object()}};
+        Json list{{"version", 1}, {"ids", Json::object()}};
         const auto add = [&](const std::string& path, bool container) {
             const auto vmid = base_name(path).substr(0, base_name(path).size() - 5);
             const auto text = config_of(text_of(path), container);
@@ -272,8 +272,7 @@ private:
         const auto& cluster = facts_.host.cluster;
         if (cluster.clustered)
             lines_[std::string(paths::pve_members)] = fact_of_text(
-                nlohmann::ordered_json{{"nodename", "pve1"},
-                                       {"cluster", {{"nodes", 2}, {"quorate", cluster.quorate ? 1 : 0}}}}
+                Json{{"nodename", "pve1"}, {"cluster", {{"nodes", 2}, {"quorate", cluster.quorate ? 1 : 0}}}}
                     .dump() +
                 "\n");
     }
