@@ -39,7 +39,7 @@ remove 0000:03:00.0 0000:03:00.1 0000:03:00.2
 overwrite 0000:01:00.0 0x1a 02
 hook 101 pre-start
 expect_exit 1
-expect_output "'0000:01:00.0' has lost its bus numbers"
+expect_output "bridge '0000:01:00.0' above the card has lost its bus numbers"
 expect_output "reboot the host"
 still_runs 3
 
@@ -63,7 +63,7 @@ overwrite 0000:01:00.0 0x1a 02
 remember 0000:03:00.0
 hook 101 pre-start
 expect_exit 1
-expect_output "'0000:01:00.0' has lost its bus numbers"
+expect_output "bridge '0000:01:00.0' above the card has lost its bus numbers"
 expect_no_output "power-cycle"
 expect_untouched 0000:03:00.0
 still_runs 5
