@@ -7,6 +7,7 @@
 #include "base/vmid.hpp"
 #include "containers/prepare.hpp"
 #include "hook/phases.hpp"
+#include "hook/report.hpp"
 #include "machine/harden_process.hpp"
 #include "machine/linux_system.hpp"
 #include "version.hpp"

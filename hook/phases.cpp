@@ -3,6 +3,7 @@
 #include "containers/inside.hpp"
 #include "containers/prepare.hpp"
 #include "hook/chained_hook.hpp"
+#include "hook/report.hpp"
 #include "machine/paths.hpp"
 #include "pci/read_function.hpp"
 #include "recovery/guest_state.hpp"

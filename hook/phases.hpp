@@ -1,11 +1,13 @@
 // What the hook does before a guest starts, when it has started, is about to stop, and has stopped.
 #pragma once
 
-#include "hook/report.hpp"
 #include "machine/system.hpp"
 #include "proxmox/request.hpp"
 
 namespace pvegpu {
+
+struct PhasePlan; // hook/report.hpp
+struct Report;
 
 // What a phase would do. What cannot be planned is a plan that is refused; none is thrown.
 PhasePlan plan_phase(const SysReader& reader, const Request& request);

@@ -2,6 +2,7 @@
 #include "catch.hpp"
 #include "hook/chained_hook.hpp"
 #include "hook/phases.hpp"
+#include "hook/report.hpp"
 #include "machines.hpp"
 
 #include <algorithm>

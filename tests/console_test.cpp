@@ -2,6 +2,7 @@
 // boot console: the firmware framebuffer is not shown on a kernel.
 #include "catch.hpp"
 #include "hook/phases.hpp"
+#include "hook/report.hpp"
 #include "machines.hpp"
 #include "recovery/guest_state.hpp"
 

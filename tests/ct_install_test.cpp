@@ -1,10 +1,10 @@
 // pve-gpu-install --ct: what the commands make of a host. The plans are in tests/hosts/install_ct_*.
 #include "catch.hpp"
 #include "changes/container_install_plan.hpp"
+#include "changes/manifest.hpp"
 #include "commands/commands.hpp"
 #include "containers/hard_coded.hpp"
 #include "ct_hosts.hpp"
-#include "host/manifest.hpp"
 #include "install_hosts.hpp"
 
 #include <nlohmann/json.hpp>

@@ -3,6 +3,7 @@
 
 #include "fake_system.hpp"
 #include "hook/phases.hpp"
+#include "hook/report.hpp"
 
 #include <algorithm>
 #include <string>

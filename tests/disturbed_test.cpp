@@ -2,6 +2,7 @@
 // missing, and of what was set on its devices; on the fake machine. Real kernels: tests/lab.
 #include "catch.hpp"
 #include "hook/phases.hpp"
+#include "hook/report.hpp"
 #include "machine/forwarding_system.hpp"
 #include "machines.hpp"
 #include "planned.hpp"

@@ -1,6 +1,7 @@
 // What a start and a stop do where a step of theirs cannot be done, on the fake machine.
 #include "catch.hpp"
 #include "hook/phases.hpp"
+#include "hook/report.hpp"
 #include "machines.hpp"
 
 #include <algorithm>

@@ -2,6 +2,7 @@
 // and that a second start ends well. tests/faults collects the rows (PVEGPU_FAULTS names the file).
 #include "catch.hpp"
 #include "hook/phases.hpp"
+#include "hook/report.hpp"
 #include "machines.hpp"
 
 #include <cstdio>

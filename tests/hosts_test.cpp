@@ -14,6 +14,7 @@
 #include "commands/arguments.hpp"
 #include "golden.hpp"
 #include "hook/phases.hpp"
+#include "hook/report.hpp"
 #include "host_folder.hpp"
 #include "install_hosts.hpp"
 

@@ -2,8 +2,8 @@
 // back.
 #include "catch.hpp"
 #include "changes/apply.hpp"
+#include "changes/manifest.hpp"
 #include "commands/commands.hpp"
-#include "host/manifest.hpp"
 #include "host/programs.hpp"
 #include "install_hosts.hpp"
 #include "machine/dry_run_system.hpp"

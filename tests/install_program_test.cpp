@@ -4,6 +4,7 @@
 #include "check/show_checks.hpp"
 #include "ct_hosts.hpp"
 #include "hook/phases.hpp"
+#include "hook/report.hpp"
 #include "host_folder.hpp"
 #include "install_hosts.hpp"
 #include "machine/descriptors.hpp"

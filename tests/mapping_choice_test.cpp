@@ -2,6 +2,7 @@
 // choose_hostpci_devices and reserve_pci_usage in qemu-server's PCI.pm.
 #include "catch.hpp"
 #include "hook/phases.hpp"
+#include "hook/report.hpp"
 #include "machine/paths.hpp"
 #include "machines.hpp"
 #include "planned.hpp"

@@ -3,6 +3,7 @@
 // late, twice or never.
 #include "catch.hpp"
 #include "hook/phases.hpp"
+#include "hook/report.hpp"
 #include "machines.hpp"
 #include "recovery/guest_state.hpp"
 

@@ -3,6 +3,7 @@
 
 #include "proxmox/guest_files.hpp"
 #include "recovery/recover_gpu.hpp"
+#include "recovery/situation.hpp"
 #include "settings/settings.hpp"
 
 #include <string>

@@ -2,6 +2,7 @@
 // does not do what it should.
 #include "catch.hpp"
 #include "hook/phases.hpp"
+#include "hook/report.hpp"
 #include "machines.hpp"
 
 #include <algorithm>

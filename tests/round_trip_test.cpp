@@ -8,6 +8,7 @@
 #include "commands/commands.hpp"
 #include "ct_hosts.hpp"
 #include "hook/phases.hpp"
+#include "hook/report.hpp"
 #include "host_folder.hpp"
 #include "real_process.hpp"
 

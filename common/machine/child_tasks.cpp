@@ -1,9 +1,9 @@
 #include "machine/child_tasks.hpp"
 
+#include "base/bridge_control.hpp"
 #include "machine/descriptors.hpp"
 #include "machine/list_inside.hpp"
 #include "machine/locked_file.hpp"
-#include "pci/config_space.hpp"
 
 #include <array>
 #include <cerrno>

@@ -2,6 +2,8 @@
 // `config` file. Offsets: PCI Local Bus Specification 3.0 chapter 6, PCI Express Base Specification 7.5.
 #pragma once
 
+#include "base/bridge_control.hpp"
+
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -11,11 +13,6 @@ namespace pvegpu {
 // Bytes of `config` that hold the header and the whole list of capabilities. The extended space is not
 // needed, and reading less of a sick device is better.
 inline constexpr unsigned config_bytes = 256;
-
-// Bridge Control, and its bit that holds what is below in reset (PCI-to-PCI Bridge Architecture Specification
-// 3.2.5.18).
-inline constexpr unsigned bridge_control = 0x3e;
-inline constexpr unsigned char secondary_bus_reset = 0x40;
 
 enum class PcieType { endpoint, root_port, switch_upstream, switch_downstream, bridge, other };
 

@@ -3,6 +3,7 @@
 #include "base/lists.hpp"
 #include "pci/device_table.hpp"
 #include "recovery/port.hpp"
+#include "recovery/situation.hpp"
 
 #include <algorithm>
 #include <array>

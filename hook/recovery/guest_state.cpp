@@ -3,6 +3,7 @@
 #include "base/json.hpp"
 #include "base/lists.hpp"
 #include "machine/paths.hpp"
+#include "recovery/plan.hpp"
 #include "usage/device_files.hpp"
 
 namespace pvegpu {

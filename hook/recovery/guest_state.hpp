@@ -5,7 +5,6 @@
 
 #include "base/pci_address.hpp"
 #include "machine/system.hpp"
-#include "recovery/plan.hpp"
 
 #include <array>
 #include <optional>
@@ -14,6 +13,8 @@
 #include <vector>
 
 namespace pvegpu {
+
+struct RecoveryPlan; // recovery/plan.hpp
 
 // A file of /sys and the text that it had before we changed it.
 struct Setting {

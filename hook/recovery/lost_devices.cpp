@@ -6,6 +6,7 @@
 #include "proxmox/guest_config.hpp"
 #include "proxmox/guest_files.hpp"
 #include "proxmox/named_devices.hpp"
+#include "proxmox/passthrough.hpp"
 #include "recovery/known_cards.hpp"
 #include "recovery/port.hpp"
 #include "usage/claims.hpp"

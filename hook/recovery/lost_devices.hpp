@@ -1,14 +1,16 @@
 // Where a function can be that the guest names and that is not on the PCI bus. Only looks.
 #pragma once
 
+#include "base/pci_address.hpp"
 #include "machine/system.hpp"
-#include "proxmox/guest_files.hpp"
-#include "proxmox/passthrough.hpp"
+#include "proxmox/request.hpp"
 
 #include <string>
 #include <vector>
 
 namespace pvegpu {
+
+struct PassedDevice; // proxmox/passthrough.hpp
 
 // A card none of whose GPU is on the bus: removed whole, reset from its port and scanned again it comes back
 // where a rescan of one bus does not bring it, because a bridge on it has lost its bus numbers.

@@ -5,6 +5,7 @@
 #include "proxmox/named_devices.hpp"
 #include "recovery/card_steps.hpp"
 #include "recovery/refusals.hpp"
+#include "recovery/situation.hpp"
 
 #include <algorithm>
 

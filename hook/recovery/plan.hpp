@@ -1,7 +1,10 @@
 // What will be done, decided from what is known. Pure: nothing here can look at the machine or change it.
 #pragma once
 
-#include "recovery/situation.hpp"
+#include "pci/cards.hpp"
+#include "proxmox/guest_files.hpp"
+#include "proxmox/passthrough.hpp"
+#include "recovery/lost_devices.hpp"
 #include "recovery/step.hpp"
 #include "settings/settings.hpp"
 
@@ -10,6 +13,8 @@
 #include <vector>
 
 namespace pvegpu {
+
+struct Situation; // recovery/situation.hpp
 
 struct PlannedFunction {
     Function facts; // as they were before anything was done

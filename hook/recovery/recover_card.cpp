@@ -8,6 +8,7 @@
 #include "recovery/native_drivers.hpp"
 #include "recovery/port.hpp"
 #include "recovery/reset.hpp"
+#include "recovery/situation.hpp"
 #include "recovery/steps.hpp"
 #include "recovery/verify.hpp"
 #include "recovery/vt_console.hpp"

@@ -11,6 +11,7 @@
 #include "recovery/recover_card.hpp"
 #include "recovery/return_to_host.hpp"
 #include "recovery/search.hpp"
+#include "recovery/situation.hpp"
 #include "recovery/writes.hpp"
 #include "usage/claims.hpp"
 

@@ -1,6 +1,7 @@
 #include "recovery/refusals.hpp"
 
 #include "recovery/port.hpp"
+#include "recovery/situation.hpp"
 
 #include <algorithm>
 #include <map>

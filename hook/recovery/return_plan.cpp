@@ -1,6 +1,7 @@
 #include "recovery/return_plan.hpp"
 
 #include "base/lists.hpp"
+#include "recovery/situation.hpp"
 
 #include <algorithm>
 

@@ -5,6 +5,7 @@
 #include "recovery/journal.hpp"
 #include "recovery/recover_card.hpp"
 #include "recovery/recover_gpu.hpp"
+#include "recovery/situation.hpp"
 #include "recovery/vt_console.hpp"
 
 namespace pvegpu {

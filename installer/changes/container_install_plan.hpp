@@ -2,8 +2,8 @@
 #pragma once
 
 #include "changes/install_plan.hpp"
+#include "changes/manifest.hpp"
 #include "host/container_survey.hpp"
-#include "host/manifest.hpp"
 
 #include <string>
 #include <vector>

@@ -4,10 +4,10 @@
 #include "base/lists.hpp"
 #include "base/text.hpp"
 #include "changes/attach.hpp"
+#include "changes/removal_survey.hpp"
 #include "containers/hard_coded.hpp"
 #include "hook/chained_hook.hpp"
 #include "host/programs.hpp"
-#include "host/removal_survey.hpp"
 #include "machine/paths.hpp"
 
 #include <algorithm>

@@ -2,8 +2,8 @@
 #pragma once
 
 #include "changes/change.hpp"
+#include "changes/manifest.hpp"
 #include "host/hook_references.hpp"
-#include "host/manifest.hpp"
 #include "host/survey.hpp"
 
 #include <vector>

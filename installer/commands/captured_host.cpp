@@ -8,6 +8,7 @@
 #include "commands/recorder.hpp"
 #include "commands/shareable.hpp"
 #include "hook/phases.hpp"
+#include "hook/report.hpp"
 #include "host/module_aliases.hpp"
 #include "host/pve_files.hpp"
 #include "machine/paths.hpp"

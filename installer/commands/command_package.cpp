@@ -3,9 +3,9 @@
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "changes/apply.hpp"
+#include "changes/removal_survey.hpp"
 #include "changes/remove_plan.hpp"
 #include "commands/commands.hpp"
-#include "host/removal_survey.hpp"
 #include "host/stub.hpp"
 #include "machine/paths.hpp"
 

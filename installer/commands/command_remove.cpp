@@ -1,10 +1,10 @@
 #include "base/error.hpp"
 #include "base/lists.hpp"
+#include "changes/removal_survey.hpp"
 #include "changes/remove_plan.hpp"
 #include "changes/show.hpp"
 #include "commands/commands.hpp"
 #include "host/hook_references.hpp"
-#include "host/removal_survey.hpp"
 
 #include <algorithm>
 

@@ -3,6 +3,7 @@
 #include "base/text.hpp"
 #include "commands/commands.hpp"
 #include "hook/phases.hpp"
+#include "hook/report.hpp"
 #include "host/pve_files.hpp"
 #include "machine/paths.hpp"
 

@@ -2,8 +2,8 @@
 #pragma once
 
 #include "changes/install_plan.hpp"
+#include "changes/manifest.hpp"
 #include "changes/terminal.hpp"
-#include "host/manifest.hpp"
 #include "machine/system.hpp"
 
 #include <functional>

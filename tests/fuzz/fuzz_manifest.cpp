@@ -1,8 +1,8 @@
 // /var/lib/pve-gpu-hook/manifest.json: what is read is written again as the same.
 #include "base/error.hpp"
+#include "changes/manifest.hpp"
 #include "fake_system.hpp"
 #include "fuzz.hpp"
-#include "host/manifest.hpp"
 #include "machine/paths.hpp"
 
 using namespace pvegpu;

@@ -1,8 +1,8 @@
 // What has to be known of a host before anything is taken back.
 #pragma once
 
+#include "changes/manifest.hpp"
 #include "host/hook_references.hpp"
-#include "host/manifest.hpp"
 #include "host/survey.hpp"
 
 #include <optional>

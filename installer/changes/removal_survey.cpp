@@ -1,4 +1,4 @@
-#include "host/removal_survey.hpp"
+#include "changes/removal_survey.hpp"
 
 #include "base/error.hpp"
 #include "base/lists.hpp"

@@ -1,4 +1,4 @@
-#include "host/manifest.hpp"
+#include "changes/manifest.hpp"
 
 #include "base/error.hpp"
 #include "base/json.hpp"
