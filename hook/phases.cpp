@@ -57,12 +57,9 @@ GuestKind kind_of(const Inputs& inputs, bool has_notes)
     return file ? file->kind : GuestKind::unknown;
 }
 
-// "VM 101", "CT 901"; "guest 901" of one that is not here, or while Proxmox's files do not answer.
 std::string name_for_log(const Inputs& inputs, unsigned vmid)
 {
-    const auto kind = inputs.guest.value ? inputs.guest.value->kind : GuestKind::unknown;
-    const char* const word = kind == GuestKind::vm ? "VM " : kind == GuestKind::container ? "CT " : "guest ";
-    return word + std::to_string(vmid);
+    return Guest{vmid, inputs.guest.value ? inputs.guest.value->kind : GuestKind::unknown}.short_name();
 }
 
 VmFile vm_of(const GuestFile& file)

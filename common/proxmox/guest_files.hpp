@@ -3,6 +3,7 @@
 #pragma once
 
 #include "machine/system.hpp"
+#include "proxmox/guest.hpp"
 #include "proxmox/guest_config.hpp"
 #include "proxmox/request.hpp"
 
@@ -23,8 +24,6 @@ inline constexpr std::size_t pve_file_bytes = 1U << 20U;
 // Nothing if there is no such file. Throws Error(timed_out) if the file system does not answer, Error(failed)
 // if it refuses.
 std::optional<std::string> read_pve_file(const SysReader& reader, std::string_view path);
-
-enum class GuestKind { unknown, vm, container };
 
 struct GuestFile {
     GuestKind kind = GuestKind::unknown;

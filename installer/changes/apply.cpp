@@ -93,16 +93,15 @@ private:
         return change.of_a_guest ? read_pve_file(system_, change.path) : system_.read(change.path);
     }
 
-    std::string hookscript_of(const HookscriptChange& guest) const
+    std::string hookscript_of(const Guest& guest) const
     {
-        const auto path = guest.container ? paths::ct_config(guest.vmid) : paths::vm_config(guest.vmid);
-        return parse_guest_config(read_pve_file(system_, path).value_or("")).hookscript;
+        return parse_guest_config(read_pve_file(system_, guest.config_path()).value_or("")).hookscript;
     }
 
     void check_hookscript(const Change& change) const
     {
         if (!change.hookscript || !programs_run_) return;
-        if (const auto now = hookscript_of(*change.hookscript); now != change.hookscript->after)
+        if (const auto now = hookscript_of(change.hookscript->guest); now != change.hookscript->after)
             throw Error(Reason::failed,
                         {quote(join(change.argv, " ")) + " ended well, but the guest's hookscript is " +
                              (now.empty() ? "none" : quote(now)),
@@ -114,7 +113,7 @@ private:
     {
         if (!change.hookscript || !programs_run_) return false;
         try {
-            return hookscript_of(*change.hookscript) == change.hookscript->after;
+            return hookscript_of(change.hookscript->guest) == change.hookscript->after;
         } catch (const Error&) {
             return true; // then the program that undoes it says what is wrong
         }

@@ -46,11 +46,11 @@ void remember_old_hook(const Survey& survey, const SurveyedGuest& guest, Install
     const auto& volume = guest.config.hookscript;
     const auto path = snippet_path(survey.storages, volume);
     if (!path)
-        throw Error(Reason::failed,
-                    {name_of(guest) + " has the hookscript " + quote(volume) + ", whose file cannot be found",
-                     std::string("remove it with '") + (guest.container ? "pct" : "qm") + " set " +
-                         std::to_string(guest.vmid) + " --delete hookscript' first"});
-    const auto file = paths::chained_hook(guest.vmid);
+        throw Error(
+            Reason::failed,
+            {guest.id.name() + " has the hookscript " + quote(volume) + ", whose file cannot be found",
+             "remove it with '" + guest.id.set_command("--delete hookscript") + "' first"});
+    const auto file = paths::chained_hook(guest.id.vmid);
     auto change = file_change(file, survey.file(file), chained_text(volume, *path),
                               "a guest has one hookscript only: ours runs " + quote(volume) + " too");
     change.for_root_only = true;
@@ -60,10 +60,11 @@ void remember_old_hook(const Survey& survey, const SurveyedGuest& guest, Install
 // Of a hookscript that the guest had once, or that another guest with its number had: it would be run again.
 void forget_old_hook(const Survey& survey, const SurveyedGuest& guest, InstallPlan& plan)
 {
-    const auto file = paths::chained_hook(guest.vmid);
+    const auto file = paths::chained_hook(guest.id.vmid);
     const auto text = survey.file(file);
     if (!text) return;
-    auto change = file_change(file, text, std::nullopt, name_of(guest) + " has no other hookscript any more");
+    auto change =
+        file_change(file, text, std::nullopt, guest.id.name() + " has no other hookscript any more");
     change.for_root_only = true;
     plan.changes.push_back(std::move(change));
 }
@@ -93,9 +94,9 @@ void attach_guest(const Survey& survey, const SurveyedGuest& guest, InstallPlan&
     else
         remember_old_hook(survey, guest, plan);
     const auto volume = storage_for_hooks(survey).id + ":snippets/" + std::string(paths::hook_snippet);
-    plan.changes.push_back(hookscript_change({guest.vmid, guest.container, old, volume},
-                                             "Proxmox runs the hook before " + name_of(guest) + " starts"));
-    plan.attachments.push_back({guest.vmid, volume, old});
+    plan.changes.push_back(hookscript_change({guest.id, old, volume},
+                                             "Proxmox runs the hook before " + guest.id.name() + " starts"));
+    plan.attachments.push_back({guest.id.vmid, volume, old});
 }
 
 void check_programs(const Survey& survey, const InstallPlan& plan)

@@ -22,8 +22,8 @@ Change path_change(Change::Kind kind, std::string path, std::optional<std::strin
 
 std::vector<std::string> set_hookscript(const HookscriptChange& what, const std::string& volume)
 {
-    std::vector<std::string> argv{std::string(what.container ? programs::pct : programs::qm), "set",
-                                  std::to_string(what.vmid)};
+    const auto& program = what.guest.is_container() ? programs::pct : programs::qm;
+    std::vector<std::string> argv{std::string(program), "set", what.guest.number()};
     if (volume.empty())
         argv.insert(argv.end(), {"--delete", "hookscript"});
     else

@@ -1,6 +1,8 @@
 // One thing that the installer does, with its reason and its inverse.
 #pragma once
 
+#include "proxmox/guest.hpp"
+
 #include <optional>
 #include <string>
 #include <vector>
@@ -10,8 +12,7 @@ namespace pvegpu {
 // What a program does to a guest. Proxmox can have made the change and still end with an error, and the other
 // way round: so the guest's config is looked at.
 struct HookscriptChange {
-    unsigned vmid = 0;
-    bool container = false;
+    Guest guest;
     std::string before; // the volume; empty: none
     std::string after;
 };

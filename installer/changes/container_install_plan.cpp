@@ -49,12 +49,12 @@ private:
     const SurveyedGuest& guest() const
     {
         const auto* found = survey_.find(container_.vmid);
-        if (found == nullptr || !found->container)
+        if (found == nullptr || !found->id.is_container())
             throw Error(Reason::not_found, {"there is no container " + std::to_string(container_.vmid) +
                                                 " on the node '" + survey_.host.cluster.node + "'",
                                             "'pct list' shows those that are"});
         if (container_.config.is_template)
-            throw Error(Reason::invalid_config, {name_of(*found) + " is a template"});
+            throw Error(Reason::invalid_config, {found->id.name() + " is a template"});
         return *found;
     }
 
@@ -63,7 +63,7 @@ private:
         for (const auto& path : node_paths_of(gpu, container_)) name_node(path);
         for (const auto& other : survey_.guests)
             if (contains(other.passed, gpu.address))
-                plan_.warnings.push_back({"VM " + std::to_string(other.vmid) + " is given " +
+                plan_.warnings.push_back({"VM " + std::to_string(other.id.vmid) + " is given " +
                                               quote(gpu.address) + " too (" + other.keys.at(gpu.address) +
                                               ")",
                                           "only one of the two can run at a time"});
@@ -164,8 +164,8 @@ private:
             added_.push_back(key + "=" + device.value);
         }
         change.undo = {pct, "set", vmid, "--delete", join(keys, ",")};
-        change.reason = name_of(guest_) + " is given the device nodes of the GPU; Proxmox follows their "
-                                          "numbers";
+        change.reason = guest_.id.name() + " is given the device nodes of the GPU; Proxmox follows their "
+                                           "numbers";
         change.hint = "see whether the container is locked; only root@pam may set 'devN'";
         plan_.changes.push_back(std::move(change));
     }
@@ -194,13 +194,13 @@ private:
         const auto& [lines, left, paths, directory] = hard_coded_;
         const auto file = quote(paths::ct_config(container_.vmid));
         if (!replaced && !lines.empty())
-            plan_.notes.push_back(name_of(guest_) +
+            plan_.notes.push_back(guest_.id.name() +
                                   " mounts GPU nodes with numbers that can change at a boot: " +
                                   describe(lines) + " of " + file +
                                   "; '--replace-hard-coded' replaces them by devN entries, which follow "
                                   "the numbers");
         if (!left.empty())
-            plan_.notes.push_back(name_of(guest_) + ": " + describe(left) + " of " + file +
+            plan_.notes.push_back(guest_.id.name() + ": " + describe(left) + " of " + file +
                                   " cannot be replaced by devN entries, which need a node of the host and "
                                   "keep its path");
     }
@@ -210,12 +210,12 @@ private:
         const auto reasons = restart_reasons(container_.inside);
         if (!reasons.empty())
             plan_.warnings.push_back(
-                {name_of(guest_) +
+                {guest_.id.name() +
                  " has to be restarted, because its configuration names what it does not have: " +
                  join(reasons, ", ")});
         else if (container_.running && !container_.inside.seen)
             plan_.warnings.push_back(
-                {name_of(guest_) + ": " + cannot_inspect, "whether it has to be restarted is not known"});
+                {guest_.id.name() + ": " + cannot_inspect, "whether it has to be restarted is not known"});
     }
 
     const Survey& survey_;

@@ -41,7 +41,7 @@ const SurveyedGuest& attachable(const Survey& survey, unsigned vmid)
         throw Error(Reason::not_found,
                     {"there is no " + vm(vmid) + " on the node '" + survey.host.cluster.node + "'",
                      "'qm list' shows those that are"});
-    if (guest->container)
+    if (guest->id.is_container())
         throw Error(Reason::invalid_config,
                     {"guest " + std::to_string(vmid) + " is a container, not a VM", "name it with '--ct'"});
     if (guest->problem)

@@ -133,7 +133,7 @@ std::optional<Advice> cluster_warning(const Survey& survey, const Attachment& at
     const auto* storage = storage_of(survey.storages, attachment.volume);
     const bool shared = storage != nullptr && storage->shared;
     return Advice{
-        (guest == nullptr ? "guest " + std::to_string(attachment.vmid) : name_of(*guest)) +
+        (guest == nullptr ? "guest " + std::to_string(attachment.vmid) : guest->id.name()) +
             " cannot start on a node without " +
             (shared ? "'" + std::string(paths::hook_program) + "'" : quote(attachment.volume)) +
             (guest == nullptr ? "" : where_ha_moves(*guest, survey.host.cluster.node)),

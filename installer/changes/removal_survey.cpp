@@ -91,8 +91,7 @@ std::set<std::string> snippets_of_ours(const Survey& survey, const Manifest& man
 
 std::string name_guest(const HookReference& guest, const std::string& own_node)
 {
-    const auto name = (guest.container ? "container " : "VM ") + std::to_string(guest.vmid);
-    return guest.node == own_node ? name : name + " on " + quote(guest.node);
+    return guest.id.name() + (guest.node == own_node ? "" : " on " + quote(guest.node));
 }
 
 } // namespace

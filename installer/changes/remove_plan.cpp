@@ -18,8 +18,7 @@ namespace {
 
 std::string where_it_is(const GuestEntry& guest)
 {
-    return (guest.container ? "container " : "VM ") + std::to_string(guest.vmid) + " is on the node " +
-           quote(guest.node);
+    return guest.id.name() + " is on the node " + quote(guest.node);
 }
 
 class Remover {
@@ -34,16 +33,16 @@ public:
         give_lines_back(guest); // before 'pct' writes the same file
         if (guest.attached) {
             plan_.changes.push_back(give_back(guest));
-            detached_.insert(guest.vmid);
-        } else if (manifest_.attachment(guest.vmid) != nullptr) {
+            detached_.insert(guest.id.vmid);
+        } else if (manifest_.attachment(guest.id.vmid) != nullptr) {
             const auto& now = guest.config.hookscript;
             plan_.warnings.push_back(
-                {name_of(guest) + (now.empty() ? " has no hookscript any more; nothing to detach"
-                                               : " has another hookscript by now (" + quote(now) +
-                                                     "), which is left as it is")});
+                {guest.id.name() + (now.empty() ? " has no hookscript any more; nothing to detach"
+                                                : " has another hookscript by now (" + quote(now) +
+                                                      "), which is left as it is")});
         }
         take_devices(guest);
-        forget(guest.vmid);
+        forget(guest.id.vmid);
     }
 
     // What is known of a guest that is on no node any more.
@@ -65,14 +64,14 @@ public:
     void keep(const GuestEntry& guest)
     {
         plan_.warnings.push_back({where_it_is(guest), "what it had before stays written down here"});
-        kept_.insert(paths::chained_hook(guest.vmid));
+        kept_.insert(paths::chained_hook(guest.id.vmid));
     }
 
     // Whoever names a link that is gone cannot start.
     void keep_needed_links(std::vector<HookReference> references)
     {
         std::erase_if(references,
-                      [&](const auto& one) { return !one.saved && detached_.contains(one.vmid); });
+                      [&](const auto& one) { return !one.saved && detached_.contains(one.id.vmid); });
         for (const auto& snippet : needed_snippets(survey_, manifest_, references)) {
             const auto* entry = manifest_.find(snippet.path);
             if (entry == nullptr || !entry->is_ours(now(*entry))) continue;
@@ -98,8 +97,10 @@ private:
     // Empty if it had none; nothing if that is not known here: it was attached by hand, or on another node.
     std::optional<std::string> old_volume(const SurveyedGuest& guest) const
     {
-        if (const auto* known = manifest_.attachment(guest.vmid); known != nullptr) return known->old_volume;
-        const auto chained = parse_chained_hook(survey_.file(paths::chained_hook(guest.vmid)).value_or(""));
+        if (const auto* known = manifest_.attachment(guest.id.vmid); known != nullptr)
+            return known->old_volume;
+        const auto chained =
+            parse_chained_hook(survey_.file(paths::chained_hook(guest.id.vmid)).value_or(""));
         return chained ? std::optional(chained->volume) : std::nullopt;
     }
 
@@ -109,16 +110,16 @@ private:
         auto old = known.value_or("");
         if (survey_.gone_hookscripts.contains(old)) {
             plan_.warnings.push_back(
-                {"the hookscript " + quote(old) + ", which " + name_of(guest) +
+                {"the hookscript " + quote(old) + ", which " + guest.id.name() +
                  " had before, is not given back: its file is not there, and Proxmox refuses it then"});
             old.clear();
         }
         if (!known && survey_.host.cluster.clustered)
-            plan_.warnings.push_back({name_of(guest) + " was not attached on this node",
+            plan_.warnings.push_back({guest.id.name() + " was not attached on this node",
                                       "a hookscript that it had before is not given back, see " +
                                           quote(paths::install_manifest) +
                                           " on the node where it was attached"});
-        return hookscript_change({guest.vmid, guest.container, guest.config.hookscript, old},
+        return hookscript_change({guest.id, guest.config.hookscript, old},
                                  !known           ? "no hookscript that the guest had before is known here"
                                  : known->empty() ? "the guest had no hookscript before"
                                  : old.empty()    ? "the hookscript that the guest had before is gone"
@@ -127,23 +128,23 @@ private:
 
     void give_lines_back(const SurveyedGuest& guest)
     {
-        const auto* known = manifest_.attachment(guest.vmid);
-        if (known == nullptr || known->lines.empty() || !guest.container) return;
+        const auto* known = manifest_.attachment(guest.id.vmid);
+        if (known == nullptr || known->lines.empty() || !guest.id.is_container()) return;
         auto change =
-            file_change(paths::ct_config(guest.vmid), guest.text, with_lines(guest.text, known->lines),
+            file_change(paths::ct_config(guest.id.vmid), guest.text, with_lines(guest.text, known->lines),
                         "the container had these lines before it was given devN entries");
         change.of_a_guest = true;
-        change.lock = paths::ct_config_lock(guest.vmid);
+        change.lock = paths::ct_config_lock(guest.id.vmid);
         if (change.before != change.after) plan_.changes.push_back(std::move(change));
     }
 
     // Those devN of a container that are still as we wrote them.
     void take_devices(const SurveyedGuest& guest)
     {
-        const auto* known = manifest_.attachment(guest.vmid);
+        const auto* known = manifest_.attachment(guest.id.vmid);
         if (known == nullptr || known->devices.empty()) return;
         const std::string pct(programs::pct);
-        const auto vmid = std::to_string(guest.vmid);
+        const auto vmid = std::to_string(guest.id.vmid);
         std::vector<std::string> keys;
         Change change;
         change.kind = Change::Kind::program;
@@ -214,7 +215,7 @@ private:
 const GuestEntry* find_elsewhere(const Survey& survey, unsigned vmid)
 {
     const auto& others = survey.other_guests;
-    return find_where(others, [&](const auto& one) { return one.vmid == vmid; });
+    return find_where(others, [&](const auto& one) { return one.id.vmid == vmid; });
 }
 
 } // namespace
@@ -242,11 +243,11 @@ RemovePlan make_uninstall_plan(const Survey& survey, const Manifest& manifest,
                                const std::vector<HookReference>& references)
 {
     const auto refers = [&](unsigned vmid) {
-        return std::ranges::any_of(references, [&](const auto& one) { return one.vmid == vmid; });
+        return std::ranges::any_of(references, [&](const auto& one) { return one.id.vmid == vmid; });
     };
     Remover remover(survey, manifest);
     for (const auto& guest : survey.guests)
-        if (guest.attached || manifest.attachment(guest.vmid) != nullptr) remover.detach(guest);
+        if (guest.attached || manifest.attachment(guest.id.vmid) != nullptr) remover.detach(guest);
     for (const auto& guest : manifest.attachments) {
         if (survey.find(guest.vmid) != nullptr) continue;
         if (const auto* other = find_elsewhere(survey, guest.vmid); other != nullptr && refers(guest.vmid))

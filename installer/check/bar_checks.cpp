@@ -89,11 +89,11 @@ Findings bars_large_memory(const CheckFacts& facts, const GpuFacts& gpu)
     for (const auto vmid : gpu.vmids) {
         const auto& guest = *facts.survey.find(vmid); // it is passed the GPU
         if (guest.config.setting("bios") != "ovmf")
-            return {{Verdict::warning, evidence + ", and " + name_of(guest) + " starts with SeaBIOS",
+            return {{Verdict::warning, evidence + ", and " + guest.id.name() + " starts with SeaBIOS",
                      set(guest, "--bios ovmf")}};
         if (!addresses_enough(facts, guest))
             return {{Verdict::warning,
-                     evidence + ", and " + name_of(guest) + " has 'cpu: " + guest.config.setting("cpu") +
+                     evidence + ", and " + guest.id.name() + " has 'cpu: " + guest.config.setting("cpu") +
                          "', which leaves OVMF a window of 32 GiB",
                      set(guest, "--cpu host")}};
     }

@@ -79,7 +79,7 @@ Finding missing_of(const CheckFacts& facts, const ContainerFacts& container, con
     } else {
         if (!node.number) finding.evidence += ", and no driver has made it since the host started";
         finding.remedy =
-            by_command("pve-gpu-hook --nodes", "for every boot: " + install_command(guest), true);
+            by_command("pve-gpu-hook --nodes", "for every boot: " + guest.id.install_command(), true);
     }
     return finding;
 }
@@ -103,7 +103,7 @@ Findings ct_boot_unit(const CheckFacts& facts, const ContainerFacts& container)
     const std::string link(paths::nodes_unit_enabled);
     if (facts.survey.links.contains(link)) return {{Verdict::ok, link + " is there"}};
     return {{Verdict::warning, link + " is absent",
-             by_command(install_command(guest_of(facts, container)), "", true)}};
+             by_command(guest_of(facts, container).id.install_command(), "", true)}};
 }
 
 // Each as a warning about the container's configuration.

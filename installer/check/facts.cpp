@@ -107,8 +107,8 @@ void add_gpus(CheckFacts& facts)
         GpuFacts gpu{address, *card, {}};
         for (const auto& guest : facts.survey.guests) {
             if (!guest.keys.contains(address)) continue;
-            gpu.vmids.push_back(guest.vmid);
-            gpu.running = gpu.running || facts.running_vms.contains(guest.vmid);
+            gpu.vmids.push_back(guest.id.vmid);
+            gpu.running = gpu.running || facts.running_vms.contains(guest.id.vmid);
         }
         facts.gpus.push_back(std::move(gpu));
     }

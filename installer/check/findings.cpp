@@ -35,17 +35,7 @@ void add_about(Findings& all, const Subject& subject, const Findings& findings)
 bool has_devices(const SurveyedGuest& guest)
 {
     const auto& config = guest.config;
-    return !guest.container && !config.is_template && (!config.hostpci.empty() || !config.warnings.empty());
-}
-
-std::string conf_of(const SurveyedGuest& guest)
-{
-    return guest.container ? paths::ct_config(guest.vmid) : paths::vm_config(guest.vmid);
-}
-
-std::string set_command(const SurveyedGuest& guest, const std::string& rest)
-{
-    return (guest.container ? "pct set " : "qm set ") + std::to_string(guest.vmid) + " " + rest;
+    return guest.id.is_vm() && !config.is_template && (!config.hostpci.empty() || !config.warnings.empty());
 }
 
 std::string set_property(unsigned vmid, const HostPci& line, const std::string& key, const std::string& value)
@@ -64,11 +54,6 @@ std::string set_hosts(unsigned vmid, const HostPci& line, const std::vector<std:
     for (const auto part : split(line.text, ','))
         if (!part.starts_with("host=") && part.find('=') != std::string_view::npos) parts.emplace_back(part);
     return set_line(vmid, line, parts);
-}
-
-std::string install_command(const SurveyedGuest& guest)
-{
-    return (guest.container ? "pve-gpu-install --ct " : "pve-gpu-install --vm ") + std::to_string(guest.vmid);
 }
 
 std::string install_for(const GpuFacts& gpu)

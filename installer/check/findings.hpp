@@ -41,7 +41,7 @@ inline Subject subject_of(const SurveyedFunction& function)
 }
 inline Subject subject_of(const SurveyedGuest& guest)
 {
-    return {name_of(guest), {guest.vmid}};
+    return {guest.id.name(), {guest.id.vmid}};
 }
 inline Subject subject_of(const ContainerFacts& container)
 {
@@ -88,7 +88,7 @@ template <auto look> Findings each_vm_with_devices(const CheckFacts& facts)
 template <auto look> Findings each_vm_with_gpu(const CheckFacts& facts)
 {
     return about_each<look>(facts, facts.survey.guests, [&](const SurveyedGuest& guest) {
-        return has_devices(guest) && facts.first_gpu_of(guest.vmid) != nullptr;
+        return has_devices(guest) && facts.first_gpu_of(guest.id.vmid) != nullptr;
     });
 }
 
@@ -115,13 +115,10 @@ inline Findings or_ok(Findings findings, const std::string& evidence)
 
 // --- commands ---
 
-std::string conf_of(const SurveyedGuest& guest); // "/etc/pve/qemu-server/101.conf"
-
 // "qm set 101 REST", "pct set 901 REST"
-std::string set_command(const SurveyedGuest& guest, const std::string& rest);
 inline Remedy set(const SurveyedGuest& guest, const std::string& rest, std::string words = "")
 {
-    return by_command(set_command(guest, rest), std::move(words));
+    return by_command(guest.id.set_command(rest), std::move(words));
 }
 
 // "qm set 101 --hostpci0 0000:03:00.0,pcie=1": the line as it is, with that property, or without it where the
@@ -131,9 +128,6 @@ std::string set_property(unsigned vmid, const HostPci& line, const std::string& 
 
 // The same with other devices: every other property stays.
 std::string set_hosts(unsigned vmid, const HostPci& line, const std::vector<std::string>& hosts);
-
-// "pve-gpu-install --vm 101", "pve-gpu-install --ct 901"
-std::string install_command(const SurveyedGuest& guest);
 
 // "pve-gpu-install --vm 101", "pve-gpu-install try --vm 101": for the first guest that is passed the GPU.
 std::string install_for(const GpuFacts& gpu);

@@ -58,7 +58,7 @@ std::string with_the_slot(const CheckFacts& facts, const SurveyedGuest& guest, c
         for (const auto& host : line.hosts) hosts.push_back(host.text);
         for (const auto& address : left) hosts.push_back(to_string(address));
     }
-    return set_hosts(guest.vmid, line, hosts);
+    return set_hosts(guest.id.vmid, line, hosts);
 }
 
 // A line of its own for each; behind the others if there is room, so that the guest's order stays.
@@ -73,8 +73,8 @@ std::vector<std::string> with_new_lines(const SurveyedGuest& guest, const Addres
         if (!contains(taken, false)) break;
         while (taken.at(next)) next = (next + 1) % max_hostpci;
         taken.at(next) = true;
-        commands.push_back(set_command(guest, "--hostpci" + std::to_string(next) + " " + to_string(address) +
-                                                  (q35 ? ",pcie=1" : "")));
+        commands.push_back(guest.id.set_command("--hostpci" + std::to_string(next) + " " +
+                                                to_string(address) + (q35 ? ",pcie=1" : "")));
     }
     return commands;
 }
@@ -112,7 +112,7 @@ std::vector<unsigned> others_with(const CheckFacts& facts, const GpuFacts& gpu, 
     std::vector<unsigned> vmids;
     for (const auto& guest : facts.survey.guests)
         if (guest.keys.contains(address) && !guest.config.is_template && !guest.keys.contains(gpu.address))
-            vmids.push_back(guest.vmid);
+            vmids.push_back(guest.id.vmid);
     return vmids;
 }
 
@@ -121,7 +121,7 @@ Finding half_of(const CheckFacts& facts, const GpuFacts& gpu, const SurveyedGues
                 const Addresses& left)
 {
     Finding finding{Verdict::warning,
-                    named_list(facts, left) + " is on the card, and no 'hostpci' line of " + name_of(guest) +
+                    named_list(facts, left) + " is on the card, and no 'hostpci' line of " + guest.id.name() +
                         " names it",
                     pass_them(facts, guest, gpu.address, left)};
     for (const auto& address : left) {

@@ -23,7 +23,7 @@ std::vector<PassedDevice> devices_of(const CheckFacts& facts, const SurveyedGues
 
 Findings guest_config(const SurveyedGuest& guest)
 {
-    const auto conf = conf_of(guest);
+    const auto conf = guest.id.config_path();
     Findings findings;
     for (const auto& warning : guest.config.warnings) {
         Finding finding{Verdict::error, to_string(warning.in(conf)), {"correct the line in " + conf}};
@@ -51,13 +51,13 @@ Findings guest_device_present(const CheckFacts& facts, const SurveyedGuest& gues
             for (const auto& selector : alternative.missing)
                 findings.push_back(
                     {Verdict::error,
-                     conf_of(guest) + ": " + device.key + " names " + quote(selector.text) + ", and " +
-                         functions + " has nothing that begins so",
+                     guest.id.config_path() + ": " + device.key + " names " + quote(selector.text) +
+                         ", and " + functions + " has nothing that begins so",
                      by_command("lspci -D", "if the card has another address now, write that one into " +
                                                 device.key +
                                                 "; if it is gone, switch the host's power off and on")});
     if (devices.empty()) return {};
-    return or_ok(findings, functions + " has every device that " + conf_of(guest) + " names");
+    return or_ok(findings, functions + " has every device that " + guest.id.config_path() + " names");
 }
 
 // assert_valid in pve-guest-common's Mapping/PCI.pm. By then Proxmox has the device on vfio-pci, where
@@ -77,8 +77,8 @@ std::string mismatch_of(const CheckFacts& facts, const MappedDevice& mapped)
 
 Finding mapping_of(const CheckFacts& facts, const SurveyedGuest& guest, const PassedDevice& device)
 {
-    auto evidence = conf_of(guest) + ": " + device.key + ", mapping " + quote(*device.mapping) + " (" +
-                    std::string(paths::pve_pci_mappings);
+    auto evidence = guest.id.config_path() + ": " + device.key + ", mapping " + quote(*device.mapping) +
+                    " (" + std::string(paths::pve_pci_mappings);
     for (const auto& alternative : device.alternatives) {
         const auto reason = alternative.mapped ? mismatch_of(facts, *alternative.mapped) : "";
         if (reason.empty()) continue;
@@ -105,7 +105,7 @@ Findings guest_mdev(const CheckFacts& facts, const SurveyedGuest& guest)
     for (const auto& device : devices_of(facts, guest)) {
         if (!device.mdev) continue;
         const auto& functions = device.taken().functions;
-        Finding finding{Verdict::ok, conf_of(guest) + ": " + device.key + " has 'mdev' and " +
+        Finding finding{Verdict::ok, guest.id.config_path() + ": " + device.key + " has 'mdev' and " +
                                          counted(functions.size(), "function")};
         if (functions.size() > 1) {
             finding.verdict = Verdict::error;
@@ -140,7 +140,7 @@ Finding guest_shared_card(const CheckFacts& facts, const GpuFacts& gpu)
 
 Finding guest_migration(const CheckFacts& facts, const SurveyedGuest& guest)
 {
-    const auto conf = conf_of(guest);
+    const auto conf = guest.id.config_path();
     const Remedy map{"Datacenter > Resource Mappings > Add; then choose the mapping in the VM's hardware"};
     if (std::ranges::all_of(guest.config.hostpci, [](const HostPci& line) { return line.hosts.empty(); }))
         return {Verdict::ok, conf + " names resource mappings only"};
@@ -148,7 +148,7 @@ Finding guest_migration(const CheckFacts& facts, const SurveyedGuest& guest)
         return {Verdict::warning,
                 std::string(paths::pve_ha_resources) + " has it, and a 'hostpci' line in " + conf +
                     " names an address",
-                by_command("ha-manager remove vm:" + std::to_string(guest.vmid),
+                by_command("ha-manager remove vm:" + std::to_string(guest.id.vmid),
                            "takes it out of high availability; or: " + map.words)};
     if (facts.host.cluster.clustered)
         return {Verdict::note, "a 'hostpci' line in " + conf + " names an address of this node", map};
@@ -159,8 +159,8 @@ Finding hookscript_here(const SurveyedGuest& guest, const HookscriptFacts& hook)
 {
     constexpr mode_t executable = 0111;
     const auto& volume = guest.config.hookscript;
-    const auto again = guest.attached ? by_command(install_command(guest),
-                                                   "or: " + set_command(guest, "--delete hookscript"), true)
+    const auto again = guest.attached ? by_command(guest.id.install_command(),
+                                                   "or: " + guest.id.set_command("--delete hookscript"), true)
                                       : set(guest, "--delete hookscript", "or put the file back");
     if (!hook.path)
         return {Verdict::error,
@@ -180,7 +180,7 @@ Finding hookscript_here(const SurveyedGuest& guest, const HookscriptFacts& hook)
 
 Findings guest_hookscript(const CheckFacts& facts, const SurveyedGuest& guest)
 {
-    const auto found = facts.hookscripts.find(guest.vmid);
+    const auto found = facts.hookscripts.find(guest.id.vmid);
     if (found == facts.hookscripts.end()) return {};
     const auto& hook = found->second;
     Findings findings{hookscript_here(guest, hook)};
@@ -196,14 +196,13 @@ Findings guest_hookscript(const CheckFacts& facts, const SurveyedGuest& guest)
 
 Findings guest_last_run(const CheckFacts& facts, const SurveyedGuest& guest)
 {
-    const auto found = facts.last_runs.find(guest.vmid);
+    const auto found = facts.last_runs.find(guest.id.vmid);
     if (found == facts.last_runs.end()) return {};
     const auto& run = found->second;
-    const auto evidence = paths::report(guest.vmid, "pre-start") + ": " + printable(run.outcome);
+    const auto evidence = paths::report(guest.id.vmid, "pre-start") + ": " + printable(run.outcome);
     if (run.outcome != "failed" && run.outcome != "refused") return {{Verdict::ok, evidence}};
     return {{Verdict::error, evidence + ", " + printable(run.error),
-             by_command((guest.container ? "pct start " : "qm start ") + std::to_string(guest.vmid),
-                        "when what it says is done")}};
+             by_command(guest.id.tool() + " start " + guest.id.number(), "when what it says is done")}};
 }
 
 } // namespace

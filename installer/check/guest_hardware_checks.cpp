@@ -54,10 +54,10 @@ Findings guest_legacy_igd(const CheckFacts& facts, const SurveyedGuest& guest)
     if (guest.config.setting("vga") != "none")
         return refused(setting_or(guest, "vga", "std") + " is not 'vga: none'", set(guest, "--vga none"));
     if (line->x_vga)
-        return refused("'x-vga=1' too", by_command(set_property(guest.vmid, *line, "x-vga", "")));
+        return refused("'x-vga=1' too", by_command(set_property(guest.id.vmid, *line, "x-vga", "")));
     if (device != nullptr && (device->address.slot != 2 || device->address.function != 0))
         return refused(named(*device) + " is not at 00:02.0",
-                       by_command(set_property(guest.vmid, *line, "legacy-igd", "")));
+                       by_command(set_property(guest.id.vmid, *line, "legacy-igd", "")));
     return {{Verdict::ok, evidence + "nothing is in its way"}};
 }
 
@@ -111,10 +111,10 @@ Finding guest_pcie(const SurveyedGuest& guest)
 {
     if (legacy_line(guest) != nullptr) return {Verdict::ok, "'legacy-igd=1' has no 'pcie=1' beside it"};
     std::vector<std::string> keys, commands;
-    if (!is_q35(guest)) commands.push_back(set_command(guest, "--machine q35"));
+    if (!is_q35(guest)) commands.push_back(guest.id.set_command("--machine q35"));
     for (const auto& line : guest.config.hostpci) {
         if (line.pcie || line.mdev) continue;
-        commands.push_back(set_property(guest.vmid, line, "pcie", "1"));
+        commands.push_back(set_property(guest.id.vmid, line, "pcie", "1"));
         keys.push_back(line.key());
     }
     if (keys.empty()) return {Verdict::ok, "every 'hostpci' line has 'pcie=1'"};
@@ -129,7 +129,7 @@ Finding guest_x_vga(const CheckFacts& facts, const SurveyedGuest& guest)
     const auto count = std::ranges::count_if(guest.config.hostpci, has_it);
     if (count == 0) return {Verdict::ok, "no 'hostpci' line has 'x-vga=1'"};
     const auto& first = *find_where(guest.config.hostpci, has_it);
-    const auto without = by_command(set_property(guest.vmid, first, "x-vga", ""));
+    const auto without = by_command(set_property(guest.id.vmid, first, "x-vga", ""));
     const auto* device = first_function_of(facts, guest, first);
     if (!is_ovmf(guest) && device != nullptr && device->class_code >> 8U != 0x0300)
         return {Verdict::error,
@@ -211,7 +211,7 @@ Finding pinning(const CheckFacts& facts, const SurveyedGuest& guest, const std::
 Finding guest_numa(const CheckFacts& facts, const SurveyedGuest& guest)
 {
     const std::string nodes(paths::numa_nodes);
-    const auto& gpu = *facts.first_gpu_of(guest.vmid);
+    const auto& gpu = *facts.first_gpu_of(guest.id.vmid);
     const auto node = facts.state(gpu.address).numa_node;
     const auto file = gpu.file("numa_node");
     if (facts.node_cpus.empty())
@@ -221,7 +221,8 @@ Finding guest_numa(const CheckFacts& facts, const SurveyedGuest& guest)
         return {Verdict::unknown,
                 file + " does not say",
                 {"look in the board's manual which processor has the slot"}};
-    return pinning(facts, guest, file + " is " + std::to_string(*node) + ", and " + conf_of(guest), *node);
+    return pinning(facts, guest, file + " is " + std::to_string(*node) + ", and " + guest.id.config_path(),
+                   *node);
 }
 
 Finding guest_hibernate(const SurveyedGuest& guest)
@@ -230,11 +231,11 @@ Finding guest_hibernate(const SurveyedGuest& guest)
     const bool hibernated =
         lock == "suspended" || lock == "suspending" || !guest.config.setting("vmstate").empty();
     if (!hibernated) return {Verdict::ok, "it is not hibernated"};
-    return {
-        Verdict::error,
-        "it is hibernated (lock " + quote(lock) + "), and its 'hostpci' device cannot be saved with it",
-        by_command("qm unlock " + std::to_string(guest.vmid) + "; " + set_command(guest, "--delete vmstate"),
-                   "it then starts without what was in its memory")};
+    return {Verdict::error,
+            "it is hibernated (lock " + quote(lock) + "), and its 'hostpci' device cannot be saved with it",
+            by_command("qm unlock " + std::to_string(guest.id.vmid) + "; " +
+                           guest.id.set_command("--delete vmstate"),
+                       "it then starts without what was in its memory")};
 }
 
 Finding guest_ram_snapshots(const SurveyedGuest& guest)

@@ -26,12 +26,12 @@ void read_hookscript(const SysReader& reader, const SurveyedGuest& guest, CheckF
     const auto* storage = storage_of(facts.survey.storages, volume);
     hook.unseen = hook.path && storage->shared && !storage_answers(reader, *hook.path);
     if (hook.path && !hook.unseen) hook.file = reader.file_facts(end_of_link(reader, *hook.path));
-    facts.hookscripts[guest.vmid] = hook;
+    facts.hookscripts[guest.id.vmid] = hook;
 }
 
 bool is_container(const SurveyedGuest& guest)
 {
-    return guest.container && !guest.lxc.is_template;
+    return guest.id.is_container() && !guest.lxc.is_template;
 }
 
 } // namespace
@@ -41,16 +41,16 @@ void read_guest_facts(const SysReader& reader, CheckFacts& facts)
     facts.host.cluster = read_cluster(reader);
     std::vector<unsigned> vms;
     for (const auto& guest : list_guests(reader, facts.host.cluster.node))
-        if (!guest.container) vms.push_back(guest.vmid);
+        if (guest.id.is_vm()) vms.push_back(guest.id.vmid);
     facts.survey = survey_host(reader, vms);
     facts.cpu_models = parse_cpu_models(read_pve_file(reader, paths::pve_cpu_models).value_or(""));
     facts.mappings = parse_pci_mappings(read_pve_file(reader, paths::pve_pci_mappings).value_or(""));
     for (const auto& guest : facts.survey.guests) {
-        if (!guest.container && vm_runs(reader, guest.vmid)) facts.running_vms.insert(guest.vmid);
+        if (guest.id.is_vm() && vm_runs(reader, guest.id.vmid)) facts.running_vms.insert(guest.id.vmid);
         read_hookscript(reader, guest, facts);
-        const auto report = reader.read(paths::report(guest.vmid, to_string(Phase::pre_start)));
+        const auto report = reader.read(paths::report(guest.id.vmid, to_string(Phase::pre_start)));
         if (const auto run = report ? parse_last_run(*report) : std::nullopt)
-            facts.last_runs[guest.vmid] = *run;
+            facts.last_runs[guest.id.vmid] = *run;
     }
 }
 
@@ -67,9 +67,12 @@ void read_container_facts(const SysReader& reader, CheckFacts& facts)
         const bool refused =
             std::ranges::any_of(devices, [](const auto& device) { return device.start_error.has_value(); });
         if (wanted.empty() && !refused) continue;
-        ContainerFacts container{
-            guest.vmid, read_nodes(reader, wanted, facts.node_host.gpus), contains(running, guest.vmid), {}};
-        if (container.running && !wanted.empty()) container.inside = look_inside(reader, guest.vmid, wanted);
+        ContainerFacts container{guest.id.vmid,
+                                 read_nodes(reader, wanted, facts.node_host.gpus),
+                                 contains(running, guest.id.vmid),
+                                 {}};
+        if (container.running && !wanted.empty())
+            container.inside = look_inside(reader, guest.id.vmid, wanted);
         facts.containers.push_back(std::move(container));
     }
     for (const auto& gpu : facts.gpus)

@@ -67,7 +67,7 @@ Redactor::Redactor(const CheckFacts& facts) : active_(true)
     add(facts.host.cluster.node, "[host]");
     for (const auto& guest : facts.survey.guests)
         for (const auto* key : {"name", "hostname"})
-            add(guest.config.setting(key), "[name of " + std::to_string(guest.vmid) + "]");
+            add(guest.config.setting(key), "[name of " + std::to_string(guest.id.vmid) + "]");
     for (const auto& mapping : facts.mappings.mappings)
         for (const auto& device : mapping.devices) add(device.node, "[host]");
     std::ranges::stable_sort(secrets_, std::ranges::greater{},

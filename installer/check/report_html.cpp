@@ -89,10 +89,10 @@ std::string guests_of(const CheckFacts& facts, bool full)
     std::string text;
     for (const auto& guest : facts.survey.guests) {
         const bool has_nodes = std::ranges::any_of(
-            facts.containers, [&](const auto& container) { return container.vmid == guest.vmid; });
+            facts.containers, [&](const auto& container) { return container.vmid == guest.id.vmid; });
         if (guest.passed.empty() && !has_nodes) continue;
-        text += (text.empty() ? "" : ", ") + name_of(guest);
-        if (const auto name = guest.config.setting(guest.container ? "hostname" : "name");
+        text += (text.empty() ? "" : ", ") + guest.id.name();
+        if (const auto name = guest.config.setting(guest.id.is_container() ? "hostname" : "name");
             full && !name.empty())
             text += " " + name;
     }

@@ -58,7 +58,7 @@ std::string guests_with(const CheckFacts& facts, const PciAddress& address)
 {
     std::vector<unsigned> vmids;
     for (const auto& guest : facts.survey.guests)
-        if (guest.keys.contains(address)) vmids.push_back(guest.vmid);
+        if (guest.keys.contains(address)) vmids.push_back(guest.id.vmid);
     return vms_in_words(vmids, ", ");
 }
 

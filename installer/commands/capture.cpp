@@ -260,8 +260,8 @@ std::string capture_machine(const SysReader& reader)
     const QuietReader quiet(reader);
     auto facts = device_facts(quiet);
     for (const auto& guest : list_guests(quiet, read_cluster(quiet).node)) {
-        if (guest.container) continue;
-        const auto path = paths::vm_config(guest.vmid);
+        if (!guest.id.is_vm()) continue;
+        const auto path = paths::vm_config(guest.id.vmid);
         const auto lines = shareable_vm_config(read_pve_file(quiet, path).value_or(""));
         if (concerns_gpus(lines)) facts[path] = fact_of_text(lines);
     }

@@ -92,7 +92,7 @@ public:
         const bool vm = guest_.kind == GuestKind::vm;
         std::map<std::string, std::string> files{
             {"machine", print_machine(lines_)},
-            {(vm ? "vm-" : "ct-") + base_name(guest_.path), config_of(guest_.text, !vm)},
+            {(vm ? "vm-" : "ct-") + base_name(guest_.path), config_of(guest_.text, guest_.kind)},
             {"pci.cfg", shareable_mappings(text_of(paths::pve_pci_mappings), mappings_, nodes_)},
             {"settings.json", shareable_settings(text_of(paths::settings))}};
         for (const auto* name : {"pci.cfg", "settings.json"})
@@ -103,9 +103,9 @@ public:
 private:
     static std::string base_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
-    static std::string config_of(const std::string& text, bool container)
+    static std::string config_of(const std::string& text, GuestKind kind)
     {
-        return container ? shareable_ct_config(text) : shareable_vm_config(text);
+        return kind == GuestKind::container ? shareable_ct_config(text) : shareable_vm_config(text);
     }
 
     std::string text_of(std::string_view path) const
@@ -124,7 +124,7 @@ private:
         for (const auto& guest : facts_.survey.guests) {
             for (const auto& line : guest.config.hostpci)
                 if (line.mapping) mappings_.insert(*line.mapping);
-            const auto& hook = guest.container ? guest.lxc.hookscript : guest.config.hookscript;
+            const auto& hook = guest.id.is_container() ? guest.lxc.hookscript : guest.config.hookscript;
             if (!hook.empty()) storages_.insert(hook.substr(0, hook.find(':')));
             if (guest.ha) nodes.insert(guest.ha->nodes.begin(), guest.ha->nodes.end());
         }
@@ -258,16 +258,14 @@ private:
     void add_guests()
     {
         Json list{{"version", 1}, {"ids", Json::object()}};
-        const auto add = [&](const std::string& path, bool container) {
-            const auto vmid = base_name(path).substr(0, base_name(path).size() - 5);
-            const auto text = config_of(text_of(path), container);
-            if (path != guest_.path && !concerns_gpus(text)) return;
+        for (const auto& guest : facts_.survey.guests) {
+            const auto path = guest.id.config_path();
+            const auto text = config_of(text_of(path), guest.id.kind);
+            if (path != guest_.path && !concerns_gpus(text)) continue;
             if (path != guest_.path) lines_[path] = fact_of_text(text);
-            list["ids"][vmid] = {{"node", "pve1"}, {"type", container ? "lxc" : "qemu"}, {"version", 1}};
-        };
-        for (const auto& guest : facts_.survey.guests)
-            add(guest.container ? paths::ct_config(guest.vmid) : paths::vm_config(guest.vmid),
-                guest.container);
+            const auto* const type = guest.id.is_container() ? "lxc" : "qemu";
+            list["ids"][guest.id.number()] = {{"node", "pve1"}, {"type", type}, {"version", 1}};
+        }
         lines_[std::string(paths::pve_vm_list)] = fact_of_text(list.dump() + "\n");
         lines_[std::string(paths::host_name)] = fact_of_text("pve1\n");
         const auto& cluster = facts_.host.cluster;

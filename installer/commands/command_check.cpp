@@ -36,20 +36,19 @@ int explain_text(Session& session)
     return exit_done;
 }
 
-void require_guest(const CheckFacts& facts, unsigned vmid, bool container)
+void require_guest(const CheckFacts& facts, const Guest& wanted)
 {
-    const auto* guest = facts.survey.find(vmid);
-    if (!facts.pve_problem.empty() || (guest != nullptr && guest->container == container)) return;
-    throw Error(Reason::not_found, {std::string("there is no ") + (container ? "container " : "VM ") +
-                                        std::to_string(vmid) + " on this node",
-                                    std::string("see '") + (container ? "pct list'" : "qm list'")});
+    const auto* guest = facts.survey.find(wanted.vmid);
+    if (!facts.pve_problem.empty() || (guest != nullptr && guest->id == wanted)) return;
+    throw Error(Reason::not_found,
+                {"there is no " + wanted.name() + " on this node", "see '" + wanted.tool() + " list'"});
 }
 
 // Their numbers are of one kind: no container has that of a VM.
 std::vector<unsigned> asked_for(const CheckFacts& facts, const Options& options)
 {
-    for (const auto vmid : options.vms) require_guest(facts, vmid, false);
-    for (const auto vmid : options.containers) require_guest(facts, vmid, true);
+    for (const auto vmid : options.vms) require_guest(facts, {vmid, GuestKind::vm});
+    for (const auto vmid : options.containers) require_guest(facts, {vmid, GuestKind::container});
     auto vmids = options.vms;
     append(vmids, options.containers);
     return vmids;

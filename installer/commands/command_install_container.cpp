@@ -86,11 +86,11 @@ void warn_of_shared_cards(const SysReader& reader, const Survey& survey, Install
     for (const auto& guest : survey.guests) {
         const auto wanted = wanted_nodes(guest.lxc, guest.lxc.devices_at_next_start());
         const auto* card = find_where(cards, [&](const CardNodes& one) {
-            return guest.container && node_of_card(wanted, one) != nullptr;
+            return guest.id.is_container() && node_of_card(wanted, one) != nullptr;
         });
         if (card != nullptr)
             plan.warnings.push_back(
-                {name_of(guest) + " is given device nodes of " + quote(card->function) + " too",
+                {guest.id.name() + " is given device nodes of " + quote(card->function) + " too",
                  "it loses them while the VM runs"});
     }
 }

@@ -79,14 +79,14 @@ private:
         for (const auto& guest : survey_->guests) {
             if (!guest.attached) continue;
             try {
-                const auto plan = make_detach_plan(*survey_, manifest_, {guest.vmid});
+                const auto plan = make_detach_plan(*survey_, manifest_, {guest.id.vmid});
                 const auto before = manifest_;
                 make(plan);
-                detached_.push_back({guest.vmid, plan.changes, before});
-                system_.say(Severity::info, "detached the hook from guest " + std::to_string(guest.vmid));
+                detached_.push_back({guest.id.vmid, plan.changes, before});
+                system_.say(Severity::info, "detached the hook from guest " + std::to_string(guest.id.vmid));
             } catch (const Error& error) {
                 system_.say(Severity::warning,
-                            "guest " + std::to_string(guest.vmid) + " keeps the hook: " + error.what());
+                            "guest " + std::to_string(guest.id.vmid) + " keeps the hook: " + error.what());
             }
         }
     }
@@ -157,7 +157,7 @@ private:
         for (const auto& guest : manifest_.attachments) {
             const bool refers =
                 !references_ || std::any_of(references_->begin(), references_->end(),
-                                            [&](const auto& one) { return one.vmid == guest.vmid; });
+                                            [&](const auto& one) { return one.id.vmid == guest.vmid; });
             if (!refers) continue;
             kept_guests_.push_back(guest);
             if (const auto* chained = manifest_.find(paths::chained_hook(guest.vmid)))

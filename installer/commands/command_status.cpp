@@ -43,8 +43,8 @@ Json last_run_json(const std::optional<LastRun>& run)
 Json guest_json(const GuestStatus& status)
 {
     const auto& guest = status.guest;
-    return {{"vmid", guest.vmid},
-            {"type", guest.container ? "ct" : "vm"},
+    return {{"vmid", guest.id.vmid},
+            {"type", guest.id.type()},
             {"hostpci", guest.passed},
             {"hookscript", or_null(guest.config.hookscript)},
             {"attached", guest.attached},
@@ -150,7 +150,7 @@ std::string last_run_text(const std::optional<LastRun>& run, const Painter& pain
 std::string guest_text(const GuestStatus& status, const Painter& paint)
 {
     const auto& guest = status.guest;
-    std::string text = "  " + padded((guest.container ? "CT " : "VM ") + std::to_string(guest.vmid), 8) +
+    std::string text = "  " + padded(guest.id.short_name(), 8) +
                        (guest.attached ? paint.good("attached    ") : "not attached") + "  ";
     text += guest.attached                    ? last_run_text(status.last_run, paint)
             : guest.config.hookscript.empty() ? "no hookscript"

@@ -229,7 +229,7 @@ std::vector<PciAddress> given_to(const SysReader& reader, const SurveyedGuest& g
     std::vector<PciAddress> given;
     for (const auto& address : guest.passed)
         if (std::ranges::any_of(reservations, [&](const Reservation& one) {
-                return one.vmid == guest.vmid && reserves(one, address);
+                return one.vmid == guest.id.vmid && reserves(one, address);
             }))
             given.push_back(address);
     return given.empty() ? guest.passed : given;
@@ -240,7 +240,7 @@ std::vector<Function> gpus_of_vm(const SysReader& reader, unsigned vmid)
     std::vector<Function> gpus;
     const auto survey = survey_host(reader, {});
     const auto* guest = survey.find(vmid);
-    if (guest == nullptr || guest->container)
+    if (guest == nullptr || !guest->id.is_vm())
         throw Error(Reason::not_found, {"there is no VM " + std::to_string(vmid) + " on this node",
                                         "'qm list' shows those that are"});
     for (const auto& address : given_to(reader, *guest))
@@ -271,7 +271,7 @@ bool says_not_there(const std::string& text)
 GuestVerification verify_container(System& system, unsigned vmid)
 {
     const auto container = survey_container(system, vmid);
-    GuestVerification guest{vmid, true, {running_check(container.running, "pct", vmid)}};
+    GuestVerification guest{{vmid, GuestKind::container}, {running_check(container.running, "pct", vmid)}};
     if (!container.running) return guest;
     guest.checks.push_back(visible_in(container));
     const auto gpus = gpus_given_to(container);
@@ -288,7 +288,7 @@ GuestVerification verify_vm(System& system, unsigned vmid)
 {
     const auto gpus = gpus_of_vm(system, vmid);
     const bool runs = vm_runs(system, vmid);
-    GuestVerification guest{vmid, false, {running_check(runs, "qm", vmid)}};
+    GuestVerification guest{{vmid, GuestKind::vm}, {running_check(runs, "qm", vmid)}};
     if (!runs) return guest;
     const auto run = run_in(system,
                             {std::string(programs::qm), "guest", "exec", std::to_string(vmid), "--timeout",
@@ -351,23 +351,23 @@ GuestAnswer parse_agent_answer(const Outcome& outcome)
 std::string verification_json(const std::vector<GuestVerification>& guests)
 {
     Json json{{"schema", "pve-gpu-hook/verify/1"}, {"guests", Json::array()}};
-    for (const auto& guest : guests) {
+    for (const auto& verified : guests) {
         auto checks = Json::array();
-        for (const auto& check : guest.checks)
+        for (const auto& check : verified.checks)
             checks.push_back({{"name", check.name},
                               {"verdict", to_string(check.verdict)},
                               {"evidence", check.evidence},
                               {"remedy", check.remedy.words}});
         json["guests"].push_back(
-            {{"vmid", guest.vmid}, {"type", guest.container ? "ct" : "vm"}, {"checks", checks}});
+            {{"vmid", verified.guest.vmid}, {"type", verified.guest.type()}, {"checks", checks}});
     }
     return print(json);
 }
 
-std::string print_verification(const GuestVerification& guest)
+std::string print_verification(const GuestVerification& verified)
 {
-    std::string text = (guest.container ? "container " : "VM ") + std::to_string(guest.vmid) + "\n";
-    for (const auto& check : guest.checks) {
+    std::string text = verified.guest.name() + "\n";
+    for (const auto& check : verified.checks) {
         auto line = "  " + std::string(check.name);
         line.resize(std::max<std::size_t>(line.size() + 1, 18), ' ');
         line += to_string(check.verdict);

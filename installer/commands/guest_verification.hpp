@@ -4,6 +4,7 @@
 
 #include "check/check.hpp"
 #include "machine/system.hpp"
+#include "proxmox/guest.hpp"
 
 #include <string>
 #include <vector>
@@ -11,8 +12,7 @@
 namespace pvegpu {
 
 struct GuestVerification {
-    unsigned vmid = 0;
-    bool container = false;
+    Guest guest;
     Findings checks; // "gpu.visible"; a note: there is nothing to check it with
 
     bool good() const { return count(checks, Verdict::error) == 0; }
@@ -35,6 +35,6 @@ GuestVerification verify_container(System& system, unsigned vmid);
 GuestVerification verify_vm(System& system, unsigned vmid);
 
 std::string verification_json(const std::vector<GuestVerification>& guests); // "pve-gpu-hook/verify/1"
-std::string print_verification(const GuestVerification& guest);
+std::string print_verification(const GuestVerification& verified);
 
 } // namespace pvegpu

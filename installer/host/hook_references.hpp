@@ -2,6 +2,7 @@
 #pragma once
 
 #include "machine/system.hpp"
+#include "proxmox/guest.hpp"
 
 #include <optional>
 #include <string>
@@ -11,8 +12,7 @@
 namespace pvegpu {
 
 struct HookReference {
-    unsigned vmid = 0;
-    bool container = false;
+    Guest id;
     std::string node;
     std::string volume; // "local:snippets/pve-gpu-hook"
     bool saved = false; // of a snapshot or a pending change: setting the hookscript leaves it as it is

@@ -23,11 +23,11 @@ std::string host_name(const SysReader& reader)
     return name.substr(0, name.find_first_of(".\n"));
 }
 
-std::optional<GuestEntry> guest_entry(std::string_view vmid, bool container)
+std::optional<GuestEntry> guest_entry(std::string_view vmid, GuestKind kind)
 {
     const auto number = parse_decimal(vmid);
     if (!number || *number < 100) return std::nullopt;
-    return GuestEntry{*number, container};
+    return GuestEntry{{*number, kind}};
 }
 
 std::vector<GuestEntry> entries_of(const Json& ids)
@@ -35,7 +35,8 @@ std::vector<GuestEntry> entries_of(const Json& ids)
     std::vector<GuestEntry> guests;
     for (const auto& [vmid, facts] : ids.items()) {
         if (!facts.is_object()) continue;
-        auto guest = guest_entry(vmid, facts.value("type", "") == "lxc");
+        auto guest =
+            guest_entry(vmid, facts.value("type", "") == "lxc" ? GuestKind::container : GuestKind::vm);
         if (!guest) continue;
         guest->node = facts.value("node", "");
         guests.push_back(*guest);
@@ -43,14 +44,13 @@ std::vector<GuestEntry> entries_of(const Json& ids)
     return guests;
 }
 
-void list_configs(const SysReader& reader, std::string_view directory, bool container,
+void list_configs(const SysReader& reader, std::string_view directory, GuestKind kind,
                   std::vector<GuestEntry>& to)
 {
     constexpr std::string_view ending = ".conf";
     for (const auto& name : reader.list(std::string(directory))) {
         if (!name.ends_with(ending)) continue;
-        const auto guest =
-            guest_entry(std::string_view(name).substr(0, name.size() - ending.size()), container);
+        const auto guest = guest_entry(std::string_view(name).substr(0, name.size() - ending.size()), kind);
         if (guest) to.push_back(*guest);
     }
 }
@@ -59,8 +59,8 @@ void list_configs(const SysReader& reader, std::string_view directory, bool cont
 std::vector<GuestEntry> entries_in_directories(const SysReader& reader)
 {
     std::vector<GuestEntry> guests;
-    list_configs(reader, paths::pve_vm_configs, false, guests);
-    list_configs(reader, paths::pve_ct_configs, true, guests);
+    list_configs(reader, paths::pve_vm_configs, GuestKind::vm, guests);
+    list_configs(reader, paths::pve_ct_configs, GuestKind::container, guests);
     return guests;
 }
 
@@ -103,8 +103,8 @@ std::vector<GuestEntry> list_guests(const SysReader& reader, const std::string& 
     auto everywhere = list_cluster_guests(reader);
     if (everywhere) std::erase_if(*everywhere, [&](const auto& guest) { return guest.node != node; });
     auto guests = everywhere ? std::move(*everywhere) : entries_in_directories(reader);
-    std::ranges::sort(guests,
-                      [](const GuestEntry& one, const GuestEntry& other) { return one.vmid < other.vmid; });
+    std::ranges::sort(
+        guests, [](const GuestEntry& one, const GuestEntry& other) { return one.id.vmid < other.id.vmid; });
     return guests;
 }
 

@@ -18,8 +18,7 @@ struct ClusterFacts {
 ClusterFacts read_cluster(const SysReader& reader);
 
 struct GuestEntry {
-    unsigned vmid = 0;
-    bool container = false;
+    Guest id;
     std::string node = {}; // empty where only this one's are known
 };
 // Throws Error on a Proxmox host whose cluster file system is not mounted: there every guest seems to be

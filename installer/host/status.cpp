@@ -63,7 +63,7 @@ std::vector<unsigned> Status::guests_of(const PciAddress& function) const
 {
     std::vector<unsigned> vmids;
     for (const auto& [guest, run] : guests)
-        if (contains(guest.passed, function)) vmids.push_back(guest.vmid);
+        if (contains(guest.passed, function)) vmids.push_back(guest.id.vmid);
     return vmids;
 }
 
@@ -77,7 +77,7 @@ Status read_status(const SysReader& reader)
     status.cards = find_cards(status.topology, gpus);
     for (const auto& guest : survey.guests)
         if (guest.attached || !guest.config.hostpci.empty())
-            status.guests.push_back({guest, read_last_run(reader, guest.vmid)});
+            status.guests.push_back({guest, read_last_run(reader, guest.id.vmid)});
     status.open_journals = read_journals(reader);
     constexpr bool changes_nothing = false;
     status.reboot_reasons = reboot_reasons(survey, changes_nothing);

@@ -63,22 +63,20 @@ public:
 private:
     bool is_prepared(const SurveyedGuest& guest) const
     {
-        const bool asked = prepared_ != nullptr ? contains(*prepared_, guest.vmid)
-                                                : !guest.container && !guest.passed.empty();
+        const bool asked = prepared_ != nullptr ? contains(*prepared_, guest.id.vmid)
+                                                : guest.id.is_vm() && !guest.passed.empty();
         return guest.attached || asked;
     }
 
     void add_guest(const GuestEntry& entry)
     {
-        const auto path = entry.container ? paths::ct_config(entry.vmid) : paths::vm_config(entry.vmid);
-        const auto text = read_pve_file(reader_, path);
+        const auto text = read_pve_file(reader_, entry.id.config_path());
         if (!text) return; // it went away, or to another node, since the list was made
         SurveyedGuest guest;
-        guest.vmid = entry.vmid;
-        guest.container = entry.container;
+        guest.id = entry.id;
         guest.config = parse_guest_config(*text);
-        if (guest.container) guest.lxc = parse_lxc_config(*text);
-        if (guest.container) guest.text = *text;
+        if (guest.id.is_container()) guest.lxc = parse_lxc_config(*text);
+        if (guest.id.is_container()) guest.text = *text;
         guest.attached = is_our_volume(survey_.storages, guest.config.hookscript, reader_);
         const auto* storage = storage_of(survey_.storages, guest.config.hookscript);
         guest.snippet_unseen = storage != nullptr && storage->shared;
@@ -93,7 +91,7 @@ private:
     void find_other_guests()
     {
         for (auto& guest : list_cluster_guests(reader_).value_or(std::vector<GuestEntry>{}))
-            if (survey_.find(guest.vmid) == nullptr) survey_.other_guests.push_back(std::move(guest));
+            if (survey_.find(guest.id.vmid) == nullptr) survey_.other_guests.push_back(std::move(guest));
     }
 
     void find_ha_placements()
@@ -103,8 +101,7 @@ private:
         const auto resources = text(paths::pve_ha_resources);
         const auto groups = text(paths::pve_ha_groups), rules = text(paths::pve_ha_rules);
         for (auto& guest : survey_.guests)
-            guest.ha = ha_placement({resources, groups, rules},
-                                    (guest.container ? "ct:" : "vm:") + std::to_string(guest.vmid));
+            guest.ha = ha_placement({resources, groups, rules}, guest.id.type() + ":" + guest.id.number());
     }
 
     // Its GPUs and what is on their cards besides; its other devices are Proxmox's business.
@@ -138,9 +135,9 @@ private:
     {
         auto& function = function_for(facts);
         function.reset_with_card = reset_with_card;
-        function.vmids.push_back(guest.vmid);
+        function.vmids.push_back(guest.id.vmid);
         if (contains(guest.passed, facts.address)) function.passed = true;
-        if (settings.for_device(guest.vmid, device_id(facts)).after_stop == AfterStop::native)
+        if (settings.for_device(guest.id.vmid, device_id(facts)).after_stop == AfterStop::native)
             function.goes_back = true;
     }
 
@@ -261,11 +258,6 @@ bool resets_itself(const Function& function)
     return function.flr() && device_traits(function).flr != DeviceTraits::Flr::harmful;
 }
 
-std::string name_of(const SurveyedGuest& guest)
-{
-    return (guest.container ? "container " : "VM ") + std::to_string(guest.vmid);
-}
-
 bool SurveyedFunction::on_card_of(unsigned vmid) const
 {
     return contains(vmids, vmid);
@@ -273,7 +265,7 @@ bool SurveyedFunction::on_card_of(unsigned vmid) const
 
 const SurveyedGuest* Survey::find(unsigned vmid) const
 {
-    return find_where(guests, [&](const auto& one) { return one.vmid == vmid; });
+    return find_where(guests, [&](const auto& one) { return one.id.vmid == vmid; });
 }
 
 std::optional<std::string> Survey::file(std::string_view path) const

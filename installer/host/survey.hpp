@@ -47,8 +47,7 @@ struct HostFacts {
 };
 
 struct SurveyedGuest {
-    unsigned vmid = 0;
-    bool container = false;
+    Guest id;
     GuestConfig config;
     LxcConfig lxc = {};                     // of a container,
     std::string text;                       // and its configuration as it is written
@@ -78,9 +77,6 @@ struct SurveyedFunction {
 
 // It has a Function-Level Reset that works, as far as the device table knows.
 bool resets_itself(const Function& function);
-
-// "VM 101", "container 901"
-std::string name_of(const SurveyedGuest& guest);
 
 struct Survey {
     HostFacts host;

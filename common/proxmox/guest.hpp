@@ -1,0 +1,46 @@
+// A guest by its number and its kind, and what Proxmox's commands and files call it.
+#pragma once
+
+#include "machine/paths.hpp"
+
+#include <string>
+#include <string_view>
+
+namespace pvegpu {
+
+enum class GuestKind { unknown, vm, container };
+
+struct Guest {
+    unsigned vmid = 0;
+    GuestKind kind = GuestKind::unknown;
+
+    bool is_container() const { return kind == GuestKind::container; }
+    bool is_vm() const { return kind == GuestKind::vm; }
+
+    std::string number() const { return std::to_string(vmid); }
+    // "VM 101", "container 901"; "guest 901" of one that is not here, or while Proxmox's files do not answer.
+    std::string name() const
+    {
+        return (is_vm() ? "VM " : is_container() ? "container " : "guest ") + number();
+    }
+    // "CT 901", as Proxmox's own log has it.
+    std::string short_name() const { return is_container() ? "CT " + number() : name(); }
+    // The command that manages it.
+    std::string tool() const { return is_container() ? "pct" : "qm"; }
+    // As in our JSON and options, and in high availability's ids.
+    std::string type() const { return is_container() ? "ct" : "vm"; }
+    std::string set_command(const std::string& rest) const // "qm set 101 REST"
+    {
+        return tool() + " set " + number() + " " + rest;
+    }
+    std::string install_command() const { return "pve-gpu-install --" + type() + " " + number(); }
+    // On this node, if none is named.
+    std::string config_path(std::string_view node = "") const
+    {
+        return is_container() ? paths::ct_config(vmid, node) : paths::vm_config(vmid, node);
+    }
+
+    bool operator==(const Guest&) const = default;
+};
+
+} // namespace pvegpu
