@@ -62,9 +62,9 @@ std::string name_for_log(const Inputs& inputs, unsigned vmid)
     return Guest{vmid, inputs.guest.value ? inputs.guest.value->kind : GuestKind::unknown}.short_name();
 }
 
-VmFile vm_of(const GuestFile& file)
+VmFile vm_of(const SysReader& reader, const GuestFile& file)
 {
-    return {file.path, parse_guest_config(file.text)};
+    return {file.path, read_guest_config(reader, file.text)};
 }
 
 ContainerGuest container_of(const GuestFile& file, unsigned vmid)
@@ -139,7 +139,7 @@ private:
         report_.plan.guest = file.kind;
         const auto& settings = inputs_.settings.get();
         if (file.kind == GuestKind::vm)
-            return recover_gpu(system_, request_, vm_of(file), settings,
+            return recover_gpu(system_, request_, vm_of(system_, file), settings,
                                report_.plan.plan.emplace<RecoveryPlan>(), report_.steps);
         const auto guest = container_of(file, request_.vmid);
         auto& plan = report_.plan.plan.emplace<NodePlan>();
@@ -318,7 +318,7 @@ Plan make_phase_plan(const SysReader& reader, const Inputs& inputs, PhasePlan& p
     const auto& settings = inputs.settings.get();
     phase.guest = file.kind;
     if (file.kind == GuestKind::vm) {
-        auto plan = plan_recovery(reader, request, vm_of(file), settings);
+        auto plan = plan_recovery(reader, request, vm_of(reader, file), settings);
         phase.refused = plan.refused;
         return plan;
     }

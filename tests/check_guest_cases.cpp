@@ -100,6 +100,33 @@ std::vector<CheckCase> guest_cases()
         {"guest.config", Verdict::error, guest_with("hostpci2: mapping=gone"), vm, "'gone'"},
         {"guest.device-present", Verdict::error, guest_with("hostpci2: 77:00.0"), vm, "'77:00.0'"},
         {"guest.mapping", Verdict::error, mapped("8086:56a5"), vm, "'8086:56a6'", mapped("8086:56a6")},
+        {"guest.start", Verdict::error, [](FakeSystem& m) { m.open_vfio(gpu, 4711, "kvm", 102); }, vm,
+         "VM 102"},
+        {"guest.start", Verdict::error, guest_with("hostpci2: 03:00.0"), vm, "is named by 'hostpci0' and by"},
+        {"guest.start", Verdict::error, [](FakeSystem& m) { m.add_virtual_function(gpu, "0000:03:00.4"); },
+         vm, "has virtual functions (1)"},
+        {"guest.start", Verdict::error, [](FakeSystem& m) { m.loses_bus_numbers("0000:00:1c.0"); }, vm,
+         "has lost its bus numbers"},
+        {"guest.start", Verdict::error,
+         [](FakeSystem& m) {
+             m.add_process(812, "tee");
+             m.set_task_state(812, 'D', "vfio_unregister_group_dev", "[<0>] remove_store\n");
+         },
+         vm, "pid 812 (tee) blocks the PCI bus"},
+        {"guest.start", Verdict::error,
+         [](FakeSystem& m) {
+             m.add_function("", "0000:00:1f.3", {.class_code = 0x040300});
+             m.add_function("", "0000:00:1f.6", network_card);
+             m.set_group(77, {"0000:00:1f.3", "0000:00:1f.6"});
+             m.file(paths::function(address_of("0000:00:1f.6"), "net/eno1/flags"), "0x1003\n");
+             replace_guest(m, healthy_guest + "hostpci2: 00:1f.3\n");
+         },
+         vm, "network interface 'eno1'", // of a guest that runs nothing is said
+         [](FakeSystem& m) {
+             m.add_process(4711, "kvm");
+             m.file("/run/qemu-server/101.pid", "4711\n");
+         },
+         true},
         {"guest.mdev", Verdict::error,
          [](FakeSystem& m) {
              add_slot(m);

@@ -102,6 +102,19 @@ std::vector<CheckCase> host_cases()
              m.file("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "powersave\n");
          }},
 
+        {"host.reboot", Verdict::warning,
+         [](FakeSystem&
+                m) { // a VM has run before the install: Proxmox loaded vfio-pci after the host's driver
+             m.file(std::string(paths::boot_files_changed), "x\n");
+             m.file("/proc/modules",
+                    "vfio_pci 1 0 - Live 0x0\nsnd_hda_intel 1 0 - Live 0x0\nxe 1 0 - Live 0x0\n");
+         },
+         "host", "'xe' was loaded before vfio-pci",
+         [](FakeSystem& m) {
+             m.file(std::string(paths::boot_files_changed), "x\n");
+             m.file("/proc/modules",
+                    "xe 1 0 - Live 0x0\nsnd_hda_intel 1 0 - Live 0x0\nvfio_pci 1 0 - Live 0x0\n");
+         }},
         {"modules.obsolete", Verdict::note,
          [](FakeSystem& m) { m.file("/etc/modules", "vfio\nvfio_virqfd # old\n"); }, "host", "/etc/modules"},
         {"modules.initramfs", Verdict::warning,

@@ -1,4 +1,5 @@
 // The installer's parsers and printers: texts in, values out.
+#include "base/text.hpp"
 #include "catch.hpp"
 #include "changes/show.hpp"
 #include "host/kernel_cmdline.hpp"
@@ -107,7 +108,7 @@ TEST_CASE("the command line gets what it needs, and keeps what the administrator
     CHECK(parse_command_line("a  b=\"c d\" e\n") == Tokens{"a", "b=\"c d\"", "e"});
     CHECK(command_line_warnings({"quiet", "iommu=pt"}).empty());
     CHECK(command_line_warnings({"amd_iommu=on", "pcie_acs_override=downstream", "iommu=off"}).size() == 3);
-    CHECK_FALSE(kernel_before("nonsense", 6, 8));
+    CHECK_FALSE(version_before("nonsense", {6, 8}));
 }
 
 TEST_CASE("the vendor is the first processor's")

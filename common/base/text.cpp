@@ -66,6 +66,20 @@ std::string join(const std::vector<std::string>& parts, std::string_view separat
     return result;
 }
 
+std::optional<bool> version_before(std::string_view version, std::initializer_list<unsigned> other)
+{
+    const auto parts = split(version, '.');
+    auto part = parts.begin();
+    for (const auto wanted : other) {
+        if (part == parts.end()) return std::nullopt;
+        const auto number = parse_decimal(part->substr(0, count_front(*part, is_digit)));
+        if (!number) return std::nullopt;
+        if (*number != wanted) return *number < wanted;
+        ++part;
+    }
+    return false;
+}
+
 std::string to_hex(unsigned value, std::size_t digits)
 {
     std::size_t length = 0;

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <concepts>
 #include <cstddef>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -116,6 +117,10 @@ inline std::optional<unsigned> parse_hex(std::string_view text)
 {
     return parse_number<unsigned>(text, 16);
 }
+
+// "6.14.8-2-pve" before {6, 19}: the numbers between the dots, as far as they are given; what follows the
+// digits of one is not looked at. Nothing if the version has no such numbers.
+std::optional<bool> version_before(std::string_view version, std::initializer_list<unsigned> other);
 
 // The number in lower-case hex, zeros in front up to `digits`.
 std::string to_hex(unsigned value, std::size_t digits);

@@ -37,6 +37,8 @@ std::optional<unsigned> hostpci_index(std::string_view key)
 
 class GuestConfigParser {
 public:
+    explicit GuestConfigParser(const QemuServer& server) : server_(server) {}
+
     GuestConfig parse(std::string_view text)
     {
         LineReader reader(text);
@@ -110,7 +112,7 @@ private:
         const auto index = hostpci_index(setting.key);
         if (!index) return warn({"Proxmox ignores the unknown setting " + quote(setting.key)});
         auto parsed = contains(setting.value, '\r') ? "a line feed in " + quote(setting.value)
-                                                    : parse_hostpci(setting.value);
+                                                    : parse_hostpci(setting.value, server_);
         if (const auto* const problem = std::get_if<std::string>(&parsed)) return drop(*index, *problem);
         auto& device = hostpci_.at(*index) = std::get<HostPci>(std::move(parsed));
         device->index = *index;
@@ -139,6 +141,7 @@ private:
 
     void warn(Advice advice) { config_.warnings.push_back({number_, std::move(advice)}); }
 
+    const QemuServer& server_;
     GuestConfig config_;
     std::array<std::optional<HostPci>, max_hostpci> hostpci_;
     std::vector<std::pair<std::size_t, unsigned>> dropped_; // a warning, and the index of its line
@@ -161,9 +164,14 @@ std::string GuestConfig::setting(const std::string& key) const
     return found == settings.end() ? "" : found->second;
 }
 
-GuestConfig parse_guest_config(std::string_view text)
+bool QemuServer::knows_driver() const
 {
-    return GuestConfigParser().parse(text);
+    return version_before(version, {9, 0, 25}) != true;
+}
+
+GuestConfig parse_guest_config(std::string_view text, const QemuServer& server)
+{
+    return GuestConfigParser(server).parse(text);
 }
 
 } // namespace pvegpu

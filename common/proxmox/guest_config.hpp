@@ -24,6 +24,15 @@ struct HostSelector {
     bool operator==(const HostSelector&) const = default;
 };
 
+// The installed qemu-server, by whose format the lines are read.
+struct QemuServer {
+    std::string version; // of the package: "8.4.10"; empty: unknown, which is taken for the newest
+
+    // `driver=` came with 9.0.25 (aa47045f, October 2025; Proxmox VE 8 never had it). Before, Proxmox drops a
+    // line that has it.
+    bool knows_driver() const;
+};
+
 inline constexpr unsigned max_hostpci = 16; // MAX_HOSTPCI_DEVICES in PCI.pm
 
 struct HostPci {
@@ -31,7 +40,8 @@ struct HostPci {
     std::vector<HostSelector> hosts; // empty when `mapping` is set, unless `start_error` says otherwise
     std::optional<std::string> mapping;
     std::optional<std::string> mdev;
-    bool keep_driver = false; // driver=keep: Proxmox neither binds nor resets the device
+    bool names_driver = false; // it has the key `driver`
+    bool keep_driver = false;  // driver=keep: Proxmox neither binds nor resets the device
     bool pcie = false;
     bool x_vga = false;
     bool legacy_igd = false;
@@ -74,6 +84,6 @@ struct GuestConfig {
 
 // Reads the live section only, but for the names of snapshots. Never fails: Proxmox drops what it cannot
 // read, and so do we, with a warning.
-GuestConfig parse_guest_config(std::string_view text);
+GuestConfig parse_guest_config(std::string_view text, const QemuServer& server = {});
 
 } // namespace pvegpu

@@ -41,8 +41,34 @@ GuestFile read_guest_file(const SysReader& reader, const Request& request)
     const auto vm = paths::vm_config(vmid, node), ct = paths::ct_config(vmid, node);
     if (auto text = read_pve_file(reader, vm)) return {GuestKind::vm, vm, std::move(*text)};
     if (auto text = read_pve_file(reader, ct)) return {GuestKind::container, ct, std::move(*text)};
+    if (!reader.exists(std::string(paths::pve_vm_configs))) // pmxcfs makes the link, guests or not
+        throw Error(Reason::failed,
+                    {"Proxmox's cluster file system is not mounted", "see 'systemctl status pve-cluster'"},
+                    std::string(paths::pve));
     throw Error(Reason::not_found, {"there is no guest " + std::to_string(vmid) +
                                     " on this node; looked for '" + vm + "' and '" + ct + "'"});
+}
+
+GuestConfig read_guest_config(const SysReader& reader, std::string_view text)
+{
+    auto config = parse_guest_config(text);
+    if (std::ranges::none_of(config.hostpci, &HostPci::names_driver)) return config;
+    const auto packages = reader.read(std::string(paths::dpkg_status)).value_or("");
+    return parse_guest_config(text, {package_version(packages, "qemu-server")});
+}
+
+std::string package_version(std::string_view dpkg_status, std::string_view package)
+{
+    bool in_it = false, installed = false;
+    for (LineReader lines(dpkg_status); lines.next();) {
+        const auto pair = split_once(lines.line(), ':');
+        if (!pair) continue;
+        const auto value = trim(pair->second);
+        if (pair->first == "Package") in_it = value == package;
+        if (pair->first == "Status") installed = value.ends_with(" installed");
+        if (in_it && installed && pair->first == "Version") return std::string(value);
+    }
+    return "";
 }
 
 std::vector<unsigned> list_guests(const SysReader& reader, std::string_view directory)

@@ -40,6 +40,13 @@ struct VmFile {
 // that cannot be one, Error(timed_out) when /etc/pve does not answer.
 GuestFile read_guest_file(const SysReader& reader, const Request& request);
 
+// Of a VM, by the format of the qemu-server that is installed; its version is only asked for where it
+// matters.
+GuestConfig read_guest_config(const SysReader& reader, std::string_view text);
+
+// The version of an installed package, of the text of /var/lib/dpkg/status; empty if it is not installed.
+std::string package_version(std::string_view dpkg_status, std::string_view package);
+
 // The guests that have a file in that directory of this node, in order. Throws Error(timed_out) when /etc/pve
 // does not answer.
 std::vector<unsigned> list_guests(const SysReader& reader, std::string_view directory);

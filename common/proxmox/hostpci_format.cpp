@@ -79,11 +79,13 @@ constexpr std::array keys = {
     Key{"device-id", check_hex_id},
     Key{"sub-vendor-id", check_hex_id},
     Key{"sub-device-id", check_hex_id},
-    Key{"driver", check_driver}, // since qemu-server 9.1; before, Proxmox drops a line that has it
+    Key{"driver", check_driver},
 };
 
-Problem check(std::string_view name, std::string_view value)
+Problem check(std::string_view name, std::string_view value, const QemuServer& server)
 {
+    if (name == "driver" && !server.knows_driver())
+        return "qemu-server " + server.version + " does not know the key 'driver', which came with 9.0.25";
     const auto* const key = find_where(keys, [name](const Key& known) { return known.name == name; });
     if (key == nullptr) return "unknown key " + quote(name);
     Problem problem = key->check(value);
@@ -98,6 +100,7 @@ void take(HostPci& device, std::string_view name, const std::string& value)
     if (name == "pcie") device.pcie = parse_boolean(value).value_or(false);
     if (name == "x-vga") device.x_vga = parse_boolean(value).value_or(false);
     if (name == "legacy-igd") device.legacy_igd = parse_boolean(value).value_or(false);
+    if (name == "driver") device.names_driver = true;
     if (name == "driver") device.keep_driver = value == "keep";
     if (name != "host") return;
     for (const std::string_view part : split(value, ';')) device.hosts.push_back({std::string(part)});
@@ -123,14 +126,14 @@ bool is_config_id(std::string_view text)
     return text.size() >= 2 && is_alpha(text.front()) && consists_of(text, allowed);
 }
 
-std::variant<HostPci, std::string> parse_hostpci(std::string_view value)
+std::variant<HostPci, std::string> parse_hostpci(std::string_view value, const QemuServer& server)
 {
     const auto parsed = parse_property_string(value, "host");
     if (const auto* const problem = std::get_if<std::string>(&parsed)) return *problem;
 
     HostPci device;
     for (const auto& [name, text] : std::get<Properties>(parsed)) {
-        if (Problem problem = check(name, text)) return std::move(*problem);
+        if (Problem problem = check(name, text, server)) return std::move(*problem);
         take(device, name, text);
     }
     device.start_error = start_error(device);

@@ -10,7 +10,7 @@
 namespace pvegpu {
 
 // The device, or a sentence that says why Proxmox drops the line.
-std::variant<HostPci, std::string> parse_hostpci(std::string_view value);
+std::variant<HostPci, std::string> parse_hostpci(std::string_view value, const QemuServer& server = {});
 
 // pve-configid: a letter, then at least one of letters, digits, '_' and '-'.
 bool is_config_id(std::string_view text);

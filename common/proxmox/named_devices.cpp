@@ -92,18 +92,18 @@ bool is_spoken_for(const std::vector<Holder>& holders, const std::vector<PciAddr
     });
 }
 
-void look_at_paths(const std::string& name, const MappedDevice& mapped, const Topology& topology,
-                   std::vector<std::string>& mismatches)
+void look_at_paths(const SysReader& reader, const PassedDevice& device, const MappedDevice& mapped,
+                   const Topology& topology, std::vector<std::string>& mismatches)
 {
     for (std::size_t index = 0; index < mapped.paths.size(); ++index) {
         const auto address = first_function(mapped.paths[index].text);
         const auto* function = address ? topology.find(*address) : nullptr;
         if (function == nullptr) continue; // it is missing, which is another matter
-        // On vfio-pci, where it will be when Proxmox looks, nothing offers mediated devices.
-        const MappedFacts facts{device_id(*function), subsystem_id(*function), function->iommu_group,
-                                std::nullopt};
+        MappedFacts facts{device_id(*function), subsystem_id(*function), function->iommu_group, std::nullopt};
+        // One that is passed whole will be on vfio-pci when Proxmox looks, where nothing offers them.
+        if (!device.passed_whole()) facts.mdev = offers_mediated_devices(reader, *address);
         if (const auto reason = mapping_mismatch(mapped, facts, index))
-            mismatches.push_back("mapping '" + name + "': " + *reason);
+            mismatches.push_back("mapping " + quote(device.mapping.value_or("")) + ": " + *reason);
     }
 }
 
@@ -127,13 +127,19 @@ NamedDevices read_named_devices(const SysReader& reader, const GuestConfig& conf
     return named;
 }
 
-std::vector<std::string> mapping_mismatches(const std::vector<PassedDevice>& devices,
+bool offers_mediated_devices(const SysReader& reader, const PciAddress& function)
+{
+    return reader.exists(paths::function(function, "mdev_supported_types")) ||
+           makes_nvidia_vgpus(reader, function);
+}
+
+std::vector<std::string> mapping_mismatches(const SysReader& reader, const std::vector<PassedDevice>& devices,
                                             const Topology& topology)
 {
     std::vector<std::string> mismatches;
     for (const auto& device : devices)
         for (const auto& one : device.alternatives)
-            if (one.mapped) look_at_paths(device.mapping.value_or(""), *one.mapped, topology, mismatches);
+            if (one.mapped) look_at_paths(reader, device, *one.mapped, topology, mismatches);
     return mismatches;
 }
 

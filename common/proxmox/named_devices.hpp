@@ -25,8 +25,11 @@ NamedDevices read_named_devices(const SysReader& reader, const GuestConfig& conf
 
 // Why Proxmox will refuse to start: assert_valid in pve-guest-common's Mapping/PCI.pm looks at every
 // alternative before it chooses one. What is missing is not told here.
-std::vector<std::string> mapping_mismatches(const std::vector<PassedDevice>& devices,
+std::vector<std::string> mapping_mismatches(const SysReader& reader, const std::vector<PassedDevice>& devices,
                                             const Topology& topology);
+
+// Whether mediated devices, or NVIDIA's own vGPUs, are offered for the function as it is now.
+bool offers_mediated_devices(const SysReader& reader, const PciAddress& function);
 
 // Chooses for each device as Proxmox will, by what the holders say of other guests.
 void choose_free_alternatives(std::vector<PassedDevice>& devices, const std::vector<Holder>& holders);

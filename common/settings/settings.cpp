@@ -152,9 +152,10 @@ private:
         if (key == "strategy") return choose(settings.strategy, path, value, strategy_names);
         if (key == "on_timeout") return choose(settings.on_timeout, path, value, on_timeout_names);
         if (key == "after_stop") return choose(settings.after_stop, path, value, after_stop_names);
+        if (key == "in_use") return choose(settings.in_use, path, value, in_use_names);
         if (key == "reset_with") return choose(settings.reset_with, path, value, reset_with_names);
         fail(path, {"is no setting", std::string("known are 'timeouts', 'retries', 'strategy', 'on_timeout', "
-                                                 "'after_stop', 'reset_with', 'reset_method'") +
+                                                 "'after_stop', 'in_use', 'reset_with', 'reset_method'") +
                                          (path == key ? ", 'guests', 'devices'" : "")});
     }
 
@@ -244,7 +245,8 @@ Settings default_settings()
         .after_stop =
             AfterStop::keep, // as Proxmox leaves a device; the native driver must not meet a dirty card
         .reset_with = ResetWith::best, // the kernel's own reset where it has one
-        .reset_method = "default",     // what the device table says, or else what is set
+        .in_use = InUse::refuse,   // Proxmox takes a mounted disk or the node's network without a question
+        .reset_method = "default", // what the device table says, or else what is set
     };
 }
 

@@ -24,6 +24,8 @@ enum class AfterStop { keep, native };
 
 // How the card's port is asked for a secondary bus reset. The default takes reset_subordinate where the
 // kernel has it.
+enum class InUse { refuse, warn };
+
 enum class ResetWith { best, reset_subordinate, bridge_control };
 
 struct Settings {
@@ -33,6 +35,7 @@ struct Settings {
     OnTimeout on_timeout;
     AfterStop after_stop;
     ResetWith reset_with;
+    InUse in_use; // what the host or another guest uses, and Proxmox would take for this guest
     std::string
         reset_method; // of the GPU while a guest has it: "default", "none", or as the kernel's file takes it
 };
@@ -45,6 +48,7 @@ inline constexpr std::array on_timeout_names = {EnumName{"warn", OnTimeout::warn
                                                 EnumName{"fail", OnTimeout::fail}};
 inline constexpr std::array after_stop_names = {EnumName{"keep", AfterStop::keep},
                                                 EnumName{"native", AfterStop::native}};
+inline constexpr std::array in_use_names = {EnumName{"refuse", InUse::refuse}, EnumName{"warn", InUse::warn}};
 inline constexpr std::array reset_with_names = {EnumName{"best", ResetWith::best},
                                                 EnumName{"reset_subordinate", ResetWith::reset_subordinate},
                                                 EnumName{"bridge_control", ResetWith::bridge_control}};

@@ -3,6 +3,7 @@
 #include "base/lists.hpp"
 #include "base/text.hpp"
 #include "machine/paths.hpp"
+#include "usage/interfaces.hpp"
 #include "usage/kernel_devices.hpp"
 
 #include <algorithm>
@@ -80,7 +81,9 @@ private:
             const auto text = reader_.read(paths::join(path, name) + "/flags").value_or("");
             const auto flags = trim(text);
             const auto value = flags.starts_with("0x") ? parse_hex(flags.substr(2)) : std::nullopt;
-            if ((value.value_or(0) & iff_up) != 0) files_.interfaces_up.push_back(name);
+            auto use = use_of_interface(reader_, paths::join(path, name));
+            if ((value.value_or(0) & iff_up) != 0 || !use.empty())
+                files_.interfaces.push_back({name, std::move(use)});
         }
     }
 

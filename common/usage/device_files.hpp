@@ -18,13 +18,18 @@ struct BlockDevice {
     std::vector<std::string> used_by; // md and dm devices made of it
 };
 
+struct NetworkInterface {
+    std::string name;
+    std::string use; // as use_of_interface tells it; empty: it is merely up
+};
+
 struct DeviceFiles {
     std::vector<DeviceNumber> nodes; // character and block, those of a VFIO group included
     std::vector<BlockDevice> block_devices;
-    std::vector<std::string> interfaces_up; // network
-    std::vector<std::string> usb_devices;   // plugged into a root hub: "1-4 Keychron K2"
-    bool on_vfio = false;                   // bound to vfio-pci or to a variant of it
-    bool vfio_open = false;                 // and its device is open
+    std::vector<NetworkInterface> interfaces; // that are up, or that something uses
+    std::vector<std::string> usb_devices;     // plugged into a root hub: "1-4 Keychron K2"
+    bool on_vfio = false;                     // bound to vfio-pci or to a variant of it
+    bool vfio_open = false;                   // and its device is open
 };
 
 // Of "226:1", as the kernel writes it; nothing for other text.

@@ -63,7 +63,9 @@ private:
         add_claims(address);
         for (const auto& use : users_of_disks(reader_, files.block_devices))
             add(Holder::Kind::mount, address, use);
-        for (const auto& name : files.interfaces_up) add(Holder::Kind::network, address, name);
+        for (const auto& [name, use] : files.interfaces)
+            add(use.empty() ? Holder::Kind::idle_network : Holder::Kind::network, address,
+                quote(name) + (use.empty() ? "" : ", " + use));
         for (const auto& name : files.usb_devices) add(Holder::Kind::usb, address, name);
     }
 
@@ -151,6 +153,9 @@ std::string remedy(const Holder& holder)
     case Holder::Kind::mount:
         return "unmount it, or take the device out of the guest's hostpci lines";
     case Holder::Kind::network:
+        return "move what runs over it to another interface, or take the device out of the guest's hostpci "
+               "lines";
+    case Holder::Kind::idle_network:
         return "take the interface down, or take the device out of the guest's hostpci lines";
     case Holder::Kind::usb:
         return "unplug it, or pass the controller to the guest too";
@@ -183,7 +188,8 @@ std::string describe(const Holder& holder)
     case Holder::Kind::mount:
         return holder.detail;
     case Holder::Kind::network:
-        return "network interface " + quote(holder.detail);
+    case Holder::Kind::idle_network:
+        return "network interface " + holder.detail;
     case Holder::Kind::usb:
         break;
     }

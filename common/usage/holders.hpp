@@ -14,13 +14,14 @@ namespace pvegpu {
 
 struct Holder {
     enum class Kind {
-        vfio,        // a vfio-pci function is open: a VM has it, whether or not we find the process
-        process,     // a process has a device node of the function open
-        reservation, // Proxmox has given it to a VM
-        claim,       // this hook has prepared it for a VM that is being started
-        mount,       // a mounted file system, swap area, or a RAID, LVM or ZFS member
-        network,     // a network interface that is up
-        usb          // a USB device is plugged into the controller
+        vfio,         // a vfio-pci function is open: a VM has it, whether or not we find the process
+        process,      // a process has a device node of the function open
+        reservation,  // Proxmox has given it to a VM
+        claim,        // this hook has prepared it for a VM that is being started
+        mount,        // a mounted file system, swap area, or a RAID, LVM or ZFS member
+        network,      // a network interface that has an address or a route, or is part of another one
+        idle_network, // one that is merely up
+        usb           // a USB device is plugged into the controller
     };
 
     Kind kind = Kind::process;

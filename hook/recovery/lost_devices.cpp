@@ -97,7 +97,7 @@ std::string named_by_another(const SysReader& reader, const BusRange& buses, uns
     for (const auto vmid : list_guests(reader, paths::pve_vm_configs)) {
         if (vmid == own_vmid) continue;
         const auto text = read_pve_file(reader, paths::vm_config(vmid));
-        if (text && names_something_on(reader, parse_guest_config(*text), buses, all))
+        if (text && names_something_on(reader, read_guest_config(reader, *text), buses, all))
             return "VM " + std::to_string(vmid) + " names a device there";
     }
     return "";

@@ -48,12 +48,7 @@ Undo probe(const PciAddress& address)
 
 bool honours_autoprobe_on_rescan(std::string_view kernel_release)
 {
-    const auto major_end = kernel_release.find('.');
-    if (major_end == std::string_view::npos) return false;
-    const auto rest = kernel_release.substr(major_end + 1);
-    const auto major = parse_decimal(kernel_release.substr(0, major_end));
-    const auto minor = parse_decimal(rest.substr(0, count_front(rest, is_digit)));
-    return major && minor && (*major > 6 || (*major == 6 && *minor >= 19));
+    return version_before(kernel_release, {6, 19}) == false;
 }
 
 // Two safeguards: the guardian child for our death, the journal for the death of both.

@@ -85,7 +85,7 @@ void spare_busy_companions(const Situation& situation, CardPlan& card, std::vect
 void warn_of_unknown_device(const Situation& situation, RecoveryPlan& plan)
 {
     for (const auto& [device, selector] : missing_functions(situation.devices))
-        plan.warnings.push_back(names_unknown(device, selector));
+        plan.warnings.push_back(names_unknown(situation, device, selector));
 }
 
 void warn_of_idle_neighbours(const Situation& situation, RecoveryPlan& plan)
@@ -128,6 +128,18 @@ void plan_steps(const Situation& situation, RecoveryPlan& plan)
 bool cycles_something(const RecoveryPlan& plan)
 {
     return std::ranges::any_of(plan.cards, [](const CardPlan& card) { return card.is_cycled(); });
+}
+
+// Who else is at work there, and whether it can be reached at all: a search waits for the same lock of the
+// kernel as a removal.
+void look_at_the_bus(const Situation& situation, RecoveryPlan& plan)
+{
+    plan.others_at_work =
+        !situation.writers.empty() &&
+        std::ranges::none_of(situation.writers, [](const PciWriter& writer) { return writer.stuck; });
+    plan.refused = refuse_stuck_writer(situation);
+    if (situation.lost_bridge) plan.lost_bridge = situation.lost_bridge->address;
+    if (!plan.refused) plan.refused = refuse_lost_bridge(situation);
 }
 
 } // namespace
@@ -181,26 +193,24 @@ RecoveryPlan make_plan(const Situation& situation, const SettingsFile& settings)
     plan.warnings = situation.warnings;
     plan.devices = situation.devices;
     plan.search = situation.search;
+    plan.absent = situation.absent;
     plan.lost_cards = situation.lost_cards;
     plan.settings = settings.for_guest(situation.request.vmid);
     if (plan.settings.strategy == Strategy::off) plan.search.clear();
     for (const auto& card : situation.cards) plan_card(situation, card, settings, plan);
     plan_steps(situation, plan);
-    if (!cycles_something(plan) && plan.search.empty()) {
-        warn_of_unknown_device(situation, plan);
+    const bool cycles = cycles_something(plan);
+    if (cycles || !plan.search.empty()) look_at_the_bus(situation, plan);
+    if (!plan.refused) plan.refused = refuse_start(situation, plan);
+    if (plan.refused) {
+        // Only the reason is said: what else could be said of such a start misleads.
+        plan.warnings.clear();
+        for (auto& card : plan.cards) card.steps.clear(), card.whole_card.clear(), card.with_port.clear();
         return plan;
     }
-    plan.others_at_work =
-        !situation.writers.empty() &&
-        std::ranges::none_of(situation.writers, [](const PciWriter& writer) { return writer.stuck; });
-    plan.refused = refuse_stuck_writer(situation);
-    if (situation.lost_bridge) plan.lost_bridge = situation.lost_bridge->address;
-    if (!plan.refused) plan.refused = refuse_lost_bridge(situation);
-    if (!cycles_something(plan)) return plan; // a search waits for the same lock of the kernel
-    if (!plan.refused) plan.refused = refuse_cycle(situation, plan);
-    if (!plan.refused) warn_of_idle_neighbours(situation, plan);
-    if (plan.refused)
-        for (auto& card : plan.cards) card.steps.clear(), card.whole_card.clear(), card.with_port.clear();
+    append(plan.warnings, warn_of_use(situation, plan));
+    if (cycles) warn_of_idle_neighbours(situation, plan);
+    if (!cycles && plan.search.empty()) warn_of_unknown_device(situation, plan);
     return plan;
 }
 

@@ -8,6 +8,7 @@
 #include "recovery/step.hpp"
 #include "settings/settings.hpp"
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -54,6 +55,7 @@ struct RecoveryPlan {
     std::vector<PassedDevice> devices;
     std::vector<CardPlan> cards;
     std::vector<PciBus> search;            // rescanned first; then everything is read again
+    std::map<std::string, Advice> absent;  // causes of what is missing, by the guest's word for it
     std::vector<LostCard> lost_cards;      // tried where that brings nothing
     std::optional<PciAddress> lost_bridge; // waited for: the kernel takes the numbers away while it scans
     bool others_at_work = false; // on the PCI bus, and not stuck: waited for; then everything is read again

@@ -129,6 +129,9 @@ std::string missing_names(const RecoveryPlan& plan)
                              " would have to be reset, which is not done because " + card.left_alone_because,
                          std::string("stop what uses it and start the guest again, else ") +
                              (card.has_lost_numbers ? "reboot the host" : "switch the host off and on")});
+    for (const auto& [device, selector] : missing_functions(plan.devices))
+        if (const auto cause = plan.absent.find(selector.text); cause != plan.absent.end())
+            throw Error(Reason::not_found, {fact + ": " + cause->second.fact, cause->second.remedy});
     throw Error(Reason::not_found, {fact + ", though its port was reset",
                                     "switch the host off and on, or correct the guest's hostpci lines"});
 }
@@ -227,9 +230,10 @@ void recover_gpu(System& system, const Request& request, const VmFile& vm, const
 {
     const auto named = read_named(system, request, vm);
     plan = make_plan(named, settings);
-    if (!may_have_a_gpu(system, named)) return say_warnings(system, plan);
-    if (plan.settings.strategy == Strategy::off) { // waits for nobody
+    if (named.devices.empty()) return say_warnings(system, plan);
+    if (plan.settings.strategy == Strategy::off || !may_have_a_gpu(system, named)) { // waits for nobody
         plan = plan_recovery(system, request, vm, settings);
+        if (plan.refused) throw Error(plan.refused->reason, plan.refused->advice);
         if (plan.nothing_to_do()) return say_warnings(system, plan);
     }
     const Deadline deadline(system, plan.settings.timeouts.total);

@@ -1,5 +1,7 @@
 #include "recovery/refusals.hpp"
 
+#include "base/text.hpp"
+#include "machine/paths.hpp"
 #include "recovery/port.hpp"
 #include "recovery/situation.hpp"
 
@@ -9,21 +11,98 @@
 namespace pvegpu {
 namespace {
 
-// What another use of a device means for us.
-bool stops_the_start(const Holder& holder, const RecoveryPlan& plan, bool named)
+// What another use of a function means for the start.
+enum class Weight { none, warning, refusal };
+
+bool is_on_a_card(const RecoveryPlan& plan, const PciAddress& address)
 {
-    if (holder.kind == Holder::Kind::usb)
-        return !named; // whoever names a USB controller wants what is plugged in
-    if (holder.kind != Holder::Kind::process || !named) return true;
     return std::ranges::any_of(plan.cards,
-                               [&](const CardPlan& card) { return card.find(holder.function) != nullptr; });
+                               [&](const CardPlan& card) { return card.find(address) != nullptr; });
+}
+
+bool is_cycled(const RecoveryPlan& plan, const PciAddress& address)
+{
+    return std::ranges::any_of(plan.cards, [&](const CardPlan& card) {
+        const auto* function = card.find(address);
+        return function != nullptr && card.is_cycled() && function->cycled;
+    });
+}
+
+bool is_another_guests(const Holder& holder)
+{
+    return holder.kind == Holder::Kind::vfio || holder.kind == Holder::Kind::reservation ||
+           holder.kind == Holder::Kind::claim;
+}
+
+// Of a function that the guest names. What is plugged into a USB controller it wants, a program lets go of a
+// device that is taken from it, and an interface that nobody uses is none's loss; the GPU's card is reset, so
+// there a program counts.
+Weight weight_of_named(const Holder& holder, bool on_a_card)
+{
+    switch (holder.kind) {
+    case Holder::Kind::process:
+        return on_a_card ? Weight::refusal : Weight::warning;
+    case Holder::Kind::usb:
+        return on_a_card ? Weight::none : Weight::warning;
+    case Holder::Kind::idle_network:
+        return Weight::warning;
+    default:
+        return Weight::refusal;
+    }
+}
+
+Weight weight_of(const Situation& situation, const RecoveryPlan& plan, const Holder& holder)
+{
+    const auto& address = holder.function;
+    auto weight = Weight::refusal; // of what goes along without being named
+    if (!situation.virtual_functions.contains(address)) {
+        const auto* device = device_of(situation.devices, address);
+        if (device != nullptr && !device->passed_whole()) // shared: another guest must not have it whole
+            weight = is_another_guests(holder) ? Weight::refusal : Weight::none;
+        else if (!situation.taken.contains(address))
+            weight = Weight::none;
+        else if (device != nullptr)
+            weight = weight_of_named(holder, is_on_a_card(plan, address));
+    }
+    const bool told_to_go_on = plan.settings.in_use == InUse::warn && !is_cycled(plan, address);
+    return weight == Weight::refusal && told_to_go_on ? Weight::warning : weight;
+}
+
+// How Proxmox comes to take a function that is in use: by the guest's own word, or along with another.
+std::string in_use_fact(const Situation& situation, const Holder& holder)
+{
+    const auto name = quote(holder.function);
+    const auto used = "is in use by " + describe(holder);
+    if (const auto parent = situation.virtual_functions.find(holder.function);
+        parent != situation.virtual_functions.end())
+        return name + ", a virtual function of " + quote(parent->second) +
+               " that goes when Proxmox takes it, " + used;
+    if (!key_of(situation.devices, holder.function).empty()) return name + " " + used;
+    return name + ", which Proxmox takes along because it shares an IOMMU group with the guest's devices, " +
+           used;
+}
+
+Advice in_use_advice(const Situation& situation, const RecoveryPlan& plan, const Holder& holder)
+{
+    const bool named = !key_of(situation.devices, holder.function).empty();
+    auto remedy = named || is_another_guests(holder) ? in_use_message(holder).remedy
+                                                     : std::string("end that use, or take the device with "
+                                                                   "which it is taken out of the guest's "
+                                                                   "hostpci lines");
+    if (!is_cycled(plan, holder.function))
+        remedy +=
+            "; \"in_use\": \"warn\" for this guest in " + quote(paths::settings) + " starts it all the same";
+    return {in_use_fact(situation, holder), std::move(remedy)};
 }
 
 std::optional<Refusal> refuse_unknown_device(const Situation& situation, const RecoveryPlan& plan)
 {
-    if (!situation.search.empty() || situation.cards.empty()) return std::nullopt;
+    const bool cycles =
+        std::ranges::any_of(plan.cards, [](const CardPlan& card) { return card.is_cycled(); });
+    if (!situation.search.empty() || !cycles) return std::nullopt; // Proxmox itself fails the start then
     for (const auto& [device, selector] : missing_functions(situation.devices))
-        if (!plan.is_looked_for(selector)) return Refusal{Reason::not_found, names_unknown(device, selector)};
+        if (!plan.is_looked_for(selector))
+            return Refusal{Reason::not_found, names_unknown(situation, device, selector)};
     return std::nullopt;
 }
 
@@ -58,7 +137,7 @@ std::optional<Refusal> refuse_virtual_functions(const RecoveryPlan& plan)
 {
     for (const auto& card : plan.cards)
         for (const auto& function : card.functions)
-            if (function.facts.virtual_functions > 0)
+            if (card.is_cycled() && function.facts.virtual_functions > 0)
                 return Refusal{Reason::sriov_parent,
                                {quote(function.address()) + " has virtual functions (" +
                                     std::to_string(function.facts.virtual_functions) +
@@ -69,11 +148,9 @@ std::optional<Refusal> refuse_virtual_functions(const RecoveryPlan& plan)
 
 std::optional<Refusal> refuse_held(const Situation& situation, const RecoveryPlan& plan)
 {
-    for (const auto& holder : situation.holders) {
-        if (!situation.taken.contains(holder.function)) continue;
-        if (stops_the_start(holder, plan, !key_of(situation.devices, holder.function).empty()))
-            return Refusal{Reason::in_use, in_use_message(holder)};
-    }
+    for (const auto& holder : situation.holders)
+        if (weight_of(situation, plan, holder) == Weight::refusal)
+            return Refusal{Reason::in_use, in_use_advice(situation, plan, holder)};
     return std::nullopt;
 }
 
@@ -98,7 +175,25 @@ std::optional<Refusal> refuse_lost_bridge(const Situation& situation)
     return Refusal{Reason::not_found, without_numbers(*situation.lost_bridge)};
 }
 
-std::optional<Refusal> refuse_cycle(const Situation& situation, const RecoveryPlan& plan)
+std::vector<Advice> warn_of_use(const Situation& situation, const RecoveryPlan& plan)
+{
+    std::map<PciAddress, std::string> uses; // by function: each is said once
+    for (const auto& holder : situation.holders) {
+        if (weight_of(situation, plan, holder) != Weight::warning) continue;
+        auto& text = uses[holder.function];
+        text += text.empty() ? in_use_fact(situation, holder) : ", " + describe(holder);
+    }
+    std::vector<Advice> warnings;
+    for (const auto& [function, text] : uses) warnings.push_back({text, "the guest gets it all the same"});
+    std::map<PciAddress, unsigned> lost; // virtual functions by their parents
+    for (const auto& [function, parent] : situation.virtual_functions) ++lost[parent];
+    for (const auto& [parent, number] : lost)
+        warnings.push_back({quote(parent) + " has virtual functions (" + std::to_string(number) +
+                            "), which go when Proxmox takes it"});
+    return warnings;
+}
+
+std::optional<Refusal> refuse_start(const Situation& situation, const RecoveryPlan& plan)
 {
     auto refused = refuse_unknown_device(situation, plan);
     if (!refused) refused = refuse_double_device(situation);
@@ -108,15 +203,19 @@ std::optional<Refusal> refuse_cycle(const Situation& situation, const RecoveryPl
     return refused;
 }
 
-Advice names_unknown(const PassedDevice& device, const HostSelector& selector)
+Advice names_unknown(const Situation& situation, const PassedDevice& device, const HostSelector& selector)
 {
+    const auto fact =
+        (device.mapping ? "the mapping " + quote(*device.mapping) + " of " + quote(device.key) + " lists "
+                        : quote(device.key) + " names ") +
+        quote(selector.text) + ", which is not on the PCI bus";
+    if (const auto cause = situation.absent.find(selector.text); cause != situation.absent.end())
+        return {fact + ": " + cause->second.fact, cause->second.remedy};
     if (!device.mapping)
-        return {"'" + device.key + "' names '" + selector.text +
-                    "', which is not on the PCI bus, and there is no port that could have lost it",
+        return {fact + ", and there is no port that could have lost it",
                 "correct the line ('lspci' shows what is there)"};
-    return {"the mapping '" + *device.mapping + "' of '" + device.key + "' lists '" + selector.text +
-                "', which is not on the PCI bus, and Proxmox starts no guest with this mapping; there is no "
-                "port that could have lost it",
+    return {fact +
+                ", and Proxmox starts no guest with this mapping; there is no port that could have lost it",
             "correct it under Datacenter > Resource Mappings"};
 }
 

@@ -14,11 +14,14 @@ std::optional<Refusal> refuse_stuck_writer(const Situation& situation);
 // may hang there.
 std::optional<Refusal> refuse_lost_bridge(const Situation& situation);
 
-// The first reason not to cycle the cards of a plan that cycles some: what Proxmox will refuse anyway, what a
-// removal would destroy, and who uses what Proxmox is to take.
-std::optional<Refusal> refuse_cycle(const Situation& situation, const RecoveryPlan& plan);
+// The first reason why the start must not go on, whether a card is cycled or not: what Proxmox will refuse
+// anyway, what a removal would destroy, and who uses what Proxmox is to take.
+std::optional<Refusal> refuse_start(const Situation& situation, const RecoveryPlan& plan);
+
+// What is in use and is taken all the same: it is the guest's by name, or its settings say so.
+std::vector<Advice> warn_of_use(const Situation& situation, const RecoveryPlan& plan);
 
 // "'hostpci0' names '99:00', which is not on the PCI bus; ..."
-Advice names_unknown(const PassedDevice& device, const HostSelector& selector);
+Advice names_unknown(const Situation& situation, const PassedDevice& device, const HostSelector& selector);
 
 } // namespace pvegpu

@@ -1,12 +1,15 @@
 #include "recovery/situation.hpp"
 
 #include "base/lists.hpp"
+#include "base/text.hpp"
 #include "machine/paths.hpp"
 #include "pci/read_function.hpp"
 #include "pci/read_topology.hpp"
 #include "proxmox/named_devices.hpp"
+#include "recovery/absent.hpp"
 #include "recovery/lost_devices.hpp"
 #include "recovery/port.hpp"
+#include "usage/device_files.hpp"
 
 #include <algorithm>
 
@@ -27,6 +30,22 @@ std::set<PciAddress> taken_by(const std::vector<PciAddress>& functions, const To
     return taken;
 }
 
+// Proxmox unbinds a parent that is not on vfio's driver yet, and its own driver then takes them down
+// (pci_disable_sriov).
+std::map<PciAddress, PciAddress>
+virtual_functions_of(const SysReader& reader, const std::set<PciAddress>& taken, const Topology& topology)
+{
+    std::map<PciAddress, PciAddress> result;
+    for (const auto& parent : taken) {
+        const auto& function = topology.at(parent);
+        for (std::size_t i = 0; i < function.virtual_functions && !is_vfio_driver(function.driver); ++i)
+            if (const auto link = reader.read_link(paths::function(parent, "virtfn" + std::to_string(i))))
+                if (const auto address = parse_pci_address(last_name(*link)))
+                    result.emplace(*address, parent);
+    }
+    return result;
+}
+
 std::vector<PciAddress> whole_functions(const std::vector<PassedDevice>& devices, bool every_alternative)
 {
     std::vector<PciAddress> result;
@@ -38,15 +57,33 @@ std::vector<PciAddress> whole_functions(const std::vector<PassedDevice>& devices
     return result;
 }
 
-// The devices to ask about: everything that may be taken, with everything on the cards.
-std::vector<Function> watched(const Topology& topology, const std::vector<PciAddress>& functions)
+// What mediated devices are made of, and what the host has bound to vfio itself.
+std::vector<PciAddress> other_functions(const std::vector<PassedDevice>& devices)
 {
-    auto addresses = taken_by(functions, topology);
-    for (const auto& card : find_cards(topology, functions))
+    std::vector<PciAddress> result;
+    for (const auto& device : devices)
+        if (!device.passed_whole())
+            for (const auto& one : device.alternatives) append(result, one.functions);
+    return result;
+}
+
+// The devices to ask about: everything that may be taken or is shared, with everything on the cards.
+std::vector<Function> watched(const SysReader& reader, const Situation& situation,
+                              const std::vector<PciAddress>& candidates)
+{
+    const auto& topology = situation.topology;
+    auto addresses = taken_by(candidates, topology);
+    const auto virtual_functions = virtual_functions_of(reader, addresses, topology);
+    for (const auto& card : find_cards(topology, candidates))
         addresses.insert(card.functions.begin(), card.functions.end());
+    for (const auto& address : other_functions(situation.devices))
+        if (topology.find(address) != nullptr) addresses.insert(address);
     std::vector<Function> result;
     result.reserve(addresses.size());
     for (const auto& address : addresses) result.push_back(topology.at(address));
+    for (const auto& [address, parent] : virtual_functions)
+        if (auto function = addresses.contains(address) ? std::nullopt : read_function(reader, address))
+            result.push_back(std::move(*function));
     return result;
 }
 
@@ -54,12 +91,15 @@ std::vector<Function> watched(const Topology& topology, const std::vector<PciAdd
 void read_surroundings(const SysReader& reader, Situation& situation, std::optional<unsigned> own_vmid)
 {
     const auto candidates = whole_functions(situation.devices, true);
-    situation.topology = read_topology(reader, candidates, config_space_within);
-    situation.mapping_mismatches = mapping_mismatches(situation.devices, situation.topology);
-    situation.holders = find_holders(reader, watched(situation.topology, candidates), own_vmid);
+    auto named = candidates;
+    append(named, other_functions(situation.devices));
+    situation.topology = read_topology(reader, named, config_space_within);
+    situation.mapping_mismatches = mapping_mismatches(reader, situation.devices, situation.topology);
+    situation.holders = find_holders(reader, watched(reader, situation, candidates), own_vmid);
     choose_free_alternatives(situation.devices, situation.holders);
     const auto functions = whole_functions(situation.devices, false);
     situation.taken = taken_by(functions, situation.topology);
+    situation.virtual_functions = virtual_functions_of(reader, situation.taken, situation.topology);
     situation.cards = find_cards(situation.topology, functions);
     situation.config_space_writable = locked_down(reader) != true;
 }
@@ -106,6 +146,7 @@ Situation read_situation_with(const SysReader& reader, const Request& request, c
     auto situation = read_named_among(reader, request, vm, all);
     if (situation.devices.empty()) return situation;
     read_surroundings(reader, situation, request.vmid);
+    situation.absent = why_absent(reader, situation.devices, all);
     situation.search = find_lost(reader, situation.devices, all);
     if (!situation.search.empty()) situation.lost_cards = find_lost_cards(reader, situation.devices, request);
     situation.lost_bridge = find_lost_bridge(reader, situation);

@@ -11,6 +11,7 @@
 #include "usage/holders.hpp"
 #include "usage/pci_writers.hpp"
 
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -22,12 +23,15 @@ struct Situation {
     VmFile vm;
     std::vector<PassedDevice> devices;
     Topology topology;
-    std::vector<Card> cards;          // of the GPUs that this guest is given whole
-    std::set<PciAddress> taken;       // what Proxmox will bind to vfio-pci
-    std::vector<Holder> holders;      // of the taken set and of the cards
-    std::vector<PciWriter> writers;   // on the whole host
-    std::vector<PciBus> search;       // buses to be rescanned for functions that are missing
-    std::vector<LostCard> lost_cards; // that those may belong to, when a rescan does not bring them
+    std::vector<Card> cards;    // of the GPUs that this guest is given whole
+    std::set<PciAddress> taken; // what Proxmox will bind to vfio-pci
+    // Of those whose own driver Proxmox will take away: these go with it. Each with its parent.
+    std::map<PciAddress, PciAddress> virtual_functions;
+    std::vector<Holder> holders;    // of all these, of the cards, and of what is named for mediated devices
+    std::vector<PciWriter> writers; // on the whole host
+    std::map<std::string, Advice> absent; // causes of what is missing, by the guest's word for it
+    std::vector<PciBus> search;           // buses to be rescanned for functions that are missing
+    std::vector<LostCard> lost_cards;     // that those may belong to, when a rescan does not bring them
     std::optional<Function>
         lost_bridge; // above one of the cards: without its bus numbers nothing below is reached
     std::vector<Advice> warnings;

@@ -105,6 +105,17 @@ void put_bar_sizes_back(const Run& run, const PciAddress& address, const std::ve
     }
 }
 
+// The installer's files, and whether the host has booted with them.
+std::string how_vfio_comes_first(const SysReader& reader, unsigned vmid)
+{
+    if (reader.exists(std::string(paths::boot_files_changed)))
+        return "reboot the host: 'pve-gpu-install' has written what makes vfio-pci load first";
+    if (reader.exists(std::string(paths::modprobe)))
+        return "'pve-gpu-install check --vm " + std::to_string(vmid) +
+               "' shows what loads it before vfio-pci";
+    return "run 'pve-gpu-install --vm " + std::to_string(vmid) + "' and reboot, so that vfio-pci loads first";
+}
+
 // The first who counts.
 std::optional<Holder> holder_of(const Run& run, const CardPlan& card, const PciAddress& address)
 {
@@ -232,9 +243,8 @@ StepOutcome bind(const Run& run, const CardPlan& card, const PciAddress& address
     }
     if (wrong) {
         outcome.detail = "from '" + driver + "'";
-        run.warn(
-            {"'" + driver + "' bound " + quote(address) + " first and was unbound again",
-             "run 'pve-gpu-install --vm " + std::to_string(run.vmid) + "' so that vfio-pci loads first"});
+        run.warn({"'" + driver + "' bound " + quote(address) + " first and was unbound again",
+                  how_vfio_comes_first(run.system, run.vmid)});
     }
     put_bar_sizes_back(run, address, shrunken);
     bind_now(run, card, planned);

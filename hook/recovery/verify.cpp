@@ -129,7 +129,8 @@ std::vector<Difference> compare(const CardPlan& card, const PlannedFunction& bef
                                 const std::optional<Function>& now)
 {
     Findings findings(before);
-    findings.fatal(!now, {"did not come back", "switch the host off and on"});
+    findings.fatal(!now, {"did not come back", before.to_vfio ? "switch the host off and on"
+                                                              : "the host has it again after a reboot"});
     if (!now) return findings.take();
     compare_identity(before.facts, *now, findings);
     compare_bars(before.facts.bars, now->bars, findings);

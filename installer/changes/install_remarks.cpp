@@ -56,7 +56,7 @@ void warn_of_vain_reboot(const Survey& survey, const std::vector<Change>& planne
                          std::vector<Advice>& warnings)
 {
     if (reboot_helps(survey, changes_next_boot(planned))) return;
-    for (const auto& [what, hope] : unprepared(survey))
+    for (const auto& [what, hope] : unprepared(survey, false))
         warnings.push_back(
             {what + ", and another reboot changes nothing: the host has booted with these files already",
              "'pve-gpu-install check' shows what is in the way"});

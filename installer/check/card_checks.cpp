@@ -180,7 +180,11 @@ Findings module_for(const CheckFacts& facts, const GpuFacts& gpu)
 Findings reset_module(const CheckFacts& facts)
 {
     auto findings = each_passed_gpu<module_for>(facts);
-    if (findings.empty() && facts.loaded_modules.contains("vendor_reset"))
+    const bool all_there = std::ranges::all_of(facts.next_starts, [](const auto& one) {
+        return one.second.absent.empty() &&
+               !(one.second.refused && one.second.refused->reason == Reason::not_found);
+    });
+    if (findings.empty() && all_there && facts.loaded_modules.contains("vendor_reset"))
         findings.push_back(
             {Verdict::note,
              paths::join(paths::modules, "vendor_reset") + " is there, and no passed card needs it",

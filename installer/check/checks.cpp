@@ -13,8 +13,8 @@ std::vector<Check> all_checks()
 {
     std::vector<Check> all;
     for (auto* const topic :
-         {pve_checks, iommu_checks, host_checks, driver_checks, card_checks, bar_checks, group_checks,
-          nvidia_checks, guest_checks, guest_hardware_checks, container_checks, log_checks})
+         {pve_checks, iommu_checks, host_checks, reboot_checks, driver_checks, card_checks, bar_checks,
+          group_checks, nvidia_checks, guest_checks, guest_hardware_checks, container_checks, log_checks})
         append(all, topic());
     return all;
 }

@@ -28,7 +28,7 @@ Findings modules_obsolete(const CheckFacts& facts)
 {
     Findings findings;
     for (const auto& [file, modules] : facts.module_lists)
-        if (contains(modules, "vfio_virqfd") && !kernel_before(facts.host.kernel, 6, 2))
+        if (contains(modules, "vfio_virqfd") && version_before(facts.host.kernel, {6, 2}) == false)
             findings.push_back(
                 {Verdict::note, file + " has 'vfio_virqfd', which is part of 'vfio' since Linux 6.2",
                  by_command("sed -i '/^vfio_virqfd/d' " + file + " && update-initramfs -u -k all")});

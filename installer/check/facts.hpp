@@ -1,6 +1,7 @@
 // What the checks know of a host. Read once; what could not be read is nothing, and no check guesses it.
 #pragma once
 
+#include "base/error.hpp"
 #include "check/cpu_models.hpp"
 #include "check/known_messages.hpp"
 #include "containers/conflicts.hpp"
@@ -11,6 +12,7 @@
 #include "host/survey.hpp"
 #include "machine/paths.hpp"
 #include "proxmox/pci_mapping.hpp"
+#include "run/step_report.hpp"
 #include "usage/holders.hpp"
 #include "usage/pci_writers.hpp"
 
@@ -67,6 +69,12 @@ struct HookscriptFacts {
     bool unseen = false;             // its storage does not answer
 };
 
+// How the next start of a VM that does not run would begin.
+struct NextStart {
+    std::optional<Refusal> refused;       // by the hook's own plan
+    std::map<std::string, Advice> absent; // causes of what is missing, by the guest's word for it
+};
+
 struct KernelLog {
     struct Line {
         std::string text;
@@ -99,6 +107,7 @@ struct CheckFacts {
     std::vector<PciWriter> writers;
     std::map<unsigned, HookscriptFacts> hookscripts; // by VMID
     std::map<unsigned, LastRun> last_runs;
+    std::map<unsigned, NextStart> next_starts; // of VMs with devices that do not run
     std::set<unsigned> running_vms;
     std::vector<ContainerFacts> containers;
     NodeSituation node_host; // what their nodes hang on; without nodes itself. Read if there are containers

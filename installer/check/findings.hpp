@@ -14,6 +14,7 @@ namespace pvegpu {
 std::vector<Check> pve_checks();
 std::vector<Check> iommu_checks();
 std::vector<Check> host_checks();
+std::vector<Check> reboot_checks();
 std::vector<Check> driver_checks();
 std::vector<Check> card_checks();
 std::vector<Check> bar_checks();

@@ -41,6 +41,20 @@ Findings guest_config(const SurveyedGuest& guest)
     return or_ok(findings, conf + " has no line that Proxmox drops");
 }
 
+Finding absent(const CheckFacts& facts, const SurveyedGuest& guest, const PassedDevice& device,
+               const HostSelector& selector)
+{
+    const auto evidence = guest.id.config_path() + ": " + device.key + " names " + quote(selector.text) +
+                          ", and " + std::string(paths::pci_functions) + " has nothing that begins so";
+    const auto start = facts.next_starts.find(guest.id.vmid);
+    if (start != facts.next_starts.end())
+        if (const auto cause = start->second.absent.find(selector.text); cause != start->second.absent.end())
+            return {Verdict::error, evidence + ": " + cause->second.fact, {cause->second.remedy}};
+    return {Verdict::error, evidence,
+            by_command("lspci -D", "if it has another address now, write that one into " + device.key +
+                                       "; what is off in the firmware, or has no power, is not listed")};
+}
+
 Findings guest_device_present(const CheckFacts& facts, const SurveyedGuest& guest)
 {
     const std::string functions(paths::pci_functions);
@@ -49,27 +63,22 @@ Findings guest_device_present(const CheckFacts& facts, const SurveyedGuest& gues
     for (const auto& device : devices)
         for (const auto& alternative : device.alternatives)
             for (const auto& selector : alternative.missing)
-                findings.push_back(
-                    {Verdict::error,
-                     guest.id.config_path() + ": " + device.key + " names " + quote(selector.text) +
-                         ", and " + functions + " has nothing that begins so",
-                     by_command("lspci -D", "if the card has another address now, write that one into " +
-                                                device.key +
-                                                "; if it is gone, switch the host's power off and on")});
+                findings.push_back(absent(facts, guest, device, selector));
     if (devices.empty()) return {};
     return or_ok(findings, functions + " has every device that " + guest.id.config_path() + " names");
 }
 
-// assert_valid in pve-guest-common's Mapping/PCI.pm. By then Proxmox has the device on vfio-pci, where
-// nothing offers mediated devices.
-std::string mismatch_of(const CheckFacts& facts, const MappedDevice& mapped)
+// assert_valid in pve-guest-common's Mapping/PCI.pm. By then Proxmox has a device that it passes whole on
+// vfio-pci, where nothing offers mediated devices.
+std::string mismatch_of(const CheckFacts& facts, const PassedDevice& device, const MappedDevice& mapped)
 {
     for (std::size_t index = 0; index < mapped.paths.size(); ++index) {
         const auto address = first_function(mapped.paths[index].text);
         const auto* function = address ? facts.topology.find(*address) : nullptr;
         if (function == nullptr) continue; // 'guest.device-present' tells
-        const MappedFacts now{device_id(*function), subsystem_id(*function), function->iommu_group,
-                              std::nullopt};
+        MappedFacts now{device_id(*function), subsystem_id(*function), function->iommu_group, std::nullopt};
+        if (!device.passed_whole() && facts.states.contains(*address))
+            now.mdev = !facts.state(*address).vgpu_types.empty();
         if (const auto reason = mapping_mismatch(mapped, now, index)) return *reason;
     }
     return "";
@@ -80,7 +89,7 @@ Finding mapping_of(const CheckFacts& facts, const SurveyedGuest& guest, const Pa
     auto evidence = guest.id.config_path() + ": " + device.key + ", mapping " + quote(*device.mapping) +
                     " (" + std::string(paths::pve_pci_mappings);
     for (const auto& alternative : device.alternatives) {
-        const auto reason = alternative.mapped ? mismatch_of(facts, *alternative.mapped) : "";
+        const auto reason = alternative.mapped ? mismatch_of(facts, device, *alternative.mapped) : "";
         if (reason.empty()) continue;
         evidence.append(":" + std::to_string(alternative.mapped->line) + "): ").append(reason);
         return {Verdict::error,
@@ -97,6 +106,24 @@ Findings guest_mapping(const CheckFacts& facts, const SurveyedGuest& guest)
     for (const auto& device : devices_of(facts, guest))
         if (device.mapping) findings.push_back(mapping_of(facts, guest, device));
     return findings;
+}
+
+// What other checks tell with more words is left to them.
+Findings guest_start(const CheckFacts& facts, const SurveyedGuest& guest)
+{
+    const auto start = facts.next_starts.find(guest.id.vmid);
+    if (start == facts.next_starts.end()) return {}; // it runs
+    const auto& refused = start->second.refused;
+    if (!refused)
+        return {
+            {Verdict::ok, "'pve-gpu-hook --dry-run " + guest.id.number() + " pre-start' refuses nothing"}};
+    const auto has_error = [](const Findings& findings) {
+        return std::ranges::any_of(findings, [](const auto& one) { return one.verdict == Verdict::error; });
+    };
+    if (guest.problem || has_error(guest_device_present(facts, guest)) ||
+        has_error(guest_mapping(facts, guest)))
+        return {};
+    return {{Verdict::error, refused->advice.fact, {refused->advice.remedy}}};
 }
 
 Findings guest_mdev(const CheckFacts& facts, const SurveyedGuest& guest)
@@ -220,6 +247,9 @@ std::vector<Check> guest_checks()
         {"guest.mapping", "resource mappings match the hardware", "resource mappings against the hardware",
          "Proxmox refuses to start a guest whose mapping does not match to the letter",
          each_vm_with_devices<guest_mapping>},
+        {"guest.start", "nothing keeps the guest from its start",
+         "what the hook would refuse at the next start: who uses what Proxmox takes, what is named twice",
+         "the hook, or Proxmox itself, refuses the start", each_vm_with_devices<guest_start>},
         {"guest.mdev", "a mediated device is of one function",
          "mediated devices and how many functions they name",
          "Proxmox refuses a mediated device with several functions", each_vm_with_devices<guest_mdev>},

@@ -60,11 +60,25 @@ bool QuietReader::asleep(const PciAddress& address) const
     return asleep_[address] = found;
 }
 
+// What a hotplug slot has is read from its port's registers (pciehp_get_adapter_status).
+bool QuietReader::would_wake_port_of(const std::string& slot, std::string_view file) const
+{
+    if (file == "address") return false;
+    const auto place = trim(read(paths::join(slot, "address")).value_or(""));
+    const auto bus = "pci_bus/" + place.substr(0, place.rfind(':'));
+    for (const auto& name : list(std::string(paths::pci_functions)))
+        if (const auto port = parse_pci_address(name); port && exists(paths::function(*port, bus)))
+            return asleep(*port);
+    return false;
+}
+
 bool QuietReader::would_wake(const std::string& path) const
 {
     const auto slash = path.rfind('/');
     if (!path.starts_with(paths::sys) || slash == std::string::npos) return false;
     const auto directory = std::string_view(path).substr(0, slash);
+    if (directory.starts_with(paths::pci_slots))
+        return would_wake_port_of(std::string(directory), path.substr(slash + 1));
     const auto address = parse_pci_address(directory.substr(directory.rfind('/') + 1));
     return address && reads_the_device(std::string_view(path).substr(slash + 1)) && asleep(*address);
 }

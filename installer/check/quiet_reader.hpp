@@ -34,6 +34,7 @@ public:
 
 private:
     bool would_wake(const std::string& path) const; // whichever way it leads to the function's directory
+    bool would_wake_port_of(const std::string& slot, std::string_view file) const;
     bool sleeps(const PciAddress& address, bool itself) const;
 
     mutable std::map<PciAddress, bool> asleep_;

@@ -5,6 +5,7 @@
 #include "check/facts.hpp"
 #include "machine/paths.hpp"
 #include "proxmox/request.hpp"
+#include "recovery/recover_gpu.hpp"
 #include "usage/containers.hpp"
 
 namespace pvegpu {
@@ -27,6 +28,27 @@ void read_hookscript(const SysReader& reader, const SurveyedGuest& guest, CheckF
     hook.unseen = hook.path && storage->shared && !storage_answers(reader, *hook.path);
     if (hook.path && !hook.unseen) hook.file = reader.file_facts(end_of_link(reader, *hook.path));
     facts.hookscripts[guest.id.vmid] = hook;
+}
+
+// The hook's plan itself, so that nothing is refused that was not told of here.
+NextStart plan_start(const SysReader& reader, const SurveyedGuest& guest, const SettingsFile& settings)
+{
+    const Request request{guest.id.vmid, Phase::pre_start, ""};
+    try {
+        auto plan = plan_recovery(reader, request, {guest.id.config_path(), guest.config}, settings);
+        return {std::move(plan.refused), std::move(plan.absent)};
+    } catch (const Error& error) {
+        return {Refusal{error.reason(), error.advice()}, {}};
+    }
+}
+
+void plan_starts(const SysReader& reader, CheckFacts& facts)
+{
+    const auto settings = read_settings(reader);
+    for (const auto& guest : facts.survey.guests)
+        if (guest.id.is_vm() && !guest.config.is_template && !guest.config.hostpci.empty() &&
+            !facts.running_vms.contains(guest.id.vmid))
+            facts.next_starts[guest.id.vmid] = plan_start(reader, guest, settings);
 }
 
 bool is_container(const SurveyedGuest& guest)
@@ -52,6 +74,7 @@ void read_guest_facts(const SysReader& reader, CheckFacts& facts)
         if (const auto run = report ? parse_last_run(*report) : std::nullopt)
             facts.last_runs[guest.id.vmid] = *run;
     }
+    plan_starts(reader, facts);
 }
 
 void read_container_facts(const SysReader& reader, CheckFacts& facts)

@@ -132,7 +132,8 @@ bool has_key(const Tokens& tokens, std::string_view key)
 Tokens needed_tokens(CpuVendor cpu, std::string_view kernel_release)
 {
     Tokens tokens;
-    if (cpu == CpuVendor::intel && kernel_before(kernel_release, 6, 8)) tokens.emplace_back("intel_iommu=on");
+    if (cpu == CpuVendor::intel && version_before(kernel_release, {6, 8}) == true)
+        tokens.emplace_back("intel_iommu=on");
     tokens.emplace_back("iommu=pt");
     return tokens;
 }
@@ -161,16 +162,6 @@ std::vector<Advice> command_line_warnings(const Tokens& given)
         warnings.push_back({quote(remark.token) + " on the kernel's command line " + std::string(remark.text),
                             std::string(remark.remedy)});
     return warnings;
-}
-
-bool kernel_before(std::string_view release, unsigned major, unsigned minor)
-{
-    const auto dot = split_once(release, '.');
-    if (!dot) return false;
-    const auto first = parse_decimal(dot->first);
-    const auto second = parse_decimal(dot->second.substr(0, count_front(dot->second, is_digit)));
-    if (!first || !second) return false;
-    return *first < major || (*first == major && *second < minor);
 }
 
 std::string append_tokens(std::string_view cmdline_file, const Tokens& tokens)

@@ -114,18 +114,4 @@ bool vm_runs(const SysReader& reader, unsigned vmid)
     return pid && reader.exists(paths::process(static_cast<pid_t>(*pid)));
 }
 
-std::string package_version(std::string_view dpkg_status, std::string_view package)
-{
-    bool in_it = false, installed = false;
-    for (LineReader lines(dpkg_status); lines.next();) {
-        const auto pair = split_once(lines.line(), ':');
-        if (!pair) continue;
-        const auto value = trim(pair->second);
-        if (pair->first == "Package") in_it = value == package;
-        if (pair->first == "Status") installed = value.ends_with(" installed");
-        if (in_it && installed && pair->first == "Version") return std::string(value);
-    }
-    return "";
-}
-
 } // namespace pvegpu

@@ -32,7 +32,4 @@ bool vm_runs(const SysReader& reader, unsigned vmid); // by the pid file that Pr
 // Every guest of the cluster. Nothing if it cannot be known: a tree of files need not have that list.
 std::optional<std::vector<GuestEntry>> list_cluster_guests(const SysReader& reader);
 
-// The version of an installed package, of the text of /var/lib/dpkg/status; empty if it is not installed.
-std::string package_version(std::string_view dpkg_status, std::string_view package);
-
 } // namespace pvegpu

@@ -17,17 +17,25 @@ std::vector<std::string> missing_for_iommu(const Survey& survey)
 
 } // namespace
 
-std::vector<Unprepared> unprepared(const Survey& survey)
+std::vector<Unprepared> unprepared(const Survey& survey, bool changed)
 {
     std::vector<Unprepared> found;
     if (survey.functions.empty()) return found;
     for (const auto& token : missing_for_iommu(survey))
         found.push_back({"the IOMMU is off: the running kernel was started without " + quote(token), ""});
-    for (const auto& function : survey.functions)
-        if (function.passed && !function.goes_back && function.driver_can_be_kept_away)
+    for (const auto& function : survey.functions) {
+        if (!function.leaves_the_host()) continue;
+        const std::string hope = "; after a reboot vfio-pci comes first";
+        if (function.driver_can_be_kept_away)
             found.push_back(
                 {"the host's driver " + quote(function.facts.driver) + " has " + named(function.facts),
-                 "; after a reboot vfio-pci comes first"});
+                 hope});
+        else if (changed && !function.loaded_first.empty())
+            found.push_back({"the host's driver " + quote(function.loaded_first) +
+                                 " was loaded before vfio-pci and can take " + named(function.facts) +
+                                 " again",
+                             hope});
+    }
     return found;
 }
 
@@ -40,7 +48,7 @@ std::vector<std::string> reboot_reasons(const Survey& survey, bool changes_now)
 {
     std::vector<std::string> reasons;
     if (!reboot_helps(survey, changes_now)) return reasons;
-    for (const auto& [what, hope] : unprepared(survey)) reasons.push_back(what + hope);
+    for (const auto& [what, hope] : unprepared(survey, true)) reasons.push_back(what + hope);
     return reasons;
 }
 

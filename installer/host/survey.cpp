@@ -74,7 +74,7 @@ private:
         if (!text) return; // it went away, or to another node, since the list was made
         SurveyedGuest guest;
         guest.id = entry.id;
-        guest.config = parse_guest_config(*text);
+        guest.config = read_guest_config(reader_, *text);
         if (guest.id.is_container()) guest.lxc = parse_lxc_config(*text);
         if (guest.id.is_container()) guest.text = *text;
         guest.attached = is_our_volume(survey_.storages, guest.config.hookscript, reader_);
@@ -169,7 +169,31 @@ private:
         for (std::size_t i = 0; i < functions.size(); ++i) {
             survey_.functions[i].modules = modules[i];
             add_bound_module(survey_.functions[i]);
+            survey_.functions[i].loaded_first = loaded_before_vfio(survey_.functions[i].modules);
         }
+    }
+
+    // /proc/modules begins with the module that was loaded last (m_start in the kernel's module/procfs.c),
+    // with
+    // '_' for each '-' of a name. A driver that is built in is not in it.
+    std::string loaded_before_vfio(const std::vector<std::string>& modules) const
+    {
+        constexpr std::string_view vfio = "vfio_pci";
+        std::vector<std::string_view> loaded; // the first one first
+        const auto text = reader_.read(std::string(paths::loaded_modules)).value_or("");
+        for (LineReader lines(text); lines.next();)
+            loaded.insert(loaded.begin(), split(lines.line(), ' ').front());
+        if (!contains(loaded, vfio) && reader_.exists(paths::join(paths::modules, vfio)))
+            return ""; // built in
+        for (const auto module : loaded) {
+            if (module == vfio) return "";
+            const auto is_it = [&](std::string name) {
+                std::ranges::replace(name, '-', '_');
+                return name == module;
+            };
+            if (std::ranges::any_of(modules, is_it)) return std::string(module);
+        }
+        return "";
     }
 
     // The driver that has it now, if it is a module, whatever modules.alias says.

@@ -70,6 +70,7 @@ struct SurveyedFunction {
     bool by_address = false;          // not by its ids: because of the twin, or of ids that others give
     std::vector<std::string> modules; // native drivers
     bool driver_can_be_kept_away = false; // `facts.driver` is one of them
+    std::string loaded_first;             // of them, a module that was loaded before vfio-pci; empty: none
 
     bool on_card_of(unsigned vmid) const;
     bool leaves_the_host() const { return passed && !goes_back; } // vfio-pci is to have it from boot on

@@ -36,6 +36,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         fuzz::require_printable(to_string(warning));
     check_appended(text);
     parse_cpu_vendor(text);
-    if (honours_autoprobe_on_rescan(text)) fuzz::require(!kernel_before(text, 6, 19));
+    if (honours_autoprobe_on_rescan(text)) fuzz::require(version_before(text, {6, 19}) == false);
     return 0;
 }

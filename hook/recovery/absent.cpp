@@ -1,0 +1,188 @@
+#include "recovery/absent.hpp"
+
+#include "base/lists.hpp"
+#include "base/text.hpp"
+#include "machine/paths.hpp"
+#include "pci/read_function.hpp"
+#include "proxmox/named_devices.hpp"
+#include "recovery/guest_state.hpp"
+#include "usage/device_files.hpp"
+
+#include <algorithm>
+
+namespace pvegpu {
+namespace {
+
+using Cause = std::optional<Advice>;
+
+class Search {
+public:
+    Search(const SysReader& reader, const std::vector<PassedDevice>& devices,
+           const std::vector<PciAddress>& all)
+        : reader_(reader), devices_(devices), all_(all), states_(read_guest_states(reader))
+    {
+    }
+
+    Cause cause_of(const PassedDevice& device, const HostSelector& selector)
+    {
+        const auto address = first_function(selector.text);
+        if (!address) return std::nullopt;
+        auto cause = no_virtual_function(*address);
+        if (!cause) cause = slot_without_it(*address);
+        if (!cause) cause = moved(device, selector, *address);
+        if (!cause) cause = not_authorised();
+        if (!cause && !known_id(*address).empty())
+            cause = Advice{"it was there (" + known_id(*address) + ") when a guest was last started with it",
+                           "see the kernel's log ('dmesg') for what became of it; if it does not come back, "
+                           "switch the host off and on"};
+        return cause;
+    }
+
+private:
+    std::string text(const PciAddress& address, std::string_view file) const
+    {
+        return std::string(trim(reader_.read(paths::function(address, file)).value_or("")));
+    }
+
+    std::optional<unsigned> number(const PciAddress& address, std::string_view file) const
+    {
+        return parse_decimal(text(address, file));
+    }
+
+    std::size_t virtual_functions(const PciAddress& parent) const
+    {
+        const auto function = read_function(reader_, parent);
+        return function ? function->virtual_functions : 0;
+    }
+
+    // The n-th has the parent's number plus `sriov_offset` plus n times `sriov_stride` (pci_iov_virtfn_devfn
+    // and pci_iov_virtfn_bus in the kernel's drivers/pci/iov.c).
+    std::optional<unsigned> index_below(const PciAddress& parent, const PciAddress& wanted) const
+    {
+        const auto total = number(parent, "sriov_totalvfs");
+        const auto offset = number(parent, "sriov_offset"), stride = number(parent, "sriov_stride");
+        if (!total || !offset || !stride || parent.domain != wanted.domain) return std::nullopt;
+        const auto id = [](const PciAddress& one) { return one.bus * 256U + one.slot * 8U + one.function; };
+        for (unsigned index = 0; index < *total; ++index)
+            if (id(parent) + *offset + index * *stride == id(wanted)) return index;
+        return std::nullopt;
+    }
+
+    Cause no_virtual_function(const PciAddress& wanted) const
+    {
+        for (const auto& parent : all_) {
+            if (!reader_.exists(paths::function(parent, "sriov_totalvfs"))) continue;
+            const auto index = index_below(parent, wanted);
+            if (!index) continue;
+            const auto driver = bound_driver(reader_, parent);
+            const auto name =
+                "it is virtual function " + std::to_string(*index) + " of " + quote(to_string(parent));
+            const auto make = "write " + std::to_string(*index + 1) + " or more to " +
+                              quote(paths::function(parent, "sriov_numvfs"));
+            if (is_vfio_driver(driver) || driver.empty())
+                return Advice{name + ", which has none while " +
+                                  (driver.empty() ? "no driver" : quote(driver)) + " has it",
+                              "give it back to its own driver, then " + make};
+            return Advice{name + ", which has " + std::to_string(virtual_functions(parent)) + " of them",
+                          make};
+        }
+        return std::nullopt;
+    }
+
+    // Documentation/ABI/testing/sysfs-bus-pci and pci_hotplug_core.c: what is in the slot, and whether it has
+    // power.
+    Cause slot_without_it(const PciAddress& wanted) const
+    {
+        const std::string slots(paths::pci_slots);
+        const auto place = to_string(wanted).substr(0, to_string(wanted).rfind('.'));
+        for (const auto& name : reader_.list(slots)) {
+            const auto directory = paths::join(slots, name);
+            const auto says = [&](std::string_view file) {
+                return std::string(trim(reader_.read(paths::join(directory, file)).value_or("")));
+            };
+            if (says("address") != place) continue;
+            const auto slot = "its slot (" + quote(directory) + ") ";
+            if (says("adapter") == "0")
+                return Advice{slot + "is empty", "see whether the card sits in it, and has its power cables"};
+            if (says("power") == "0")
+                return Advice{slot + "is switched off", "echo 1 > " + paths::join(directory, "power")};
+        }
+        return std::nullopt;
+    }
+
+    // From the mapping, or from what our notes of this boot say of the address.
+    std::string id_of(const PassedDevice& device, const HostSelector& selector,
+                      const PciAddress& wanted) const
+    {
+        for (const auto& one : device.alternatives)
+            if (one.mapped && contains(one.mapped->paths, selector)) return one.mapped->id;
+        return known_id(wanted);
+    }
+
+    std::string known_id(const PciAddress& wanted) const
+    {
+        for (const auto& state : states_)
+            for (const auto& function : state.functions)
+                if (function.address == wanted) return function.id;
+        return "";
+    }
+
+    Cause moved(const PassedDevice& device, const HostSelector& selector, const PciAddress& wanted) const
+    {
+        const auto id = id_of(device, selector, wanted);
+        if (id.empty()) return std::nullopt;
+        for (const auto& address : all_) {
+            if (!key_of(devices_, address).empty()) continue;
+            const auto vendor = text(address, "vendor"), number = text(address, "device");
+            if (vendor.size() != 6 || number.size() != 6 || vendor.substr(2) + ":" + number.substr(2) != id)
+                continue;
+            return Advice{"a device with its ids (" + id + ") is at " + quote(to_string(address)),
+                          device.mapping ? "if it is this one, choose it anew under Datacenter > Resource "
+                                           "Mappings"
+                                         : "if it is this one, write that address into " + quote(device.key)};
+        }
+        return std::nullopt;
+    }
+
+    // Documentation/admin-guide/thunderbolt.rst: what it carries appears on the PCI bus once it is
+    // authorised.
+    Cause not_authorised() const
+    {
+        const std::string directory(paths::thunderbolt_devices);
+        for (const auto& name : reader_.list(directory)) {
+            const auto says = [&](std::string_view file) {
+                return std::string(
+                    trim(reader_.read(paths::join(paths::join(directory, name), file)).value_or("")));
+            };
+            if (says("authorized") != "0") continue;
+            const auto device = says("device_name");
+            return Advice{"the Thunderbolt or USB4 device " + quote(device.empty() ? name : device) +
+                              " is not authorised, and nothing behind it is on the bus",
+                          "boltctl enroll " + (says("unique_id").empty() ? name : says("unique_id"))};
+        }
+        return std::nullopt;
+    }
+
+    const SysReader& reader_;
+    const std::vector<PassedDevice>& devices_;
+    const std::vector<PciAddress>& all_;
+    std::vector<GuestState> states_;
+};
+
+} // namespace
+
+std::map<std::string, Advice> why_absent(const SysReader& reader, const std::vector<PassedDevice>& devices,
+                                         const std::vector<PciAddress>& all)
+{
+    std::map<std::string, Advice> causes;
+    std::optional<Search> search;
+    for (const auto& device : devices)
+        for (const auto& selector : device.taken().missing) {
+            if (!search) search.emplace(reader, devices, all);
+            if (auto cause = search->cause_of(device, selector))
+                causes.emplace(selector.text, std::move(*cause));
+        }
+    return causes;
+}
+
+} // namespace pvegpu

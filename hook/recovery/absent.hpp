@@ -1,0 +1,22 @@
+// Why a device that a guest names is not on the PCI bus, as far as the host tells. Nothing is concluded from
+// its absence alone.
+#pragma once
+
+#include "base/advice.hpp"
+#include "machine/system.hpp"
+#include "proxmox/passthrough.hpp"
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace pvegpu {
+
+// By what the guest's lines say ("0000:06:10.1"), each with a cause that the host shows: a virtual function
+// that its parent does not have, a hotplug slot that is empty or off, a device with the same ids at another
+// address (of a mapping, or of our notes of this boot), a Thunderbolt or USB4 device that nobody has
+// authorised, a device that was there at an earlier start. Not in it: what nobody can tell.
+std::map<std::string, Advice> why_absent(const SysReader& reader, const std::vector<PassedDevice>& devices,
+                                         const std::vector<PciAddress>& all);
+
+} // namespace pvegpu

@@ -1,0 +1,343 @@
+// What Proxmox takes for a guest is judged before it takes it, whether or not a card is cycled.
+#include "catch.hpp"
+#include "hook/phases.hpp"
+#include "hook/report.hpp"
+#include "machine/paths.hpp"
+#include "machines.hpp"
+#include "planned.hpp"
+
+using namespace pvegpu;
+using namespace pvegpu::testing;
+
+namespace {
+
+const std::string igpu = "0000:00:02.0", sound = "0000:00:1f.3", nic = "0000:00:1f.6", usb = "0000:00:14.0",
+                  sata = "0000:00:17.0";
+
+// An office computer: everything is a device of the chipset, on the root bus.
+struct Host : FakeSystem {
+    explicit Host(const std::string& guest) : FakeSystem("6.14.8-2-pve")
+    {
+        add_driver("e1000e", {"8086:15bc"});
+        add_function("", igpu,
+                     {.vendor = 0x8086, .device = 0x4680, .class_code = 0x030000, .driver = "i915"});
+        add_function("", sound, {.vendor = 0x8086, .device = 0x7ad0, .class_code = 0x040300});
+        add_function("", nic,
+                     {.vendor = 0x8086, .device = 0x15bc, .class_code = 0x020000, .driver = "e1000e"});
+        add_function("", usb, {.vendor = 0x8086, .device = 0x7ae0, .class_code = 0x0c0330});
+        add_function("", sata, {.vendor = 0x8086, .device = 0x7ae2, .class_code = 0x010601});
+        add_guest(*this, 101, guest);
+    }
+    void with_sound_and_nic_in_one_group() { set_group(11, {sound, nic}); }
+    void interface_is_up() { file(interface() + "/flags", "0x1003\n"); }
+    void interface_is_in_a_bridge()
+    {
+        interface_is_up();
+        tree().set_sysfs_link(interface() + "/master", "/sys/devices/virtual/net/vmbr0");
+    }
+    static std::string interface() { return paths::function(address_of(nic), "net/eno1"); }
+    void keyboard_is_plugged_in()
+    {
+        const auto hub = paths::function(address_of(usb), "usb1/");
+        file(hub + "dev", "189:0\n");
+        file(hub + "1-4/product", "Keychron K2\n");
+    }
+    void disk_is_mounted()
+    {
+        add_node(sata, "ata1/host0/block/sda", "/dev/sda", {8, 0, true});
+        file("/proc/self/mountinfo", "31 25 8:0 / /srv rw shared:1 - xfs /dev/sda rw\n");
+    }
+};
+
+std::string refusal(const SysReader& machine)
+{
+    const auto plan = plan_start(machine);
+    return plan.refused ? plan.refused->advice.fact : "";
+}
+
+std::string warnings(const SysReader& machine)
+{
+    const auto plan = plan_start(machine);
+    REQUIRE_FALSE(plan.refused);
+    std::string all;
+    for (const auto& warning : plan.warnings) all += warning.fact + "\n";
+    return all;
+}
+
+bool has(const std::string& text, const std::string& part)
+{
+    return text.find(part) != std::string::npos;
+}
+
+} // namespace
+
+TEST_CASE("a network card that goes along with a chipset's device keeps the guest from its start", "[taken]")
+{
+    for (const auto* lines : {"hostpci0: 00:02.0\nhostpci1: 00:1f.3\n", "hostpci0: 00:1f.3\n"}) {
+        Host host(lines);
+        host.with_sound_and_nic_in_one_group();
+        CHECK(refusal(host).empty()); // nobody uses it
+        host.interface_is_up();
+        CHECK(has(refusal(host), "'0000:00:1f.6', which Proxmox takes along"));
+        host.interface_is_in_a_bridge();
+        CHECK(has(refusal(host), "network interface 'eno1', which is in 'vmbr0'"));
+    }
+}
+
+TEST_CASE("a network card that the guest names is its own, unless the host's network runs over it", "[taken]")
+{
+    Host host("hostpci0: 00:1f.6\n");
+    CHECK(warnings(host).empty());
+    host.interface_is_up();
+    CHECK(has(warnings(host), "network interface 'eno1'"));
+    SECTION("in a bridge or a bond")
+    {
+        host.interface_is_in_a_bridge();
+        CHECK(has(refusal(host), "which is in 'vmbr0'"));
+    }
+    SECTION("below a VLAN")
+    {
+        host.file(Host::interface() + "/upper_eno1.5/ifindex", "7\n");
+        CHECK(has(refusal(host), "on which 'eno1.5' stands"));
+    }
+    SECTION("with a route")
+    {
+        host.file("/proc/net/route", "Iface\tDestination\tGateway\neno1\t00000000\t0102A8C0\t0003\n");
+        CHECK(has(refusal(host), "which carries a route"));
+    }
+    SECTION("with an address")
+    {
+        const std::string loopback = "00000000000000000000000000000001 01 80 10 80       lo\n";
+        host.file("/proc/net/if_inet6", loopback + "fe80000000000000021f29fffe000001 02 40 20 80     eno1\n");
+        CHECK(refusal(host).empty()); // every interface that is up has one of its link
+        host.file("/proc/net/if_inet6", loopback + "20010db8000000000000000000000001 02 40 00 80     eno1\n");
+        CHECK(has(refusal(host), "which has an address"));
+    }
+}
+
+TEST_CASE("set-ups that work go on starting", "[taken]")
+{
+    SECTION("a USB controller with a keyboard under logind")
+    {
+        Host host("hostpci0: 00:14.0\n");
+        host.keyboard_is_plugged_in();
+        host.add_node(usb, "usb1/1-4/input/input5/event5", "/dev/input/event5", {13, 69});
+        host.add_process(700, "systemd-logind", {{20, {"/dev/input/event5", DeviceNumber{13, 69}}}});
+        const auto said = warnings(host);
+        CHECK(has(said, "systemd-logind"));
+        CHECK(has(said, "USB device '1-4 Keychron K2'"));
+    }
+    SECTION("a SATA controller with an idle disk")
+    {
+        Host host("hostpci0: 00:17.0\n");
+        host.add_node(sata, "ata1/host0/block/sda", "/dev/sda", {8, 0, true});
+        CHECK(warnings(host).empty());
+        host.disk_is_mounted();
+        CHECK(has(refusal(host), "'sda' mounted on '/srv'"));
+    }
+    SECTION("an integrated GPU")
+    {
+        Host host("hostpci0: 00:02.0\n");
+        CHECK(refusal(host).empty());
+    }
+    SECTION("an APU with its USB")
+    {
+        FakeSystem host("6.14.8-2-pve");
+        add_apu(host);
+        add_guest(host, 101, "hostpci0: 0c:00.0\nhostpci1: 0c:00.3\n");
+        const auto hub = paths::function(address_of("0000:0c:00.3"), "usb1/");
+        host.file(hub + "dev", "189:0\n");
+        host.file(hub + "1-4/product", "Keychron K2\n");
+        CHECK(refusal(host).empty());
+    }
+}
+
+TEST_CASE("a USB controller that goes along with something plugged in keeps the guest from its start",
+          "[taken]")
+{
+    Host host("hostpci0: 00:1f.3\n");
+    host.set_group(11, {sound, usb});
+    host.keyboard_is_plugged_in();
+    CHECK(has(refusal(host), "USB device '1-4 Keychron K2'"));
+}
+
+TEST_CASE("what another guest has is refused with its name, whatever the hook would do", "[taken]")
+{
+    SECTION("an integrated GPU")
+    {
+        Host host("hostpci0: 00:02.0\n");
+        host.add_function("", "0000:00:05.0", {.driver = "vfio-pci"});
+        host.set_group(1, {igpu, "0000:00:05.0"});
+        host.open_vfio("0000:00:05.0", 4711, "kvm", 102);
+        CHECK(has(refusal(host), "VM 102"));
+    }
+    SECTION("a device that is no GPU")
+    {
+        Host host("hostpci0: 00:17.0\n");
+        host.file("/run/qemu-server/pci-id-reservations", "0000:00:17.0 102 pid:4711\n");
+        host.add_process(4711, "kvm");
+        host.file("/run/qemu-server/102.pid", "4711\n");
+        CHECK(has(refusal(host), "VM 102"));
+    }
+    SECTION("a card that is left alone, 'strategy': 'off'")
+    {
+        FakeSystem host("6.14.8-2-pve");
+        add_slot(host, {.driver = "vfio-pci"});
+        add_guest(host, 101, "hostpci0: 06:00\n");
+        host.file("/etc/pve-gpu-hook/settings.json", "{\"strategy\": \"off\"}");
+        CHECK(refusal(host).empty());
+        host.open_vfio("0000:06:00.0", 4711, "kvm", 102);
+        CHECK(has(refusal(host), "VM 102"));
+    }
+    SECTION("the parent of a mediated device")
+    {
+        FakeSystem host("6.14.8-2-pve");
+        add_slot(host, {.driver = "vfio-pci"});
+        add_guest(host, 101, "hostpci0: 06:00.0,mdev=nvidia-63\n");
+        CHECK(refusal(host).empty());
+        host.open_vfio("0000:06:00.0", 4711, "kvm", 102);
+        CHECK(has(refusal(host), "VM 102"));
+    }
+}
+
+TEST_CASE("a parent whose virtual functions are in use is not taken from its driver", "[taken]")
+{
+    Host host("hostpci0: 00:1f.6\n");
+    host.add_virtual_function(nic, "0000:00:1e.0");
+    CHECK(has(warnings(host), "'0000:00:1f.6' has virtual functions (1)"));
+    host.file("/run/qemu-server/pci-id-reservations", "0000:00:1e.0 103 pid:4711\n");
+    host.add_process(4711, "kvm");
+    host.file("/run/qemu-server/103.pid", "4711\n");
+    CHECK(has(refusal(host), "'0000:00:1e.0', a virtual function of '0000:00:1f.6'"));
+    CHECK(has(refusal(host), "VM 103"));
+}
+
+TEST_CASE("a guest's setting turns what is in use into warnings, but not on a card that is reset", "[taken]")
+{
+    const std::string warn = "{\"guests\": {\"101\": {\"in_use\": \"warn\"}}}";
+    Host host("hostpci0: 00:1f.3\n");
+    host.with_sound_and_nic_in_one_group();
+    host.interface_is_in_a_bridge();
+    CHECK(has(plan_start(host).refused.value().advice.remedy, "\"in_use\": \"warn\""));
+    host.file("/etc/pve-gpu-hook/settings.json", warn);
+    CHECK(has(warnings(host), "which is in 'vmbr0'"));
+
+    FakeSystem cycled("6.14.8-2-pve");
+    add_slot(cycled, {.group = 14});
+    add_guest(cycled, 101, "hostpci0: 06:00\n");
+    cycled.file("/etc/pve-gpu-hook/settings.json", warn);
+    cycled.add_node("0000:06:00.0", "drm/card0", "/dev/dri/card0", {226, 0});
+    cycled.add_process(812, "Xorg", {{7, {"/dev/dri/card0", DeviceNumber{226, 0}}}});
+    CHECK(has(refusal(cycled), "Xorg"));
+    CHECK_FALSE(has(plan_start(cycled).refused.value().advice.remedy, "in_use"));
+}
+
+TEST_CASE("a start that nothing is cycled for is refused, too, and nothing else is said", "[taken]")
+{
+    Host host("hostpci0: 00:1f.3\nhostpci1: 00:1F.4\n");
+    host.with_sound_and_nic_in_one_group();
+    host.interface_is_in_a_bridge();
+    const auto report = run_phase(host, {101, Phase::pre_start, ""});
+    CHECK(report.exit_status() == 1);
+    CHECK(report.outcome == RunOutcome::refused);
+    CHECK(host.writes().empty());
+    unsigned warnings = 0;
+    for (const auto& line : host.said()) warnings += line.starts_with("warning") ? 1 : 0;
+    CHECK(warnings == 0);
+}
+
+TEST_CASE("a mapping that does not match keeps every guest from its start, whatever the line's options",
+          "[taken]")
+{
+    for (const auto* options : {"", ",driver=keep", ",mdev=nvidia-63"}) {
+        FakeSystem host("6.14.8-2-pve");
+        add_slot(host, {.group = 14});
+        add_guest(host, 101, std::string("hostpci0: mapping=gpu") + options + "\n");
+        host.file(
+            "/etc/pve/mapping/pci.cfg",
+            "gpu\n\tmap id=10de:2206,node=pve1,path=0000:06:00.0,iommugroup=14,subsystem-id=1af4:1100\n");
+        CHECK(has(refusal(host), "the mapping's id is '10de:2206'"));
+    }
+}
+
+TEST_CASE("a line with 'driver=' is read as the installed qemu-server reads it", "[taken]")
+{
+    const auto start = [](const std::string& version) {
+        FakeSystem host("6.14.8-2-pve");
+        add_slot(host, {.driver = "vfio-pci", .group = 14});
+        add_guest(host, 101, "hostpci0: 06:00,driver=vfio\n");
+        if (!version.empty())
+            host.file("/var/lib/dpkg/status",
+                      "Package: qemu-server\nStatus: install ok installed\nVersion: " + version + "\n");
+        return read_guest_config(host, host.text("/etc/pve/qemu-server/101.conf") + "\n");
+    };
+    for (const auto* version : {"", "9.0.25", "9.0.26~1", "9.1.0", "10.0.1", "unreadable"})
+        CHECK(start(version).hostpci.size() == 1);
+    for (const auto* version : {"8.4.10", "9.0.24", "8.2.1+deb12u1"}) {
+        const auto config = start(version);
+        CHECK(config.hostpci.empty());
+        REQUIRE(config.warnings.size() == 1);
+        CHECK(has(config.warnings.front().advice.fact, std::string("qemu-server ") + version));
+        CHECK(config.warnings.front().loses_device);
+    }
+}
+
+TEST_CASE("a device that is absent is told of with what the host shows of it", "[taken]")
+{
+    FakeSystem host("6.14.8-2-pve");
+    add_slot(host, {.driver = "vfio-pci", .group = 14});
+    const auto cause = [&](const std::string& lines) {
+        add_guest(host, 101, "hostpci0: 06:00\n" + lines);
+        const auto plan = plan_start(host);
+        REQUIRE(plan.refused);
+        return to_string(plan.refused->advice);
+    };
+    SECTION("nothing is known")
+    {
+        CHECK(has(cause("hostpci1: 09:00.0\n"), "no port that could have lost it"));
+    }
+    SECTION("a virtual function that its parent does not have")
+    {
+        host.add_function("", "0000:00:1f.6", network_card);
+        const auto file = [&](const std::string& name, const std::string& text) {
+            host.file(paths::function(address_of("0000:00:1f.6"), name), text);
+        };
+        file("sriov_totalvfs", "7\n");
+        file("sriov_numvfs", "0\n");
+        file("sriov_offset", "128\n");
+        file("sriov_stride", "2\n");
+        CHECK(
+            has(cause("hostpci1: 0000:01:0f.6\n"), "no port that could have lost it")); // between two of them
+        const auto said = cause("hostpci1: 0000:01:10.0\n");
+        CHECK(has(said, "virtual function 1 of '0000:00:1f.6', which has 0 of them"));
+        CHECK(has(said, "write 2 or more to '/sys/bus/pci/devices/0000:00:1f.6/sriov_numvfs'"));
+    }
+    SECTION("a hotplug slot that is empty, or off")
+    {
+        host.file("/sys/bus/pci/slots/4/address", "0000:09:00\n");
+        host.file("/sys/bus/pci/slots/4/adapter", "0\n");
+        host.file("/sys/bus/pci/slots/4/power", "0\n");
+        CHECK(has(cause("hostpci1: 09:00.0\n"), "its slot ('/sys/bus/pci/slots/4') is empty"));
+        host.file("/sys/bus/pci/slots/4/adapter", "1\n");
+        CHECK(has(cause("hostpci1: 09:00.0\n"), "is switched off; echo 1 > /sys/bus/pci/slots/4/power"));
+    }
+    SECTION("a Thunderbolt device that waits")
+    {
+        host.file("/sys/bus/thunderbolt/devices/0-1/authorized", "0\n");
+        host.file("/sys/bus/thunderbolt/devices/0-1/device_name", "Core X\n");
+        host.file("/sys/bus/thunderbolt/devices/0-1/unique_id", "c4010000-0062\n");
+        CHECK(has(cause("hostpci1: 09:00.0\n"), "'Core X' is not authorised"));
+        host.file("/sys/bus/thunderbolt/devices/0-1/authorized", "1\n");
+        CHECK_FALSE(has(cause("hostpci1: 09:00.0\n"), "authorised"));
+    }
+    SECTION("the same device at another address")
+    {
+        host.add_function("", "0000:00:1f.6", network_card);
+        host.file("/run/pve-gpu-hook/state/101.json",
+                  R"({"vmid":101,"functions":[{"address":"0000:09:00.0","id":"8086:1533","native_driver":"",)"
+                  R"("gpu":false}],"power":[],"console":[],"holder":null})");
+        CHECK(has(cause("hostpci1: 09:00.0\n"), "a device with its ids (8086:1533) is at '0000:00:1f.6'"));
+        host.file(paths::function(address_of("0000:00:1f.6"), "device"), "0x1539\n");
+        CHECK(has(cause("hostpci1: 09:00.0\n"), "it was there (8086:1533)"));
+    }
+}
