@@ -15,12 +15,6 @@ bool is_plain_absolute(const std::string& path)
     return path.starts_with('/') && path.find("/../") == std::string::npos && !path.ends_with("/..");
 }
 
-bool is_this_program(const SysReader& reader, const FileFacts& facts)
-{
-    const auto own = reader.file_facts(std::string(paths::own_program));
-    return own && own->same_file(facts);
-}
-
 bool only_root_can_change(const FileFacts& facts)
 {
     return facts.owner == 0 && (facts.mode & (S_IWGRP | S_IWOTH)) == 0;
@@ -49,7 +43,8 @@ std::optional<Advice> why_not(const SysReader& reader, const std::string& path)
         return Advice{"its storage does not answer", "'pvesm status' shows which"};
     const auto facts = reader.file_facts(path);
     if (!facts || !facts->regular) return Advice{"it is not there", "bring it back"};
-    if (is_this_program(reader, *facts)) return Advice{"it is this program itself"};
+    const auto own = reader.file_facts(std::string(paths::own_program));
+    if (own && own->same_file(*facts)) return Advice{"it is this program itself"};
     if (!only_root_can_change(*facts))
         return Advice{"others than root can change it", "'chown root:root' and 'chmod 755' mend that"};
     if (const auto directory = directory_of_others(reader, path); !directory.empty())
@@ -73,12 +68,6 @@ std::vector<std::string> command_line(const ChainedHook& hook, const Request& re
     if (!request.migrated_from.empty())
         words.insert(words.begin(), {"/usr/bin/env", "PVE_MIGRATED_FROM=" + request.migrated_from});
     return words;
-}
-
-void say_output(System& system, const ChainedHook& hook, const std::string& output)
-{
-    for (LineReader lines(output); lines.next();)
-        system.say(Severity::info, "'" + hook.volume + "': " + std::string(lines.line()));
 }
 
 } // namespace
@@ -107,10 +96,10 @@ void run_chained_hook(System& system, const Request& request, const std::functio
                                                      "to go without it remove " + quote(file)});
     const auto within = settings().timeouts.chained;
     const auto outcome = system.run(command_line(*hook, request), within);
-    say_output(system, *hook, outcome.text);
+    for (LineReader lines(outcome.text); lines.next();)
+        system.say(Severity::info, "'" + hook->volume + "': " + std::string(lines.line()));
     if (outcome.still_running())
-        fail(*hook, {"did not end within " + std::to_string(within.count() / 1000) +
-                     " s ('timeouts': 'chained') and was killed"});
+        fail(*hook, {"did not end within " + in_seconds(within) + " ('timeouts': 'chained') and was killed"});
     if (outcome.refused())
         fail(*hook, {"failed with exit status " + std::to_string(outcome.error_number),
                      "what it printed stands above"});

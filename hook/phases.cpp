@@ -1,5 +1,6 @@
 #include "hook/phases.hpp"
 
+#include "base/lists.hpp"
 #include "containers/inside.hpp"
 #include "containers/prepare.hpp"
 #include "hook/chained_hook.hpp"
@@ -11,6 +12,7 @@
 #include "recovery/return_to_host.hpp"
 
 #include <algorithm>
+#include <array>
 
 namespace pvegpu {
 namespace {
@@ -55,11 +57,6 @@ GuestKind kind_of(const Inputs& inputs, bool has_notes)
     const auto& [file, failure] = inputs.guest;
     if (failure && failure->reason() == Reason::not_found) throw Error(*failure);
     return file ? file->kind : GuestKind::unknown;
-}
-
-std::string name_for_log(const Inputs& inputs, unsigned vmid)
-{
-    return Guest{vmid, inputs.guest.value ? inputs.guest.value->kind : GuestKind::unknown}.short_name();
 }
 
 VmFile vm_of(const SysReader& reader, const GuestFile& file)
@@ -115,15 +112,9 @@ public:
 
     void run()
     {
-        switch (request_.phase) {
-        case Phase::pre_start:
-            return pre_start();
-        case Phase::post_start:
-            return post_start();
-        case Phase::pre_stop:
-        case Phase::post_stop:
-            return stop();
-        }
+        if (request_.phase == Phase::pre_start) return pre_start();
+        if (request_.phase == Phase::post_start) return post_start();
+        stop();
     }
 
 private:
@@ -156,9 +147,8 @@ private:
         if (report_.plan.guest == GuestKind::container) look_at_container();
         if (!state) return;
         const auto holders = current_holders(system_, *state);
-        const auto opened = std::ranges::find_if(
-            holders, [](const Holder& holder) { return holder.kind == Holder::Kind::vfio; });
-        if (opened == holders.end())
+        const auto* opened = find_by(holders, Holder::Kind::vfio, &Holder::kind);
+        if (opened == nullptr)
             return warn({"the VM runs, but QEMU has not opened the GPU that was prepared for it",
                          "if it uses a mapping, Proxmox has taken another of its devices"});
         state->holder = opened->pid;
@@ -211,18 +201,10 @@ private:
 
 RunOutcome outcome_of(Phase phase, Reason reason)
 {
-    if (phase != Phase::pre_start) return RunOutcome::failed;
-    switch (reason) {
-    case Reason::in_use:
-    case Reason::stuck_writer:
-    case Reason::sriov_parent:
-    case Reason::not_found:
-    case Reason::invalid_config:
-    case Reason::needs_power_cycle:
-        return RunOutcome::refused;
-    default:
-        return RunOutcome::failed;
-    }
+    using enum Reason;
+    constexpr std::array refusals{in_use,    stuck_writer,   sriov_parent,
+                                  not_found, invalid_config, needs_power_cycle};
+    return phase == Phase::pre_start && contains(refusals, reason) ? RunOutcome::refused : RunOutcome::failed;
 }
 
 RunOutcome good_outcome(const Report& report)
@@ -356,7 +338,8 @@ Report run_phase(System& system, const Request& request)
     auto report = begin_report(system, request);
     const TimePoint begin = system.now();
     const auto inputs = read_inputs(system, request);
-    system.log_for_guest(name_for_log(inputs, request.vmid));
+    const auto kind = inputs.guest.value ? inputs.guest.value->kind : GuestKind::unknown;
+    system.log_for_guest(Guest{request.vmid, kind}.short_name());
     if (request.phase == Phase::pre_start) {
         if (run_other_hook(system, inputs, report)) run_own_part(system, inputs, report);
     } else {

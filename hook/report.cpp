@@ -13,19 +13,6 @@
 namespace pvegpu {
 namespace {
 
-Json guest_json(GuestKind kind)
-{
-    switch (kind) {
-    case GuestKind::vm:
-        return "vm";
-    case GuestKind::container:
-        return "ct";
-    case GuestKind::unknown:
-        break;
-    }
-    return nullptr;
-}
-
 Json hostpci_json(const PassedDevice& device)
 {
     return {{"key", device.key},
@@ -45,12 +32,10 @@ Json card_json(const CardPlan& card)
 
 Json node_json(const NodeFacts& node)
 {
-    Json number = nullptr;
-    if (node.number) number = to_string(*node.number);
     return {{"path", node.wanted.node.path},
             {"from", node.wanted.from},
             {"present", node.present},
-            {"number", number}};
+            {"number", node.number ? Json(to_string(*node.number)) : Json()}};
 }
 
 Json refused_json(const std::optional<Refusal>& refused)
@@ -76,7 +61,7 @@ Json head(const PhasePlan& phase, std::string_view schema)
 {
     Json json{{"schema", schema},
               {"vmid", phase.request.vmid},
-              {"guest", guest_json(phase.guest)},
+              {"guest", phase.guest == GuestKind::unknown ? Json() : Json(Guest{.kind = phase.guest}.type())},
               {"phase", to_string(phase.request.phase)},
               {"refused", refused_json(phase.refused)}};
     auto& warnings = json["warnings"] = Json::array();
@@ -100,11 +85,6 @@ std::string to_string(RunOutcome outcome)
         EnumName{"warned", RunOutcome::warned}, EnumName{"refused", RunOutcome::refused},
         EnumName{"failed", RunOutcome::failed}};
     return name_of(names, outcome);
-}
-
-int Report::exit_status() const
-{
-    return outcome == RunOutcome::refused || outcome == RunOutcome::failed ? 1 : 0;
 }
 
 std::vector<Advice> PhasePlan::all_warnings() const

@@ -40,7 +40,11 @@ struct Report {
     Milliseconds elapsed{0};
     std::vector<StepReport> steps;
 
-    int exit_status() const; // 0, or 1 when the start must not go on
+    // 0, or 1 when the start must not go on.
+    int exit_status() const
+    {
+        return outcome == RunOutcome::refused || outcome == RunOutcome::failed ? 1 : 0;
+    }
 };
 
 std::string plan_json(const PhasePlan& plan);

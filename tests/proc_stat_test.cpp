@@ -1,5 +1,5 @@
 #include "catch.hpp"
-#include "usage/proc_stat.hpp"
+#include "usage/open_files.hpp"
 
 using namespace pvegpu;
 

@@ -1,4 +1,4 @@
-#include "proxmox/property_string.hpp"
+#include "proxmox/config_lines.hpp"
 
 #include "catch.hpp"
 

@@ -7,7 +7,6 @@
 #include <cstring>
 
 namespace pvegpu {
-
 namespace {
 
 // glibc's English text for an errno: the log reads the same whatever the locale.

@@ -2,12 +2,23 @@
 #pragma once
 
 #include <algorithm>
+#include <functional>
 
 namespace pvegpu {
 
-template <typename List, typename Value> bool contains(const List& list, const Value& value)
+// `member` is what of each entry is compared: a pointer to a member, or a function.
+template <typename List, typename Value, typename Member = std::identity>
+bool contains(const List& list, const Value& value, Member member = {})
 {
-    return std::ranges::find(list, value) != list.end();
+    return std::ranges::find(list, value, member) != list.end();
+}
+
+// The first whose member has that value; nullptr if none has.
+template <typename List, typename Value, typename Member>
+auto* find_by(List& list, const Value& value, Member member)
+{
+    const auto found = std::ranges::find(list, value, member);
+    return found == list.end() ? nullptr : &*found;
 }
 
 // The first that passes the test; nullptr if none does.

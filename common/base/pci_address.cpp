@@ -3,7 +3,6 @@
 #include "base/text.hpp"
 
 namespace pvegpu {
-
 namespace {
 
 // The kernel prints a domain with at least four digits, and never a zero in front of a longer one.

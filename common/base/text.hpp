@@ -13,35 +13,15 @@
 
 namespace pvegpu {
 
-// The six characters that Perl's \s matches in a byte string.
-constexpr bool is_space(char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
-constexpr bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-constexpr bool is_lower(char c)
-{
-    return c >= 'a' && c <= 'z';
-}
-constexpr bool is_alpha(char c)
-{
-    return is_lower(c) || (c >= 'A' && c <= 'Z');
-}
-constexpr bool is_alnum(char c)
-{
-    return is_alpha(c) || is_digit(c);
-}
-constexpr bool is_lower_hex(char c)
-{
-    return is_digit(c) || (c >= 'a' && c <= 'f');
-}
-constexpr bool is_hex(char c)
-{
-    return is_lower_hex(c) || (c >= 'A' && c <= 'F');
-}
+// Kinds of characters, as they are handed to count_front and its like. The first are the six that Perl's \s
+// matches in a byte string.
+inline constexpr auto is_space = [](char c) { return c == ' ' || (c >= '\t' && c <= '\r'); };
+inline constexpr auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+inline constexpr auto is_lower = [](char c) { return c >= 'a' && c <= 'z'; };
+inline constexpr auto is_alpha = [](char c) { return is_lower(c) || (c >= 'A' && c <= 'Z'); };
+inline constexpr auto is_alnum = [](char c) { return is_alpha(c) || is_digit(c); };
+inline constexpr auto is_lower_hex = [](char c) { return is_digit(c) || (c >= 'a' && c <= 'f'); };
+inline constexpr auto is_hex = [](char c) { return is_lower_hex(c) || (c >= 'A' && c <= 'F'); };
 constexpr char lower(char c)
 {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;

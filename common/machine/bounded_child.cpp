@@ -148,12 +148,6 @@ std::string kernel_stack(pid_t pid)
     return text.substr(0, text.find_last_not_of(' ') + 1);
 }
 
-Outcome without_answer(Progress progress, pid_t child)
-{
-    if (progress == Progress::other_end_closed) return {Outcome::Kind::refused, ECANCELED, "", child, ""};
-    return {Outcome::Kind::still_running, 0, "", child, kernel_stack(child)};
-}
-
 } // namespace
 
 BoundedChild::BoundedChild()
@@ -178,12 +172,6 @@ BoundedChild::~BoundedChild()
     waitpid(pid_, nullptr, WNOHANG);
 }
 
-// The child speaks only when asked: what there is to read is the end of the file.
-bool BoundedChild::ended() const
-{
-    return answers_within(Milliseconds(0));
-}
-
 bool BoundedChild::answers_within(Milliseconds time) const
 {
     return becomes_ready(channel_, POLLIN, {Clock::now() + time, -1});
@@ -201,7 +189,9 @@ Outcome BoundedChild::perform(const Task& task, Milliseconds timeout, int cancel
     std::string answer(head.length, '\0');
     if (progress == Progress::complete)
         progress = receive_all(channel_, answer.data(), answer.size(), patience);
-    if (progress != Progress::complete) return without_answer(progress, pid_);
+    if (progress == Progress::other_end_closed) return {Outcome::Kind::refused, ECANCELED, "", pid_, ""};
+    if (progress == Progress::out_of_time)
+        return {Outcome::Kind::still_running, 0, "", pid_, kernel_stack(pid_)};
     const auto kind = head.error_number != 0 ? Outcome::Kind::refused : Outcome::Kind::done;
     return {kind, head.error_number, std::move(answer), 0, "", Milliseconds(head.milliseconds)};
 }

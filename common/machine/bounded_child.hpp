@@ -22,8 +22,9 @@ public:
     BoundedChild& operator=(const BoundedChild&) = delete;
     ~BoundedChild(); // the child ends when it sees the channel closed; nobody waits for it
 
-    // Between two operations: whether the child has died.
-    bool ended() const;
+    // Between two operations: whether the child has died. It speaks only when asked: what there is to read is
+    // the end of the file.
+    bool ended() const { return answers_within(Milliseconds(0)); }
 
     // After an operation that was given up: whether it ends in that time after all.
     bool answers_within(Milliseconds time) const;

@@ -3,7 +3,7 @@
 #include "base/bridge_control.hpp"
 #include "machine/descriptors.hpp"
 #include "machine/list_inside.hpp"
-#include "machine/locked_file.hpp"
+#include "machine/new_file.hpp"
 
 #include <array>
 #include <cerrno>

@@ -19,7 +19,7 @@ public:
         if (left.count() <= 0)
             throw Error(
                 Reason::timed_out,
-                {"recovery exceeded " + std::to_string(total_.count() / 1000) + " s ('timeouts': 'total')",
+                {"recovery exceeded " + in_seconds(total_) + " ('timeouts': 'total')",
                  "start the guest again; its report in '/run/pve-gpu-hook' tells which step took them"});
         return std::min(wanted, left);
     }

@@ -2,7 +2,6 @@
 
 #include "base/error.hpp"
 #include "base/text.hpp"
-#include "machine/locked_file.hpp"
 #include "machine/new_file.hpp"
 #include "machine/run_program.hpp"
 
@@ -51,12 +50,6 @@ int open_signals()
     std::signal(SIGCHLD, SIG_DFL);
     std::signal(SIGPIPE, SIG_IGN);
     return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
-bool becomes_readable(int descriptor, Milliseconds timeout)
-{
-    pollfd wait{descriptor, POLLIN, 0};
-    return poll(&wait, 1, static_cast<int>(timeout.count())) > 0;
 }
 
 int priority(Severity severity)
@@ -108,12 +101,6 @@ void tell_syslog(const std::string& socket_path, int priority, const std::string
 // before Proxmox, which waits 5 s, sends SIGKILL.
 constexpr Milliseconds ends_after_a_stop{1'000};
 
-// Of these nothing is left undone in the kernel when they are given up.
-bool looks_only(Task::Kind kind)
-{
-    return kind == Task::Kind::read || kind == Task::Kind::list_inside;
-}
-
 } // namespace
 
 LinuxSystem::LinuxSystem(std::string program, const std::string& root)
@@ -143,7 +130,9 @@ Outcome LinuxSystem::in_child(Task::Kind kind, const std::string& path, std::str
                     root_.resolve(path));
     if (!stopped()) return outcome;
     if (child->answers_within(ends_after_a_stop)) throw_stopped();
-    throw Error(looks_only(kind) ? Reason::interrupted : Reason::stuck_write,
+    // Of these nothing is left undone in the kernel when they are given up.
+    const bool looks_only = kind == Task::Kind::read || kind == Task::Kind::list_inside;
+    throw Error(looks_only ? Reason::interrupted : Reason::stuck_write,
                 {"the task was stopped while the kernel had not come back from this (pid " +
                      std::to_string(outcome.child) + ", in: " + outcome.child_stack + ")",
                  "start the guest again when that process has ended"},
@@ -259,7 +248,8 @@ bool LinuxSystem::wait_until(const std::function<bool()>& fact, Milliseconds tim
     for (;;) {
         if (fact()) return true;
         if (now() >= deadline) return false;
-        becomes_readable(interrupted_ ? -1 : signals_, look_again_after);
+        pollfd wait{interrupted_ ? -1 : signals_, POLLIN, 0};
+        poll(&wait, 1, static_cast<int>(look_again_after.count()));
         check_signals();
     }
 }

@@ -10,7 +10,6 @@
 #include <linux/openat2.h>
 #include <memory>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 
 namespace pvegpu {
@@ -20,15 +19,6 @@ namespace {
 // there are and how long, and what is beyond these is not worth our time and memory.
 constexpr std::size_t most_names = 65536;
 constexpr std::size_t most_text = 1U << 20U;
-
-// As if `root` were /: no link and no ".." leads out of it, and none of /proc's magic links is followed.
-int open_inside(int root, const std::string& directory)
-{
-    open_how how{};
-    how.flags = O_RDONLY | O_DIRECTORY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY;
-    how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-    return static_cast<int>(syscall(SYS_openat2, root, directory.c_str(), &how, sizeof how));
-}
 
 char kind_of(mode_t mode)
 {
@@ -77,7 +67,8 @@ int list_inside(const std::string& root, const std::string& directory, const std
 {
     const Descriptor root_file(open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (root_file.failed()) return errno;
-    const int file = open_inside(root_file.number(), directory);
+    const int file = open_in_root(root_file.number(), directory,
+                                  O_RDONLY | O_DIRECTORY | O_NONBLOCK | O_NOCTTY, RESOLVE_NO_MAGICLINKS);
     if (file < 0) return errno;
     const std::unique_ptr<DIR, int (*)(DIR*)> open_directory(fdopendir(file), closedir);
     if (!open_directory) return errno;

@@ -3,6 +3,7 @@
 
 #include "machine/rooted_path.hpp"
 
+#include <chrono>
 #include <string>
 #include <string_view>
 #include <sys/stat.h>
@@ -35,5 +36,22 @@ void put_file(const std::string& path, std::string_view text, const FileRights& 
 
 // A power cut does not take back what was done in it.
 void sync_directory_of(const std::string& path);
+
+// --- a file that others change too, replaced while their lock of it is held; for the child that does it: the
+// file may be on a file system that never answers ---
+
+struct LockedReplacement {
+    std::string lock;   // its path; the file is made if it is not there
+    std::string before; // what has to be there
+    std::string after;
+};
+
+std::string pack(const LockedReplacement& replacement);
+LockedReplacement unpack_locked_replacement(const std::string& packed);
+
+// 0 or an errno: EWOULDBLOCK if somebody else has the lock for so long, ESTALE if something else is there.
+// The file keeps its owner and mode.
+int replace_locked(const std::string& path, const LockedReplacement& replacement,
+                   std::chrono::milliseconds lock_free_within);
 
 } // namespace pvegpu

@@ -160,10 +160,10 @@ inline std::string known_card(const PciAddress& port)
 {
     return join(known_cards, to_string(port)) + ".json";
 }
-inline std::string report(unsigned vmid)
+inline std::string report(unsigned vmid) // of the last run
 {
     return json_file(run, vmid);
-} // of the last run
+}
 inline std::string report(unsigned vmid, std::string_view phase) // of the last run of that phase
 {
     return join(run, std::to_string(vmid)).append(1, '.').append(phase).append(".json");

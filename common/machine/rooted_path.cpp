@@ -1,14 +1,13 @@
 #include "machine/rooted_path.hpp"
 
 #include "base/error.hpp"
+#include "machine/descriptors.hpp"
 
 #include <array>
 #include <boost/filesystem.hpp>
 #include <climits>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <optional>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 namespace pvegpu {
@@ -24,29 +23,17 @@ std::string absolute(const std::string& directory)
     return path.string();
 }
 
-// A descriptor that stands for the place and opens nothing: no device, FIFO or FUSE server is asked.
-int open_place(const std::string& directory, const std::string& path, std::uint64_t flags)
+// Nothing if there is no such file. A descriptor that stands for the place opens nothing: no device, FIFO or
+// FUSE server is asked.
+std::optional<std::string> place_of(const std::string& directory, const std::string& path, int flags)
 {
-    const int root = open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (root < 0) return -1;
-    open_how how{};
-    how.flags = O_PATH | O_CLOEXEC | flags;
-    how.resolve = RESOLVE_IN_ROOT;
-    const auto place =
-        syscall(SYS_openat2, root, path.c_str(), &how, sizeof how); // Linux 5.6; glibc has no name
-    close(root);
-    return static_cast<int>(place);
-}
-
-// Nothing if there is no such file.
-std::optional<std::string> place_of(const std::string& directory, const std::string& path,
-                                    std::uint64_t flags)
-{
-    const int place = open_place(directory, path, flags);
-    if (place < 0) return std::nullopt;
+    const Descriptor root(open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (root.failed()) return std::nullopt;
+    const Descriptor place(open_in_root(root.number(), path, O_PATH | flags));
+    if (place.failed()) return std::nullopt;
     std::array<char, PATH_MAX> name; // NOLINT(*-member-init): filled by readlink
-    const auto count = readlink(("/proc/self/fd/" + std::to_string(place)).c_str(), name.data(), name.size());
-    close(place);
+    const auto link = "/proc/self/fd/" + std::to_string(place.number());
+    const auto count = readlink(link.c_str(), name.data(), name.size());
     if (count < 0) return std::nullopt;
     return std::string(name.data(), static_cast<std::size_t>(count));
 }

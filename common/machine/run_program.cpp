@@ -115,13 +115,6 @@ bool ends_in_time(int pidfd, int output, int cancel, TimePoint deadline, std::st
     }
 }
 
-// The errno that kept the program from starting; 0 if it started.
-int read_trouble(int trouble)
-{
-    int error = 0;
-    return ::read(trouble, &error, sizeof error) == sizeof error ? error : 0;
-}
-
 int exit_status(int pidfd)
 {
     siginfo_t ended{};
@@ -132,7 +125,8 @@ int exit_status(int pidfd)
 Outcome outcome_of_end(int pidfd, int trouble, std::string output)
 {
     const int status = exit_status(pidfd);
-    const int error = read_trouble(trouble);
+    int error = 0; // that kept the program from starting
+    if (::read(trouble, &error, sizeof error) != sizeof error) error = 0;
     const int number = error != 0 ? error : status;
     return {number == 0 ? Outcome::Kind::done : Outcome::Kind::refused, number, std::move(output), 0, ""};
 }

@@ -18,6 +18,11 @@ namespace pvegpu {
 using Milliseconds = std::chrono::milliseconds;
 using TimePoint = std::chrono::steady_clock::time_point;
 
+inline std::string in_seconds(Milliseconds time) // "120 s"
+{
+    return std::to_string(time.count() / 1000) + " s";
+}
+
 struct DeviceNumber {
     unsigned major = 0;
     unsigned minor = 0;

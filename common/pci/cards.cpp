@@ -1,6 +1,5 @@
 #include "pci/cards.hpp"
 
-#include "base/lists.hpp"
 #include "pci/device_table.hpp"
 
 #include <algorithm>
@@ -108,11 +107,6 @@ Card card_of(const Topology& topology, const Function& gpu)
 }
 
 } // namespace
-
-bool Card::has(const PciAddress& address) const
-{
-    return contains(functions, address);
-}
 
 Role role_of(const Function& function)
 {

@@ -1,6 +1,7 @@
 // Which functions make up the physical card of a GPU, and which bridge stands above it.
 #pragma once
 
+#include "base/lists.hpp"
 #include "pci/topology.hpp"
 
 #include <optional>
@@ -17,7 +18,7 @@ struct Card {
     std::vector<PciAddress> top; // what is directly below the port: the card's switch, or `functions`
     std::vector<PciAddress> switches; // the bridges on the card, the outermost first
 
-    bool has(const PciAddress& address) const;
+    bool has(const PciAddress& address) const { return contains(functions, address); }
 };
 
 // The cards of these GPUs, each card once, in the order of the GPUs. A function of another class is ignored.

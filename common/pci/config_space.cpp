@@ -1,5 +1,6 @@
 #include "pci/config_space.hpp"
 
+#include <array>
 #include <bitset>
 
 namespace pvegpu {
@@ -33,25 +34,14 @@ unsigned find_capability(std::string_view bytes, unsigned wanted)
     return 0;
 }
 
+// By the Device/Port Type, 0x0 to 0x9.
 PcieType type_of(unsigned pcie_capabilities)
 {
-    switch ((pcie_capabilities >> 4U) & 0xfU) {
-    case 0x0:
-    case 0x1:
-    case 0x9:
-        return PcieType::endpoint;
-    case 0x4:
-        return PcieType::root_port;
-    case 0x5:
-        return PcieType::switch_upstream;
-    case 0x6:
-        return PcieType::switch_downstream;
-    case 0x7:
-    case 0x8:
-        return PcieType::bridge;
-    default:
-        return PcieType::other;
-    }
+    using enum PcieType;
+    constexpr std::array types{endpoint,        endpoint,          other,  other,  root_port,
+                               switch_upstream, switch_downstream, bridge, bridge, endpoint};
+    const auto type = (pcie_capabilities >> 4U) & 0xfU;
+    return type < types.size() ? types.at(type) : other;
 }
 
 // A register of zeros may be a 32-bit memory BAR without an address or no BAR at all, and is not counted; any

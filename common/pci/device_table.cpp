@@ -12,7 +12,6 @@
 #include <vector>
 
 namespace pvegpu {
-
 namespace {
 
 using nlohmann::json;

@@ -96,15 +96,10 @@ private:
     {
         const auto* above = topology_.bridge_above(bridge);
         if (above == nullptr || !above->config || !above->config->pcie) return std::nullopt;
-        switch (*above->config->pcie) {
-        case PcieType::root_port:
-        case PcieType::switch_downstream:
+        const auto type = *above->config->pcie;
+        if (type == PcieType::root_port || type == PcieType::switch_downstream)
             return PcieType::switch_upstream;
-        case PcieType::switch_upstream:
-            return PcieType::switch_downstream;
-        default:
-            return std::nullopt;
-        }
+        return type == PcieType::switch_upstream ? std::optional(PcieType::switch_downstream) : std::nullopt;
     }
 
     const SysReader& reader_;

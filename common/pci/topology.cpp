@@ -1,26 +1,12 @@
 #include "pci/topology.hpp"
 
 #include "base/enum_names.hpp"
-#include "base/lists.hpp"
 #include "base/text.hpp"
 
 #include <algorithm>
 #include <array>
 
 namespace pvegpu {
-namespace {
-
-std::string two_ids(unsigned one, unsigned other)
-{
-    return to_hex(one, 4) + ":" + to_hex(other, 4);
-}
-
-} // namespace
-
-bool Function::flr() const
-{
-    return contains(reset_methods, "flr");
-}
 
 std::string to_string(const BusNumbers& numbers)
 {
@@ -47,7 +33,7 @@ std::vector<unsigned> bars_without_memory(const Function& function)
 
 std::string device_id(const Function& function)
 {
-    return two_ids(function.vendor, function.device);
+    return to_hex(function.vendor, 4) + ":" + to_hex(function.device, 4);
 }
 
 std::string named(const Function& function)
@@ -57,7 +43,7 @@ std::string named(const Function& function)
 
 std::string subsystem_id(const Function& function)
 {
-    return two_ids(function.subsystem_vendor, function.subsystem_device);
+    return to_hex(function.subsystem_vendor, 4) + ":" + to_hex(function.subsystem_device, 4);
 }
 
 std::string to_string(Role role)
@@ -84,11 +70,6 @@ const Function* Topology::find(const PciAddress& address) const
 {
     const auto found = functions.find(address);
     return found == functions.end() ? nullptr : &found->second;
-}
-
-const Function& Topology::at(const PciAddress& address) const
-{
-    return functions.at(address);
 }
 
 const Function* Topology::bridge_above(const Function& function) const

@@ -1,6 +1,7 @@
 // PCI functions as sysfs describes them, and what can be asked of them without touching the machine.
 #pragma once
 
+#include "base/lists.hpp"
 #include "base/pci_address.hpp"
 #include "pci/config_space.hpp"
 
@@ -63,7 +64,7 @@ struct Function {
     std::vector<Bar> bars;
     std::optional<ConfigSpace> config; // nothing where it was not read
 
-    bool flr() const;
+    bool flr() const { return contains(reset_methods, "flr"); }
     std::optional<BusRange> buses() const; // of a bridge
 };
 
@@ -89,7 +90,8 @@ public:
     std::map<PciAddress, Function> functions;
 
     const Function* find(const PciAddress& address) const; // nullptr if it is absent
-    const Function& at(const PciAddress& address) const;   // throws std::out_of_range
+    // Throws std::out_of_range.
+    const Function& at(const PciAddress& address) const { return functions.at(address); }
 
     const Function* bridge_above(const Function& function) const; // nullptr on a root bus
 

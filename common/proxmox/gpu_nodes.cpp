@@ -1,5 +1,6 @@
 #include "proxmox/gpu_nodes.hpp"
 
+#include "base/enum_names.hpp"
 #include "base/text.hpp"
 
 #include <algorithm>
@@ -8,25 +9,21 @@
 namespace pvegpu {
 namespace {
 
-struct Prefix {
-    std::string_view text;
-    NodeKind kind;
-};
+constexpr std::array numbered{EnumName{"/dev/nvidia", NodeKind::nvidia_gpu},
+                              EnumName{"/dev/nvidia-caps/nvidia-cap", NodeKind::nvidia_cap},
+                              EnumName{"/dev/nvidia-nvswitch", NodeKind::nvidia_other},
+                              EnumName{"/dev/dri/card", NodeKind::dri_card},
+                              EnumName{"/dev/dri/renderD", NodeKind::dri_render}};
 
-constexpr std::array numbered{
-    Prefix{"/dev/nvidia", NodeKind::nvidia_gpu}, Prefix{"/dev/nvidia-caps/nvidia-cap", NodeKind::nvidia_cap},
-    Prefix{"/dev/nvidia-nvswitch", NodeKind::nvidia_other}, Prefix{"/dev/dri/card", NodeKind::dri_card},
-    Prefix{"/dev/dri/renderD", NodeKind::dri_render}};
-
-constexpr std::array plain{Prefix{"/dev/nvidiactl", NodeKind::nvidia_control},
-                           Prefix{"/dev/nvidia-modeset", NodeKind::nvidia_modeset},
-                           Prefix{"/dev/nvidia-uvm", NodeKind::nvidia_uvm},
-                           Prefix{"/dev/nvidia-uvm-tools", NodeKind::nvidia_uvm_tools},
-                           Prefix{"/dev/nvidia-caps", NodeKind::nvidia_caps},
-                           Prefix{"/dev/nvidia-nvlink", NodeKind::nvidia_other},
-                           Prefix{"/dev/nvidia-nvswitchctl", NodeKind::nvidia_other},
-                           Prefix{"/dev/dri", NodeKind::dri},
-                           Prefix{"/dev/kfd", NodeKind::kfd}};
+constexpr std::array plain{EnumName{"/dev/nvidiactl", NodeKind::nvidia_control},
+                           EnumName{"/dev/nvidia-modeset", NodeKind::nvidia_modeset},
+                           EnumName{"/dev/nvidia-uvm", NodeKind::nvidia_uvm},
+                           EnumName{"/dev/nvidia-uvm-tools", NodeKind::nvidia_uvm_tools},
+                           EnumName{"/dev/nvidia-caps", NodeKind::nvidia_caps},
+                           EnumName{"/dev/nvidia-nvlink", NodeKind::nvidia_other},
+                           EnumName{"/dev/nvidia-nvswitchctl", NodeKind::nvidia_other},
+                           EnumName{"/dev/dri", NodeKind::dri},
+                           EnumName{"/dev/kfd", NodeKind::kfd}};
 
 // "/dev/dri/by-path/pci-0000:03:00.0-render", as systemd's 60-drm.rules name it.
 std::optional<GpuNode> parse_by_path(std::string_view path)
@@ -42,12 +39,6 @@ std::optional<GpuNode> parse_by_path(std::string_view path)
     return GpuNode{std::string(path), NodeKind::dri_by_path, std::nullopt, address};
 }
 
-std::string_view without_slashes_at_the_end(std::string_view path)
-{
-    while (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
-    return path;
-}
-
 void add(std::vector<WantedNode>& list, WantedNode wanted)
 {
     const bool known = std::ranges::any_of(
@@ -59,9 +50,9 @@ void add(std::vector<WantedNode>& list, WantedNode wanted)
 
 std::optional<GpuNode> parse_gpu_node(std::string_view path)
 {
-    path = without_slashes_at_the_end(path);
-    for (const auto& [text, kind] : plain)
-        if (path == text) return GpuNode{std::string(path), kind, std::nullopt, std::nullopt};
+    while (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
+    if (const auto* const known = find_name(plain, path); known != plain.end())
+        return GpuNode{std::string(path), known->value, std::nullopt, std::nullopt};
     for (const auto& [text, kind] : numbered) {
         if (!path.starts_with(text)) continue;
         const auto number = parse_decimal(path.substr(text.size()));

@@ -35,6 +35,10 @@ struct GpuNode {
 
     bool is_nvidia() const { return kind <= NodeKind::nvidia_other; }
     bool is_directory() const { return kind == NodeKind::nvidia_caps || kind == NodeKind::dri; }
+    bool is_render() const
+    {
+        return kind == NodeKind::dri_render || (kind == NodeKind::dri_by_path && path.ends_with("-render"));
+    }
 };
 
 // Nothing for a path that is no GPU's. What is recognised has letters, digits and "-:./" only.

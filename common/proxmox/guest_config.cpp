@@ -4,12 +4,10 @@
 #include "base/text.hpp"
 #include "proxmox/config_lines.hpp"
 #include "proxmox/hostpci_format.hpp"
-#include "proxmox/property_string.hpp"
 
 #include <array>
 
 namespace pvegpu {
-
 namespace {
 
 // "[name]" in column 0, whatever the name: PENDING, a special section, a snapshot or one that Proxmox skips.

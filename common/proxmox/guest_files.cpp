@@ -33,6 +33,12 @@ std::optional<std::string> read_pve_file(const SysReader& reader, std::string_vi
                 file, outcome.error_number);
 }
 
+std::string node_name(const SysReader& reader)
+{
+    const auto name = reader.read(std::string(paths::host_name)).value_or("");
+    return name.substr(0, name.find_first_of(".\n"));
+}
+
 GuestFile read_guest_file(const SysReader& reader, const Request& request)
 {
     const auto& [vmid, phase, node] = request;

@@ -25,6 +25,9 @@ inline constexpr std::size_t pve_file_bytes = 1U << 20U;
 // if it refuses.
 std::optional<std::string> read_pve_file(const SysReader& reader, std::string_view path);
 
+// This node's, as Proxmox's nodename() has it: the host name up to the first dot.
+std::string node_name(const SysReader& reader);
+
 struct GuestFile {
     GuestKind kind = GuestKind::unknown;
     std::string path, text;

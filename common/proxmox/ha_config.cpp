@@ -2,7 +2,7 @@
 
 #include "base/lists.hpp"
 #include "base/text.hpp"
-#include "proxmox/section_config.hpp"
+#include "proxmox/config_lines.hpp"
 
 namespace pvegpu {
 namespace {

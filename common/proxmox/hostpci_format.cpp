@@ -3,13 +3,12 @@
 #include "base/lists.hpp"
 #include "base/pci_address.hpp"
 #include "base/text.hpp"
-#include "proxmox/property_string.hpp"
+#include "proxmox/config_lines.hpp"
 
 #include <algorithm>
 #include <array>
 
 namespace pvegpu {
-
 namespace {
 
 using Problem = std::optional<std::string>; // a sentence, or nothing
@@ -20,77 +19,61 @@ bool is_host_list(std::string_view text)
     return std::ranges::all_of(parts, is_host_selector);
 }
 
-// Proxmox matches lower case only: with upper case the line is dropped and the VM starts without the device.
-Problem check_host(std::string_view value)
+bool is_boolean(std::string_view value)
 {
-    if (is_host_list(value)) return std::nullopt;
-    const std::string lowered = lower(value);
-    if (is_host_list(lowered))
-        return "upper-case hex digits in " + quote(value) + ", write " + quote(lowered) + " instead";
-    return quote(value) + " is no PCI address of the form '01:00.0'";
+    return parse_boolean(value).has_value();
 }
 
-Problem check_mapping(std::string_view value)
+bool is_hex_id(std::string_view value)
 {
-    if (is_config_id(value)) return std::nullopt;
-    return quote(value) + " is no name of a mapping";
+    return value.size() == 6 && value.starts_with("0x") && consists_of(value.substr(2), is_hex);
 }
 
-Problem check_boolean(std::string_view value)
+bool is_without(std::string_view value, std::string_view forbidden)
 {
-    if (parse_boolean(value)) return std::nullopt;
-    return quote(value) + " is neither 1 nor 0";
-}
-
-Problem check_without(std::string_view value, std::string_view forbidden)
-{
-    if (value.find_first_of(forbidden) == std::string_view::npos) return std::nullopt;
-    return quote(value) + " has one of the characters " + quote(forbidden);
-}
-
-Problem check_hex_id(std::string_view value)
-{
-    const bool good = value.size() == 6 && value.starts_with("0x") && consists_of(value.substr(2), is_hex);
-    if (good) return std::nullopt;
-    return quote(value) + " is no id of the form '0x1234'";
-}
-
-Problem check_driver(std::string_view value)
-{
-    if (value == "vfio" || value == "keep") return std::nullopt;
-    return quote(value) + " is neither 'vfio' nor 'keep'";
+    return value.find_first_of(forbidden) == std::string_view::npos;
 }
 
 struct Key {
     std::string_view name;
-    Problem (*check)(std::string_view value);
+    bool (*takes)(std::string_view value);
+    std::string_view otherwise; // what is said of a value that it does not take
 };
 
+constexpr std::string_view no_address = "is no PCI address of the form '01:00.0'",
+                           no_boolean = "is neither 1 nor 0", no_id = "is no id of the form '0x1234'";
+
 constexpr std::array keys = {
-    Key{"host", check_host},
-    Key{"mapping", check_mapping},
-    Key{"rombar", check_boolean},
-    Key{"romfile", [](std::string_view value) { return check_without(value, ",;"); }},
-    Key{"pcie", check_boolean},
-    Key{"x-vga", check_boolean},
-    Key{"legacy-igd", check_boolean},
-    Key{"mdev", [](std::string_view value) { return check_without(value, "/.:"); }},
-    Key{"vendor-id", check_hex_id},
-    Key{"device-id", check_hex_id},
-    Key{"sub-vendor-id", check_hex_id},
-    Key{"sub-device-id", check_hex_id},
-    Key{"driver", check_driver},
+    Key{"host", is_host_list, no_address},
+    Key{"mapping", is_config_id, "is no name of a mapping"},
+    Key{"rombar", is_boolean, no_boolean},
+    Key{"romfile", [](std::string_view value) { return is_without(value, ",;"); },
+        "has one of the characters ',;'"},
+    Key{"pcie", is_boolean, no_boolean},
+    Key{"x-vga", is_boolean, no_boolean},
+    Key{"legacy-igd", is_boolean, no_boolean},
+    Key{"mdev", [](std::string_view value) { return is_without(value, "/.:"); },
+        "has one of the characters '/.:'"},
+    Key{"vendor-id", is_hex_id, no_id},
+    Key{"device-id", is_hex_id, no_id},
+    Key{"sub-vendor-id", is_hex_id, no_id},
+    Key{"sub-device-id", is_hex_id, no_id},
+    Key{"driver", [](std::string_view value) { return value == "vfio" || value == "keep"; },
+        "is neither 'vfio' nor 'keep'"},
 };
 
 Problem check(std::string_view name, std::string_view value, const QemuServer& server)
 {
     if (name == "driver" && !server.knows_driver())
         return "qemu-server " + server.version + " does not know the key 'driver', which came with 9.0.25";
-    const auto* const key = find_where(keys, [name](const Key& known) { return known.name == name; });
+    const auto* const key = find_by(keys, name, &Key::name);
     if (key == nullptr) return "unknown key " + quote(name);
-    Problem problem = key->check(value);
-    if (problem) problem = std::string(name) + ": " + *problem;
-    return problem;
+    if (key->takes(value)) return std::nullopt;
+    // Proxmox matches lower case only: with upper case the line is dropped and the VM starts without the
+    // device.
+    if (const auto lowered = lower(value); name == "host" && is_host_list(lowered))
+        return "host: upper-case hex digits in " + quote(value) + ", write " + quote(lowered) + " instead";
+    return std::string(name) + ": " + quote(value) + " " + std::string(key->otherwise);
 }
 
 void take(HostPci& device, std::string_view name, const std::string& value)

@@ -3,7 +3,6 @@
 #include "base/lists.hpp"
 #include "base/text.hpp"
 #include "proxmox/config_lines.hpp"
-#include "proxmox/property_string.hpp"
 
 #include <algorithm>
 #include <tuple>
@@ -123,9 +122,7 @@ public:
                 read_line(reader.line());
         }
         for (auto* list : {&config_.devices, &config_.pending})
-            std::stable_sort(list->begin(), list->end(), [](const LxcDevice& one, const LxcDevice& other) {
-                return number_of(one) < number_of(other);
-            });
+            std::ranges::stable_sort(*list, {}, number_of);
         constexpr unsigned first = 100'000, count = 65'536; // parse_id_maps in LXC.pm
         if (unprivileged_ && config_.id_maps.empty())
             config_.id_maps = {{false, 0, first, count}, {true, 0, first, count}};
@@ -261,12 +258,10 @@ bool LxcConfig::has_id(bool group, unsigned host_id) const
 
 std::vector<LxcDevice> LxcConfig::devices_at_next_start() const
 {
-    const auto replaced = [this](const LxcDevice& device) {
-        return contains(deleted, device.key) ||
-               std::ranges::any_of(pending, [&](const LxcDevice& other) { return other.key == device.key; });
-    };
     auto result = devices;
-    std::erase_if(result, replaced);
+    std::erase_if(result, [this](const LxcDevice& device) {
+        return contains(deleted, device.key) || contains(pending, device.key, &LxcDevice::key);
+    });
     append(result, pending);
     return result;
 }

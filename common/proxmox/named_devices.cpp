@@ -12,18 +12,10 @@
 namespace pvegpu {
 namespace {
 
-// As Proxmox's nodename(): the host name up to the first dot.
-std::string node_name(const SysReader& reader)
-{
-    const auto name = reader.read(std::string(paths::host_name)).value_or("");
-    return name.substr(0, name.find_first_of(".\n"));
-}
-
 PciMappings read_mappings(const SysReader& reader, const GuestConfig& config)
 {
-    const bool needed =
-        std::ranges::any_of(config.hostpci, [](const HostPci& line) { return line.mapping.has_value(); });
-    if (!needed) return {};
+    if (std::ranges::none_of(config.hostpci, [](const HostPci& line) { return line.mapping.has_value(); }))
+        return {};
     return parse_pci_mappings(read_pve_file(reader, paths::pve_pci_mappings).value_or(""));
 }
 

@@ -4,8 +4,8 @@
 #include "base/pci_address.hpp"
 #include "base/text.hpp"
 #include "base/vmid.hpp"
+#include "proxmox/config_lines.hpp"
 #include "proxmox/hostpci_format.hpp"
-#include "proxmox/property_string.hpp"
 
 #include <algorithm>
 #include <array>
@@ -13,7 +13,6 @@
 #include <set>
 
 namespace pvegpu {
-
 namespace {
 
 using Problem = std::optional<std::string>; // a sentence, or nothing
@@ -65,8 +64,7 @@ constexpr std::array map_keys = {
 Problem check(const Properties& properties)
 {
     for (const auto& [name, value] : properties) {
-        const auto* const key =
-            find_where(map_keys, [&name = name](const MapKey& known) { return known.name == name; });
+        const auto* const key = find_by(map_keys, name, &MapKey::name);
         if (key == nullptr) return "unknown key " + quote(name);
         if (!key->check(value)) return quote(value) + " is no valid " + name;
     }
@@ -75,11 +73,9 @@ Problem check(const Properties& properties)
 
 Problem check_required(const Properties& properties)
 {
-    for (const MapKey& key : map_keys) {
-        const auto has_name = [&key](const auto& property) { return property.first == key.name; };
-        if (key.required && std::ranges::none_of(properties, has_name))
+    for (const MapKey& key : map_keys)
+        if (key.required && !contains(properties, key.name, &Properties::value_type::first))
             return std::string(key.name) + " is missing";
-    }
     return std::nullopt;
 }
 
@@ -132,11 +128,6 @@ bool is_false(std::string_view line)
     return line.empty() || line == "0";
 }
 
-bool is_comment(std::string_view line)
-{
-    return trim_left(line).starts_with('#');
-}
-
 // A property line is indented; its value is missing where there is none.
 struct Property {
     std::string_view key;
@@ -172,7 +163,7 @@ private:
     bool next()
     {
         while (reader_.next())
-            if (!is_comment(line())) return true;
+            if (!trim_left(line()).starts_with('#')) return true;
         return false;
     }
 
@@ -286,7 +277,7 @@ std::optional<std::string> as_text(std::optional<unsigned> number)
 
 const PciMapping* PciMappings::find(std::string_view name) const
 {
-    return find_where(mappings, [name](const auto& mapping) { return mapping.name == name; });
+    return find_by(mappings, name, &PciMapping::name);
 }
 
 PciMappings parse_pci_mappings(std::string_view text)

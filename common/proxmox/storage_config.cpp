@@ -1,9 +1,8 @@
 #include "proxmox/storage_config.hpp"
 
-#include "base/lists.hpp"
 #include "base/text.hpp"
 #include "machine/paths.hpp"
-#include "proxmox/section_config.hpp"
+#include "proxmox/config_lines.hpp"
 
 #include <algorithm>
 #include <array>
@@ -54,11 +53,6 @@ Storage storage_from(const ConfigSection& section)
 
 } // namespace
 
-bool Storage::on_node(std::string_view node) const
-{
-    return nodes.empty() || contains(nodes, node);
-}
-
 std::vector<Storage> parse_storages(std::string_view text)
 {
     if (is_blank(text)) text = "dir: local\n\tpath /var/lib/vz\n";
@@ -82,7 +76,7 @@ std::optional<std::string> snippet_path(const std::vector<Storage>& storages, st
 const Storage* storage_of(const std::vector<Storage>& storages, std::string_view volume)
 {
     const auto id = volume.substr(0, std::min(volume.find(':'), volume.size()));
-    return find_where(storages, [&](const Storage& one) { return one.id == id; });
+    return find_by(storages, id, &Storage::id);
 }
 
 const Storage* choose_storage(const std::vector<Storage>& storages, std::string_view node)

@@ -1,6 +1,8 @@
 // /etc/pve/storage.cfg: where snippets lie. Grammar: PVE::SectionConfig; PVE::Storage::Plugin for the rest.
 #pragma once
 
+#include "base/lists.hpp"
+
 #include <optional>
 #include <string>
 #include <string_view>
@@ -16,7 +18,7 @@ struct Storage {
     bool shared = false;
     std::vector<std::string> nodes; // empty: all
 
-    bool on_node(std::string_view node) const;
+    bool on_node(std::string_view node) const { return nodes.empty() || contains(nodes, node); }
 };
 
 // An empty text stands for a missing file: Proxmox then has 'local' at /var/lib/vz.

@@ -16,7 +16,6 @@
 #include <vector>
 
 namespace pvegpu {
-
 namespace {
 
 using nlohmann::json;
@@ -271,11 +270,6 @@ Settings SettingsFile::for_device(unsigned vmid, const std::string& device_id) c
     lay_over("devices", device_id);
     lay_over("guests", std::to_string(vmid));
     return settings;
-}
-
-Settings SettingsFile::for_guest(unsigned vmid) const
-{
-    return for_device(vmid, "");
 }
 
 Settings SettingsFile::for_everyone() const

@@ -71,13 +71,11 @@ public:
 
     // The general settings with the entries of this device ("8086:56a6") and then of this guest laid over.
     Settings for_device(unsigned vmid, const std::string& device_id) const;
-    Settings for_guest(unsigned vmid) const;
+    Settings for_guest(unsigned vmid) const { return for_device(vmid, ""); }
     Settings for_everyone() const; // no entries
 
-    const std::string& text() const
-    {
-        return json_;
-    } // JSON without the comments, ids of devices in lower case
+    // JSON without the comments, ids of devices in lower case.
+    const std::string& text() const { return json_; }
 
 private:
     std::string json_ = "{}"; // checked whole by parse

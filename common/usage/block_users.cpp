@@ -1,5 +1,6 @@
 #include "usage/block_users.hpp"
 
+#include "base/lists.hpp"
 #include "base/text.hpp"
 #include "machine/paths.hpp"
 
@@ -33,23 +34,6 @@ std::string node_of(const BlockDevice& device)
     auto name = device.name;
     std::ranges::replace(name, '!', '/');
     return paths::join(paths::dev, name);
-}
-
-void add_mounts(const std::vector<Mount>& mounts, const BlockDevice& device, std::vector<std::string>& users)
-{
-    for (const auto& mount : mounts) {
-        if (mount.number != device.number) continue;
-        users.push_back(quote(device.name) + " mounted on " + quote(mount.place));
-        return; // bind mounts of it add nothing
-    }
-}
-
-void add_swaps(const SysReader& reader, const std::vector<std::string>& swaps, const BlockDevice& device,
-               std::vector<std::string>& users)
-{
-    for (const auto& swap : swaps)
-        if (reader.device_number(swap) == device.number)
-            users.push_back(quote(device.name) + " used for swapping");
 }
 
 // ZFS, btrfs on several disks, a mount in a container's own view: they all claim the disk for themselves. The
@@ -94,8 +78,11 @@ std::vector<std::string> users_of_disks(const SysReader& reader, const std::vect
     const auto mounts = parse_mounts(reader.read(std::string(paths::mount_table)).value_or(""));
     const auto swaps = parse_swaps(reader.read(std::string(paths::proc_swaps)).value_or(""));
     for (const auto& device : devices) {
-        add_mounts(mounts, device, users);
-        add_swaps(reader, swaps, device, users);
+        const auto* mount = find_by(mounts, device.number, &Mount::number); // bind mounts of it add nothing
+        if (mount != nullptr) users.push_back(quote(device.name) + " mounted on " + quote(mount->place));
+        for (const auto& swap : swaps)
+            if (reader.device_number(swap) == device.number)
+                users.push_back(quote(device.name) + " used for swapping");
         for (const auto& name : device.used_by)
             users.push_back(quote(device.name) + " used by " + quote(name));
     }

@@ -4,7 +4,7 @@
 #include "base/json.hpp"
 #include "base/text.hpp"
 #include "machine/paths.hpp"
-#include "usage/proc_stat.hpp"
+#include "usage/open_files.hpp"
 
 namespace pvegpu {
 namespace {

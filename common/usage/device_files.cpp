@@ -106,8 +106,7 @@ private:
             const auto has = [&](const auto& controller) {
                 return reader_.exists(paths::join(subsystem, controller));
             };
-            if (std::ranges::none_of(controllers, has)) continue;
-            enter(subsystem);
+            if (std::ranges::any_of(controllers, has)) enter(subsystem);
         }
     }
 
@@ -122,13 +121,6 @@ void add_vfio_group(const SysReader& reader, const Function& function, DeviceFil
     const auto group = paths::join(paths::vfio_groups, std::to_string(*function.iommu_group));
     if (const auto number = parse_device_number(reader.read(group + "/dev").value_or(""), false))
         files.nodes.push_back(*number);
-}
-
-// vfio-pci enables the function when its device is opened and disables it on close (vfio_pci_core_enable).
-bool is_enabled(const SysReader& reader, const Function& function)
-{
-    const auto enabled = reader.read(paths::function(function.address, "enable"));
-    return parse_decimal(trim(enabled.value_or(""))).value_or(0) >= 1;
 }
 
 // NVIDIA's driver makes /dev/nvidiaN without telling sysfs.
@@ -176,7 +168,10 @@ DeviceFiles find_device_files(const SysReader& reader, const Function& function)
     files.on_vfio = is_vfio_driver(function.driver) || reader.exists(paths::join(directory, "vfio-dev"));
     if (!files.on_vfio) return files;
     add_vfio_group(reader, function, files);
-    files.vfio_open = is_enabled(reader, function);
+    // vfio-pci enables the function when its device is opened and disables it on close
+    // (vfio_pci_core_enable).
+    const auto enabled = reader.read(paths::function(function.address, "enable")).value_or("");
+    files.vfio_open = parse_decimal(trim(enabled)).value_or(0) >= 1;
     return files;
 }
 

@@ -1,5 +1,6 @@
 #include "usage/holders.hpp"
 
+#include "base/enum_names.hpp"
 #include "base/lists.hpp"
 #include "base/text.hpp"
 #include "usage/block_users.hpp"
@@ -10,6 +11,7 @@
 #include "usage/reservations.hpp"
 
 #include <algorithm>
+#include <array>
 
 namespace pvegpu {
 namespace {
@@ -120,12 +122,10 @@ private:
     // A claim has done its work when Proxmox has reserved the device for that VM.
     void add_claims(const PciAddress& address)
     {
-        for (const auto& claim : claims_) {
-            const auto& functions = claim.functions;
-            const bool ours = contains(functions, address);
-            if (claim.vmid != own_vmid_ && ours && !is_reserved(address, claim.vmid))
+        for (const auto& claim : claims_)
+            if (claim.vmid != own_vmid_ && contains(claim.functions, address) &&
+                !is_reserved(address, claim.vmid))
                 add_claim(address, claim);
-        }
     }
 
     void add_claim(const PciAddress& address, const Claim& claim)
@@ -149,51 +149,37 @@ private:
 
 std::string remedy(const Holder& holder)
 {
-    switch (holder.kind) {
-    case Holder::Kind::mount:
-        return "unmount it, or take the device out of the guest's hostpci lines";
-    case Holder::Kind::network:
-        return "move what runs over it to another interface, or take the device out of the guest's hostpci "
-               "lines";
-    case Holder::Kind::idle_network:
-        return "take the interface down, or take the device out of the guest's hostpci lines";
-    case Holder::Kind::usb:
-        return "unplug it, or pass the controller to the guest too";
-    case Holder::Kind::claim:
-        return "wait until that VM has started, or end that process";
-    case Holder::Kind::reservation: // from its start on, and as long as it runs
-        return "wait if it is starting, else stop it first";
-    case Holder::Kind::vfio:
-        if (!holder.pid) return "stop the VM that had it last, else the host has to be rebooted";
-        break;
-    case Holder::Kind::process:
-        break;
-    }
-    return "stop it first";
+    using enum Holder::Kind;
+    if (holder.kind == vfio && !holder.pid)
+        return "stop the VM that had it last, else the host has to be rebooted";
+    constexpr std::array remedies{
+        EnumName{"unmount it, or take the device out of the guest's hostpci lines", mount},
+        EnumName{"move what runs over it to another interface, or take the device out of the guest's hostpci "
+                 "lines",
+                 network},
+        EnumName{"take the interface down, or take the device out of the guest's hostpci lines",
+                 idle_network},
+        EnumName{"unplug it, or pass the controller to the guest too", usb},
+        EnumName{"wait until that VM has started, or end that process", claim},
+        // from its start on, and as long as it runs
+        EnumName{"wait if it is starting, else stop it first", reservation}, EnumName{"stop it first", vfio},
+        EnumName{"stop it first", process}};
+    return name_of(remedies, holder.kind);
 }
 
 } // namespace
 
 std::string describe(const Holder& holder)
 {
-    switch (holder.kind) {
-    case Holder::Kind::vfio:
-    case Holder::Kind::process:
-        return describe_process(holder);
-    case Holder::Kind::reservation:
-        return vm(holder) + ", for which Proxmox has reserved it";
-    case Holder::Kind::claim:
+    using enum Holder::Kind;
+    if (holder.kind == vfio || holder.kind == process) return describe_process(holder);
+    if (holder.kind == reservation) return vm(holder) + ", for which Proxmox has reserved it";
+    if (holder.kind == claim)
         return vm(holder) + ", which pid " + std::to_string(holder.pid.value_or(0)) + " (" +
                printable(holder.program) + ") is starting";
-    case Holder::Kind::mount:
-        return holder.detail;
-    case Holder::Kind::network:
-    case Holder::Kind::idle_network:
-        return "network interface " + holder.detail;
-    case Holder::Kind::usb:
-        break;
-    }
-    return "USB device " + quote(holder.detail);
+    if (holder.kind == mount) return holder.detail;
+    if (holder.kind == usb) return "USB device " + quote(holder.detail);
+    return "network interface " + holder.detail;
 }
 
 Advice in_use_message(const Holder& holder)

@@ -1,5 +1,6 @@
 #include "usage/kernel_devices.hpp"
 
+#include "base/lists.hpp"
 #include "base/text.hpp"
 #include "machine/paths.hpp"
 
@@ -21,16 +22,14 @@ KernelDevices KernelDevices::parse(std::string_view text)
 
 std::optional<unsigned> KernelDevices::major_of(std::string_view name) const
 {
-    for (const auto& device : devices_)
-        if (device.name == name) return device.major;
-    return std::nullopt;
+    const auto* device = find_by(devices_, name, &KernelDevice::name);
+    return device != nullptr ? std::optional(device->major) : std::nullopt;
 }
 
 std::string KernelDevices::name_of(unsigned major) const
 {
-    for (const auto& device : devices_)
-        if (device.major == major) return device.name;
-    return "";
+    const auto* device = find_by(devices_, major, &KernelDevice::major);
+    return device != nullptr ? device->name : "";
 }
 
 std::optional<unsigned> KernelDevices::nvidia_major() const

@@ -4,7 +4,7 @@
 #include "base/text.hpp"
 #include "machine/bounded_child.hpp"
 #include "machine/paths.hpp"
-#include "usage/proc_stat.hpp"
+#include "usage/open_files.hpp"
 
 #include <algorithm>
 #include <array>
@@ -21,31 +21,13 @@ constexpr std::string_view waits_for_vfio_users = "vfio_unregister_group_dev";
 // the PCI core's add, remove, reset and driver-binding code:
 // drivers/pci/{pci-sysfs,pci-driver,remove,probe}.c, drivers/base/bus.c, drivers/pci/hotplug/. The first one
 // that a stack contains is named, so what was written to comes before what it calls.
-constexpr std::array<std::string_view, 25> inside_pci{"remove_store",
-                                                      "reset_store",
-                                                      "reset_subordinate_store",
-                                                      "reset_method_store",
-                                                      "bus_rescan_store",
-                                                      "dev_rescan_store",
-                                                      "rescan_store",
-                                                      "unbind_store",
-                                                      "bind_store",
-                                                      "new_id_store",
-                                                      "remove_id_store",
-                                                      "drivers_probe_store",
-                                                      "driver_override_store",
-                                                      "enable_store",
-                                                      "sriov_numvfs_store",
-                                                      "power_write_file",
-                                                      "pciehp_",
-                                                      "acpiphp_",
-                                                      "pci_stop_and_remove_bus_device",
-                                                      "pci_stop_bus_device",
-                                                      "pci_rescan_bus",
-                                                      "pci_lock_rescan_remove",
-                                                      "pci_bus_add_device",
-                                                      "pci_device_remove",
-                                                      waits_for_vfio_users};
+constexpr std::string_view inside_pci =
+    "remove_store reset_store reset_subordinate_store reset_method_store bus_rescan_store dev_rescan_store "
+    "rescan_store unbind_store bind_store new_id_store remove_id_store drivers_probe_store "
+    "driver_override_store enable_store sriov_numvfs_store power_write_file pciehp_ acpiphp_ "
+    "pci_stop_and_remove_bus_device pci_stop_bus_device pci_rescan_bus pci_lock_rescan_remove "
+    "pci_bus_add_device pci_device_remove vfio_unregister_group_dev";
+static_assert(inside_pci.ends_with(waits_for_vfio_users));
 
 // Where tasks sleep that do nothing. Most tasks do, and their other files need not be read.
 constexpr std::array<std::string_view, 7> idle_waits{
@@ -85,7 +67,8 @@ std::vector<std::string_view> kernel_functions_in(std::string_view stack)
 // family are beginnings: "remove_store" must not match "remove_storey_fn", nor "bind_store" "unbind_store".
 std::string_view give_away(const std::vector<std::string_view>& functions)
 {
-    for (const auto known : inside_pci)
+    static const auto known_functions = words_of(inside_pci); // a host has thousands of tasks
+    for (const auto known : known_functions)
         for (const auto function : functions) {
             const bool family = known.ends_with('_') || known.starts_with("pci_");
             if (family ? function.starts_with(known) : function == known) return function;

@@ -41,19 +41,11 @@ HostGpu read_gpu(const SysReader& reader, const Function& function, std::optiona
 // has one.
 std::optional<unsigned> major_for(NodeKind kind, const KernelDevices& majors)
 {
-    switch (kind) {
-    case NodeKind::nvidia_gpu:
-    case NodeKind::nvidia_control:
-    case NodeKind::nvidia_modeset:
+    using enum NodeKind;
+    if (kind == nvidia_gpu || kind == nvidia_control || kind == nvidia_modeset)
         return majors.nvidia_major().value_or(0);
-    case NodeKind::nvidia_uvm:
-    case NodeKind::nvidia_uvm_tools:
-        return majors.major_of("nvidia-uvm").value_or(0);
-    case NodeKind::nvidia_cap:
-        return majors.major_of("nvidia-caps").value_or(0);
-    default:
-        return std::nullopt;
-    }
+    if (kind == nvidia_uvm || kind == nvidia_uvm_tools) return majors.major_of("nvidia-uvm").value_or(0);
+    return kind == nvidia_cap ? std::optional(majors.major_of("nvidia-caps").value_or(0)) : std::nullopt;
 }
 
 // NVIDIA's nodes are ordinary files of /dev: they outlive the driver and the card that they were made for.
@@ -199,8 +191,7 @@ std::vector<std::string> state_of_nodes(const SysReader& reader)
     std::vector<std::string> lines{nodes_line(reader), majors_line(reader), modules_line(reader)};
     const auto gpus = read_host_gpus(reader, std::nullopt);
     for (const auto& gpu : gpus) lines.push_back(gpu_line(gpu));
-    if (std::ranges::any_of(gpus, [](const HostGpu& gpu) { return gpu.is_nvidia(); }))
-        lines.push_back(persistence_line(reader));
+    if (std::ranges::any_of(gpus, &HostGpu::is_nvidia)) lines.push_back(persistence_line(reader));
     return lines;
 }
 

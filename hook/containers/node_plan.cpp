@@ -41,12 +41,6 @@ bool is_dri(NodeKind kind)
            kind == NodeKind::dri_by_path;
 }
 
-bool is_render(const GpuNode& node)
-{
-    return node.kind == NodeKind::dri_render ||
-           (node.kind == NodeKind::dri_by_path && node.path.ends_with("-render"));
-}
-
 // The displays of servers' management controllers have no render node (no DRIVER_RENDER in the kernel's ast
 // and mgag200). Of others it is known once the driver has them: the render node comes before the card's
 // (drm_dev_register).
@@ -280,7 +274,7 @@ bool may_open(const LxcConfig& config, const FileFacts& rights)
 
 bool could_have(const HostGpu& gpu, const GpuNode& node)
 {
-    if (is_render(node) && !renders(gpu)) return false;
+    if (node.is_render() && !renders(gpu)) return false;
     if (node.address) return gpu.address == *node.address;
     if (node.is_nvidia()) return gpu.is_nvidia();
     return is_dri(node.kind) || gpu.is_amd();

@@ -16,11 +16,8 @@ constexpr unsigned deepest = 6;
 std::optional<unsigned> minor_in(const SysReader& reader, const std::string& file)
 {
     const auto text = reader.read_within(file, 4096, driver_answers_within).text;
-    for (LineReader lines(text); lines.next();) {
-        const auto parts = split_once(lines.line(), ':');
-        if (parts && parts->first == "DeviceFileMinor") return parse_decimal(trim(parts->second));
-    }
-    return std::nullopt;
+    const auto minor = value_in(text, "DeviceFileMinor");
+    return minor ? parse_decimal(*minor) : std::nullopt;
 }
 
 // The file below /proc/driver/nvidia/capabilities that stands for /dev/nvidia-caps/nvidia-capN; empty if none
@@ -79,21 +76,14 @@ std::vector<NvidiaCapability> mig_capabilities(const SysReader& reader, unsigned
 std::vector<std::string> nvidia_modprobe_arguments(const GpuNode& node, const std::string& capability_file)
 {
     constexpr unsigned control = 255; // the minor of /dev/nvidiactl (NV_CTL_DEVICE_NUM)
-    switch (node.kind) {
-    case NodeKind::nvidia_gpu:
-        return run_with({"-c", std::to_string(node.number.value_or(0))});
-    case NodeKind::nvidia_control:
-        return run_with({"-c", std::to_string(control)});
-    case NodeKind::nvidia_modeset:
-        return run_with({"-m"});
-    case NodeKind::nvidia_uvm:
-    case NodeKind::nvidia_uvm_tools:
+    using enum NodeKind;
+    if (node.kind == nvidia_gpu) return run_with({"-c", std::to_string(node.number.value_or(0))});
+    if (node.kind == nvidia_control) return run_with({"-c", std::to_string(control)});
+    if (node.kind == nvidia_modeset) return run_with({"-m"});
+    if (node.kind == nvidia_uvm || node.kind == nvidia_uvm_tools)
         return run_with({"-u", "-c", "0"}); // makes both
-    case NodeKind::nvidia_cap:
-        return capability_file.empty() ? std::vector<std::string>() : run_with({"-f", capability_file});
-    default:
-        return {};
-    }
+    const bool offered = node.kind == nvidia_cap && !capability_file.empty();
+    return offered ? run_with({"-f", capability_file}) : std::vector<std::string>();
 }
 
 } // namespace pvegpu

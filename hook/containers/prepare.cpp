@@ -1,6 +1,7 @@
 #include "containers/prepare.hpp"
 
 #include "base/error.hpp"
+#include "base/lists.hpp"
 #include "base/text.hpp"
 #include "containers/nvidia_nodes.hpp"
 #include "machine/paths.hpp"
@@ -13,11 +14,6 @@
 
 namespace pvegpu {
 namespace {
-
-std::string seconds(Milliseconds time)
-{
-    return std::to_string(time.count() / 1000) + " s";
-}
 
 // The last line of a program's output says most.
 std::string last_line(const std::string& text)
@@ -39,9 +35,7 @@ public:
 
     void run()
     {
-        const bool loads = std::ranges::any_of(
-            plan_.steps, [](const NodeStep& step) { return step.kind == NodeStep::Kind::load; });
-        if (loads && !take_lock()) return;
+        if (contains(plan_.steps, NodeStep::Kind::load, &NodeStep::kind) && !take_lock()) return;
         for (const auto& step : plan_.steps)
             run_step(system_, report_of(step), steps_, [&] { return perform(step); });
         std::vector<NodeFacts> came; // of those that were there the plan has told already
@@ -71,7 +65,7 @@ private:
     bool take_lock()
     {
         if (system_.lock(std::string(paths::lock), left())) return true;
-        warn({"the recovery of a VM's GPU has not ended within " + seconds(settings_.timeouts.nodes) +
+        warn({"the recovery of a VM's GPU has not ended within " + in_seconds(settings_.timeouts.nodes) +
               " ('timeouts': 'nodes'), so no driver is loaded and no node is made"});
         append_unreached(steps_, plan_.steps);
         return false;
@@ -93,7 +87,7 @@ private:
         if (outcome.done()) return {};
         const auto command = "'" + join(arguments, " ") + "' ";
         if (outcome.still_running()) {
-            const auto detail = "did not end within " + seconds(time) + " and was killed";
+            const auto detail = "did not end within " + in_seconds(time) + " and was killed";
             warn({command + detail});
             return {StepResult::timed_out, detail};
         }
@@ -131,7 +125,8 @@ private:
     void say_what_is_missing()
     {
         const auto text = join(missing_, ", ") + (missing_.size() == 1 ? " is" : " are") +
-                          " not there after " + seconds(settings_.timeouts.nodes) + " ('timeouts': 'nodes')";
+                          " not there after " + in_seconds(settings_.timeouts.nodes) +
+                          " ('timeouts': 'nodes')";
         if (settings_.on_timeout == OnTimeout::fail) {
             for (const auto& line : state_of_nodes(system_)) system_.say(Severity::warning, line);
             throw Error(Reason::timed_out, {text, "see the state of the host above"});

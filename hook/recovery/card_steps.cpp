@@ -13,11 +13,6 @@
 namespace pvegpu {
 namespace {
 
-bool is_gpu_alone(const CardPlan& card)
-{
-    return std::ranges::any_of(card.functions, [](const auto& one) { return !one.cycled; });
-}
-
 // The module vendor-reset adds one to AMD cards that a bus reset breaks; the kernel then tries it first.
 bool has_device_specific_reset(const CardPlan& card)
 {
@@ -49,11 +44,9 @@ ChosenReset choose_reset(const CardPlan& card, const Situation& situation)
     const auto& port = situation.topology.at(*card.card.port);
     const auto wish = card.settings.reset_with;
     if (card.settings.strategy == Strategy::remove_rescan) return {CardReset::none, {"the settings say so"}};
-    if (device_traits(card.gpu()).bus_reset == DeviceTraits::BusReset::unsafe &&
-        has_device_specific_reset(card))
-        return {CardReset::own_of_gpu};
-    if (device_traits(card.gpu()).bus_reset == DeviceTraits::BusReset::unsafe)
-        return {CardReset::none, {"this model is known not to come back from a bus reset"}};
+    const bool unsafe = device_traits(card.gpu()).bus_reset == DeviceTraits::BusReset::unsafe;
+    if (unsafe && has_device_specific_reset(card)) return {CardReset::own_of_gpu};
+    if (unsafe) return {CardReset::none, {"this model is known not to come back from a bus reset"}};
     if (wish != ResetWith::bridge_control && port.has_reset_subordinate)
         return {CardReset::reset_subordinate};
     if (wish == ResetWith::reset_subordinate)
@@ -96,8 +89,7 @@ std::vector<PciBus> buses_by_group(const CardPlan& card)
     std::vector<PciBus> buses;
     buses.reserve(lowest.size());
     for (const auto& [bus, group] : lowest) buses.push_back(bus);
-    std::ranges::stable_sort(
-        buses, [&](const PciBus& one, const PciBus& other) { return lowest[one] < lowest[other]; });
+    std::ranges::stable_sort(buses, {}, [&](const PciBus& bus) { return lowest[bus]; });
     return buses;
 }
 
@@ -110,17 +102,10 @@ void finish(const CardPlan& card, std::vector<Step>& steps)
 
 std::vector<Step> reset_steps(const CardPlan& card, CardReset how)
 {
-    switch (how) {
-    case CardReset::none:
-        return {};
-    case CardReset::reset_subordinate:
-        return {Reset{*card.card.port, ResetBy::reset_subordinate}};
-    case CardReset::bridge_control:
-        return {Reset{*card.card.port, ResetBy::bridge_control}};
-    case CardReset::own_of_gpu:
-        break;
-    }
     std::vector<Step> steps;
+    if (how == CardReset::reset_subordinate) return {Reset{*card.card.port, ResetBy::reset_subordinate}};
+    if (how == CardReset::bridge_control) return {Reset{*card.card.port, ResetBy::bridge_control}};
+    if (how == CardReset::none) return steps;
     for (const auto& function : card.functions)
         if (function.role == Role::gpu) steps.emplace_back(Reset{function.address(), ResetBy::function});
     return steps;
@@ -211,7 +196,7 @@ CardSteps gpu_alone(const CardPlan& card, const Situation& situation)
 
 CardSteps steps_for(const CardPlan& card, const Situation& situation)
 {
-    if (is_gpu_alone(card)) return gpu_alone(card, situation);
+    if (!std::ranges::all_of(card.functions, &PlannedFunction::cycled)) return gpu_alone(card, situation);
     const auto chosen = choose_reset(card, situation);
     CardSteps result;
     if (chosen.how == CardReset::none)

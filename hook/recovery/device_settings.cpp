@@ -1,12 +1,12 @@
 #include "recovery/device_settings.hpp"
 
+#include "base/lists.hpp"
 #include "base/text.hpp"
 #include "machine/paths.hpp"
 #include "pci/device_table.hpp"
 #include "pci/read_function.hpp"
 #include "recovery/writes.hpp"
 
-#include <algorithm>
 #include <array>
 
 namespace pvegpu {
@@ -42,9 +42,7 @@ std::string wish_for(const CardPlan& card, const PlannedFunction& function)
 
 void note_in_state(const Run& run, const std::string& path, const std::string& before, GuestState& state)
 {
-    const bool noted =
-        std::ranges::any_of(state.reset_methods, [&](const Setting& known) { return known.path == path; });
-    if (noted) return; // by a start whose stop never came
+    if (contains(state.reset_methods, path, &Setting::path)) return; // by a start whose stop never came
     state.reset_methods.push_back({path, before});
     save_guest_state(run.system, state);
 }

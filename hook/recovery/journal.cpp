@@ -3,7 +3,6 @@
 #include "base/enum_names.hpp"
 #include "base/error.hpp"
 #include "base/json.hpp"
-#include "base/lists.hpp"
 #include "base/text.hpp"
 #include "machine/paths.hpp"
 
@@ -36,20 +35,13 @@ std::optional<Undo> undo_from(const Json& entry)
 
 Outcome undo_one(System& system, const Undo& undo, Milliseconds pci_within)
 {
-    switch (undo.kind) {
-    case Undo::Kind::pci:
-        return system.write(undo.path, undo.text, pci_within);
-    case Undo::Kind::bridge_control: // by now the card may be somebody's: no second pulse
+    if (undo.kind == Undo::Kind::pci) return system.write(undo.path, undo.text, pci_within);
+    if (undo.kind == Undo::Kind::bridge_control) // by now the card may be somebody's: no second pulse
         return system.clear_secondary_bus_reset(undo.path, setting_within_at_the_end);
-    case Undo::Kind::device: // what is as it was is not written: numa_node taints the kernel
-        if (trim(system.read(undo.path).value_or("")) == undo.text) return {};
-        return system.write(undo.path, undo.text + '\n', setting_within_at_the_end);
-    case Undo::Kind::setting:
-    case Undo::Kind::console:
-    case Undo::Kind::hotplug:
-        break;
-    }
-    return system.write(undo.path, undo.text, setting_within_at_the_end);
+    if (undo.kind != Undo::Kind::device) return system.write(undo.path, undo.text, setting_within_at_the_end);
+    // What is as it was is not written: numa_node taints the kernel.
+    if (trim(system.read(undo.path).value_or("")) == undo.text) return {};
+    return system.write(undo.path, undo.text + '\n', setting_within_at_the_end);
 }
 
 auto is_of(Undo::Kind kind)
@@ -85,19 +77,16 @@ std::vector<Undo> undo_entries(System& system, const std::vector<Undo>& entries,
                                Milliseconds pci_within)
 {
     auto left = undo_of_kind(system, entries, is_quick);
-    for (auto& undo : undo_of_kind(system, entries, is_of(Undo::Kind::bridge_control)))
-        left.push_back(std::move(undo));
+    append(left, undo_of_kind(system, entries, is_of(Undo::Kind::bridge_control)));
     if (pci_core_stuck)
         std::ranges::copy_if(entries, std::back_inserter(left), is_of(Undo::Kind::pci));
     else
-        for (auto& undo : undo_of_kind(system, entries, is_of(Undo::Kind::pci), pci_within))
-            left.push_back(std::move(undo));
+        append(left, undo_of_kind(system, entries, is_of(Undo::Kind::pci), pci_within));
     // What was set on a device has to wait until it is on the bus again.
     if (std::ranges::any_of(left, is_of(Undo::Kind::pci)))
         std::ranges::copy_if(entries, std::back_inserter(left), is_of(Undo::Kind::device));
     else
-        for (auto& undo : undo_of_kind(system, entries, is_of(Undo::Kind::device)))
-            left.push_back(std::move(undo));
+        append(left, undo_of_kind(system, entries, is_of(Undo::Kind::device)));
     return left;
 }
 
@@ -115,8 +104,7 @@ void repair(System& system, unsigned vmid, bool pci_core_stuck, Milliseconds pci
         system.replace_file(paths::journal(vmid), print_journal(vmid, left));
         if (pci_core_stuck) return;
         throw Error(Reason::stuck_write,
-                    {"what an interrupted run left could not be undone within " +
-                         std::to_string(pci_within.count() / 1000) + " s",
+                    {"what an interrupted run left could not be undone within " + in_seconds(pci_within),
                      "start the guest again; if this repeats, reboot the host"},
                     left.back().path);
     }
@@ -184,11 +172,6 @@ void Journal::settled(const std::vector<Undo>& undos)
     const auto before = entries_.size();
     for (const auto& undo : undos) std::erase(entries_, undo);
     if (entries_.size() != before) save();
-}
-
-bool Journal::holds(const Undo& undo) const
-{
-    return contains(entries_, undo);
 }
 
 void Journal::close()

@@ -2,6 +2,7 @@
 // guest repairs what a killed run left.
 #pragma once
 
+#include "base/lists.hpp"
 #include "machine/system.hpp"
 
 #include <string>
@@ -42,7 +43,7 @@ public:
     void settled(const Undo& undo);       // after it has been undone, or cannot need it any more
     void settled(const std::vector<Undo>& undos);
 
-    bool holds(const Undo& undo) const;
+    bool holds(const Undo& undo) const { return contains(entries_, undo); }
     const std::vector<Undo>& entries() const { return entries_; }
 
     // All went well: what is still noted has served its purpose.

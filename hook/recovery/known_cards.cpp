@@ -1,7 +1,6 @@
 #include "recovery/known_cards.hpp"
 
 #include "base/json.hpp"
-#include "base/lists.hpp"
 #include "machine/paths.hpp"
 
 namespace pvegpu {
@@ -15,11 +14,6 @@ KnownCard card_from(const Json& json)
 }
 
 } // namespace
-
-bool KnownCard::has(const PciAddress& address) const
-{
-    return contains(functions, address);
-}
 
 std::string print_known_card(const KnownCard& card)
 {

@@ -2,6 +2,7 @@
 // belongs to a card when nothing of it is on the bus any more.
 #pragma once
 
+#include "base/lists.hpp"
 #include "machine/system.hpp"
 #include "recovery/plan.hpp"
 
@@ -17,7 +18,7 @@ struct KnownCard {
     std::vector<PciAddress> top;       // what is removed to remove all of it
     std::vector<PciAddress> functions; // no bridges
 
-    bool has(const PciAddress& address) const;
+    bool has(const PciAddress& address) const { return contains(functions, address); }
     bool operator==(const KnownCard&) const = default;
 };
 

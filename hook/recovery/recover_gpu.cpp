@@ -34,7 +34,7 @@ bool wait_for_busy_writers(System& system, const Settings& settings)
     throw Error(Reason::stuck_writer,
                 {"pid " + std::to_string(writers.front().pid) + " (" + writers.front().program +
                      ") has been in the kernel's '" + writers.front().where + "' for " +
-                     std::to_string(settings.timeouts.busy.count() / 1000) + " s ('timeouts': 'busy')",
+                     in_seconds(settings.timeouts.busy) + " ('timeouts': 'busy')",
                  "start the guest again when it has ended; if it does not, the host has to be rebooted"});
 }
 
@@ -197,10 +197,9 @@ RecoveryPlan settle(System& system, const Request& request, const VmFile& vm, co
 void take_host_lock(System& system, const Settings& settings)
 {
     if (!system.lock(std::string(paths::lock), settings.timeouts.lock))
-        throw Error(Reason::timed_out,
-                    {"another recovery has not ended within " +
-                         std::to_string(settings.timeouts.lock.count() / 1000) + " s ('timeouts': 'lock')",
-                     "start the guest again when it has"});
+        throw Error(Reason::timed_out, {"another recovery has not ended within " +
+                                            in_seconds(settings.timeouts.lock) + " ('timeouts': 'lock')",
+                                        "start the guest again when it has"});
 }
 
 void repair_before_planning(System& system, const Settings& settings)

@@ -47,7 +47,7 @@ void wait_for_link_up(const Run& run, const CardPlan& card, const Reset& step)
     const bool up = run.system.wait_until([&] { return link_below(run.system, step.target).up; }, within);
     if (up) return;
     const std::string text = "the link below " + quote(step.target) + " did not come up within " +
-                             std::to_string(within.count() / 1000) + " s after the reset";
+                             in_seconds(within) + " after the reset";
     if (card.settings.on_timeout == OnTimeout::fail) throw Error(Reason::failed, {text});
     run.warn({text, "the rescan will show whether the card is there"});
 }
@@ -74,11 +74,9 @@ StepOutcome late(const Run& run, const CardPlan& card, const Reset& step, std::s
         return {.detail = "by '" + std::string(file) + "'; the card answered " +
                           std::to_string(more.count()) + " ms after the kernel had given up waiting"};
     if (card.settings.on_timeout == OnTimeout::fail)
-        throw Error(Reason::failed, {what, "it does not answer " + std::to_string(within.count() / 1000) +
-                                               " s later either"});
+        throw Error(Reason::failed, {what, "it does not answer " + in_seconds(within) + " later either"});
     run.warn({what, "its link is slow or down, and the rescan will show whether it is there"});
-    return {.detail = "by '" + std::string(file) + "'; the card did not answer within " +
-                      std::to_string(within.count() / 1000) + " s"};
+    return {.detail = "by '" + std::string(file) + "'; the card did not answer within " + in_seconds(within)};
 }
 
 StepOutcome refused(const Run& run, const Reset& step, const Outcome& outcome)
@@ -125,15 +123,8 @@ StepOutcome by_file(const Run& run, const CardPlan& card, const Reset& step, std
 
 StepOutcome reset_by(const Run& run, const CardPlan& card, const Reset& step)
 {
-    switch (step.by) {
-    case ResetBy::bridge_control:
-        return pulse(run, card, step);
-    case ResetBy::function:
-        return by_file(run, card, step, "reset");
-    case ResetBy::reset_subordinate:
-        break;
-    }
-    return by_file(run, card, step, "reset_subordinate");
+    if (step.by == ResetBy::bridge_control) return pulse(run, card, step);
+    return by_file(run, card, step, step.by == ResetBy::function ? "reset" : "reset_subordinate");
 }
 
 void quiet_hotplug(const Run& run, const PciAddress& port)

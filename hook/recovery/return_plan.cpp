@@ -10,9 +10,8 @@ namespace {
 
 std::string native_driver_of(const GuestState& state, const PciAddress& address)
 {
-    for (const auto& known : state.functions)
-        if (known.address == address) return known.native_driver;
-    return "";
+    const auto* known = find_by(state.functions, address, &GuestFunction::address);
+    return known != nullptr ? known->native_driver : "";
 }
 
 // "auto", and its own reset is good: Proxmox has done it, and what was the guest's is given back as it is.
@@ -52,8 +51,7 @@ std::vector<Step> return_steps(const CardPlan& card, const GuestState& state)
 bool needed_by_another(const GuestState& own, const std::vector<GuestState>& all, const std::string& path)
 {
     return std::ranges::any_of(all, [&](const GuestState& other) {
-        return other.vmid != own.vmid &&
-               std::ranges::any_of(other.power, [&](const Setting& setting) { return setting.path == path; });
+        return other.vmid != own.vmid && contains(other.power, path, &Setting::path);
     });
 }
 
@@ -67,11 +65,6 @@ void add(PutBack::Kind kind, const std::vector<Setting>& settings, ReturnPlan& p
 StepReport report_of(const PutBack& step)
 {
     return {"set", step.setting.path};
-}
-
-bool ReturnPlan::gives_cards_back() const
-{
-    return std::ranges::any_of(cards, [](const CardPlan& card) { return card.is_cycled(); });
 }
 
 ReturnPlan plan_keep_awake(const GuestState& state)
@@ -105,8 +98,7 @@ ReturnPlan plan_return(const GuestState& state, const std::vector<GuestState>& o
     }
     if (plan.gives_cards_back()) add(PutBack::Kind::console, state.console, plan);
     add(PutBack::Kind::reset_method, state.reset_methods, plan);
-    const auto sleep = plan_sleep(state, of_all_guests).put_back;
-    append(plan.put_back, sleep);
+    append(plan.put_back, plan_sleep(state, of_all_guests).put_back);
     return plan;
 }
 

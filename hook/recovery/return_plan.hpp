@@ -5,6 +5,7 @@
 #include "recovery/guest_state.hpp"
 #include "recovery/plan.hpp"
 
+#include <algorithm>
 #include <optional>
 #include <vector>
 
@@ -25,7 +26,7 @@ struct ReturnPlan {
     std::vector<PutBack> put_back;
     Settings settings; // of the guest
 
-    bool gives_cards_back() const;
+    bool gives_cards_back() const { return std::ranges::any_of(cards, &CardPlan::is_cycled); }
 };
 
 // Before the stop: a card that falls asleep when QEMU lets go of it may not wake again (D3cold).

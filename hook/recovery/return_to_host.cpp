@@ -25,14 +25,8 @@ std::vector<PciAddress> present_functions(const SysReader& reader, const GuestSt
 StepOutcome perform(System& system, const PutBack& step)
 {
     const auto& setting = step.setting;
-    switch (step.kind) {
-    case PutBack::Kind::reset_method:
-        return put_back_reset_method(system, setting);
-    case PutBack::Kind::power:
-        return put_back_power(system, setting);
-    case PutBack::Kind::console:
-        break;
-    }
+    if (step.kind == PutBack::Kind::reset_method) return put_back_reset_method(system, setting);
+    if (step.kind == PutBack::Kind::power) return put_back_power(system, setting);
     const auto outcome = system.write(setting.path, setting.text, console_within);
     return {outcome.done() ? StepResult::done : StepResult::refused};
 }

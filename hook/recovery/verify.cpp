@@ -39,11 +39,6 @@ private:
     std::vector<Difference> list_;
 };
 
-const Bar* find_bar(const std::vector<Bar>& bars, unsigned index)
-{
-    return find_where(bars, [&](const Bar& bar) { return bar.index == index; });
-}
-
 std::string size_text(std::uint64_t bytes)
 {
     return std::to_string(bytes >> 20U) + " MiB";
@@ -52,7 +47,7 @@ std::string size_text(std::uint64_t bytes)
 void compare_bars(const std::vector<Bar>& before, const std::vector<Bar>& now, Findings& findings)
 {
     for (const auto& bar : before) {
-        const auto* other = find_bar(now, bar.index);
+        const auto* other = find_by(now, bar.index, &Bar::index);
         const auto name = "BAR " + std::to_string(bar.index);
         const bool lost = bar.assigned && (other == nullptr || !other->assigned);
         if (bar.io) {

@@ -14,13 +14,6 @@ std::vector<std::string> framebuffers(const SysReader& reader)
     return names;
 }
 
-// "../../devices/pci0000:00/0000:00:1c.0/0000:03:00.0/graphics/fb0" or
-// ".../platform/efi-framebuffer.0/graphics/fb0"
-std::string place_of(const SysReader& reader, const std::string& framebuffer)
-{
-    return reader.read_link(paths::join(paths::framebuffers, framebuffer)).value_or("");
-}
-
 // The platform device that stands for the screen as the firmware left it; empty if a real driver has it.
 std::string firmware_device(const std::string& place)
 {
@@ -52,22 +45,22 @@ void take_consoles_off(const Run& run)
     }
 }
 
-void unbind_firmware_device(const Run& run, const std::string& device)
-{
-    const auto directory = paths::join(paths::platform_devices, device) + "/driver";
-    if (run.system.exists(directory)) write_checked(run, directory + "/unbind", device, console_within, 0);
-}
-
 } // namespace
 
 void release_console(const Run& run, const Function& gpu)
 {
     const auto screens = framebuffers(run.system);
     if (screens.size() != 1) return; // none, or another screen for the console to stay on
-    const auto place = place_of(run.system, screens.front());
+    // "../../devices/pci0000:00/0000:00:1c.0/0000:03:00.0/graphics/fb0" or
+    // ".../platform/efi-framebuffer.0/graphics/fb0"
+    const auto screen = paths::join(paths::framebuffers, screens.front());
+    const auto place = run.system.read_link(screen).value_or("");
     if (!belongs_to(place, gpu)) return;
     take_consoles_off(run);
-    if (const auto device = firmware_device(place); !device.empty()) unbind_firmware_device(run, device);
+    const auto device = firmware_device(place);
+    const auto driver = paths::join(paths::platform_devices, device) + "/driver";
+    if (!device.empty() && run.system.exists(driver))
+        write_checked(run, driver + "/unbind", device, console_within, 0);
     run.warn({"host console on " + quote(gpu.address) + " turned off",
               "use SSH or a serial console while the guest runs"});
 }

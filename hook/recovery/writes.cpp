@@ -5,11 +5,6 @@
 #include <cerrno>
 
 namespace pvegpu {
-namespace {
-
-constexpr Milliseconds try_again_after{200};
-
-} // namespace
 
 bool says_later(const Outcome& outcome)
 {
@@ -35,6 +30,7 @@ void throw_stuck(const Outcome& outcome, const std::string& path)
 Outcome write_checked(const Run& run, const std::string& path, std::string_view text, Milliseconds timeout,
                       unsigned retries)
 {
+    constexpr Milliseconds try_again_after{200};
     for (unsigned left = retries;; --left) {
         Outcome outcome = run.system.write(path, text, run.deadline.at_most(run.system, timeout));
         if (outcome.still_running()) throw_stuck(outcome, path);

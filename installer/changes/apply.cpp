@@ -177,7 +177,7 @@ private:
         const auto outcome = system_.run(argv, program_ends_within);
         output_ += "$ " + command + "\n" + outcome.text;
         if (outcome.done()) return say_skipped(argv, outcome.text);
-        show_output(outcome.text);
+        for (LineReader lines(outcome.text); lines.next();) system_.say(Severity::info, lines.line());
         const auto how = outcome.still_running()
                              ? " did not end within " + std::to_string(program_ends_within.count() / 60'000) +
                                    " minutes and was killed"
@@ -193,11 +193,6 @@ private:
         for (LineReader lines(text); lines.next();)
             if (lines.line().ends_with("skipping"))
                 system_.say(Severity::warning, "proxmox-boot-tool says: " + std::string(lines.line()));
-    }
-
-    void show_output(const std::string& text)
-    {
-        for (LineReader lines(text); lines.next();) system_.say(Severity::info, lines.line());
     }
 
     void undo(const Change& change, std::vector<std::string>& left)

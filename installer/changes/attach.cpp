@@ -2,12 +2,11 @@
 
 #include "base/error.hpp"
 #include "base/json.hpp"
+#include "base/lists.hpp"
 #include "base/text.hpp"
 #include "host/programs.hpp"
 #include "host/stub.hpp"
 #include "machine/paths.hpp"
-
-#include <algorithm>
 
 namespace pvegpu {
 namespace {
@@ -29,16 +28,9 @@ void link_snippet(const Survey& survey, const std::string& path, InstallPlan& pl
         return; // of a removed package; it runs the hook that is there again
     if (link != survey.links.end() || survey.file(path))
         throw Error(Reason::failed, {"is there already and is not ours", "move it away"}, path);
-    const bool planned =
-        std::ranges::any_of(plan.changes, [&](const Change& change) { return change.path == path; });
-    if (!planned)
+    if (!contains(plan.changes, path, &Change::path))
         plan.changes.push_back(link_change(path, std::nullopt, std::string(paths::hook_program),
                                            "a hookscript has to be a snippet of a storage"));
-}
-
-std::string chained_text(const std::string& volume, const std::string& path)
-{
-    return Json{{"volume", volume}, {"path", path}}.dump() + "\n";
 }
 
 void remember_old_hook(const Survey& survey, const SurveyedGuest& guest, InstallPlan& plan)
@@ -51,7 +43,8 @@ void remember_old_hook(const Survey& survey, const SurveyedGuest& guest, Install
             {guest.id.name() + " has the hookscript " + quote(volume) + ", whose file cannot be found",
              "remove it with '" + guest.id.set_command("--delete hookscript") + "' first"});
     const auto file = paths::chained_hook(guest.id.vmid);
-    auto change = file_change(file, survey.file(file), chained_text(volume, *path),
+    const Json chained{{"volume", volume}, {"path", *path}};
+    auto change = file_change(file, survey.file(file), chained.dump() + "\n",
                               "a guest has one hookscript only: ours runs " + quote(volume) + " too");
     change.for_root_only = true;
     plan.changes.push_back(std::move(change));

@@ -8,18 +8,6 @@
 namespace pvegpu {
 namespace {
 
-Change path_change(Change::Kind kind, std::string path, std::optional<std::string> before,
-                   std::optional<std::string> after, std::string reason)
-{
-    Change change;
-    change.kind = kind;
-    change.path = std::move(path);
-    change.before = std::move(before);
-    change.after = std::move(after);
-    change.reason = std::move(reason);
-    return change;
-}
-
 std::vector<std::string> set_hookscript(const HookscriptChange& what, const std::string& volume)
 {
     const auto& program = what.guest.is_container() ? programs::pct : programs::qm;
@@ -45,15 +33,20 @@ std::string put(const Change& change, const std::optional<std::string>& from,
 Change file_change(std::string path, std::optional<std::string> before, std::optional<std::string> after,
                    std::string reason)
 {
-    return path_change(Change::Kind::file, std::move(path), std::move(before), std::move(after),
-                       std::move(reason));
+    Change change;
+    change.path = std::move(path);
+    change.before = std::move(before);
+    change.after = std::move(after);
+    change.reason = std::move(reason);
+    return change;
 }
 
 Change link_change(std::string path, std::optional<std::string> before, std::optional<std::string> after,
                    std::string reason)
 {
-    return path_change(Change::Kind::link, std::move(path), std::move(before), std::move(after),
-                       std::move(reason));
+    auto change = file_change(std::move(path), std::move(before), std::move(after), std::move(reason));
+    change.kind = Change::Kind::link;
+    return change;
 }
 
 Change hookscript_change(HookscriptChange what, std::string reason)

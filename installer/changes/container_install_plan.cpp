@@ -105,8 +105,7 @@ private:
             return wanted.in_guest == path ||
                    (wanted.node.is_directory() && path.starts_with(wanted.in_guest + "/"));
         };
-        return std::ranges::any_of(wanted_, has_it) ||
-               std::ranges::any_of(new_, [&](const NewDevice& one) { return one.path == path; });
+        return std::ranges::any_of(wanted_, has_it) || contains(new_, path, &NewDevice::path);
     }
 
     // pct refuses a path that is not there.
@@ -124,9 +123,8 @@ private:
             change.kind = Change::Kind::program;
             change.argv = nvidia_modprobe_arguments(*node, capability_file(*node));
             change.reason = "'" + node->path + "' has to be there before a container can be given it";
-            const bool planned =
-                std::ranges::find(plan_.changes, change.argv, &Change::argv) != plan_.changes.end();
-            if (!planned && !change.argv.empty()) plan_.changes.push_back(std::move(change));
+            if (!change.argv.empty() && !contains(plan_.changes, change.argv, &Change::argv))
+                plan_.changes.push_back(std::move(change));
         }
     }
 
@@ -144,7 +142,7 @@ private:
         append(used, container_.config.pending);
         while (true) {
             auto key = "dev" + std::to_string(next_++);
-            if (std::ranges::find(used, key, &LxcDevice::key) == used.end()) return key;
+            if (!contains(used, key, &LxcDevice::key)) return key;
         }
     }
 

@@ -6,8 +6,6 @@
 #include "host/host_files.hpp"
 #include "machine/paths.hpp"
 
-#include <algorithm>
-
 namespace pvegpu {
 namespace {
 
@@ -24,17 +22,15 @@ std::optional<std::string> text_or_nothing(const Json& json)
 
 Json entry_json(const ManifestEntry& entry)
 {
-    if (entry.kind == Change::Kind::link)
-        return {{"kind", "link"},
-                {"path", entry.path},
-                {"original", or_null(entry.original)},
-                {"installed", or_null(entry.installed)},
-                {"earlier", or_null(entry.earlier)}};
-    return {{"kind", "file"},
+    const bool link = entry.kind == Change::Kind::link;
+    const auto shown = [&](const std::optional<std::string>& text) {
+        return link ? or_null(text) : Json(text.has_value());
+    };
+    return {{"kind", link ? "link" : "file"},
             {"path", entry.path},
-            {"original", entry.original.has_value()},
-            {"installed", entry.installed.has_value()},
-            {"earlier", entry.earlier.has_value()}};
+            {"original", shown(entry.original)},
+            {"installed", shown(entry.installed)},
+            {"earlier", shown(entry.earlier)}};
 }
 
 std::optional<std::string> backup_text(const SysReader& reader, const Json& entry, const char* which)
@@ -49,14 +45,12 @@ std::optional<std::string> backup_text(const SysReader& reader, const Json& entr
 ManifestEntry read_entry(const SysReader& reader, const Json& json)
 {
     const auto path = json.at("path").get<std::string>();
-    const bool changing = json.contains("earlier");
-    if (json.at("kind") == "link")
-        return {Change::Kind::link, path, text_or_nothing(json.at("original")),
-                text_or_nothing(json.at("installed")),
-                changing ? text_or_nothing(json.at("earlier")) : std::nullopt};
-    return {Change::Kind::file, path, backup_text(reader, json, "original"),
-            backup_text(reader, json, "installed"),
-            changing ? backup_text(reader, json, "earlier") : std::nullopt};
+    const bool link = json.at("kind") == "link";
+    const auto text = [&](const char* which) {
+        return link ? text_or_nothing(json.at(which)) : backup_text(reader, json, which);
+    };
+    return {link ? Change::Kind::link : Change::Kind::file, path, text("original"), text("installed"),
+            json.contains("earlier") ? text("earlier") : std::nullopt};
 }
 
 Attachment read_attachment(const Json& json)
@@ -140,9 +134,8 @@ std::optional<std::string> original_of(const Change& change)
 
 void note_change(Manifest& manifest, const Change& change)
 {
-    const auto known =
-        std::ranges::find_if(manifest.entries, [&](const auto& entry) { return entry.path == change.path; });
-    if (known == manifest.entries.end()) {
+    auto* const known = find_by(manifest.entries, change.path, &ManifestEntry::path);
+    if (known == nullptr) {
         manifest.entries.push_back({change.kind, change.path, original_of(change), change.after, {}});
         return;
     }
@@ -165,12 +158,12 @@ bool ManifestEntry::leads_to_hook() const
 
 const ManifestEntry* Manifest::find(std::string_view path) const
 {
-    return find_where(entries, [&](const auto& one) { return one.path == path; });
+    return find_by(entries, path, &ManifestEntry::path);
 }
 
 const Attachment* Manifest::attachment(unsigned vmid) const
 {
-    return find_where(attachments, [&](const auto& one) { return one.vmid == vmid; });
+    return find_by(attachments, vmid, &Attachment::vmid);
 }
 
 Manifest read_manifest(const SysReader& reader)

@@ -89,11 +89,6 @@ std::set<std::string> snippets_of_ours(const Survey& survey, const Manifest& man
     return snippets;
 }
 
-std::string name_guest(const HookReference& guest, const std::string& own_node)
-{
-    return guest.id.name() + (guest.node == own_node ? "" : " on " + quote(guest.node));
-}
-
 } // namespace
 
 Survey survey_for_removal(const SysReader& reader, const Manifest& manifest)
@@ -135,7 +130,7 @@ std::string name_guests(const std::vector<HookReference>& references, const std:
 {
     std::vector<std::string> names;
     for (const auto& guest : references) {
-        auto name = name_guest(guest, own_node);
+        auto name = guest.id.name() + (guest.node == own_node ? "" : " on " + quote(guest.node));
         if (!contains(names, name)) names.push_back(std::move(name));
     }
     return join(names, ", ");

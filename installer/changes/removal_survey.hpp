@@ -2,7 +2,7 @@
 #pragma once
 
 #include "changes/manifest.hpp"
-#include "host/hook_references.hpp"
+#include "host/pve_files.hpp"
 #include "host/survey.hpp"
 
 #include <optional>

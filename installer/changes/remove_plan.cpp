@@ -179,17 +179,13 @@ private:
         return link == survey_.links.end() ? std::nullopt : std::optional(link->second);
     }
 
-    bool planned(const std::string& path) const
-    {
-        return std::ranges::any_of(plan_.changes, [&](const Change& change) { return change.path == path; });
-    }
-
     void undo(const ManifestEntry& entry)
     {
         const bool forgotten = plan_.left.find(entry.path) == nullptr; // with its guest
         if (forgotten || kept_.contains(entry.path)) return;
         const auto text = now(entry);
-        if (planned(entry.path) || text == entry.original) return drop(entry.path);
+        const bool planned = contains(plan_.changes, entry.path, &Change::path);
+        if (planned || text == entry.original) return drop(entry.path);
         if (!entry.is_ours(text)) {
             plan_.warnings.push_back(
                 {"'" + entry.path + "' was changed since it was installed and is left as it is",

@@ -3,7 +3,7 @@
 
 #include "changes/change.hpp"
 #include "changes/manifest.hpp"
-#include "host/hook_references.hpp"
+#include "host/pve_files.hpp"
 #include "host/survey.hpp"
 
 #include <vector>

@@ -26,12 +26,6 @@ std::string diff_of(const Change& change)
     return change.kind == Change::Kind::file ? unified_diff(change.path, change.before, change.after) : "";
 }
 
-std::string print_change(const Change& change)
-{
-    return printable(describe(change)) + "\n  because " + printable(change.reason) +
-           "\n  undone by: " + printable(describe_undo(change)) + "\n" + shown(diff_of(change)) + "\n";
-}
-
 Json change_json(const Change& change)
 {
     Json json;
@@ -148,7 +142,9 @@ std::string hunks(const std::vector<Line>& lines)
 std::string print_changes(const std::vector<Change>& changes)
 {
     std::string text;
-    for (const auto& change : changes) text += print_change(change);
+    for (const auto& change : changes)
+        text += printable(describe(change)) + "\n  because " + printable(change.reason) +
+                "\n  undone by: " + printable(describe_undo(change)) + "\n" + shown(diff_of(change)) + "\n";
     return text;
 }
 

@@ -42,7 +42,7 @@ Findings bars_above_4g(const CheckFacts& facts, const GpuFacts& gpu)
 Finding resizable_of(const CheckFacts& facts, const GpuFacts& gpu, unsigned index, std::uint64_t largest)
 {
     const auto& function = facts.function(gpu);
-    const auto* bar = find_where(function.bars, [&](const Bar& each) { return each.index == index; });
+    const auto* bar = find_by(function.bars, index, &Bar::index);
     const auto now = bar == nullptr ? 0 : bar->size;
     const auto evidence = bar_of(index) + " has " + bytes_in_words(now) + " of " + bytes_in_words(largest) +
                           " (" + gpu.file("resource" + std::to_string(index) + "_resize") + ")";

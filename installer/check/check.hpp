@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/enum_names.hpp"
+#include "base/lists.hpp"
 
 #include <array>
 #include <string>
@@ -45,7 +46,7 @@ struct Finding {
     std::vector<unsigned> guests = {}; // whom it concerns; empty: everybody
     std::string_view name = {}, title = {};
 
-    bool concerns(unsigned vmid) const;
+    bool concerns(unsigned vmid) const { return guests.empty() || contains(guests, vmid); }
     bool operator==(const Finding&) const = default;
 };
 

@@ -4,11 +4,6 @@
 
 namespace pvegpu {
 
-bool Finding::concerns(unsigned vmid) const
-{
-    return guests.empty() || contains(guests, vmid);
-}
-
 std::vector<Check> all_checks()
 {
     std::vector<Check> all;

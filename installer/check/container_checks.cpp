@@ -181,8 +181,7 @@ Findings sharing_with(const CheckFacts& facts, const GpuFacts& gpu, const CardNo
     Findings findings;
     const auto& lxc = guest_of(facts, container).lxc;
     const auto all = wanted_nodes(lxc, lxc.devices_at_next_start());
-    const auto* host =
-        find_where(facts.node_host.gpus, [&](const HostGpu& one) { return one.address == gpu.address; });
+    const auto* host = find_by(facts.node_host.gpus, gpu.address, &HostGpu::address);
     if (const auto* wanted = node_of_card(all, nodes))
         findings.push_back({Verdict::warning,
                             line_with(container, *wanted) +
@@ -204,8 +203,7 @@ Findings sharing_with(const CheckFacts& facts, const GpuFacts& gpu, const CardNo
 
 Findings ct_shared_card(const CheckFacts& facts, const GpuFacts& gpu)
 {
-    const auto* nodes =
-        find_where(facts.card_nodes, [&](const CardNodes& card) { return card.function == gpu.address; });
+    const auto* nodes = find_by(facts.card_nodes, gpu.address, &CardNodes::function);
     if (nodes == nullptr || facts.containers.empty()) return {};
     Findings findings;
     for (const auto& container : facts.containers)

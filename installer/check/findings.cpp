@@ -74,17 +74,10 @@ std::string prepare_host(const CheckFacts& facts)
 
 std::string where_the_command_line_is(const CheckFacts& facts)
 {
-    switch (facts.host.loader) {
-    case BootLoader::proxmox_systemd:
-        return "/etc/kernel/cmdline, then: proxmox-boot-tool refresh";
-    case BootLoader::proxmox_grub:
-    case BootLoader::proxmox_undecided:
-    case BootLoader::grub:
-        return "/etc/default/grub, then: update-grub";
-    case BootLoader::unknown:
-        break;
-    }
-    return "the boot loader's configuration";
+    const auto loader = facts.host.loader;
+    if (loader == BootLoader::proxmox_systemd) return "/etc/kernel/cmdline, then: proxmox-boot-tool refresh";
+    return loader == BootLoader::unknown ? "the boot loader's configuration"
+                                         : "/etc/default/grub, then: update-grub";
 }
 
 std::string vms_in_words(const std::vector<unsigned>& vmids, std::string_view between)
@@ -113,14 +106,9 @@ const Bar* largest_memory_bar(const Function& function)
 
 std::string bars_without_room(const Function& function)
 {
-    std::string text;
-    for (unsigned index = 0; function.config && index < 6; ++index) {
-        const bool there = (function.config->memory_bars >> index & 1U) != 0;
-        const bool assigned = std::ranges::any_of(
-            function.bars, [&](const Bar& bar) { return bar.index == index && bar.assigned; });
-        if (there && !assigned) text += (text.empty() ? "BAR " : ", BAR ") + std::to_string(index);
-    }
-    return text;
+    std::vector<std::string> names;
+    for (const auto index : bars_without_memory(function)) names.push_back("BAR " + std::to_string(index));
+    return join(names, ", ");
 }
 
 } // namespace pvegpu

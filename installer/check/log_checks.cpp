@@ -3,8 +3,6 @@
 
 #include "base/lists.hpp"
 
-#include <charconv>
-
 namespace pvegpu {
 namespace {
 
@@ -12,11 +10,7 @@ std::optional<std::uint64_t> time_of(std::string_view head)
 {
     constexpr std::size_t field = 2; // priority, sequence, microseconds, flags
     const auto fields = split(head, ',');
-    if (fields.size() <= field) return std::nullopt;
-    std::uint64_t time = 0;
-    const auto text = fields[field];
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), time);
-    return error == std::errc() && end == text.data() + text.size() ? std::optional(time) : std::nullopt;
+    return fields.size() > field ? parse_number<std::uint64_t>(fields[field]) : std::nullopt;
 }
 
 // "6,1234,5678,-;text": the number in front is facility * 8 + severity; the kernel's facility is 0.

@@ -4,7 +4,6 @@
 #include "base/text.hpp"
 #include "machine/paths.hpp"
 
-#include <array>
 #include <cerrno>
 
 namespace pvegpu {
@@ -13,15 +12,9 @@ namespace {
 // Their show functions in drivers/pci read the device's configuration space.
 bool reads_the_device(std::string_view attribute)
 {
-    constexpr std::array<std::string_view, 9> names{"config",
-                                                    "current_link_speed",
-                                                    "current_link_width",
-                                                    "max_link_speed",
-                                                    "max_link_width",
-                                                    "secondary_bus_number",
-                                                    "subordinate_bus_number",
-                                                    "serial_number",
-                                                    "vpd"};
+    static const auto names = words_of("config current_link_speed current_link_width max_link_speed "
+                                       "max_link_width secondary_bus_number subordinate_bus_number "
+                                       "serial_number vpd");
     return contains(names, attribute) ||
            (attribute.starts_with("resource") && attribute.ends_with("_resize"));
 }

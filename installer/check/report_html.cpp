@@ -1,5 +1,6 @@
 #include "check/report_html.hpp"
 
+#include "base/enum_names.hpp"
 #include "base/lists.hpp"
 #include "base/text.hpp"
 #include "check/findings.hpp"
@@ -7,18 +8,13 @@
 #include "check/show_checks.hpp"
 #include "version.hpp"
 
-#include <algorithm>
 #include <array>
 
 namespace pvegpu {
 namespace {
 
-struct Section {
-    Verdict verdict;
-    const char* title;
-};
-constexpr std::array sections{Section{Verdict::error, "Errors"}, Section{Verdict::warning, "Warnings"},
-                              Section{Verdict::unknown, "Unknown"}, Section{Verdict::note, "Notes"}};
+constexpr std::array sections{EnumName{"Errors", Verdict::error}, EnumName{"Warnings", Verdict::warning},
+                              EnumName{"Unknown", Verdict::unknown}, EnumName{"Notes", Verdict::note}};
 
 std::string element(const std::string& tag, const std::string& css_class, const std::string& content)
 {
@@ -46,12 +42,12 @@ std::string finding_html(const Finding& finding, const Redactor& redacted)
     return html + "</article>\n";
 }
 
-std::string section_html(const Findings& findings, const Section& section, const Redactor& redacted)
+std::string section_html(const Findings& findings, const EnumName<Verdict>& section, const Redactor& redacted)
 {
-    if (count(findings, section.verdict) == 0) return "";
-    std::string html = "<section>\n<h2>" + std::string(section.title) + "</h2>\n";
+    if (count(findings, section.value) == 0) return "";
+    std::string html = "<section>\n<h2>" + std::string(section.name) + "</h2>\n";
     for (const auto& finding : findings)
-        if (finding.verdict == section.verdict) html += finding_html(finding, redacted);
+        if (finding.verdict == section.value) html += finding_html(finding, redacted);
     return html + "</section>\n";
 }
 
@@ -88,8 +84,7 @@ std::string guests_of(const CheckFacts& facts, bool full)
 {
     std::string text;
     for (const auto& guest : facts.survey.guests) {
-        const bool has_nodes = std::ranges::any_of(
-            facts.containers, [&](const auto& container) { return container.vmid == guest.id.vmid; });
+        const bool has_nodes = contains(facts.containers, guest.id.vmid, &ContainerFacts::vmid);
         if (guest.passed.empty() && !has_nodes) continue;
         text += (text.empty() ? "" : ", ") + guest.id.name();
         if (const auto name = guest.config.setting(guest.id.is_container() ? "hostname" : "name");

@@ -138,8 +138,7 @@ std::string wire(const Row& row, const Row& parent, std::size_t index)
 
 std::string dot(const Findings& findings, const Row& row, std::size_t y)
 {
-    const auto* found =
-        find_where(findings, [&](const Finding& finding) { return finding.subject == row.address; });
+    const auto* found = find_by(findings, row.address, &Finding::subject);
     if (found == nullptr) return "";
     return "<circle class='" + to_string(found->verdict) + "' cx='" + number(width - margin - 16) + "' cy='" +
            number(y + box_height / 2) + "' r='6'><title>" + to_string(found->verdict) + "</title></circle>";

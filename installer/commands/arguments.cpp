@@ -88,11 +88,9 @@ options::variables_map parse(int argc, const char* const* argv)
     for (const auto* flag : {"help", "version", "host", "blacklist", "dry-run", "yes", "reboot", "json",
                              "full", "list", "replace-hard-coded"})
         add(flag, "");
-    for (const auto* text : {"html", "explain", "guest", "output"}) add(text, options::value<std::string>());
-    add("vm", options::value<std::vector<std::string>>());
-    add("ct", options::value<std::vector<std::string>>());
-    add("gpu", options::value<std::vector<std::string>>());
-    add("root", options::value<std::string>());
+    for (const auto* text : {"html", "explain", "guest", "output", "root"})
+        add(text, options::value<std::string>());
+    for (const auto* list : {"vm", "ct", "gpu"}) add(list, options::value<std::vector<std::string>>());
     return parse_options(known, argc, argv);
 }
 
@@ -111,9 +109,8 @@ unsigned vmid_of(const std::string& text)
 std::vector<unsigned> vmids(const options::variables_map& values, const char* name)
 {
     std::vector<unsigned> numbers;
-    for (const auto& text : strings(values, name)) {
+    for (const auto& text : strings(values, name))
         if (const auto number = vmid_of(text); !contains(numbers, number)) numbers.push_back(number);
-    }
     return numbers;
 }
 

@@ -1,6 +1,7 @@
 #include "commands/capture.hpp"
 
 #include "base/error.hpp"
+#include "base/lists.hpp"
 #include "base/text.hpp"
 #include "check/quiet_reader.hpp"
 #include "commands/captured_host.hpp"
@@ -10,7 +11,6 @@
 #include "machine/paths.hpp"
 #include "pci/read_function.hpp"
 
-#include <algorithm>
 #include <array>
 #include <set>
 
@@ -22,45 +22,15 @@ constexpr mode_t mode_of_capture = 0644;     // it is made to be given away
 constexpr unsigned most_levels = 2;          // nvme/nvme0/nvme0n1/nvme0n1p1
 constexpr std::size_t bytes_of_config = 256; // what the hook reads; serial numbers are behind it
 
-constexpr std::array plain{"vendor",
-                           "device",
-                           "subsystem_vendor",
-                           "subsystem_device",
-                           "class",
-                           "revision",
-                           "resource",
-                           "reset_method",
-                           "enable",
-                           "power_state",
-                           "d3cold_allowed",
-                           "boot_vga",
-                           "modalias",
-                           "power/control",
-                           "current_link_width",
-                           "current_link_speed",
-                           "max_link_width",
-                           "max_link_speed",
-                           "power/runtime_status",
-                           "numa_node",
-                           "aer_dev_correctable",
-                           "aer_dev_fatal",
-                           "aer_dev_nonfatal",
-                           "secondary_bus_number",
-                           "subordinate_bus_number"};
+constexpr std::string_view plain =
+    "vendor device subsystem_vendor subsystem_device class revision resource reset_method enable "
+    "power_state d3cold_allowed boot_vga modalias power/control current_link_width current_link_speed "
+    "max_link_width max_link_speed power/runtime_status numa_node aer_dev_correctable aer_dev_fatal "
+    "aer_dev_nonfatal secondary_bus_number subordinate_bus_number";
 constexpr std::array links{"driver", "iommu_group", "subsystem", "physfn"};
-constexpr std::array present{"remove",
-                             "rescan",
-                             "reset",
-                             "reset_subordinate",
-                             "resource0",
-                             "resource1",
-                             "resource2",
-                             "resource3",
-                             "resource4",
-                             "resource5",
-                             "rom",
-                             "mdev_supported_types",
-                             "nvidia/creatable_vgpu_types"};
+constexpr std::string_view present =
+    "remove rescan reset reset_subordinate resource0 resource1 resource2 resource3 resource4 resource5 rom "
+    "mdev_supported_types nvidia/creatable_vgpu_types";
 
 class Capture {
 public:
@@ -124,17 +94,17 @@ private:
         const auto directory = target ? real_directory(*target) : "";
         if (directory.empty()) return;
         link(paths::function(address));
-        for (const auto* name : plain) fact(paths::join(directory, name));
+        for (const auto name : words_of(plain)) fact(paths::join(directory, name));
         for (const auto* name : links) link(paths::join(directory, name));
         for (const auto& name : reader_.list(directory))
             if (name.starts_with("virtfn")) link(paths::join(directory, name));
-        for (const auto* name : present) presence(paths::join(directory, name));
+        for (const auto name : words_of(present)) presence(paths::join(directory, name));
         for (unsigned bar = 0; bar < 6; ++bar)
             fact(directory + "/resource" + std::to_string(bar) + "_resize");
         add_slow_files(directory);
         for (const auto& name : reader_.list_directories(directory)) add_what_drivers_made(directory, name);
         if (const auto driver = reader_.read_link(directory + "/driver"))
-            drivers_.insert(driver->substr(driver->rfind('/') + 1));
+            drivers_.emplace(last_name(*driver));
     }
 
     // Nodes, disks and interfaces as device_files.cpp looks for them: their numbers and whether they are up,
@@ -143,7 +113,7 @@ private:
     void add_what_drivers_made(const std::string& above, const std::string& name)
     {
         constexpr std::array kinds{"drm", "sound", "block", "net", "nvme", "vfio-dev", "i2c-dev"};
-        if (std::find(kinds.begin(), kinds.end(), name) == kinds.end()) return;
+        if (!contains(kinds, name)) return;
         const auto directory = paths::join(above, name);
         unsigned number = 0;
         for (const auto& entry : reader_.list_directories(directory))

@@ -16,57 +16,30 @@
 #include "proxmox/guest_files.hpp"
 
 #include <algorithm>
-#include <array>
 
 namespace pvegpu {
 namespace {
 
 // '*' stands for any text. What the programs read there names devices, drivers and numbers, nobody and
 // nothing of somebody's.
-constexpr std::array as_they_are{"/sys/kernel/security/lockdown",
-                                 "/sys/class/graphics/*",
-                                 "/sys/class/vtconsole/*",
-                                 "/sys/class/vfio/*",
-                                 "/sys/class/drm/*",
-                                 "/sys/class/nvme-subsystem/*",
-                                 "/sys/class/iommu/*",
-                                 "/sys/dev/block/*",
-                                 "/sys/bus/pci_express/*",
-                                 "/sys/bus/pci/slots/*",
-                                 "/sys/bus/platform/devices/*",
-                                 "/sys/bus/pci/drivers/*/module",
-                                 "/sys/module/*",
-                                 "/sys/fs/cgroup/lxc/*",
-                                 "/sys/firmware/efi*",
-                                 "/proc/devices",
-                                 "/proc/uptime",
-                                 "/proc/driver/nvidia/capabilities/*",
-                                 "/etc/systemd/system/*/pve-gpu-hook-nodes.service",
-                                 "/run/qemu-server/*.pid",
-                                 "/run/pve-gpu-hook/claims/*.json",
-                                 "/run/pve-gpu-hook/state/*.json",
-                                 "/run/pve-gpu-hook/cards/*.json",
-                                 "/run/pve-gpu-hook/journal/*.json"};
+constexpr std::string_view as_they_are =
+    "/sys/kernel/security/lockdown /sys/class/graphics/* /sys/class/vtconsole/* /sys/class/vfio/* "
+    "/sys/class/drm/* /sys/class/nvme-subsystem/* /sys/class/iommu/* /sys/dev/block/* "
+    "/sys/bus/pci_express/* /sys/bus/pci/slots/* /sys/bus/platform/devices/* /sys/bus/pci/drivers/*/module "
+    "/sys/module/* /sys/fs/cgroup/lxc/* /sys/firmware/efi* /proc/devices /proc/uptime "
+    "/proc/driver/nvidia/capabilities/* /etc/systemd/system/*/pve-gpu-hook-nodes.service "
+    "/run/qemu-server/*.pid /run/pve-gpu-hook/claims/*.json /run/pve-gpu-hook/state/*.json "
+    "/run/pve-gpu-hook/cards/*.json /run/pve-gpu-hook/journal/*.json";
 
 // Whether they are there, and what number or mode they have.
-constexpr std::array only_there{"/dev/dri/*",
-                                "/dev/nvidia*",
-                                "/dev/kfd",
-                                "/dev/vfio/*",
-                                "/dev/snd/*",
-                                "/dev/nvme*",
-                                "/dev/sd*",
-                                "/usr/sbin/*",
-                                "/usr/bin/*",
-                                "/sbin/*",
-                                "*/snippets/*",
-                                "/etc/default/grub",
-                                "/etc/kernel/proxmox-boot-uuids"};
+constexpr std::string_view only_there =
+    "/dev/dri/* /dev/nvidia* /dev/kfd /dev/vfio/* /dev/snd/* /dev/nvme* /dev/sd* /usr/sbin/* /usr/bin/* "
+    "/sbin/* */snippets/* /etc/default/grub /etc/kernel/proxmox-boot-uuids";
 
-template <typename Patterns> bool any_matches(const Patterns& patterns, std::string_view path)
+bool any_matches(std::string_view patterns, std::string_view path)
 {
-    return std::any_of(patterns.begin(), patterns.end(),
-                       [&](const auto* pattern) { return matches_pattern(pattern, path); });
+    return std::ranges::any_of(words_of(patterns),
+                               [&](auto pattern) { return matches_pattern(pattern, path); });
 }
 
 class GuestCapture {
@@ -92,7 +65,7 @@ public:
         const bool vm = guest_.kind == GuestKind::vm;
         std::map<std::string, std::string> files{
             {"machine", print_machine(lines_)},
-            {(vm ? "vm-" : "ct-") + base_name(guest_.path), config_of(guest_.text, guest_.kind)},
+            {(vm ? "vm-" : "ct-") + std::string(last_name(guest_.path)), config_of(guest_.text, guest_.kind)},
             {"pci.cfg", shareable_mappings(text_of(paths::pve_pci_mappings), mappings_, nodes_)},
             {"settings.json", shareable_settings(text_of(paths::settings))}};
         for (const auto* name : {"pci.cfg", "settings.json"})
@@ -101,8 +74,6 @@ public:
     }
 
 private:
-    static std::string base_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
-
     static std::string config_of(const std::string& text, GuestKind kind)
     {
         return kind == GuestKind::container ? shareable_ct_config(text) : shareable_vm_config(text);

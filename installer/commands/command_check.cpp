@@ -7,10 +7,8 @@
 #include "check/report_html.hpp"
 #include "check/show_checks.hpp"
 #include "commands/commands.hpp"
+#include "hook/report.hpp"
 #include "machine/paths.hpp"
-
-#include <array>
-#include <ctime>
 
 namespace pvegpu {
 namespace {
@@ -19,12 +17,8 @@ constexpr mode_t mode_of_report = 0644; // it is made to be given away
 
 std::string time_text(std::int64_t wall_clock)
 {
-    const auto when = static_cast<std::time_t>(wall_clock);
-    std::tm parts{};
-    gmtime_r(&when, &parts);
-    std::array<char, 64> text{};
-    std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M UTC", &parts);
-    return text.data();
+    const auto time = rfc3339(wall_clock);
+    return time.substr(0, 10) + " " + time.substr(11, 5) + " UTC"; // the day, the hour and the minute
 }
 
 int explain_text(Session& session)

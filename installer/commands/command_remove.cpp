@@ -4,7 +4,7 @@
 #include "changes/remove_plan.hpp"
 #include "changes/show.hpp"
 #include "commands/commands.hpp"
-#include "host/hook_references.hpp"
+#include "host/pve_files.hpp"
 
 #include <algorithm>
 
@@ -21,11 +21,6 @@ std::vector<HookReference> references(const Session& session)
     return known.value_or(std::vector<HookReference>{});
 }
 
-bool rebuilds_anything(const std::vector<Change>& changes)
-{
-    return std::ranges::any_of(changes, [](const Change& change) { return change.rebuilds(); });
-}
-
 int carry_out_removal(Session& session, const RemovePlan& plan, const Manifest& manifest)
 {
     for (const auto& warning : plan.warnings) session.system.say(Severity::warning, to_string(warning));
@@ -38,7 +33,7 @@ int carry_out_removal(Session& session, const RemovePlan& plan, const Manifest& 
     if (session.options.json) session.console.print(install_json(shown));
     if (!session.options.json && (made || !something))
         session.console.print(made ? "Done.\n" : "Nothing to change.\n");
-    if (made && rebuilds_anything(plan.changes))
+    if (made && std::ranges::any_of(plan.changes, &Change::rebuilds))
         session.system.say(Severity::info,
                            "the running kernel keeps what it was started with until the next reboot");
     return exit_done;

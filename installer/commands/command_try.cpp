@@ -46,12 +46,6 @@ int show_plan(Session& session, const Request& request)
     return plan.refused ? exit_failed : exit_done;
 }
 
-// What it would have done had somebody started the VM: nobody does, and others may have the card.
-void let_others_have_it(System& system, unsigned vmid)
-{
-    system.remove_file(paths::claim(vmid));
-}
-
 int run_rounds(Session& session, const Request& request, Json& runs)
 {
     int result = exit_done;
@@ -59,7 +53,7 @@ int run_rounds(Session& session, const Request& request, Json& runs)
         const auto system = session.another_system();
         check(*system, request.vmid);
         const auto report = run_own_part(*system, request);
-        let_others_have_it(*system, request.vmid);
+        system->remove_file(paths::claim(request.vmid)); // nobody starts the VM, and others may have the card
         if (!session.options.json) session.console.print(print_round(round, report));
         runs.push_back(Json::parse(report_json(report)));
         result = report.exit_status();

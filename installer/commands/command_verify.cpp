@@ -16,8 +16,7 @@ int verify(Session& session)
         session.console.print(verification_json(guests));
     else
         for (const auto& guest : guests) session.console.print(print_verification(guest));
-    const bool good = std::ranges::all_of(guests, [](const auto& one) { return one.good(); });
-    return good ? exit_done : exit_failed;
+    return std::ranges::all_of(guests, &GuestVerification::good) ? exit_done : exit_failed;
 }
 
 } // namespace pvegpu

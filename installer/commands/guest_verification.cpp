@@ -53,20 +53,15 @@ Finding found(std::string_view name, Verdict verdict, std::string evidence, std:
 
 Finding check_of(std::string_view name, const GuestAnswer& answer, const std::string& program)
 {
-    switch (answer.kind) {
-    case GuestAnswer::Kind::done:
-        return found(name, Verdict::ok, first_lines(answer.text, 4));
-    case GuestAnswer::Kind::not_installed:
+    using enum GuestAnswer::Kind;
+    if (answer.kind == done) return found(name, Verdict::ok, first_lines(answer.text, 4));
+    if (answer.kind == not_installed)
         return found(name, Verdict::note, "'" + program + "' is not installed in the guest");
-    case GuestAnswer::Kind::failed:
+    if (answer.kind == failed)
         return found(name, Verdict::error, first_lines(answer.text, 4),
                      "run '" + program + "' in the guest, and see the guest's kernel log (dmesg)");
-    case GuestAnswer::Kind::no_answer:
-        break;
-    }
     return found(name, Verdict::unknown,
-                 "'" + program + "' did not end within " +
-                     std::to_string(program_ends_within.count() / 1000) + " s");
+                 "'" + program + "' did not end within " + in_seconds(program_ends_within));
 }
 
 // What there is in the guest to be tried.

@@ -122,29 +122,21 @@ std::string shareable_device(std::string_view key, std::string_view value)
     return std::string(key) + ": " + shown + std::string(value.substr(path.size()));
 }
 
-// A mount of a device, not of somebody's directory.
-bool mounts_device(std::string_view value)
-{
-    return parse_gpu_node(first_word(trim(value))).has_value();
-}
-
 std::optional<std::string> shareable_ct_line(std::string_view line)
 {
-    constexpr std::array<std::string_view, 6> whole{"unprivileged",
-                                                    "template",
-                                                    "hookscript",
-                                                    "lxc.idmap",
-                                                    "lxc.cgroup2.devices.allow",
-                                                    "lxc.cgroup.devices.allow"};
+    constexpr std::string_view whole = "unprivileged template hookscript lxc.idmap lxc.cgroup2.devices.allow "
+                                       "lxc.cgroup.devices.allow";
     const auto end = line.find_first_of(":=");
     if (end == std::string_view::npos) return std::nullopt;
     const auto key = trim_right(line.substr(0, end));
-    const bool device = key == "lxc.mount.entry" && mounts_device(line.substr(end + 1));
-    if (without_number(key) == "dev") return shareable_device(key, trim(line.substr(end + 1)));
-    if (device || contains(whole, key)) return std::string(line);
+    const auto value = trim(line.substr(end + 1));
+    // A mount of a device, not of somebody's directory.
+    const bool device = key == "lxc.mount.entry" && parse_gpu_node(first_word(value));
+    if (without_number(key) == "dev") return shareable_device(key, value);
+    if (device || contains(words_of(whole), key)) return std::string(line);
     if (key != "delete") return std::nullopt;
     std::vector<std::string> keys;
-    for (const auto one : split(line.substr(end + 1), ','))
+    for (const auto one : split(value, ','))
         if (without_number(trim(one)) == "dev") keys.emplace_back(trim(one));
     return keys.empty() ? std::nullopt : std::optional("delete: " + join(keys, ","));
 }
@@ -176,21 +168,6 @@ std::string shareable_tokens(const Tokens& tokens)
     Tokens kept;
     std::ranges::copy_if(tokens, std::back_inserter(kept), is_about_passthrough);
     return join(kept, " ");
-}
-
-std::string command_of(const ModprobeLine& line)
-{
-    switch (line.kind) {
-    case ModprobeLine::Kind::blacklist:
-        return "blacklist";
-    case ModprobeLine::Kind::softdep:
-        return "softdep";
-    case ModprobeLine::Kind::options:
-        return "options";
-    case ModprobeLine::Kind::install:
-        break;
-    }
-    return "install";
 }
 
 bool is_about_modules(const ModprobeLine& line)
@@ -317,7 +294,7 @@ std::string shareable_modprobe(std::string_view text)
     std::string result;
     for (const auto& line : parse_modprobe(text, "")) {
         if (!is_about_modules(line)) continue;
-        result += command_of(line) + " " + line.module;
+        result += to_string(line.kind) + " " + line.module;
         for (const auto& word : line.words) {
             if (word.starts_with('#') || line.kind == ModprobeLine::Kind::blacklist) break;
             result += " " + word;

@@ -18,12 +18,9 @@ bool is_of(const GpuNode& node, const HostGpu& gpu)
 // The GPU's render node in the container, if this line gives it one.
 std::string render_of(const WantedNode& wanted, const HostGpu& gpu)
 {
-    const auto kind = wanted.node.kind;
-    const bool whole = kind == NodeKind::dri && !gpu.renders.empty();
-    if (whole) return wanted.in_guest + "/renderD" + std::to_string(gpu.renders.front());
-    const bool render = kind == NodeKind::dri_render ||
-                        (kind == NodeKind::dri_by_path && wanted.node.path.ends_with("-render"));
-    return render ? wanted.in_guest : "";
+    if (wanted.node.kind == NodeKind::dri && !gpu.renders.empty())
+        return wanted.in_guest + "/renderD" + std::to_string(gpu.renders.front());
+    return wanted.node.is_render() ? wanted.in_guest : "";
 }
 
 bool has_nodes(const HostGpu& gpu)
@@ -59,8 +56,7 @@ const HostGpu& by_word(const std::vector<HostGpu>& gpus, std::string_view word)
 {
     const auto number = parse_decimal(word);
     const auto address = parse_pci_address(word);
-    const auto* found = number ? by_number(gpus, *number)
-                               : find_where(gpus, [&](const HostGpu& gpu) { return gpu.address == address; });
+    const auto* found = number ? by_number(gpus, *number) : find_by(gpus, address, &HostGpu::address);
     if (found == nullptr) throw Error(Reason::not_found, {"there is no GPU " + quote(word), choice_of(gpus)});
     if (!found->holders.empty())
         throw Error(Reason::in_use,

@@ -109,9 +109,7 @@ CutText without_lines(std::string_view text, const std::vector<HardCodedLine>& l
 {
     CutText cut;
     for (LineReader reader(text); reader.next();) {
-        const bool goes =
-            std::ranges::any_of(lines, [&](const auto& line) { return line.number == reader.number(); });
-        if (goes)
+        if (contains(lines, reader.number(), &HardCodedLine::number))
             cut.lines.emplace_back(reader.line());
         else
             cut.text += std::string(reader.line()) + "\n";

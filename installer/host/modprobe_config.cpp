@@ -53,6 +53,11 @@ constexpr std::array<std::string_view, 5> directories{"/etc/modprobe.d", "/run/m
 
 } // namespace
 
+std::string to_string(Kind kind)
+{
+    return name_of(kinds, kind);
+}
+
 std::vector<ModprobeLine> parse_modprobe(std::string_view text, const std::string& file)
 {
     std::vector<ModprobeLine> lines;

@@ -18,6 +18,8 @@ struct ModprobeLine {
     std::string file;
 };
 
+std::string to_string(ModprobeLine::Kind kind); // "blacklist"
+
 // Comments and other commands are left out; a line that ends in a backslash goes on in the next.
 std::vector<ModprobeLine> parse_modprobe(std::string_view text, const std::string& file);
 

@@ -75,8 +75,7 @@ std::vector<std::vector<std::string>> modules_of(std::string_view aliases,
             if (!matches_pattern(alias.pattern, names[i])) continue;
             if (!is_module_name(alias.module) || lends_devices(alias.module)) break;
             const auto name = module_name(alias.module);
-            const bool known = contains(modules[i], name);
-            if (!known) modules[i].push_back(name);
+            if (!contains(modules[i], name)) modules[i].push_back(name);
         }
     }
     return modules;

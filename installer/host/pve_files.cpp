@@ -2,7 +2,9 @@
 
 #include "base/error.hpp"
 #include "base/json.hpp"
+#include "base/lists.hpp"
 #include "base/text.hpp"
+#include "base/vmid.hpp"
 #include "machine/paths.hpp"
 
 #include <algorithm>
@@ -14,13 +16,6 @@ Json read_json(const SysReader& reader, std::string_view path)
 {
     const auto text = read_pve_file(reader, path);
     return text ? Json::parse(*text, nullptr, false) : Json();
-}
-
-// As Proxmox's nodename(): the host name up to the first dot.
-std::string host_name(const SysReader& reader)
-{
-    const auto name = reader.read(std::string(paths::host_name)).value_or("");
-    return name.substr(0, name.find_first_of(".\n"));
 }
 
 std::optional<GuestEntry> guest_entry(std::string_view vmid, GuestKind kind)
@@ -64,12 +59,20 @@ std::vector<GuestEntry> entries_in_directories(const SysReader& reader)
     return guests;
 }
 
+void add_references(const SysReader& reader, const GuestEntry& guest, std::vector<HookReference>& to)
+{
+    if (!is_node_name(guest.node)) return; // it becomes part of a path
+    const auto text = read_pve_file(reader, guest.id.config_path(guest.node));
+    for (auto& use : hookscripts_of(text.value_or(""))) // none: it went away since the list was made
+        to.push_back({guest.id, guest.node, std::move(use.volume), use.saved});
+}
+
 } // namespace
 
 ClusterFacts read_cluster(const SysReader& reader)
 {
     ClusterFacts facts;
-    facts.node = host_name(reader);
+    facts.node = node_name(reader);
     const auto members = read_json(reader, paths::pve_members);
     if (!members.is_object()) return facts;
     if (const auto node = members.value("nodename", ""); !node.empty()) facts.node = node;
@@ -103,8 +106,7 @@ std::vector<GuestEntry> list_guests(const SysReader& reader, const std::string& 
     auto everywhere = list_cluster_guests(reader);
     if (everywhere) std::erase_if(*everywhere, [&](const auto& guest) { return guest.node != node; });
     auto guests = everywhere ? std::move(*everywhere) : entries_in_directories(reader);
-    std::ranges::sort(
-        guests, [](const GuestEntry& one, const GuestEntry& other) { return one.id.vmid < other.id.vmid; });
+    std::ranges::sort(guests, {}, [](const GuestEntry& guest) { return guest.id.vmid; });
     return guests;
 }
 
@@ -112,6 +114,33 @@ bool vm_runs(const SysReader& reader, unsigned vmid)
 {
     const auto pid = parse_decimal(trim(reader.read(paths::pve_pid_file(vmid)).value_or("")));
     return pid && reader.exists(paths::process(static_cast<pid_t>(*pid)));
+}
+
+std::vector<HookscriptUse> hookscripts_of(std::string_view config)
+{
+    constexpr std::string_view key = "hookscript:";
+    std::vector<HookscriptUse> uses;
+    bool saved = false;
+    for (LineReader lines(config); lines.next();) {
+        saved = saved || lines.line().starts_with('['); // what follows the live section never belongs to it
+        if (!lines.line().starts_with(key)) continue;
+        HookscriptUse use{std::string(trim(lines.line().substr(key.size()))), saved};
+        if (!contains(uses, use)) uses.push_back(std::move(use));
+    }
+    return uses;
+}
+
+std::optional<std::vector<HookReference>> read_hook_references(const SysReader& reader)
+{
+    try {
+        const auto guests = list_cluster_guests(reader);
+        if (!guests) return std::nullopt;
+        std::vector<HookReference> references;
+        for (const auto& guest : *guests) add_references(reader, guest, references);
+        return references;
+    } catch (const Error&) {
+        return std::nullopt;
+    }
 }
 
 } // namespace pvegpu

@@ -1,5 +1,5 @@
 #include "fuzz.hpp"
-#include "usage/proc_stat.hpp"
+#include "usage/open_files.hpp"
 
 using namespace pvegpu;
 

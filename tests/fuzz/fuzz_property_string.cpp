@@ -1,7 +1,7 @@
 #include "fuzz.hpp"
 #include "printers.hpp"
+#include "proxmox/config_lines.hpp"
 #include "proxmox/hostpci_format.hpp"
-#include "proxmox/property_string.hpp"
 
 #include <set>
 #include <string>

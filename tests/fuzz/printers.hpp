@@ -2,9 +2,9 @@
 // writes these files, so its printers are here.
 #pragma once
 
+#include "proxmox/config_lines.hpp"
 #include "proxmox/guest_config.hpp"
 #include "proxmox/pci_mapping.hpp"
-#include "proxmox/property_string.hpp"
 #include "proxmox/storage_config.hpp"
 #include "settings/settings.hpp"
 #include "usage/block_users.hpp"
