@@ -110,7 +110,9 @@ std::vector<CheckCase> guest_cases()
         {"guest.start", Verdict::error,
          [](FakeSystem& m) {
              m.add_process(812, "tee");
-             m.set_task_state(812, 'D', "vfio_unregister_group_dev", "[<0>] remove_store\n");
+             m.set_task_state(812, 'D', "vfio_unregister_group_dev",
+                              "[<0>] vfio_unregister_group_dev+0x1\n[<0>] pci_stop_bus_device+0x1\n"
+                              "[<0>] remove_store+0x1\n");
          },
          vm, "pid 812 (tee) blocks the PCI bus"},
         {"guest.start", Verdict::error,

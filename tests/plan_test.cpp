@@ -185,7 +185,7 @@ TEST_CASE("a guest for which nothing is done is not kept from its start by what 
     CHECK(plan.nothing_to_do());
 }
 
-TEST_CASE("where only a missing device is looked for, what is held beside it is Proxmox's to judge", "[plan]")
+TEST_CASE("where a missing device is looked for, what is held beside it is judged before", "[plan]")
 {
     Host host;
     host.add_card();
@@ -194,9 +194,11 @@ TEST_CASE("where only a missing device is looked for, what is held beside it is 
     host.falls_off_the_bus("0000:06:00.1");
     auto situation = host.situation(both + "hostpci1: 08:00\n");
     situation.holders = {holder(Holder::Kind::mount, disk_address)};
-    const auto plan = plan_of(situation);
-    CHECK_FALSE(plan.refused);
-    CHECK_FALSE(plan.nothing_to_do());
+    CHECK(plan_of(situation).refused);
+    CHECK(plan_of(situation, R"({"strategy": "off"})").refused);
+    situation.holders.clear();
+    CHECK_FALSE(plan_of(situation).refused);
+    CHECK_FALSE(plan_of(situation).nothing_to_do());
     CHECK(plan_of(situation, R"({"strategy": "off"})").nothing_to_do());
     situation.writers = {{600, "bash", "remove_store", true}};
     CHECK(plan_of(situation).refused); // the search would wait for the same lock
@@ -223,14 +225,14 @@ TEST_CASE("a companion is busy only if it is the companion that is held", "[plan
     CHECK(plan_of(situation).warnings.empty());
 }
 
-TEST_CASE("a held card is no refusal where nothing is done to it", "[plan]")
+TEST_CASE("a held card is a refusal where nothing is done to it, too: Proxmox would take it", "[plan]")
 {
     Host host;
     host.add_card();
     auto situation = host.situation(both);
     situation.holders = {holder(Holder::Kind::vfio, gpu)};
     CHECK(plan_of(situation).refused);
-    CHECK_FALSE(plan_of(situation, R"({"strategy": "off"})").refused);
+    CHECK(plan_of(situation, R"({"strategy": "off"})").refused);
 }
 
 TEST_CASE("a device that is missing is searched, and looked for again when its card was reset", "[plan]")

@@ -10,6 +10,7 @@
 #include "host/pve_files.hpp"
 #include "machine/paths.hpp"
 #include "pci/read_function.hpp"
+#include "usage/interfaces.hpp"
 
 #include <array>
 #include <set>
@@ -26,7 +27,7 @@ constexpr std::string_view plain =
     "vendor device subsystem_vendor subsystem_device class revision resource reset_method enable "
     "power_state d3cold_allowed boot_vga modalias power/control current_link_width current_link_speed "
     "max_link_width max_link_speed power/runtime_status numa_node aer_dev_correctable aer_dev_fatal "
-    "aer_dev_nonfatal secondary_bus_number subordinate_bus_number";
+    "aer_dev_nonfatal secondary_bus_number subordinate_bus_number sriov_totalvfs sriov_offset sriov_stride";
 constexpr std::array links{"driver", "iommu_group", "subsystem", "physfn"};
 constexpr std::string_view present =
     "remove rescan reset reset_subordinate resource0 resource1 resource2 resource3 resource4 resource5 rom "
@@ -41,6 +42,7 @@ public:
         fact(std::string(paths::kernel_release));
         fact(std::string(paths::kernel_lockdown));
         for (const auto& address : list_functions(reader_)) add_function(address);
+        if (!routes_.empty()) line(std::string(paths::routes), routes_);
         for (const auto& name : reader_.list(std::string(paths::pci_buses))) add_bus(name);
         for (const auto& name : drivers_) add_driver(name);
         for (const auto& group : reader_.list(std::string(paths::iommu_groups))) add_group(group);
@@ -116,10 +118,13 @@ private:
         if (!contains(kinds, name)) return;
         const auto directory = paths::join(above, name);
         unsigned number = 0;
-        for (const auto& entry : reader_.list_directories(directory))
-            add_device(paths::join(directory, entry),
-                       paths::join(directory, name == "net" ? "net" + std::to_string(number++) : entry),
-                       most_levels);
+        for (const auto& entry : reader_.list_directories(directory)) {
+            const auto shown = name == "net" ? "net" + std::to_string(number++) : entry;
+            // Of whatever the host uses it for a route is left: that says the same, and no address.
+            if (name == "net" && !use_of_interface(reader_, paths::join(directory, entry)).empty())
+                routes_ += shown + "\t00000000\t00000000\n";
+            add_device(paths::join(directory, entry), paths::join(directory, shown), most_levels);
+        }
     }
 
     // `shown` is the directory's name in the capture.
@@ -179,12 +184,20 @@ private:
         fact(std::string(paths::unsafe_interrupts));
         for (const auto* name : {"vfio_pci", "vendor_reset", "nvidia_vgpu_vfio"})
             presence(paths::join(paths::modules, name));
+        // What becomes of devices that are absent. A Thunderbolt device's own id stays here.
+        for (const auto& name : reader_.list(std::string(paths::pci_slots)))
+            for (const auto* file : {"address", "adapter", "power"})
+                fact(paths::join(paths::join(paths::pci_slots, name), file));
+        for (const auto& name : reader_.list(std::string(paths::thunderbolt_devices)))
+            for (const auto* file : {"authorized", "device_name"})
+                fact(paths::join(paths::join(paths::thunderbolt_devices, name), file));
         for (const auto& name : reader_.list(std::string(paths::framebuffers)))
             link(paths::join(paths::framebuffers, name));
     }
 
     const SysReader& reader_;
     std::set<std::string> drivers_;
+    std::string routes_;
     MachineFacts facts_;
 };
 

@@ -145,6 +145,21 @@ private:
         return "has mode " + octal;
     }
 
+    // The order of those that matter: the passed devices' own drivers, and vfio-pci.
+    std::string loaded_modules(const std::string& text) const
+    {
+        std::string lines;
+        for (LineReader reader(text); reader.next();) {
+            const std::string name(split(reader.line(), ' ').front());
+            const auto is_its = [&](const SurveyedFunction& function) {
+                return contains(function.modules, name) || function.loaded_first == name;
+            };
+            if (name == "vfio_pci" || std::ranges::any_of(facts_.survey.functions, is_its))
+                lines += name + " 1 0 - Live 0x0\n";
+        }
+        return lines;
+    }
+
     // Nothing for a file that is not one of these.
     std::optional<std::string> shareable_text(const std::string& path, const std::string& text) const
     {
@@ -160,6 +175,7 @@ private:
         if (path == paths::modules_file || path == paths::initramfs_modules || is("/etc/modules-load.d/*"))
             return shareable_module_list(text);
         if (is("/lib/modules/*/modules.alias")) return shareable_aliases(text, facts_.topology);
+        if (path == paths::loaded_modules) return loaded_modules(text);
         if (path == paths::dpkg_status) return shareable_packages(text);
         if (path == paths::cpu_info) return cpu_vendor();
         if (path == paths::mount_table) return shareable_mounts(text, disks_);

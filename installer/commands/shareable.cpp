@@ -324,8 +324,11 @@ std::string shareable_aliases(std::string_view text, const Topology& topology)
 
 std::string shareable_packages(std::string_view dpkg_status)
 {
-    return "Package: pve-manager\nStatus: install ok installed\nVersion: " +
-           package_version(dpkg_status, "pve-manager") + "\n\n";
+    std::string text;
+    for (const std::string package : {"pve-manager", "qemu-server"})
+        if (const auto version = package_version(dpkg_status, package); !version.empty())
+            text += "Package: " + package + "\nStatus: install ok installed\nVersion: " + version + "\n\n";
+    return text;
 }
 
 std::string shareable_settings(std::string_view text)
