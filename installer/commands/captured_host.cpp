@@ -52,6 +52,8 @@ constexpr std::array as_they_are{"/sys/kernel/security/lockdown",
 constexpr std::array only_there{"/dev/dri/*",
                                 "/dev/nvidia*",
                                 "/dev/kfd",
+                                "/var/lib/dkms/nvidia*",
+                                "/lib/modules/*",
                                 "/dev/vfio/*",
                                 "/dev/snd/*",
                                 "/dev/nvme*",
@@ -174,6 +176,15 @@ private:
         return "has mode " + octal;
     }
 
+    static std::string lines_about_nvidia(std::string_view text)
+    {
+        std::string kept;
+        for (LineReader lines(text); lines.next();)
+            if (lines.line().find("/nvidia") != std::string_view::npos)
+                kept += std::string(lines.line()) + "\n";
+        return kept;
+    }
+
     // Nothing for a file that is not one of these.
     std::optional<std::string> shareable_text(const std::string& path, const std::string& text) const
     {
@@ -189,6 +200,8 @@ private:
         if (path == paths::modules_file || path == paths::initramfs_modules || is("/etc/modules-load.d/*"))
             return shareable_module_list(text);
         if (is("/lib/modules/*/modules.alias")) return shareable_aliases(text, facts_.topology);
+        if (is("/lib/modules/*/modules.dep")) return lines_about_nvidia(text);
+        if (path == paths::subuid || path == paths::subgid) return lines_with(text, {"root", "0"});
         if (path == paths::dpkg_status) return shareable_packages(text);
         if (path == paths::cpu_info) return cpu_vendor();
         if (path == paths::mount_table) return shareable_mounts(text, disks_);
