@@ -161,7 +161,9 @@ private:
         const auto wanted = wanted_nodes(parse_lxc_config(inputs_.guest.get().text));
         if (wanted.empty()) return;
         const auto inside = look_inside(system_, request_.vmid, wanted);
-        for (const auto& warning : inside_warnings(inside, nvidia_module_version(system_))) warn(warning);
+        for (const auto& warning :
+             inside_warnings(inside, nvidia_module_version(system_), request_.vmid))
+            warn(warning);
         if (!inside.seen)
             warn({cannot_inspect, "see 'pve-gpu-install verify --ct " + std::to_string(request_.vmid) + "'"});
     }

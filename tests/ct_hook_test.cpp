@@ -248,7 +248,100 @@ TEST_CASE("a capability's node is made by the file of the driver that has its mi
     CHECK(ran(machine, "/usr/bin/nvidia-modprobe -f /proc/driver/nvidia/capabilities/mig/config"));
 }
 
+// --- nothing is waited for that nobody makes ---
+
+TEST_CASE("nodes whose driver could not be loaded are not waited for", "[ct]")
+{
+    FakeSystem machine;
+    add_nvidia_host(machine, {.nvidia_modprobe = false});
+    for (const auto* module : {"nvidia", "nvidia-uvm"})
+        machine.answer_run(std::string("/sbin/modprobe -b ") + module, 1, "modprobe: FATAL: not found\n");
+    add_container(machine, vmid, mounted_nvidia);
+    const auto report = pre_start(machine);
+    CHECK(report.exit_status() == 0);
+    CHECK(report.outcome == RunOutcome::warned);
+    CHECK(report.elapsed < Milliseconds(1000));
+    CHECK(machine.said("'/dev/nvidia0', '/dev/nvidiactl', '/dev/nvidia-uvm' are not there, and not waited "
+                       "for, because what makes them failed"));
+    CHECK(machine.said("host: /dev has no node of a GPU"));
+    CHECK(report.steps.back().result == StepResult::skipped);
+}
+
+TEST_CASE("a start that is to fail without its nodes fails at once then", "[ct]")
+{
+    FakeSystem machine;
+    add_nvidia_host(machine, {.nvidia_modprobe = false});
+    machine.answer_run("/sbin/modprobe -b nvidia", 1, "modprobe: FATAL: not found\n");
+    add_container(machine, vmid, "lxc.mount.entry: /dev/nvidia0 dev/nvidia0 none bind,create=file\n");
+    machine.file("/etc/pve-gpu-hook/settings.json", R"({"guests": {"901": {"on_timeout": "fail"}}})");
+    const auto report = pre_start(machine);
+    CHECK(report.exit_status() == 1);
+    CHECK(report.elapsed < Milliseconds(1000));
+}
+
+TEST_CASE("a node that nvidia-modprobe refuses to make is not waited for, and the others are", "[ct]")
+{
+    FakeSystem machine;
+    add_nvidia_host(machine);
+    machine.answer_run("/usr/bin/nvidia-modprobe -c 0", 1, "could not create\n");
+    add_container(machine, vmid, mounted_nvidia);
+    const auto report = pre_start(machine);
+    CHECK(report.elapsed < Milliseconds(1000));
+    CHECK(machine.said("'/dev/nvidia0' is not there, and not waited for"));
+    CHECK(machine.device_number("/dev/nvidiactl"));
+    CHECK(machine.device_number("/dev/nvidia-uvm"));
+}
+
+TEST_CASE("a node of /dev/dri is waited for while one of the drivers that could make it was loaded", "[ct]")
+{
+    const std::string arc = "pci:v00008086d000056A6", other = "pci:v000010DEd00002204";
+    for (const bool all_refused : {true, false}) {
+        FakeSystem machine;
+        add_arc(machine, {.driver = ""});
+        add_slot(machine, {.driver = ""});
+        machine.file("/sys/bus/pci/devices/0000:03:00.0/modalias", arc + "\n");
+        machine.file("/sys/bus/pci/devices/0000:06:00.0/modalias", other + "\n");
+        machine.answer_run("/sbin/modprobe -b " + arc, 1, "modprobe: ERROR: could not insert 'i915'\n");
+        machine.answer_run("/sbin/modprobe -b " + other, all_refused ? 1 : 0, "");
+        add_container(machine, vmid,
+                      "lxc.mount.entry: /dev/dri/renderD128 dev/dri/renderD128 none bind,create=file\n");
+        const auto report = pre_start(machine);
+        CHECK(report.exit_status() == 0);
+        CHECK((report.elapsed < Milliseconds(1000)) == all_refused);
+    }
+}
+
 // --- after the start ---
+
+TEST_CASE("seed 004: after a start without its nodes on the host the container's own /dev is listed",
+          "[ct][seeds]")
+{
+    FakeSystem machine;
+    add_nvidia_host(machine);
+    add_container(machine, vmid, mounted_nvidia);
+    start_container(machine, vmid, 5000);
+    give_node(machine, 5000, "/dev/nvidia0", {195, 0});
+    const auto report = post_start(machine);
+    CHECK(report.exit_status() == 0);
+    CHECK(machine.said("the host does not have '/dev/nvidia0' (lxc.mount.entry, 195:0 in the container), "
+                       "'/dev/nvidiactl' (lxc.mount.entry), '/dev/nvidia-uvm' (lxc.mount.entry), which the "
+                       "container's configuration names; 'pve-gpu-install check --ct 901' says why"));
+    CHECK(machine.said("container: /dev has nvidia0 195:0"));
+}
+
+TEST_CASE("after the start an empty directory, and a devN that went away since, are told of too", "[ct]")
+{
+    FakeSystem machine;
+    add_nvidia_host(machine, {.loaded = true});
+    add_container(machine, vmid,
+                  "dev0: /dev/dri/renderD128\n"
+                  "lxc.mount.entry: /dev/nvidia-caps dev/nvidia-caps none bind,optional,create=dir\n");
+    start_container(machine, vmid, 5000);
+    post_start(machine);
+    CHECK(machine.said("the host does not have '/dev/dri/renderD128' (dev0), anything in '/dev/nvidia-caps' "
+                       "(lxc.mount.entry)"));
+    CHECK(machine.said("container: /dev has no node of a GPU"));
+}
 
 TEST_CASE("after the start a container that has its nodes and the same version is left in peace", "[ct]")
 {

@@ -4,6 +4,7 @@
 #include "changes/manifest.hpp"
 #include "commands/commands.hpp"
 #include "containers/hard_coded.hpp"
+#include "containers/node_plan.hpp"
 #include "ct_hosts.hpp"
 #include "install_hosts.hpp"
 
@@ -66,6 +67,12 @@ struct Host {
             }));
     }
 };
+
+bool ran_program(const FakeSystem& machine, const std::string& command)
+{
+    const auto& effects = machine.effects();
+    return std::find(effects.begin(), effects.end(), "run " + command) != effects.end();
+}
 
 void add_attached_container(FakeSystem& machine)
 {
@@ -220,6 +227,235 @@ TEST_CASE("hard-coded lines are replaced only if somebody says so, and '--yes' a
     CHECK(agreeing.run(install, {.containers = {vmid}}) == exit_done);
     CHECK(agreeing.config().find("lxc.") == std::string::npos);
     CHECK(agreeing.config().find("dev2: /dev/nvidia-uvm,mode=0666") != std::string::npos);
+}
+
+TEST_CASE("what a container has made itself by the numbers that go is kept, or named and asked about",
+          "[install][ct]")
+{
+    const std::string lines = std::string("hostname: old\n") + mounted_nvidia;
+    const auto host_with_own_nodes = [&](Host& host, bool second_gpu) {
+        if (second_gpu) host.machine.tree().set_device("/dev/nvidia1", {195, 1});
+        start_container(host.machine, vmid, init);
+        give_node(host.machine, init, "/dev/nvidia1", {195, 1});
+    };
+    const Options wish{.containers = {vmid}, .gpus = {"0"}, .replace_hard_coded = true};
+    const std::string loss = "container 901 loses '/dev/nvidia1' (195:1)";
+    SECTION("the host has the same node: a devN keeps it")
+    {
+        Host host(lines);
+        host_with_own_nodes(host, true);
+        auto agreed = wish;
+        agreed.yes = true;
+        CHECK(host.run(install, agreed) == exit_done);
+        CHECK(host.config().find(": /dev/nvidia1,mode=0666") != std::string::npos);
+        CHECK_FALSE(host.machine.said(loss));
+    }
+    SECTION("it has not: a dry run says it")
+    {
+        Host host(lines);
+        host_with_own_nodes(host, false);
+        auto dry = wish;
+        dry.dry_run = true;
+        CHECK(host.run(install, dry) == exit_done);
+        CHECK(host.machine.said(loss));
+        CHECK(host.console.questions.empty());
+    }
+    SECTION("nobody agrees: nothing is changed")
+    {
+        Host host(lines);
+        host_with_own_nodes(host, false);
+        const auto before = host.config();
+        host.console.answer = true;
+        host.console.refused = loss;
+        CHECK_THROWS_AS(host.run(install, wish), Error);
+        CHECK(host.console.questions == std::vector<std::string>{loss + ". Go on?"});
+        CHECK(host.config() == before);
+    }
+    SECTION("'--yes' agrees to what was said")
+    {
+        Host host(lines);
+        host_with_own_nodes(host, false);
+        auto agreed = wish;
+        agreed.yes = true;
+        CHECK(host.run(install, agreed) == exit_done);
+        CHECK(host.machine.said(loss));
+        CHECK(host.config().find("lxc.") == std::string::npos);
+    }
+}
+
+TEST_CASE("a program that says it has made a node and has not is not believed", "[install][ct]")
+{
+    Host host("dev0: /dev/nvidia0,mode=0666\ndev1: /dev/nvidia-uvm,mode=0666\n");
+    host.machine.tree().erase("/dev/nvidia-uvm");
+    host.machine.add_program("/usr/bin/nvidia-modprobe", [](const auto&) { return Outcome(); });
+    try {
+        host.install_it();
+        FAIL("no error");
+    } catch (const Error& error) {
+        const std::string said = error.what();
+        CHECK(said.find("'/dev/nvidia-uvm' is still not on the host") != std::string::npos);
+    }
+}
+
+TEST_CASE("a driver that is loaded for a named node and does not make it is told of", "[install][ct]")
+{
+    Host host("dev0: /dev/dri/renderD128\n");
+    CHECK_THROWS_AS(host.install_it(), Error);
+    CHECK(ran_program(host.machine, "/sbin/modprobe -b nvidia-drm"));
+    Host good("dev0: /dev/dri/renderD128\n");
+    good.machine.add_program("/sbin/modprobe", [&](const auto&) -> Outcome {
+        good.machine.at(Milliseconds(300), [&] {
+            good.machine.add_node("0000:06:00.0", "drm/renderD128", "/dev/dri/renderD128", {226, 128});
+        });
+        return {};
+    });
+    CHECK(good.install_it() == exit_done);
+}
+
+TEST_CASE("a container that cannot start is refused before anything is changed", "[install][ct]")
+{
+    for (const std::string lines :
+         {"dev0: /dev/nvidia1\n", "dev0: nvidia0\n", "dev0: /dev/nvidia0\ndev1: /dev/nvidia0\n",
+          "dev0: /dev/kfd\n", "lxc.mount.entry: /dev/nvidia4 dev/nvidia4 none bind,create=file\n"}) {
+        Host host(lines);
+        CHECK_THROWS_AS(host.install_it(), Error);
+        CHECK(host.config() + "\n" == lines + (host.config().ends_with("\n") ? "\n" : ""));
+        CHECK(host.ran("") == 0);
+    }
+    // An optional mount stops no start, and a thing that is no GPU may be plugged in later.
+    Host optional("lxc.mount.entry: /dev/nvidia4 dev/nvidia4 none bind,optional,create=file\n");
+    CHECK(optional.install_it() == exit_done);
+    Host usb("dev0: /dev/ttyUSB0\ndev1: /dev/nvidia0\n");
+    CHECK(usb.install_it() == exit_done);
+    CHECK(usb.machine.said("container 901 cannot start while '/dev/ttyUSB0' (dev0) is not on the host"));
+}
+
+TEST_CASE("a group of another name in the container is told of, and a new card gets the container's own",
+          "[install][ct]")
+{
+    const auto host_with = [](FakeSystem& machine, const std::string& lines, const std::string& groups) {
+        add_host(machine);
+        add_pct(machine);
+        add_amd_gpu(machine);
+        add_container(machine, vmid, lines);
+        start_container(machine, vmid, init);
+        machine.file("/proc/5001/root/etc/group", groups);
+    };
+    const auto plan_for = [](FakeSystem& machine) {
+        InstallPlan plan;
+        add_container_changes(survey_host(machine, {}), survey_container(machine, vmid), {{"0"}}, {}, plan);
+        return plan;
+    };
+    const auto warns = [](const InstallPlan& plan, const std::string& text) {
+        return std::any_of(plan.warnings.begin(), plan.warnings.end(),
+                           [&](const Advice& one) { return to_string(one).find(text) != std::string::npos; });
+    };
+    FakeSystem machine("6.8.12-4-pve");
+    host_with(machine, "dev0: /dev/dri/renderD128,gid=104\n",
+              "root:x:0:\ninput:x:104:\nvideo:x:39:\nrender:x:993:\n");
+    const auto plan = plan_for(machine);
+    CHECK(warns(plan, "'gid=104' of 'dev0' is the group 'input' in the container, where 'render' is 993; "
+                      "'pct set 901 --dev0 /dev/dri/renderD128,gid=993'"));
+    CHECK(plan.changes.front().argv.at(4) == "/dev/dri/card1,gid=39");
+
+    FakeSystem right("6.8.12-4-pve");
+    host_with(right, "dev0: /dev/dri/renderD128,gid=104\n", "root:x:0:\nrender:x:104:\n");
+    CHECK_FALSE(warns(plan_for(right), "'gid=104'"));
+    FakeSystem nobodys("6.8.12-4-pve");
+    host_with(nobodys, "dev0: /dev/dri/renderD128,gid=104\n", "root:x:0:\n");
+    CHECK(warns(plan_for(nobodys), "is no group's in the container, which has neither 'render' nor 'video'; "
+                                   "'pct set 901 --dev0 /dev/dri/renderD128,gid=104,mode=0666'"));
+    FakeSystem linked("6.8.12-4-pve"); // a link may lead out of the container
+    host_with(linked, "dev0: /dev/dri/renderD128,gid=104\n", "");
+    linked.tree().erase("/proc/5001/root/etc/group");
+    linked.file("/etc/group", "input:x:104:\n");
+    linked.tree().set_link("/proc/5001/root/etc/group", "/etc/group");
+    CHECK_FALSE(warns(plan_for(linked), "'gid=104'"));
+}
+
+TEST_CASE("capabilities of MIG instances are opened for reading, and those of the host's root stay its own",
+          "[ct]")
+{
+    const auto facts_of = [](const std::string& lines, mode_t instance, mode_t config) {
+        FakeSystem machine("6.8.12-4-pve");
+        add_nvidia_host(machine, {.loaded = true});
+        const std::string tree = "/proc/driver/nvidia/capabilities/";
+        machine.file(tree + "mig/monitor", "DeviceFileMinor: 2\n");
+        if (instance != 0) machine.file(tree + "gpu0/mig/gi1/ci0/access", "DeviceFileMinor: 13\n");
+        for (const unsigned number : {1U, 2U, 13U}) {
+            const auto path = "/dev/nvidia-caps/nvidia-cap" + std::to_string(number);
+            machine.tree().set_device(path, {235, number});
+            machine.set_rights(path, 0, number == 13 ? instance : number == 1 ? config : 0444);
+        }
+        const auto container = parse_lxc_config("unprivileged: 1\n" + lines);
+        const auto host = read_node_situation(machine, wanted_nodes(container), {});
+        return foreign_nodes(container, host.nodes, host.capabilities);
+    };
+    const auto mount = [](const std::string& name) {
+        return "lxc.mount.entry: /dev/" + name + " dev/" + name + " none bind\n";
+    };
+    const auto instance = mount("nvidia-caps/nvidia-cap13"), all = mount("nvidia-caps");
+    CHECK(facts_of(instance, 0444, 0400).empty());
+    CHECK(facts_of(all, 0444, 0400).empty());
+    CHECK(facts_of(all, 0, 0400).empty()); // no MIG: nothing in it is for a container
+    CHECK(facts_of(mount("nvidia-caps/nvidia-cap1"), 0444, 0400).empty());
+    REQUIRE(facts_of(instance, 0400, 0400).size() == 1);
+    const auto directory = facts_of(all, 0400, 0400);
+    REQUIRE(directory.size() == 1);
+    CHECK(directory[0].remedy.find("write 'devN: /dev/nvidia-caps/nvidia-cap13' instead") == 0);
+}
+
+TEST_CASE("a mount of the host's own capability stays root's when it becomes a devN", "[install][ct]")
+{
+    Host host("lxc.cgroup2.devices.allow: c 235:* rw\n"
+              "lxc.mount.entry: /dev/nvidia-caps/nvidia-cap1 dev/nvidia-caps/nvidia-cap1 none bind\n");
+    host.machine.tree().set_device("/dev/nvidia-caps/nvidia-cap1", {235, 1});
+    host.machine.set_rights("/dev/nvidia-caps/nvidia-cap1", 0, 0400);
+    CHECK(host.run(install, {.containers = {vmid}, .yes = true, .replace_hard_coded = true}) == exit_done);
+    CHECK(host.config().find("dev0: /dev/nvidia-caps/nvidia-cap1,mode=0400") != std::string::npos);
+    CHECK(host.config().find("lxc.") == std::string::npos);
+}
+
+TEST_CASE("a card that everybody may open on the host stays everybody's in the container", "[install][ct]")
+{
+    const auto value_of = [](mode_t mode) {
+        Host host("lxc.cgroup2.devices.allow: c 226:* rw\n"
+                  "lxc.mount.entry: /dev/dri/card1 dev/dri/card1 none bind,create=file\n");
+        add_amd_gpu(host.machine);
+        host.machine.set_rights("/dev/dri/card1", 0, mode);
+        CHECK(host.run(install, {.containers = {vmid}, .yes = true, .replace_hard_coded = true}) ==
+              exit_done);
+        const auto config = host.config();
+        return config.substr(config.find("dev0: "),
+                             config.find('\n', config.find("dev0: ")) - config.find("dev0: "));
+    };
+    CHECK(value_of(0666) == "dev0: /dev/dri/card1,mode=0666");
+    CHECK(value_of(0660) == "dev0: /dev/dri/card1,gid=44");
+}
+
+TEST_CASE("a node that has become another GPU's since the install is told of", "[install][ct]")
+{
+    Host host("dev0: /dev/dri/renderD128,mode=0666\n");
+    add_amd_gpu(host.machine);
+    CHECK(host.install_it() == exit_done);
+    CHECK(read_manifest(host.machine).attachment(vmid)->owners.at("/dev/dri/renderD128") ==
+          parse_pci_address("0000:09:00.0").value());
+    const auto said = [&](const std::string& text) {
+        const auto container = survey_container(host.machine, vmid);
+        InstallPlan plan;
+        add_container_changes(survey_host(host.machine, {}), container, {}, read_manifest(host.machine),
+                              plan);
+        return std::any_of(plan.warnings.begin(), plan.warnings.end(),
+                           [&](const Advice& one) { return to_string(one).find(text) != std::string::npos; });
+    };
+    CHECK_FALSE(said("when the container was given it"));
+    host.machine.tree().erase("/sys/bus/pci/devices/0000:09:00.0/drm/renderD128");
+    host.machine.add_node("0000:09:00.0", "drm/renderD129", "/dev/dri/renderD129", {226, 129});
+    host.machine.add_node("0000:06:00.0", "drm/renderD128", "/dev/dri/renderD128", {226, 128});
+    CHECK(said("when the container was given it"));
+    CHECK(said("it was of '0000:09:00.0' when the container was given it, and is of '0000:06:00.0' now: the "
+               "other has '/dev/dri/renderD129'; 'pct set 901 --dev0 /dev/dri/renderD129,mode=0666'; "
+               "'/dev/dri/by-path/pci-0000:09:00.0-render' stays the same"));
 }
 
 TEST_CASE("replaced lines come back when the container is detached, and nothing is replaced twice",

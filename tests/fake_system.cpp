@@ -171,8 +171,11 @@ Outcome FakeSystem::list_inside(const std::string& root, const std::string& dire
         const auto* node = tree_.find_unfollowed(paths::join(path, name));
         const auto number = node->number.value_or(DeviceNumber{});
         const bool device = node->kind == FakeNode::Kind::device;
-        outcome.text += std::string(device ? (number.block ? "b" : "c") : "-") + " " +
-                        std::to_string(number.major) + ":" + std::to_string(number.minor) + " " + name + "\n";
+        outcome.text += std::string(device                               ? (number.block ? "b" : "c")
+                                    : node->kind == FakeNode::Kind::link ? "l"
+                                                                         : "-") +
+                        " " + std::to_string(number.major) + ":" + std::to_string(number.minor) + " " + name +
+                        "\n";
     }
     return outcome;
 }

@@ -114,7 +114,7 @@ InstallPlan plan_install(const FakeSystem& machine, const Options& options)
         for_vms ? make_install_plan(survey, {options.vms, options.host, options.blacklist}) : InstallPlan();
     for (const auto vmid : options.containers)
         add_container_changes(survey, survey_container(machine, vmid),
-                              {options.gpus, options.replace_hard_coded}, {}, plan);
+                              {options.gpus, options.replace_hard_coded, options.mig}, {}, plan);
     return plan;
 }
 

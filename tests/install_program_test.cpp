@@ -127,6 +127,7 @@ TEST_CASE("a terminal is asked whether hard-coded lines may go; '--yes' is no an
           "[install][ct]")
 {
     const auto add = [](FakeSystem& machine) {
+        add_nvidia_host(machine, {.loaded = true});
         add_container(machine, 901, std::string("hostname: old\n") + mounted_nvidia);
         machine.file("/usr/bin/nvidia-modprobe", "");
         machine.file("/usr/sbin/pct", "");

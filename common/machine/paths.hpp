@@ -205,9 +205,13 @@ inline constexpr std::string_view pve_ha_resources = "/etc/pve/ha/resources.cfg"
 inline constexpr std::string_view pve_ha_groups = "/etc/pve/ha/groups.cfg"; // Proxmox VE 8
 inline constexpr std::string_view pve_ha_rules = "/etc/pve/ha/rules.cfg";   // 9
 inline constexpr std::string_view interrupts = "/sys/kernel/irq";
+inline constexpr std::string_view subuid = "/etc/subuid";
+inline constexpr std::string_view subgid = "/etc/subgid";
+inline constexpr std::string_view kernel_modules = "/lib/modules";
+inline constexpr std::string_view dkms = "/var/lib/dkms";
 inline std::string module_aliases(std::string_view kernel_release)
 {
-    return join(join("/lib/modules", kernel_release), "modules.alias");
+    return join(join(kernel_modules, kernel_release), "modules.alias");
 }
 
 // --- what the diagnosis looks at besides ---

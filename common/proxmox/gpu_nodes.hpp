@@ -34,6 +34,7 @@ struct GpuNode {
     std::optional<PciAddress> address; // of dri_by_path
 
     bool is_nvidia() const { return kind <= NodeKind::nvidia_other; }
+    bool is_uvm() const { return kind == NodeKind::nvidia_uvm || kind == NodeKind::nvidia_uvm_tools; }
     bool is_directory() const { return kind == NodeKind::nvidia_caps || kind == NodeKind::dri; }
     bool is_render() const
     {

@@ -104,6 +104,11 @@ bool is_device_key(std::string_view key)
     return key.size() > 3 && key.starts_with("dev") && consists_of(key.substr(3), is_digit);
 }
 
+bool is_mount_point(std::string_view key)
+{
+    return key.size() > 2 && key.starts_with("mp") && consists_of(key.substr(2), is_digit);
+}
+
 // What Perl takes for true of a value that Proxmox could not read as a boolean and kept as it was.
 bool is_true(std::string_view value)
 {
@@ -167,6 +172,7 @@ private:
     {
         if (is_device_key(setting.key)) return read_device(setting);
         if (section_ != LxcSection::live) return;
+        if (is_mount_point(setting.key)) return read_bind_point(setting.value);
         if (setting.key == "unprivileged") unprivileged_ = is_true(setting.value);
         if (setting.key == "template") config_.is_template = is_true(setting.value);
         if (setting.key == "hookscript") config_.hookscript = setting.value;
@@ -202,6 +208,20 @@ private:
         config_.mounts.push_back(
             {std::string(words[0]), std::string(target),
              words.size() > 3 && contains(split(words[3], ','), std::string_view("optional")), number_});
+    }
+
+    // "/dev/dri,mp=/dev/dri"; a volume of a storage has no '/' in front.
+    void read_bind_point(std::string_view value)
+    {
+        const auto parsed = parse_property_string(value, "volume");
+        const auto* const properties = std::get_if<Properties>(&parsed);
+        if (properties == nullptr) return;
+        LxcMount point{"", "", false, number_};
+        for (const auto& [key, text] : *properties) {
+            if (key == "volume") point.source = text;
+            if (key == "mp") point.target = text.substr(std::min(text.find_first_not_of('/'), text.size()));
+        }
+        if (point.source.starts_with('/')) config_.bind_points.push_back(std::move(point));
     }
 
     // "u 0 100000 65536"
@@ -241,6 +261,40 @@ private:
 };
 
 } // namespace
+
+std::string LxcDevice::value_with_path(const std::string& other) const
+{
+    const auto at = value.find(path);
+    if (path.empty() || at == std::string::npos) return other;
+    return value.substr(0, at) + other + value.substr(at + path.size());
+}
+
+std::optional<unsigned> LxcDevice::number(std::string_view property) const
+{
+    for (const auto part : split(value, ','))
+        if (part.starts_with(property) && part.substr(property.size()).starts_with('='))
+            return parse_decimal(part.substr(property.size() + 1));
+    return std::nullopt;
+}
+
+bool LxcDevice::is_everybodys() const
+{
+    constexpr unsigned read_and_write = 06; // of the last of the four octal digits
+    const auto mode = number("mode");
+    return mode && *mode % 10 == read_and_write;
+}
+
+std::string LxcDevice::value_with(const std::string& property, const std::string& other) const
+{
+    std::string result;
+    bool found = false;
+    for (const auto part : split(value, ',')) {
+        const bool is_it = part.starts_with(property + "=");
+        result += (result.empty() ? "" : ",") + (is_it ? property + "=" + other : std::string(part));
+        found = found || is_it;
+    }
+    return found ? result : result + "," + property + "=" + other;
+}
 
 bool LxcAllow::covers_character(unsigned wanted_major, unsigned wanted_minor) const
 {

@@ -20,6 +20,14 @@ struct LxcDevice {
 
     // Why Proxmox, which keeps the line, will refuse to start the container because of it.
     std::optional<std::string> start_error;
+
+    // Of its properties: "gid" is 104.
+    std::optional<unsigned> number(std::string_view property) const;
+    bool is_everybodys() const; // its mode lets everybody read and write
+
+    // The value with another path, with another property; the rest stays.
+    std::string value_with_path(const std::string& other) const;
+    std::string value_with(const std::string& property, const std::string& other) const;
 };
 
 // An lxc.mount.entry: fstab's fields.
@@ -50,6 +58,7 @@ struct LxcIdMap {
 struct LxcConfig {
     std::vector<LxcDevice> devices; // each key once, in the order of N
     std::vector<LxcMount> mounts;
+    std::vector<LxcMount> bind_points; // mpN of a path of the host
     std::vector<LxcAllow> allowed;
     std::vector<LxcDevice> pending;   // devN that become valid at the next start
     std::vector<std::string> deleted; // keys that go away at the next start

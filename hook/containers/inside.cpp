@@ -49,6 +49,23 @@ public:
         return known->second;
     }
 
+    // A file of text, where no link is on the way to it. Of one that is swapped for a link at that moment we
+    // would read another file, and use no more of it than lines like a group's.
+    std::string text_of(const std::string& directory, const std::string& name)
+    {
+        const auto kind_in = [&](const std::string& parent, const std::string& entry) {
+            const auto& entries = entries_of(parent, entry);
+            const auto* found =
+                find_where(entries, [&](const InsideEntry& one) { return one.name == entry; });
+            return found == nullptr ? 'l' : found->kind;
+        };
+        constexpr std::size_t most = 65536;
+        if (kind_in("/", directory) == 'l' || kind_in("/" + directory, name) != '-' || hangs_) return "";
+        const auto outcome = reader_.read_within(root_ + "/" + directory + "/" + name, most, answers_within);
+        hangs_ = outcome.still_running();
+        return outcome.done() ? outcome.text : "";
+    }
+
     bool hangs() const { return hangs_; } // then nothing more is asked
 
 private:
@@ -58,19 +75,18 @@ private:
     bool hangs_ = false;
 };
 
-std::vector<std::string> gpu_listing(Look& look)
+void find_devices(Look& look, Inside& inside)
 {
-    std::vector<std::string> listing;
     for (const std::string directory : {"/dev", "/dev/dri", "/dev/nvidia-caps"})
         for (const auto& entry : look.entries_of(directory, "")) {
             const auto path = paths::join(directory, entry.name);
             const auto node = parse_gpu_node(path);
             if (!node || (node->is_directory() && entry.kind == 'd')) continue;
             const bool device = entry.kind == 'c' || entry.kind == 'b';
-            listing.push_back(path.substr(std::string(paths::dev).size() + 1) +
-                              (device ? " " + to_string(entry.number) : " (no device)"));
+            if (device) inside.devices[path] = entry.number;
+            inside.listing.push_back(path.substr(std::string(paths::dev).size() + 1) +
+                                     (device ? " " + to_string(entry.number) : " (no device)"));
         }
-    return listing;
 }
 
 // "libnvidia-ml.so.550.90.07" -> "550.90.07"; empty for "libnvidia-ml.so.1"
@@ -97,6 +113,24 @@ void find_libraries(Look& look, Inside& inside)
     inside.library_versions.assign(versions.begin(), versions.end());
 }
 
+bool is_of_a_group(const GpuNode& node)
+{
+    return node.kind == NodeKind::dri_card || node.kind == NodeKind::dri_render ||
+           node.kind == NodeKind::dri_by_path || node.kind == NodeKind::kfd;
+}
+
+// "render:x:993:jellyfin"
+std::map<unsigned, std::string> parse_groups(std::string_view text)
+{
+    std::map<unsigned, std::string> groups;
+    for (LineReader lines(text); lines.next();) {
+        const auto parts = split(lines.line(), ':');
+        const auto number = parts.size() < 3 ? std::nullopt : parse_decimal(parts[2]);
+        if (number && !parts[0].empty()) groups.try_emplace(*number, parts[0]);
+    }
+    return groups;
+}
+
 } // namespace
 
 Inside look_inside(const SysReader& reader, unsigned vmid, const std::vector<WantedNode>& wanted)
@@ -106,11 +140,16 @@ Inside look_inside(const SysReader& reader, unsigned vmid, const std::vector<Wan
     if (!init) return inside;
     Look look(reader, *init);
     for (const auto& one : wanted)
-        if (!one.node.is_directory())
+        if (one.node.is_directory()) {
+            if (reader.list(one.node.path).empty()) inside.empty.push_back(one);
+        } else {
             inside.nodes.push_back({one, reader.device_number(one.node.path), look.number_of(one.in_guest)});
-    inside.listing = gpu_listing(look);
+        }
+    find_devices(look, inside);
     if (std::ranges::any_of(wanted, [](const auto& one) { return one.node.is_nvidia(); }))
         find_libraries(look, inside);
+    if (std::ranges::any_of(wanted, [](const auto& one) { return is_of_a_group(one.node); }))
+        inside.groups = parse_groups(look.text_of("etc", "group"));
     // What was seen is worth nothing if the container hangs, or ended meanwhile and another one has its pid.
     if (look.hangs() || container_init(reader, vmid) != init) return {};
     inside.seen = true;
@@ -128,6 +167,41 @@ std::vector<std::string> restart_reasons(const Inside& inside)
     return reasons;
 }
 
+std::optional<unsigned> group_for(const Inside& inside, const GpuNode& node)
+{
+    const bool card = node.kind == NodeKind::dri_card || node.path.ends_with("-card");
+    const std::array<std::string_view, 2> names{card ? "video" : "render", card ? "render" : "video"};
+    for (const auto name : names)
+        for (const auto& [number, group] : inside.groups)
+            if (group == name) return number;
+    return std::nullopt;
+}
+
+std::vector<WrongGroup> wrong_groups(const Inside& inside, const std::vector<LxcDevice>& devices)
+{
+    std::vector<WrongGroup> wrong;
+    if (inside.groups.empty()) return wrong;
+    for (const auto& device : devices) {
+        const auto node = parse_gpu_node(device.path);
+        const auto number = device.number("gid");
+        if (!node || !is_of_a_group(*node) || !number || *number == 0 || device.is_everybodys()) continue;
+        const auto group = inside.groups.find(*number);
+        if (group != inside.groups.end() && (group->second == "render" || group->second == "video")) continue;
+        const auto right = group_for(inside, *node);
+        const auto gid = "'gid=" + std::to_string(*number) + "' of '" + device.key + "' is ";
+        const auto is = group == inside.groups.end()
+                            ? "no group's in the container"
+                            : "the group " + quote(group->second) + " in the container";
+        wrong.push_back(
+            {device,
+             gid + is +
+                 (right ? ", where " + quote(inside.groups.at(*right)) + " is " + std::to_string(*right)
+                        : ", which has neither 'render' nor 'video'"),
+             right ? device.value_with("gid", std::to_string(*right)) : device.value_with("mode", "0666")});
+    }
+    return wrong;
+}
+
 std::optional<Advice> library_mismatch(const Inside& inside, const std::string& module_version)
 {
     const auto& versions = inside.library_versions;
@@ -139,9 +213,20 @@ std::optional<Advice> library_mismatch(const Inside& inside, const std::string& 
                   "install version " + printable(module_version) + " in it, without the kernel module"};
 }
 
-std::vector<Advice> inside_warnings(const Inside& inside, const std::string& module_version)
+std::vector<Advice> inside_warnings(const Inside& inside, const std::string& module_version, unsigned vmid)
 {
     std::vector<Advice> warnings;
+    std::vector<std::string> missing;
+    for (const auto& node : inside.nodes)
+        if (!node.on_host)
+            missing.push_back(quote(node.wanted.node.path) + " (" + node.wanted.from +
+                              (node.inside ? ", " + to_string(*node.inside) + " in the container)" : ")"));
+    for (const auto& one : inside.empty)
+        missing.push_back("anything in " + quote(one.node.path) + " (" + one.from + ")");
+    if (!missing.empty())
+        warnings.push_back(
+            {"the host does not have " + join(missing, ", ") + ", which the container's configuration names",
+             "'pve-gpu-install check --ct " + std::to_string(vmid) + "' says why"});
     for (const auto& reason : restart_reasons(inside)) warnings.push_back({reason, "restart the container"});
     if (auto mismatch = library_mismatch(inside, module_version)) warnings.push_back(std::move(*mismatch));
     if (!warnings.empty())

@@ -8,6 +8,7 @@
 #include "machine/system.hpp"
 #include "proxmox/gpu_nodes.hpp"
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -23,9 +24,12 @@ struct InsideNode {
 struct Inside {
     bool seen =
         false; // false, and the rest empty: it does not run, or did not let itself be looked at in time
-    std::vector<InsideNode> nodes;             // those that are no directories
-    std::vector<std::string> listing;          // of its /dev, what belongs to GPUs: "nvidia0 195:0"
+    std::vector<InsideNode> nodes;               // those that are no directories
+    std::vector<WantedNode> empty;               // directories in which the host has nothing
+    std::map<std::string, DeviceNumber> devices; // of its /dev, what belongs to GPUs, by path
+    std::vector<std::string> listing;            // of its /dev, what belongs to GPUs: "nvidia0 195:0"
     std::vector<std::string> libraries;        // of NVIDIA's driver: "/usr/lib/.../libnvidia-ml.so.550.90.07"
+    std::map<unsigned, std::string> groups;    // its own, by number; empty where they could not be read
     std::vector<std::string> library_versions; // of those, each once: "550.90.07"
 };
 
@@ -37,12 +41,23 @@ Inside look_inside(const SysReader& reader, unsigned vmid, const std::vector<Wan
 // container"
 std::vector<std::string> restart_reasons(const Inside& inside);
 
+// devN lines that give a node of /dev/dri or /dev/kfd to a group which in the container is another than
+// render or video (their numbers differ from one distribution to the next), with the value to write. Pure.
+struct WrongGroup {
+    LxcDevice device;
+    std::string fact, value;
+};
+std::vector<WrongGroup> wrong_groups(const Inside& inside, const std::vector<LxcDevice>& devices);
+
+// The number that the container's group for such a node has in it; nothing where it has none.
+std::optional<unsigned> group_for(const Inside& inside, const GpuNode& node);
+
 // NVIDIA's libraries in it, where none is of the kernel module's version.
 std::optional<Advice> library_mismatch(const Inside& inside, const std::string& module_version);
 
-// What to tell after a start: both of these, with the container's listing. Empty if
-// all is well. Pure.
-std::vector<Advice> inside_warnings(const Inside& inside, const std::string& module_version);
+// What to tell after a start: both of these, and what its configuration names and the host has not, with the
+// container's listing. Empty if all is well. Pure.
+std::vector<Advice> inside_warnings(const Inside& inside, const std::string& module_version, unsigned vmid);
 
 inline constexpr auto cannot_inspect = "cannot inspect the container; its device nodes are unverified";
 

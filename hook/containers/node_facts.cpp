@@ -1,6 +1,8 @@
 #include "containers/node_facts.hpp"
 
 #include "base/text.hpp"
+#include "containers/nvidia_module.hpp"
+#include "containers/nvidia_nodes.hpp"
 #include "machine/paths.hpp"
 #include "pci/read_function.hpp"
 #include "usage/device_files.hpp"
@@ -48,23 +50,41 @@ std::optional<unsigned> major_for(NodeKind kind, const KernelDevices& majors)
     return kind == nvidia_cap ? std::optional(majors.major_of("nvidia-caps").value_or(0)) : std::nullopt;
 }
 
-// NVIDIA's nodes are ordinary files of /dev: they outlive the driver and the card that they were made for.
-bool gpu_is_behind(const GpuNode& node, const std::vector<HostGpu>& gpus)
+// NVIDIA's nodes are ordinary files of /dev: they outlive the driver, the card and the GPU instance that they
+// were made for.
+bool driver_is_behind(const GpuNode& node, const NodeSituation& host)
 {
+    if (node.kind == NodeKind::nvidia_cap)
+        return !host.capabilities || host.capabilities->contains(node.number.value_or(0));
     if (node.kind != NodeKind::nvidia_gpu) return true;
-    return std::ranges::any_of(gpus, [&](const HostGpu& gpu) {
+    return std::ranges::any_of(host.gpus, [&](const HostGpu& gpu) {
         const bool unknown = gpu.driver == "nvidia" && !gpu.nvidia; // its driver does not answer
         return unknown || gpu.nvidia == node.number;
     });
 }
 
-std::optional<FileFacts> rights_of(const SysReader& reader, const GpuNode& node)
+// Of the capabilities only those of MIG instances are for containers: the others are root's.
+bool is_for_containers(const GpuNode& node, const NodeSituation& host)
+{
+    if (node.kind != NodeKind::nvidia_cap) return true;
+    if (!host.capabilities) return false;
+    const auto file = host.capabilities->find(node.number.value_or(0));
+    return file != host.capabilities->end() && is_mig_access(file->second);
+}
+
+std::optional<FileFacts> rights_of(const SysReader& reader, const GpuNode& node, const NodeSituation& host)
 {
     if (!node.is_directory()) return reader.file_facts(node.path);
     for (const auto& name : reader.list(node.path))
-        if (const auto path = paths::join(node.path, name); parse_gpu_node(path))
-            return reader.file_facts(path);
+        if (const auto below = parse_gpu_node(paths::join(node.path, name));
+            below && is_for_containers(*below, host))
+            return reader.file_facts(below->path);
     return std::nullopt;
+}
+
+bool any_nvidia(const std::vector<HostGpu>& gpus)
+{
+    return std::ranges::any_of(gpus, [](const HostGpu& gpu) { return gpu.is_nvidia(); });
 }
 
 std::string nodes_line(const SysReader& reader)
@@ -120,6 +140,11 @@ std::string persistence_line(const SysReader& reader)
 
 } // namespace
 
+bool is_mig_access(const std::string& capability_file)
+{
+    return last_name(capability_file) == "access";
+}
+
 bool node_is_there(const SysReader& reader, const GpuNode& node)
 {
     if (node.is_directory()) return !reader.list(node.path).empty();
@@ -157,14 +182,14 @@ std::vector<HostGpu> read_host_gpus(const SysReader& reader, std::optional<unsig
 }
 
 std::vector<NodeFacts> read_nodes(const SysReader& reader, const std::vector<WantedNode>& wanted,
-                                  const std::vector<HostGpu>& gpus)
+                                  const NodeSituation& host)
 {
     std::vector<NodeFacts> nodes;
     nodes.reserve(wanted.size());
     for (const auto& one : wanted)
         nodes.push_back({one, reader.device_number(one.node.path),
-                         node_is_there(reader, one.node) && gpu_is_behind(one.node, gpus),
-                         rights_of(reader, one.node)});
+                         node_is_there(reader, one.node) && driver_is_behind(one.node, host),
+                         rights_of(reader, one.node, host)});
     return nodes;
 }
 
@@ -177,7 +202,14 @@ NodeSituation read_node_situation(const SysReader& reader, const std::vector<Wan
     situation.nvidia_modprobe = reader.exists(std::string(paths::nvidia_modprobe_program));
     for (const auto* module : {"nvidia", "nvidia_uvm", "nvidia_modeset", "nvidia_drm"})
         if (reader.exists(paths::join(paths::modules, module))) situation.modules.insert(module);
-    situation.nodes = read_nodes(reader, wanted, situation.gpus);
+    if (any_nvidia(situation.gpus) && !situation.modules.contains("nvidia"))
+        situation.no_nvidia_module = no_nvidia_module(reader);
+    const bool capabilities = std::ranges::any_of(wanted, [](const WantedNode& one) {
+        return one.node.kind == NodeKind::nvidia_cap || one.node.kind == NodeKind::nvidia_caps;
+    });
+    if (capabilities && reader.exists(std::string(paths::nvidia_capabilities)))
+        situation.capabilities = capability_files(reader);
+    situation.nodes = read_nodes(reader, wanted, situation);
     return situation;
 }
 
@@ -191,7 +223,7 @@ std::vector<std::string> state_of_nodes(const SysReader& reader)
     std::vector<std::string> lines{nodes_line(reader), majors_line(reader), modules_line(reader)};
     const auto gpus = read_host_gpus(reader, std::nullopt);
     for (const auto& gpu : gpus) lines.push_back(gpu_line(gpu));
-    if (std::ranges::any_of(gpus, &HostGpu::is_nvidia)) lines.push_back(persistence_line(reader));
+    if (any_nvidia(gpus)) lines.push_back(persistence_line(reader));
     return lines;
 }
 

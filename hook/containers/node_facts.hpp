@@ -1,11 +1,13 @@
 // A host's GPUs and device nodes as a container sees them from below: what there is, and who has it.
 #pragma once
 
+#include "base/advice.hpp"
 #include "machine/system.hpp"
 #include "proxmox/gpu_nodes.hpp"
 #include "usage/holders.hpp"
 #include "usage/kernel_devices.hpp"
 
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -17,7 +19,8 @@ struct NodeFacts {
     WantedNode wanted;
     std::optional<DeviceNumber> number; // that the path has now
     bool present = false;               // and a driver stands behind it
-    std::optional<FileFacts> rights;    // whose it is on the host; of a directory those of its first GPU node
+    std::optional<FileFacts> rights;    // whose it is on the host; of a directory those of the first
+                                        // node that a program in the container opens, if there is one
 };
 
 struct HostGpu {
@@ -39,17 +42,25 @@ struct NodeSituation {
     std::vector<NodeFacts> nodes;
     std::vector<HostGpu> gpus; // in the order of their addresses
     KernelDevices majors;
-    std::set<std::string> modules; // that are loaded, of those that could be loaded for a node
-    bool nvidia_modprobe = false;  // is installed
+    std::set<std::string> modules;               // that are loaded, of those that could be loaded for a node
+    bool nvidia_modprobe = false;                // is installed
+    std::optional<Advice> no_nvidia_module = {}; // why none can be loaded; see nvidia_module.hpp
+    // The files of /dev/nvidia-caps/nvidia-capN by N; nothing while NVIDIA's driver is not there to say it,
+    // or where no such node is wanted.
+    std::optional<std::map<unsigned, std::string>> capabilities = {};
 };
+
+// The node of a capability whose GPU instance or compute instance the driver has now: those that a program
+// needs to use it. Who may divide the GPU (mig/config) and watch all of it (mig/monitor) is none of them.
+bool is_mig_access(const std::string& capability_file);
 
 // Only looks. `vmid` is the container: its own claims do not count.
 NodeSituation read_node_situation(const SysReader& reader, const std::vector<WantedNode>& wanted,
                                   std::optional<unsigned> own_vmid);
 
-// The nodes as they are now, on a host with these GPUs.
+// The nodes as they are now, on a host with these GPUs and capabilities.
 std::vector<NodeFacts> read_nodes(const SysReader& reader, const std::vector<WantedNode>& wanted,
-                                  const std::vector<HostGpu>& gpus);
+                                  const NodeSituation& host);
 
 std::vector<Function> list_gpus(const SysReader& reader); // in the order of their addresses
 std::vector<HostGpu> read_host_gpus(const SysReader& reader, std::optional<unsigned> own_vmid);

@@ -1,8 +1,8 @@
 // Which device nodes a container needs and what brings those that are missing. Pure.
 #pragma once
 
-#include "containers/node_facts.hpp"
-#include "proxmox/lxc_config.hpp"
+#include "containers/node_entries.hpp"
+#include "containers/node_prospects.hpp"
 #include "run/step_report.hpp"
 #include "settings/settings.hpp"
 
@@ -41,26 +41,5 @@ NodePlan make_container_plan(const ContainerGuest& guest, const NodeSituation& s
                              const Settings& settings);
 
 std::vector<StepReport> planned_steps(const NodePlan& plan);
-
-// The GPU could have such a node, whoever has it now.
-bool could_have(const HostGpu& gpu, const GpuNode& node);
-
-// Why a node is not there and no step can bring it.
-struct Obstacle {
-    Advice why;                // the fact goes on from a sentence that has named the node
-    bool vms_have_all = false; // each GPU that it could be of
-};
-std::optional<Obstacle> why_missing(const WantedNode& wanted,
-                                    const std::vector<HostGpu>& gpus); // nothing: steps can
-
-// Nodes that are mounted into the container while no lxc.cgroup2.devices.allow covers the number that they
-// have since this boot: each names the line to write instead.
-std::vector<Advice> stale_numbers(const LxcConfig& config, const std::vector<NodeFacts>& nodes,
-                                  const KernelDevices& majors);
-
-// Nodes that are mounted into an unprivileged container and that nobody in it may open: their owner and group
-// on the host are nobody there. A devN is given to the container's own users (create_passthrough_device_node
-// in pve-container's LXC.pm).
-std::vector<Advice> foreign_nodes(const LxcConfig& config, const std::vector<NodeFacts>& nodes);
 
 } // namespace pvegpu

@@ -20,20 +20,18 @@ std::optional<unsigned> minor_in(const SysReader& reader, const std::string& fil
     return minor ? parse_decimal(*minor) : std::nullopt;
 }
 
-// The file below /proc/driver/nvidia/capabilities that stands for /dev/nvidia-caps/nvidia-capN; empty if none
-// does.
-std::string capability_file(const SysReader& reader, const std::string& directory, unsigned minor,
-                            unsigned depth = 0)
+void add_files(const SysReader& reader, const std::string& directory, unsigned depth,
+               std::map<unsigned, std::string>& files)
 {
     const auto directories = reader.list_directories(directory);
     for (const auto& name : reader.list(directory)) {
-        auto path = paths::join(directory, name);
-        const bool below = contains(directories, name);
-        if (!below && minor_in(reader, path) == minor) return path;
-        if (!below || depth == deepest) continue;
-        if (auto found = capability_file(reader, path, minor, depth + 1); !found.empty()) return found;
+        const auto path = paths::join(directory, name);
+        if (!contains(directories, name)) {
+            if (const auto minor = minor_in(reader, path)) files.try_emplace(*minor, path);
+        } else if (depth < deepest) {
+            add_files(reader, path, depth + 1, files);
+        }
     }
-    return "";
 }
 
 // "gi1" and "ci0" are instances; the tree has them two deep.
@@ -56,8 +54,16 @@ std::vector<std::string> run_with(std::vector<std::string> arguments)
 std::vector<std::string> nvidia_modprobe_arguments(const SysReader& reader, const GpuNode& node)
 {
     if (node.kind != NodeKind::nvidia_cap) return nvidia_modprobe_arguments(node, "");
-    const std::string all(paths::nvidia_capabilities);
-    return nvidia_modprobe_arguments(node, capability_file(reader, all, node.number.value_or(0)));
+    const auto files = capability_files(reader);
+    const auto file = files.find(node.number.value_or(0));
+    return nvidia_modprobe_arguments(node, file == files.end() ? "" : file->second);
+}
+
+std::map<unsigned, std::string> capability_files(const SysReader& reader)
+{
+    std::map<unsigned, std::string> files;
+    add_files(reader, std::string(paths::nvidia_capabilities), 0, files);
+    return files;
 }
 
 std::vector<NvidiaCapability> mig_capabilities(const SysReader& reader, unsigned gpu)

@@ -4,6 +4,7 @@
 #include "machine/system.hpp"
 #include "proxmox/gpu_nodes.hpp"
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -21,7 +22,11 @@ constexpr bool nvidia_modprobe_makes(NodeKind kind)
 // offer.
 std::vector<std::string> nvidia_modprobe_arguments(const SysReader& reader, const GpuNode& node);
 
-// A file below /proc/driver/nvidia/capabilities with the N of its /dev/nvidia-caps/nvidia-capN.
+// The files below /proc/driver/nvidia/capabilities, by the N of the /dev/nvidia-caps/nvidia-capN that each
+// stands for.
+std::map<unsigned, std::string> capability_files(const SysReader& reader);
+
+// One of those files with its N.
 struct NvidiaCapability {
     unsigned number = 0;
     std::string file;

@@ -76,7 +76,26 @@ private:
         if (step.kind == NodeStep::Kind::create) return create(step.target);
         if (step.kind == NodeStep::Kind::wait) return wait(step.target);
         // -b: what the administrator has blacklisted stays away, whoever asks for it.
-        return run_program({std::string(paths::modprobe_program), "-b", step.target});
+        auto outcome = run_program({std::string(paths::modprobe_program), "-b", step.target});
+        (outcome.result == StepResult::done ? loaded_ : not_loaded_).insert(step.target);
+        return outcome;
+    }
+
+    // Nobody is left who would make it: the loading of its driver failed, or NVIDIA's own program did. Of a
+    // node of DRI any driver that was loaded, or that has a GPU, may be the one.
+    bool is_hopeless(const GpuNode& node) const
+    {
+        if (not_created_.contains(node.path)) return true;
+        if (node.is_nvidia())
+            return not_loaded_.contains("nvidia") || (node.is_uvm() && not_loaded_.contains("nvidia-uvm")) ||
+                   (node.kind == NodeKind::nvidia_modeset && not_loaded_.contains("nvidia-modeset"));
+        const auto makes_dri = [](const std::string& module) {
+            return !module.starts_with("nvidia") || module == "nvidia-drm";
+        };
+        if (std::ranges::any_of(loaded_, makes_dri) || std::ranges::none_of(not_loaded_, makes_dri))
+            return false;
+        return not_loaded_.contains("nvidia-drm") ||
+               !is_served(node, read_node_situation(system_, {}, std::nullopt));
     }
 
     StepOutcome run_program(const std::vector<std::string>& arguments)
@@ -104,9 +123,12 @@ private:
         const auto arguments = node ? nvidia_modprobe_arguments(system_, *node) : std::vector<std::string>();
         if (arguments.empty()) return {StepResult::skipped, "the driver does not offer it"};
         const auto [known, is_new] = created_.try_emplace(join(arguments, " "));
-        if (!is_new) return {known->second};
-        auto outcome = run_program(arguments);
-        known->second = outcome.result;
+        StepOutcome outcome{known->second};
+        if (is_new) {
+            outcome = run_program(arguments);
+            known->second = outcome.result;
+        }
+        if (outcome.result == StepResult::refused) not_created_.insert(path);
         return outcome;
     }
 
@@ -114,9 +136,12 @@ private:
     {
         const auto node = parse_gpu_node(path);
         const auto there = [&] { return node && node_is_there(system_, *node); };
-        if (!system_.wait_until(there, left())) {
+        const bool hopeless = node && is_hopeless(*node) && !there();
+        if (hopeless || !system_.wait_until(there, left())) {
             missing_.push_back(quote(path));
-            return {StepResult::timed_out};
+            waited_ = waited_ || !hopeless;
+            return hopeless ? StepOutcome{StepResult::skipped, "nothing is left that would make it"}
+                            : StepOutcome{StepResult::timed_out};
         }
         came_with_.insert(path);
         return {};
@@ -124,12 +149,13 @@ private:
 
     void say_what_is_missing()
     {
-        const auto text = join(missing_, ", ") + (missing_.size() == 1 ? " is" : " are") +
-                          " not there after " + in_seconds(settings_.timeouts.nodes) +
-                          " ('timeouts': 'nodes')";
+        const auto text = join(missing_, ", ") + (missing_.size() == 1 ? " is" : " are") + " not there" +
+                          (waited_ ? " after " + in_seconds(settings_.timeouts.nodes) + " ('timeouts': 'nodes')"
+                                   : ", and not waited for, because what makes them failed");
         if (settings_.on_timeout == OnTimeout::fail) {
             for (const auto& line : state_of_nodes(system_)) system_.say(Severity::warning, line);
-            throw Error(Reason::timed_out, {text, "see the state of the host above"});
+            throw Error(waited_ ? Reason::timed_out : Reason::failed,
+                        {text, "see the state of the host above"});
         }
         const bool mount = std::ranges::any_of(plan_.nodes, [](const NodeFacts& facts) {
             return !facts.present && !facts.wanted.optional && !facts.wanted.by_proxmox;
@@ -148,7 +174,10 @@ private:
     std::vector<StepReport>& steps_;
     TimePoint end_;
     std::map<std::string, StepResult> created_; // by command
+    std::set<std::string> loaded_, not_loaded_; // modules and aliases
+    std::set<std::string> not_created_;         // paths
     std::vector<std::string> missing_;          // after all waiting
+    bool waited_ = false;                       // for one of those at least
     std::set<std::string> came_with_;           // paths
 };
 

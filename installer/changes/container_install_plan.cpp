@@ -6,7 +6,10 @@
 #include "changes/attach.hpp"
 #include "changes/install_remarks.hpp"
 #include "containers/container_gpus.hpp"
+#include "containers/container_start.hpp"
 #include "containers/hard_coded.hpp"
+#include "containers/kept_access.hpp"
+#include "containers/node_plan.hpp"
 #include "host/programs.hpp"
 #include "machine/paths.hpp"
 
@@ -20,7 +23,7 @@ public:
     ContainerPlanner(const Survey& survey, const ContainerSurvey& container, const Manifest& manifest,
                      InstallPlan& plan)
         : survey_(survey), container_(container), manifest_(manifest), plan_(plan), guest_(guest()),
-          wanted_(container.wanted), hard_coded_(hard_coded_lines(container))
+          config_(container.config), hard_coded_(hard_coded_lines(container))
     {
     }
 
@@ -28,11 +31,12 @@ public:
     {
         const bool replaces = wishes.replace_hard_coded && !hard_coded_.lines.empty();
         if (replaces) cut_hard_coded_lines();
-        if (!wishes.gpus.empty() || container_.wanted.empty())
-            for (const auto* gpu : choose_gpus(container_.gpus, wishes.gpus)) add_gpu(*gpu);
-        if (replaces) name_what_was_mounted(wishes.gpus.empty());
+        if (!wishes.gpus.empty() || !wishes.mig.empty() || container_.wanted.empty()) add_gpus(wishes);
+        if (replaces) keep_what_was_mounted();
+        make_it_startable();
         make_missing_nodes();
         set_devices();
+        if (replaces) warn_of_what_it_needs_now();
         const auto before = plan_.attachments.size();
         attach_guest(survey_, guest_, plan_);
         const bool attached = plan_.attachments.size() > before;
@@ -58,27 +62,36 @@ private:
         return *found;
     }
 
-    void add_gpu(const HostGpu& gpu)
+    void add_gpus(const ContainerWishes& wishes)
     {
-        for (const auto& path : node_paths_of(gpu, container_)) name_node(path);
-        for (const auto& other : survey_.guests)
-            if (contains(other.passed, gpu.address))
-                plan_.warnings.push_back({"VM " + std::to_string(other.id.vmid) + " is given " +
-                                              quote(gpu.address) + " too (" + other.keys.at(gpu.address) +
-                                              ")",
-                                          "only one of the two can run at a time"});
+        const auto chosen = choose_gpus(container_.host.gpus, wishes.gpus);
+        const auto instances = choose_instances(chosen, container_, wishes.mig);
+        for (const auto* gpu : chosen) {
+            for (const auto& path : node_paths_of(*gpu, container_, instances)) name_node(path);
+            warn_of_vms(*gpu);
+        }
     }
 
-    void name_node(const std::string& path)
+    void warn_of_vms(const HostGpu& gpu)
     {
-        if (!is_named(path)) new_.push_back(device_for(path));
+        for (const auto& other : survey_.guests) {
+            if (!contains(other.passed, gpu.address)) continue;
+            Advice warning{"VM " + std::to_string(other.id.vmid) + " is given " + quote(gpu.address) +
+                               " too (" + other.keys.at(gpu.address) + ")",
+                           "only one of the two can run at a time"};
+            if (!contains(plan_.warnings, warning)) plan_.warnings.push_back(std::move(warning));
+        }
+    }
+
+    void name_node(const std::string& path, const std::optional<FileFacts>& rights = std::nullopt)
+    {
+        if (!is_named(path)) new_.push_back(device_for(path, container_, rights));
     }
 
     void cut_hard_coded_lines()
     {
         auto cut = without_lines(container_.text, hard_coded_.lines);
-        const auto config = parse_lxc_config(cut.text);
-        wanted_ = wanted_nodes(config, config.devices_at_next_start());
+        config_ = parse_lxc_config(cut.text);
         auto change = file_change(paths::ct_config(container_.vmid), container_.text, std::move(cut.text),
                                   "devN entries, which follow the numbers, take the place of these lines");
         change.of_a_guest = true;
@@ -87,53 +100,99 @@ private:
         cut_ = std::move(cut.lines);
     }
 
-    // It keeps every node that it had, and of a whole directory the GPUs' that were asked for.
-    void name_what_was_mounted(bool every_gpu)
+    // Whichever GPU was asked for.
+    void keep_what_was_mounted()
     {
-        for (const auto& path : hard_coded_.paths) name_node(path);
-        if (!hard_coded_.directory || !every_gpu) return;
-        for (const auto& gpu : container_.gpus)
-            for (const auto& path : gpu.nodes())
-                if (path.starts_with("/dev/dri/")) name_node(path);
+        const auto kept = access_to_keep(container_, hard_coded_);
+        for (const auto& [path, rights] : kept.nodes) {
+            name_node(path, rights);
+            for (const auto& gpu : container_.host.gpus)
+                if (contains(gpu.nodes(), path)) warn_of_vms(gpu);
+        }
+        append(plan_.warnings, kept.warnings);
+        append(plan_.losses, kept.losses);
     }
 
-    // By devN, or mounted: a second entry for one path keeps the container from starting, because Proxmox
-    // makes a file where LXC has made one already (lxc-pve-autodev-hook).
+    // Proxmox does not start a container without a node that a devN names; a mount that is optional is left
+    // out.
+    void warn_of_what_it_needs_now()
+    {
+        std::vector<std::string> nodes;
+        for (const auto& path : hard_coded_.dispensable)
+            if (std::ranges::find(new_, path, &NewDevice::path) != new_.end() && !contains(nodes, path))
+                nodes.push_back(path);
+        if (nodes.empty()) return;
+        plan_.warnings.push_back({guest_.id.name() + " starts today where '" + join(nodes, "', '") +
+                                      (nodes.size() == 1 ? "' is" : "' are") +
+                                      " not on the host; as devN Proxmox refuses to start it then",
+                                  "if it shall start without, leave '--replace-hard-coded' out"});
+    }
+
+    // By devN, or mounted: see double_entries.
     bool is_named(const std::string& path) const
     {
-        const auto has_it = [&](const WantedNode& wanted) {
-            return wanted.in_guest == path ||
-                   (wanted.node.is_directory() && path.starts_with(wanted.in_guest + "/"));
-        };
-        return std::ranges::any_of(wanted_, has_it) || contains(new_, path, &NewDevice::path);
+        const auto devices = config_.devices_at_next_start();
+        return std::ranges::any_of(devices, [&](const LxcDevice& one) { return one.path == path; }) ||
+               std::ranges::any_of(config_.mounts,
+                                   [&](const LxcMount& mount) { return gives(mount, path); }) ||
+               std::ranges::any_of(new_, [&](const NewDevice& one) { return one.path == path; });
     }
 
-    // pct refuses a path that is not there.
+    static bool gives(const LxcMount& mount, const std::string& path)
+    {
+        const auto target = "/" + mount.target.substr(0, mount.target.find_last_not_of('/') + 1);
+        return path == target || path.starts_with(target + "/");
+    }
+
+    // Before anything is changed.
+    void make_it_startable()
+    {
+        auto forecast = forecast_start(container_, config_);
+        if (!forecast.refusals.empty())
+            throw Error(Reason::invalid_config, cannot_start(container_.vmid, forecast.refusals));
+        append(plan_.warnings, forecast.warnings);
+        for (auto& argv : forecast.to_load)
+            add_program(std::move(argv), "a driver makes device nodes that the container names");
+        to_make_ = std::move(forecast.to_make);
+        for (const auto& device : new_)
+            if (const auto node = parse_gpu_node(device.path);
+                node && node->is_nvidia() && !container_.host_nodes.contains(device.path))
+                to_make_.push_back(device.path);
+    }
+
+    // pct refuses a path that is not there, and so does a start.
     void make_missing_nodes()
     {
-        for (const auto& device : new_) {
-            const auto node = parse_gpu_node(device.path);
-            if (!node || !node->is_nvidia() || container_.host_nodes.contains(device.path)) continue;
-            if (!container_.nvidia_modprobe)
+        for (const auto& path : to_make_) {
+            const auto node = *parse_gpu_node(path);
+            if (const auto missing = no_maker(node, container_.host))
                 throw Error(Reason::not_found,
-                            {"'" + device.path +
-                                 "' is not there, and 'nvidia-modprobe', which makes it, is not installed",
-                             "install it, or run 'nvidia-smi' once"});
-            Change change;
-            change.kind = Change::Kind::program;
-            change.argv = nvidia_modprobe_arguments(*node, capability_file(*node));
-            change.reason = "'" + node->path + "' has to be there before a container can be given it";
-            if (!change.argv.empty() && !contains(plan_.changes, change.argv, &Change::argv))
-                plan_.changes.push_back(std::move(change));
+                            {quote(path) + " is not there" + missing->fact, missing->remedy});
+            add_program(nvidia_modprobe_arguments(node, capability_file(node)),
+                        quote(path) + " has to be there before a container can be given it");
         }
+    }
+
+    void add_program(std::vector<std::string> argv, const std::string& reason)
+    {
+        if (argv.empty() || std::ranges::find(plan_.changes, argv, &Change::argv) != plan_.changes.end())
+            return;
+        Change change;
+        change.kind = Change::Kind::program;
+        change.argv = std::move(argv);
+        change.reason = reason;
+        plan_.changes.push_back(std::move(change));
     }
 
     std::string capability_file(const GpuNode& node) const
     {
+        if (node.kind != NodeKind::nvidia_cap) return "";
         for (const auto& [gpu, capabilities] : container_.mig)
             for (const auto& one : capabilities)
-                if (node.kind == NodeKind::nvidia_cap && node.number == one.number) return one.file;
-        return "";
+                if (node.number == one.number) return one.file;
+        const auto& all = container_.host.capabilities;
+        const auto file = all ? all->find(*node.number) : std::map<unsigned, std::string>::const_iterator();
+        return all && file != all->end() ? file->second : "";
     }
 
     std::string next_key()
@@ -180,16 +239,25 @@ private:
             plan_.attachments.pop_back();
             made.devices = attachment.devices;
             made.lines = attachment.lines;
+            made.owners = attachment.owners;
             attachment = std::move(made);
         }
         append(attachment.devices, added_);
         append(attachment.lines, cut_);
+        std::vector<std::string> paths; // what was noted before is what was meant
+        for (const auto& device : config_.devices_at_next_start())
+            if (!attachment.owners.contains(device.path)) paths.push_back(device.path);
+        for (const auto& device : new_) {
+            attachment.owners.erase(device.path);
+            paths.push_back(device.path);
+        }
+        attachment.owners.merge(owners_of(paths, container_.host.gpus));
         plan_.attachments.push_back(std::move(attachment));
     }
 
     void note_hard_coded_lines(bool replaced)
     {
-        const auto& [lines, left, paths, directory] = hard_coded_;
+        const auto &lines = hard_coded_.lines, &left = hard_coded_.left;
         const auto file = quote(paths::ct_config(container_.vmid));
         if (!replaced && !lines.empty())
             plan_.notes.push_back(guest_.id.name() +
@@ -221,9 +289,10 @@ private:
     const Manifest& manifest_;
     InstallPlan& plan_;
     const SurveyedGuest& guest_;
-    std::vector<WantedNode> wanted_; // without what is replaced
+    LxcConfig config_; // without what is replaced
     HardCoded hard_coded_;
     std::vector<NewDevice> new_;
+    std::vector<std::string> to_make_; // paths
     std::vector<std::string> added_, cut_;
     unsigned next_ = 0;
 };

@@ -13,11 +13,13 @@ namespace pvegpu {
 struct ContainerWishes {
     std::vector<std::string> gpus = {}; // words of --gpu
     bool replace_hard_coded = false;    // the administrator has agreed to it
+    std::vector<std::string> mig = {};  // words of --mig
 };
 
 // Appends to the plan: devN for nodes that the container does not name yet, in place of its hard-coded lines
 // if that is wished, the hookscript; as notes the hard-coded lines that stay, and why it has to be restarted.
-// A container that names GPU nodes keeps them unless more are wished for. Throws Error.
+// A container that names GPU nodes keeps them unless more are wished for, and all that its hard-coded lines
+// give it; what cannot be kept is named. Throws Error, also where it could not start afterwards.
 void add_container_changes(const Survey& survey, const ContainerSurvey& container,
                            const ContainerWishes& wishes, const Manifest& manifest, InstallPlan& plan);
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "changes/change.hpp"
+#include "host/node_owners.hpp"
 #include "host/survey.hpp"
 
 #include <string>
@@ -23,6 +24,8 @@ struct Attachment {
     std::vector<std::string> devices = {}; // that a container was given: "dev0=/dev/nvidia0,mode=0666"
     std::vector<std::string> lines = {};   // that were taken out of its configuration for them
 
+    NodeOwners owners = {};                // of the nodes that it names by devN
+
     bool operator==(const Attachment&) const = default;
 };
 
@@ -31,6 +34,7 @@ struct InstallPlan {
     std::vector<Attachment> attachments;
     std::vector<std::string> notes;
     std::vector<Advice> warnings;
+    std::vector<std::string> losses; // "container 901 loses '/dev/nvidia1'": asked about by themselves
     std::vector<std::string> reboot_reasons; // once everything is done
 };
 

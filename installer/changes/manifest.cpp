@@ -59,8 +59,12 @@ Attachment read_attachment(const Json& json)
                      json.at("volume").get<std::string>(),
                      text_in(json, "old_volume"),
                      {},
+                     {},
                      {}};
     if (json.contains("devices")) guest.devices = json.at("devices").get<std::vector<std::string>>();
+    if (json.contains("owners"))
+        for (const auto& [path, gpu] : json.at("owners").items())
+            guest.owners[path] = parse_pci_address(gpu.get<std::string>()).value();
     if (json.contains("lines")) guest.lines = json.at("lines").get<std::vector<std::string>>();
     return guest;
 }
@@ -78,10 +82,11 @@ std::string print_manifest(const Manifest& manifest)
 {
     Json json{{"schema", "pve-gpu-hook/manifest/1"}, {"changes", Json::array()}, {"guests", Json::array()}};
     for (const auto& entry : manifest.entries) json["changes"].push_back(entry_json(entry));
-    for (const auto& [vmid, volume, old, devices, lines] : manifest.attachments) {
+    for (const auto& [vmid, volume, old, devices, lines, owners] : manifest.attachments) {
         Json guest{{"vmid", vmid}, {"volume", volume}, {"old_volume", or_null(old)}};
         if (!devices.empty()) guest["devices"] = devices;
         if (!lines.empty()) guest["lines"] = lines;
+        for (const auto& [path, gpu] : owners) guest["owners"][path] = to_string(gpu);
         json["guests"].push_back(std::move(guest));
     }
     json["directories"] = manifest.directories;

@@ -45,6 +45,10 @@ Findings ct_config(const CheckFacts& facts, const ContainerFacts& container)
             findings.push_back({Verdict::error, line_with(container, device) + ": " + *device.start_error,
                                 set(guest, "--delete " + device.key,
                                     "takes the line out; or write the path of a device into it")});
+    for (const auto& [fact, remedy] : double_entries(guest.lxc, guest.lxc.devices_at_next_start()))
+        findings.push_back({Verdict::error, conf + ": " + fact, {remedy}});
+    for (const auto& [fact, remedy] : container.not_delegated)
+        findings.push_back({Verdict::error, conf + ": " + fact, {remedy}, "the container does not start"});
     for (const auto& warning : guest.lxc.warnings)
         findings.push_back({Verdict::note,
                             to_string(warning.in(conf)),
@@ -59,21 +63,55 @@ std::string what_is_there(const NodeFacts& node)
     return ", which has the number " + to_string(*node.number) + ", and no driver of this boot is behind it";
 }
 
+std::vector<WantedNode> wanted_of(const ContainerFacts& container)
+{
+    std::vector<WantedNode> wanted;
+    for (const auto& node : container.nodes) wanted.push_back(node.wanted);
+    return wanted;
+}
+
 // A devN is looked at by Proxmox before any hook runs (PVE::LXC::Tools), a mount by LXC after the hook's
 // pre-start.
-Finding missing_of(const CheckFacts& facts, const ContainerFacts& container, const NodeFacts& node)
+// `named` are the nodes that its lines name, and that other findings have said to write.
+Finding missing_of(const CheckFacts& facts, const ContainerFacts& container, const NodeFacts& node,
+                   std::vector<WantedNode>& named)
 {
     const auto& guest = guest_of(facts, container);
     const auto& wanted = node.wanted;
     Finding finding{wanted.optional ? Verdict::warning : Verdict::error,
                     line_with(container, wanted) + what_is_there(node)};
-    if (wanted.optional)
+    if (wanted.by_proxmox && node.number)
+        finding.why = "the container starts, and its device does not work";
+    else if (wanted.optional)
         finding.why = "the container starts without the device";
     else if (!wanted.by_proxmox)
         finding.why = "LXC refuses a mount that is not 'optional'";
-    if (const auto cause = why_missing(wanted, facts.node_host.gpus)) {
+    const auto cause = why_missing(wanted, facts.node_host, named);
+    const auto no_program = no_maker(wanted.node, facts.node_host);
+    if (cause && cause->is_the_hosts) {
+        finding.evidence += cause->why.fact;
+        finding.remedy = {cause->why.remedy + "; then 'pve-gpu-hook --nodes'"};
+    } else if (cause) {
         finding.evidence += cause->why.fact;
         finding.remedy = removal_of(container, wanted, cause->why.remedy);
+        const auto* device = find_where(guest.lxc.devices, [&](const auto& one) {
+            return wanted.by_proxmox && one.key == wanted.from && one.path == wanted.node.path;
+        });
+        if (cause->is_superfluous && wanted.by_proxmox)
+            finding.remedy = set(guest, "--delete " + wanted.from,
+                                 "takes the line out: others name what there is of its kind");
+        if (cause->is_the_lines && cause->instead.size() == 1) {
+            const auto& path = cause->instead.front();
+            named.push_back({*parse_gpu_node(path), wanted.from, path});
+            if (device != nullptr)
+                finding.remedy = set(guest, "--" + device->key + " '" + device->value_with_path(path) + "'",
+                                     "names the node that is there; or take the line out: 'pct set " +
+                                         std::to_string(container.vmid) + " --delete " + device->key + "'");
+        }
+    } else if (no_program) {
+        finding.evidence += no_program->fact;
+        finding.remedy = by_command("apt install nvidia-modprobe",
+                                    "it is in Debian's 'contrib'; then 'pve-gpu-hook --nodes'");
     } else if (!wanted.by_proxmox && guest.attached) {
         return {Verdict::ok, finding.evidence + "; the hook brings it at the next start"};
     } else {
@@ -84,12 +122,28 @@ Finding missing_of(const CheckFacts& facts, const ContainerFacts& container, con
     return finding;
 }
 
+Finding moved_of(const CheckFacts& facts, const ContainerFacts& container, const MovedNode& moved)
+{
+    Finding finding{Verdict::warning, line_with(container, moved.wanted) + ": " + moved.fact, {moved.remedy}};
+    const auto& guest = guest_of(facts, container);
+    for (const auto& device : guest.lxc.devices_at_next_start())
+        if (device.key == moved.wanted.from && !moved.instead.empty())
+            finding.remedy = set(
+                guest, "--" + device.key + " '" + device.value_with_path(moved.instead) + "'", moved.remedy);
+    finding.why =
+        "numbers follow the order in which drivers are loaded, and the container has another GPU now";
+    return finding;
+}
+
 Findings ct_nodes(const CheckFacts& facts, const ContainerFacts& container)
 {
     if (container.nodes.empty()) return {};
     Findings findings;
+    auto named = wanted_of(container);
     for (const auto& node : container.nodes)
-        if (!node.present) findings.push_back(missing_of(facts, container, node));
+        if (!node.present) findings.push_back(missing_of(facts, container, node, named));
+    for (const auto& moved : moved_nodes(container.owners, wanted_of(container), facts.node_host.gpus))
+        findings.push_back(moved_of(facts, container, moved));
     return or_ok(findings, std::string(paths::dev) + " has every node that " + container.conf() + " names");
 }
 
@@ -124,10 +178,20 @@ Findings ct_numbers(const CheckFacts& facts, const ContainerFacts& container)
                  std::string(paths::proc_devices) + " has the numbers that " + container.conf() + " allows");
 }
 
-// Proxmox then makes it 0660 and root's (create_passthrough_device_node in pve-container's LXC.pm).
-bool is_for_root_only(const LxcDevice& device)
+// A capability that is no MIG instance's: root's on the host too, and better left so.
+bool is_roots_capability(const GpuNode& node, const NodeSituation& host)
 {
-    return !device.start_error && parse_gpu_node(device.path) &&
+    if (node.kind != NodeKind::nvidia_cap) return false;
+    if (!host.capabilities) return true; // not known to be another
+    const auto file = host.capabilities->find(*node.number);
+    return file == host.capabilities->end() || !is_mig_access(file->second);
+}
+
+// Proxmox then makes it 0660 and root's (create_passthrough_device_node in pve-container's LXC.pm).
+bool is_for_root_only(const LxcDevice& device, const NodeSituation& host)
+{
+    const auto node = parse_gpu_node(device.path);
+    return !device.start_error && node && !is_roots_capability(*node, host) &&
            std::ranges::none_of(split(device.value, ','), [](auto part) {
                return part.starts_with("mode=") || part.starts_with("gid=") || part.starts_with("uid=");
            });
@@ -137,13 +201,18 @@ bool is_for_root_only(const LxcDevice& device)
 Findings ct_rights(const CheckFacts& facts, const ContainerFacts& container)
 {
     const auto& guest = guest_of(facts, container);
-    auto findings = warnings_about(container, foreign_nodes(guest.lxc, container.nodes));
+    auto findings =
+        warnings_about(container, foreign_nodes(guest.lxc, container.nodes, facts.node_host.capabilities));
     for (const auto& device : guest.lxc.devices_at_next_start())
-        if (is_for_root_only(device))
+        if (is_for_root_only(device, facts.node_host))
             findings.push_back(
                 {Verdict::note, line_with(container, device) + " has no 'mode' and no 'gid'",
                  set(guest, "--" + device.key + " '" + device.value + ",mode=0666'",
                      "or 'gid=' with the number that the container's group 'render' or 'video' has")});
+    for (const auto& [device, fact, value] :
+         wrong_groups(container.inside, guest.lxc.devices_at_next_start()))
+        findings.push_back({Verdict::warning, line_with(container, device) + ": " + fact,
+                            set(guest, "--" + device.key + " '" + value + "'")});
     if (container.nodes.empty()) return findings;
     return or_ok(findings, container.conf() + " names no node that only root could open");
 }

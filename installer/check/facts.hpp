@@ -8,6 +8,7 @@
 #include "containers/inside.hpp"
 #include "containers/node_facts.hpp"
 #include "host/modprobe_config.hpp"
+#include "host/node_owners.hpp"
 #include "host/status.hpp"
 #include "host/survey.hpp"
 #include "machine/paths.hpp"
@@ -59,6 +60,8 @@ struct ContainerFacts {
     std::vector<NodeFacts> nodes; // that it names for its next start, as the host has them
     bool running = false;
     Inside inside; // of one that runs
+    NodeOwners owners = {};                 // whose nodes they were when the installer gave them
+    std::vector<Advice> not_delegated = {}; // ids that it maps and root may not map
 
     std::string conf() const { return paths::ct_config(vmid); }
 };
@@ -110,7 +113,7 @@ struct CheckFacts {
     std::map<unsigned, NextStart> next_starts; // of VMs with devices that do not run
     std::set<unsigned> running_vms;
     std::vector<ContainerFacts> containers;
-    NodeSituation node_host; // what their nodes hang on; without nodes itself. Read if there are containers
+    NodeSituation node_host; // what the nodes of all of them hang on. Read if there are containers
     std::vector<CardNodes> card_nodes; // of each GPU that a guest is passed, if there are containers
     std::string nvidia_version;        // of the loaded module: "550.90.07"; empty if there is none
     std::optional<KernelLog> log;      // nothing: it may not be read

@@ -3,7 +3,9 @@
 #include "base/lists.hpp"
 #include "base/text.hpp"
 #include "check/facts.hpp"
+#include "containers/node_plan.hpp"
 #include "machine/paths.hpp"
+#include "proxmox/delegated_ids.hpp"
 #include "proxmox/request.hpp"
 #include "recovery/recover_gpu.hpp"
 #include "usage/containers.hpp"
@@ -81,7 +83,11 @@ void read_container_facts(const SysReader& reader, CheckFacts& facts)
 {
     if (std::ranges::none_of(facts.survey.guests, is_container)) return;
     facts.nvidia_version = nvidia_module_version(reader);
-    facts.node_host = read_node_situation(reader, {}, std::nullopt);
+    std::vector<WantedNode> all;
+    for (const auto& guest : facts.survey.guests)
+        if (is_container(guest)) append(all, wanted_nodes(guest.lxc, guest.lxc.devices_at_next_start()));
+    facts.node_host = read_node_situation(reader, all, std::nullopt);
+    auto owners = read_node_owners(reader);
     const auto running = running_containers(reader);
     for (const auto& guest : facts.survey.guests) {
         if (!is_container(guest)) continue;
@@ -89,11 +95,14 @@ void read_container_facts(const SysReader& reader, CheckFacts& facts)
         const auto wanted = wanted_nodes(guest.lxc, devices);
         const bool refused =
             std::ranges::any_of(devices, [](const auto& device) { return device.start_error.has_value(); });
-        if (wanted.empty() && !refused) continue;
+        if (wanted.empty() && !refused && double_entries(guest.lxc, devices).empty()) continue;
         ContainerFacts container{guest.id.vmid,
-                                 read_nodes(reader, wanted, facts.node_host.gpus),
+                                 read_nodes(reader, wanted, facts.node_host),
                                  contains(running, guest.id.vmid),
                                  {}};
+        container.owners = owners[guest.id.vmid];
+        container.not_delegated = not_delegated(guest.lxc, reader.read(std::string(paths::subuid)),
+                                                reader.read(std::string(paths::subgid)));
         if (container.running && !wanted.empty())
             container.inside = look_inside(reader, guest.id.vmid, wanted);
         facts.containers.push_back(std::move(container));

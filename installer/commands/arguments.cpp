@@ -18,7 +18,7 @@ namespace options = boost::program_options;
 // Those that a command can be given besides: --json, --root, --dry-run and --yes are for all.
 constexpr std::array commands{
     Command{"install", install, "--vm N [--ct N ...]", "prepare the host and attach the hook to these guests",
-            " vm ct host blacklist reboot gpu replace-hard-coded ",
+            " vm ct host blacklist reboot gpu mig replace-hard-coded ",
             "which VM? 'pve-gpu-install --vm 101' attaches the hook to VM 101"},
     Command{"status", status, "", "cards, guests, the hook's last runs", "", ""},
     Command{"try", try_recovery, "--vm N", "recover the VM's GPU twice, with the VM stopped", " vm ",
@@ -43,7 +43,7 @@ constexpr std::array package_commands{
 
 // Options that mean something to some commands only: to the others they would be a wish that is not granted.
 constexpr std::array some_commands{
-    "vm",   "ct",      "host", "blacklist", "reboot", "gpu",   "replace-hard-coded",
+    "vm",   "ct",      "host", "blacklist", "reboot", "gpu",   "mig", "replace-hard-coded",
     "html", "explain", "full", "list",      "guest",  "output"};
 
 struct OptionHelp {
@@ -54,6 +54,8 @@ constexpr std::array option_helps{
     OptionHelp{"--vm N", "the VM, 100 to 999999999; may be repeated"},
     OptionHelp{"--ct N", "a container; may be repeated"},
     OptionHelp{"--gpu LIST", "the containers' GPUs: 0,1 as in /dev/nvidiaN, or 0000:01:00.0"},
+    OptionHelp{"--mig LIST",
+               "the containers' MIG instances: 1/0 (GPU instance/compute instance), or 1 for all of it"},
     OptionHelp{"--replace-hard-coded", "containers: devN in place of lxc.mount.entry and device numbers"},
     OptionHelp{"--host", "prepare the host only, attach nothing"},
     OptionHelp{"--blacklist", "also blacklist the native drivers of the VMs' GPUs"},
@@ -90,7 +92,7 @@ options::variables_map parse(int argc, const char* const* argv)
         add(flag, "");
     for (const auto* text : {"html", "explain", "guest", "output", "root"})
         add(text, options::value<std::string>());
-    for (const auto* list : {"vm", "ct", "gpu"}) add(list, options::value<std::vector<std::string>>());
+    for (const auto* list : {"vm", "ct", "gpu", "mig"}) add(list, options::value<std::vector<std::string>>());
     return parse_options(known, argc, argv);
 }
 
@@ -161,7 +163,8 @@ Options options_of(const options::variables_map& values)
             strings(values, "gpu"),
             has("replace-hard-coded"),
             captured_guest(values),
-            capture_directory(values)};
+            capture_directory(values),
+            strings(values, "mig")};
 }
 
 const Command& command_of(const options::variables_map& values)
@@ -185,6 +188,8 @@ void check_options(const Command& command, const options::variables_map& values)
     const bool guests = values.count("vm") != 0 || values.count("ct") != 0;
     if (!command.which_guest.empty() && !guests && values.count("host") == 0)
         throw options::error(std::string(command.which_guest));
+    if (command.name == "install" && values.count("mig") != 0 && values.count("ct") == 0)
+        throw options::error("'--mig' is for containers, and no '--ct' names one");
     if (command.name == "install" && values.count("gpu") != 0 && values.count("ct") == 0)
         throw options::error(
             "'--gpu' is for containers, and no '--ct' names one; a VM has the GPU of its hostpci lines");

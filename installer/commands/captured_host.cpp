@@ -34,7 +34,7 @@ constexpr std::string_view as_they_are =
 // Whether they are there, and what number or mode they have.
 constexpr std::string_view only_there =
     "/dev/dri/* /dev/nvidia* /dev/kfd /dev/vfio/* /dev/snd/* /dev/nvme* /dev/sd* /usr/sbin/* /usr/bin/* "
-    "/sbin/* */snippets/* /etc/default/grub /etc/kernel/proxmox-boot-uuids";
+    "/sbin/* /var/lib/dkms/nvidia* /lib/modules/* */snippets/* /etc/default/grub /etc/kernel/proxmox-boot-uuids";
 
 bool any_matches(std::string_view patterns, std::string_view path)
 {
@@ -160,6 +160,15 @@ private:
         return lines;
     }
 
+    static std::string lines_about_nvidia(std::string_view text)
+    {
+        std::string kept;
+        for (LineReader lines(text); lines.next();)
+            if (lines.line().find("/nvidia") != std::string_view::npos)
+                kept += std::string(lines.line()) + "\n";
+        return kept;
+    }
+
     // Nothing for a file that is not one of these.
     std::optional<std::string> shareable_text(const std::string& path, const std::string& text) const
     {
@@ -176,6 +185,8 @@ private:
             return shareable_module_list(text);
         if (is("/lib/modules/*/modules.alias")) return shareable_aliases(text, facts_.topology);
         if (path == paths::loaded_modules) return loaded_modules(text);
+        if (is("/lib/modules/*/modules.dep")) return lines_about_nvidia(text);
+        if (path == paths::subuid || path == paths::subgid) return lines_with(text, {"root", "0"});
         if (path == paths::dpkg_status) return shareable_packages(text);
         if (path == paths::cpu_info) return cpu_vendor();
         if (path == paths::mount_table) return shareable_mounts(text, disks_);

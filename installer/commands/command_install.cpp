@@ -111,6 +111,7 @@ int install(Session& session)
     const auto manifest = read_manifest(session.system);
     plan_containers(session, survey, manifest, plan);
     say_remarks(session, plan);
+    confirm_losses(session, plan);
     const bool changes_something = !plan.changes.empty();
     const bool made =
         changes_something && carry_out(session, print_changes(plan.changes), plan.changes, manifest,

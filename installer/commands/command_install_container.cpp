@@ -6,6 +6,7 @@
 #include "base/text.hpp"
 #include "changes/container_install_plan.hpp"
 #include "containers/conflicts.hpp"
+#include "containers/container_start.hpp"
 #include "containers/hard_coded.hpp"
 #include "host/programs.hpp"
 #include "machine/paths.hpp"
@@ -50,6 +51,26 @@ void look_at(Session& session, unsigned vmid)
     if (const auto left = reasons(); !left.empty())
         throw Error(Reason::failed,
                     {name + " was restarted, and still: " + left, "see 'journalctl -t pve-gpu-hook'"});
+}
+
+// What was to be made is there: a program that says it has done its work proves nothing, and a driver may
+// make its nodes a moment after it was loaded.
+void require_nodes(Session& session, unsigned vmid)
+{
+    constexpr Milliseconds made_within{5'000};
+    StartForecast forecast;
+    session.system.wait_until(
+        [&] {
+            const auto container = survey_container(session.system, vmid);
+            forecast = forecast_start(container, container.config);
+            return forecast.missing.empty();
+        },
+        made_within);
+    auto refusals = forecast.refusals;
+    for (const auto& path : forecast.missing)
+        refusals.push_back({quote(path) + " is still not on the host",
+                            "see 'pve-gpu-install check --ct " + std::to_string(vmid) + "'"});
+    if (!refusals.empty()) throw Error(Reason::failed, cannot_start(vmid, refusals));
 }
 
 // Proxmox looks at devN paths before it calls any hookscript.
@@ -104,15 +125,28 @@ void plan_containers(Session& session, const Survey& survey, const Manifest& man
         throw Error(Reason::failed, {"no quorum: guest configurations are read-only", "see 'pvecm status'"});
     for (const auto vmid : session.options.containers) {
         const auto container = survey_container(session.system, vmid);
-        add_container_changes(survey, container, {session.options.gpus, may_replace(session, container)},
+        add_container_changes(survey, container,
+                              {session.options.gpus, may_replace(session, container), session.options.mig},
                               manifest, plan);
     }
     if (!session.options.containers.empty()) enable_boot_unit(session.system, plan);
 }
 
+void confirm_losses(Session& session, const InstallPlan& plan)
+{
+    const auto& options = session.options;
+    if (plan.losses.empty() || options.yes || options.dry_run || options.json || !session.console.can_ask())
+        return; // agreed to; or nothing is changed, for without '--yes' somebody has to be asked
+    if (!session.console.ask(join(plan.losses, ", ") + ". Go on?"))
+        throw Error(Reason::interrupted, {"nothing is changed"});
+}
+
 void finish_containers(Session& session)
 {
-    for (const auto vmid : session.options.containers) look_at(session, vmid);
+    for (const auto vmid : session.options.containers) {
+        if (session.programs_run) require_nodes(session, vmid);
+        look_at(session, vmid);
+    }
 }
 
 } // namespace pvegpu

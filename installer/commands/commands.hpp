@@ -40,6 +40,8 @@ struct Options {
     // of 'capture'
     std::optional<unsigned> guest = {};
     std::string output = {}; // the directory that is made; absolute
+
+    std::vector<std::string> mig = {}; // of the containers: "1/0,2"
 };
 
 struct Session {

@@ -2,6 +2,7 @@
 
 #include "base/lists.hpp"
 #include "base/text.hpp"
+#include "containers/node_plan.hpp"
 
 #include <algorithm>
 
@@ -16,22 +17,65 @@ bool is_dynamic(unsigned major)
     return (major >= 234 && major <= 254) || (major >= 384 && major <= 511);
 }
 
-bool is_a_gpus(const LxcAllow& allow, const KernelDevices& majors)
+bool is_number_of(const LxcAllow& allow, const std::string& path, const ContainerSurvey& container)
+{
+    const auto found = container.host_nodes.find(path);
+    return found != container.host_nodes.end() &&
+           allow.covers_character(found->second.major, found->second.minor);
+}
+
+// Of a node that the lines that go have given it, or of no driver at all.
+bool is_of(const LxcAllow& allow, const std::vector<std::string>& paths, const ContainerSurvey& container)
 {
     if (allow.everything || allow.block || !allow.major) return false;
+    const auto& majors = container.host.majors;
     const auto driver = majors.name_of(*allow.major);
-    constexpr unsigned nvidia = 195, drm = 226; // devices.txt too
-    return *allow.major == nvidia || *allow.major == drm || driver.starts_with("nvidia") || driver == "kfd" ||
-           (driver.empty() && is_dynamic(*allow.major));
+    if (driver.empty() && is_dynamic(*allow.major)) return true;
+    return std::ranges::any_of(paths, [&](const std::string& path) {
+        constexpr unsigned nvidia = 195, drm = 226; // devices.txt too
+        const auto node = parse_gpu_node(path);
+        if (!node) return false;
+        if (node->is_uvm()) return driver == "nvidia-uvm";
+        if (node->kind == NodeKind::nvidia_cap) return driver == "nvidia-caps";
+        if (node->kind == NodeKind::kfd) return driver == "kfd" || is_number_of(allow, path, container);
+        if (node->kind == NodeKind::nvidia_other) return is_number_of(allow, path, container);
+        return *allow.major == (node->is_nvidia() ? nvidia : drm);
+    });
+}
+
+// Another mount has a node with a number that it allows.
+bool is_needed(const LxcAllow& allow, const std::vector<HardCodedLine>& going,
+               const ContainerSurvey& container)
+{
+    return std::ranges::any_of(container.mounted, [&](const MountedDevice& device) {
+        const bool goes = std::ranges::find(going, device.line, &HardCodedLine::number) != going.end();
+        return !goes && allow.covers_character(device.number.major, device.number.minor);
+    });
+}
+
+// The GPUs' first, in their order; a firmware's screen and a USB display have nodes there too.
+std::vector<std::string> nodes_of_dri(const ContainerSurvey& container)
+{
+    std::vector<std::string> paths;
+    const auto add = [&](const std::string& path) {
+        if (path.starts_with("/dev/dri/") && !contains(paths, path)) paths.push_back(path);
+    };
+    for (const auto& gpu : container.host.gpus)
+        for (const auto& path : gpu.nodes()) add(path);
+    for (const auto& [path, number] : container.host_nodes)
+        if (!path.starts_with("/dev/dri/by-path/")) add(path);
+    return paths;
 }
 
 // Proxmox makes a devN at its host's path only, and refuses to start without the node.
 bool is_replaceable(const LxcMount& mount, const GpuNode& node, const ContainerSurvey& container)
 {
-    if (node.path != "/" + mount.target) return false;
-    if (node.kind == NodeKind::dri) return true;
-    const bool can_be_made =
-        container.nvidia_modprobe && nvidia_modprobe_makes(node.kind) && node.kind != NodeKind::nvidia_cap;
+    if (node.path != "/" + mount.target.substr(0, mount.target.find_last_not_of('/') + 1)) return false;
+    if (node.kind == NodeKind::dri) return !nodes_of_dri(container).empty();
+    const WantedNode wanted{node, "lxc.mount.entry", node.path, mount.line, mount.optional};
+    const bool can_be_made = container.host.nvidia_modprobe && nvidia_modprobe_makes(node.kind) &&
+                             node.kind != NodeKind::nvidia_cap &&
+                             !why_missing(wanted, container.host, container.wanted);
     return !node.is_directory() && (container.host_nodes.contains(node.path) || can_be_made);
 }
 
@@ -77,20 +121,32 @@ std::string text_with(Sections sections, const std::vector<std::string>& lines)
 HardCoded hard_coded_lines(const ContainerSurvey& container)
 {
     HardCoded found;
+    std::vector<std::string> mounted; // by lines of both kinds
     for (const auto& mount : container.config.mounts) {
         const auto node = parse_gpu_node(mount.source);
         if (!node) continue;
         const bool good = is_replaceable(mount, *node, container);
         (good ? found.lines : found.left)
             .push_back({mount.line, "lxc.mount.entry of " + quote(mount.source)});
-        if (good && node->kind != NodeKind::dri) found.paths.push_back(node->path);
-        found.directory = found.directory || (good && node->kind == NodeKind::dri);
+        const bool all = node->kind == NodeKind::dri;
+        const auto paths = all ? nodes_of_dri(container) : std::vector<std::string>{node->path};
+        append(mounted, paths);
+        if (!good) continue;
+        append(found.paths, paths);
+        found.directory = found.directory || all;
+        if (all || mount.optional) append(found.dispensable, paths);
     }
     if (found.lines.empty() && found.left.empty()) return found;
-    for (const auto& allow : container.config.allowed)
-        if (is_a_gpus(allow, container.majors))
-            (found.left.empty() ? found.lines : found.left)
-                .push_back({allow.line, "lxc.cgroup2.devices.allow of " + quote(allow.text)});
+    const auto mounts = found.lines;
+    for (const auto& allow : container.config.allowed) {
+        const HardCodedLine line{allow.line, "lxc.cgroup2.devices.allow of " + quote(allow.text)};
+        if (!found.left.empty()) {
+            if (is_of(allow, mounted, container)) found.left.push_back(line);
+        } else if (is_of(allow, mounted, container) && !is_needed(allow, mounts, container)) {
+            found.lines.push_back(line);
+            found.allowed.push_back(allow);
+        }
+    }
     std::ranges::sort(found.lines, {}, &HardCodedLine::number);
     std::ranges::sort(found.left, {}, &HardCodedLine::number);
     return found;

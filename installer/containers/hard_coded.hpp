@@ -22,10 +22,14 @@ struct HardCoded {
     std::vector<HardCodedLine> lines; // that devN entries can replace, in the order of the file
     std::vector<HardCodedLine> left;  // that they cannot: another path in the container, or no node to name
     std::vector<std::string> paths;   // of the nodes that the replaceable lines give it
-    bool directory = false;           // the whole of /dev/dri is mounted
+    // Of those: without which it starts today, because the mount is optional or is of all of /dev/dri.
+    std::vector<std::string> dispensable;
+    bool directory = false;        // all of /dev/dri is mounted
+    std::vector<LxcAllow> allowed; // of `lines`
 };
 
-// Numbers go only with the last mount: while a line is left, every lxc.cgroup2.devices.allow is.
+// Numbers go only with the last mount: while a line is left, every lxc.cgroup2.devices.allow is. One that
+// gives it something besides what the replaceable lines mount stays too.
 HardCoded hard_coded_lines(const ContainerSurvey& container);
 
 // "line 4 (lxc.mount.entry of '/dev/nvidia0'), line 2 (...)"

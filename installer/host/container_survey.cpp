@@ -2,11 +2,40 @@
 
 #include "base/error.hpp"
 #include "base/lists.hpp"
+#include "base/text.hpp"
 #include "host/pve_files.hpp"
 #include "machine/paths.hpp"
+#include "proxmox/delegated_ids.hpp"
 #include "usage/containers.hpp"
 
 namespace pvegpu {
+namespace {
+
+void add_mounted(const SysReader& reader, unsigned line, const std::string& path,
+                 std::vector<MountedDevice>& mounted)
+{
+    if (const auto number = reader.device_number(path))
+        mounted.push_back({line, path, *number, reader.file_facts(path).value_or(FileFacts{})});
+}
+
+// Below /dev only: other directories of the host may be of any size, and have no devices.
+void add_mounts(const SysReader& reader, const std::vector<LxcMount>& mounts,
+                std::vector<MountedDevice>& mounted)
+{
+    for (const auto& mount : mounts) {
+        const auto source = mount.source.substr(0, mount.source.find_last_not_of('/') + 1);
+        if (source != paths::dev && !source.starts_with(std::string(paths::dev) + "/")) continue;
+        add_mounted(reader, mount.line, source, mounted);
+        for (const auto& name : reader.list(source))
+            add_mounted(reader, mount.line, paths::join(source, name), mounted);
+        for (const auto& directory : reader.list_directories(source)) // of all of /dev
+            for (const auto& name : reader.list(paths::join(source, directory)))
+                add_mounted(reader, mount.line, paths::join(paths::join(source, directory), name), mounted);
+    }
+}
+
+} // namespace
+
 ContainerSurvey survey_container(const SysReader& reader, unsigned vmid)
 {
     const auto text = read_pve_file(reader, paths::ct_config(vmid));
@@ -21,11 +50,13 @@ ContainerSurvey survey_container(const SysReader& reader, unsigned vmid)
     const auto running = running_containers(reader);
     container.running = contains(running, vmid);
     if (container.running) container.inside = look_inside(reader, vmid, container.wanted);
-    container.gpus = read_host_gpus(reader, vmid);
+    container.host = read_node_situation(reader, container.wanted, vmid);
     std::vector<std::string> paths{"/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools",
                                    "/dev/nvidia-modeset", "/dev/kfd"};
     for (const auto& wanted : container.wanted) paths.push_back(wanted.node.path);
-    for (const auto& gpu : container.gpus) {
+    for (const auto& name : reader.list("/dev/dri")) paths.push_back("/dev/dri/" + name);
+    for (const auto& [path, number] : container.inside.devices) paths.push_back(path);
+    for (const auto& gpu : container.host.gpus) {
         if (!gpu.nvidia) continue;
         paths.push_back("/dev/nvidia" + std::to_string(*gpu.nvidia));
         auto capabilities = mig_capabilities(reader, *gpu.nvidia);
@@ -35,9 +66,15 @@ ContainerSurvey survey_container(const SysReader& reader, unsigned vmid)
     }
     for (const auto& path : paths)
         if (const auto node = parse_gpu_node(path); node && node_is_there(reader, *node))
-            container.host_nodes.insert(path);
-    container.majors = read_kernel_devices(reader);
-    container.nvidia_modprobe = reader.exists(std::string(paths::nvidia_modprobe_program));
+            container.host_nodes[path] = reader.device_number(path).value_or(DeviceNumber{});
+    container.owners = read_node_owners(reader)[vmid];
+    container.not_delegated = not_delegated(container.config, reader.read(std::string(paths::subuid)),
+                                            reader.read(std::string(paths::subgid)));
+    add_mounts(reader, container.config.mounts, container.mounted);
+    add_mounts(reader, container.config.bind_points, container.mounted);
+    for (const auto& device : container.config.devices_at_next_start())
+        if (!device.path.empty() && !parse_gpu_node(device.path) && !reader.device_number(device.path))
+            container.missing_devices.push_back(quote(device.path) + " (" + device.key + ")");
     return container;
 }
 

@@ -16,6 +16,7 @@ inline constexpr std::string_view proxmox_boot_tool = "/usr/sbin/proxmox-boot-to
 inline constexpr std::string_view systemctl = "/usr/bin/systemctl";
 
 inline constexpr std::array all{paths::hook_program,
+                                paths::modprobe_program,
                                 paths::nvidia_modprobe_program,
                                 qm,
                                 pct,
