@@ -51,6 +51,8 @@ Finding found(std::string_view name, Verdict verdict, std::string evidence, std:
     return finding;
 }
 
+const std::string not_run_remedy = "without '--root' and '--dry-run' programs are run in the guest";
+
 Finding check_of(std::string_view name, const GuestAnswer& answer, const std::string& program)
 {
     switch (answer.kind) {
@@ -61,6 +63,8 @@ Finding check_of(std::string_view name, const GuestAnswer& answer, const std::st
     case GuestAnswer::Kind::failed:
         return found(name, Verdict::error, first_lines(answer.text, 4),
                      "run '" + program + "' in the guest, and see the guest's kernel log (dmesg)");
+    case GuestAnswer::Kind::not_run:
+        return found(name, Verdict::unknown, "'" + program + "' was not run", not_run_remedy);
     case GuestAnswer::Kind::no_answer:
         break;
     }
@@ -295,6 +299,11 @@ GuestVerification verify_vm(System& system, unsigned vmid)
                              agent_ends_within, "--"},
                             parse_agent_answer);
     const auto devices = run({"cat", "/proc/bus/pci/devices"});
+    if (devices.kind == GuestAnswer::Kind::not_run) {
+        guest.checks.push_back(
+            found("guest.agent", Verdict::unknown, "the guest agent was not asked", not_run_remedy));
+        return guest;
+    }
     if (devices.kind != GuestAnswer::Kind::done) {
         guest.checks.push_back(
             found("guest.agent", Verdict::unknown,
@@ -324,6 +333,7 @@ GuestVerification verify_vm(System& system, unsigned vmid)
 GuestAnswer parse_attach_answer(const Outcome& outcome)
 {
     constexpr int no_such_program = 127;
+    if (outcome.only_listed) return {GuestAnswer::Kind::not_run, ""};
     if (outcome.still_running()) return {GuestAnswer::Kind::no_answer, outcome.text};
     if (outcome.done()) return {GuestAnswer::Kind::done, outcome.text};
     if (outcome.error_number == no_such_program) return {GuestAnswer::Kind::not_installed, outcome.text};
@@ -335,6 +345,7 @@ GuestAnswer parse_attach_answer(const Outcome& outcome)
 // itself tells of a program that is not there (guest-exec in QEMU's qga/commands.c), and qm prints that.
 GuestAnswer parse_agent_answer(const Outcome& outcome)
 {
+    if (outcome.only_listed) return {GuestAnswer::Kind::not_run, ""};
     if (outcome.still_running()) return {GuestAnswer::Kind::no_answer, outcome.text};
     const auto json = document_in(outcome.text);
     if (!json.is_object())
