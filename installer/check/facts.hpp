@@ -11,6 +11,7 @@
 #include "host/survey.hpp"
 #include "machine/paths.hpp"
 #include "proxmox/pci_mapping.hpp"
+#include "settings/settings.hpp"
 #include "usage/holders.hpp"
 #include "usage/pci_writers.hpp"
 
@@ -67,6 +68,12 @@ struct HookscriptFacts {
     bool unseen = false;             // its storage does not answer
 };
 
+// A guest's hookscript that is not ours: the only one it has, or the one that ours runs first.
+struct OtherHook {
+    std::string path, text; // the text as far as it was read
+    bool chained = false;   // ours runs it
+};
+
 struct KernelLog {
     struct Line {
         std::string text;
@@ -79,8 +86,10 @@ struct KernelLog {
 
 struct CheckFacts {
     HostFacts host;
-    std::string pve_problem; // why Proxmox's files could not be read; then there are no guests here
-    Survey survey;           // with every guest prepared, so that it has their functions and modules
+    std::string pve_problem;     // why Proxmox's files could not be read; then there are no guests here
+    Survey survey;               // with every guest prepared, so that it has their functions and modules
+    std::vector<unsigned> asked; // the guests that the check is for; empty: all of them
+    SettingsFile settings;
     PciMappings mappings;
     Topology topology; // every function of the host
     std::map<PciAddress, FunctionState> states;
@@ -98,6 +107,8 @@ struct CheckFacts {
     std::vector<Holder> neighbours_in_use;
     std::vector<PciWriter> writers;
     std::map<unsigned, HookscriptFacts> hookscripts; // by VMID
+    std::map<unsigned, OtherHook> other_hooks;       // by VMID
+    std::set<std::string> absent_roms;               // paths of 'romfile's that are not there
     std::map<unsigned, LastRun> last_runs;
     std::set<unsigned> running_vms;
     std::vector<ContainerFacts> containers;
@@ -113,10 +124,24 @@ struct CheckFacts {
     bool is_passed(const PciAddress& address) const;           // to any guest
     const GpuFacts* gpu_with(const PciAddress& address) const; // its port too; nullptr if there is none
     const GpuFacts* first_gpu_of(unsigned vmid) const;         // nullptr: it is passed none
+
+    // Those of the guests that the check is for; all of them where it is for none of them.
+    std::vector<unsigned> meant(const std::vector<unsigned>& vmids) const;
+    bool has_hook(unsigned vmid) const;
+    // To whom advice about something of these guests is given: of those that the check is for the first
+    // without the hook, else the first. Nothing where there is no guest.
+    std::optional<unsigned> advised(const std::vector<unsigned>& vmids) const;
+    // The VMs whose configuration names the function in any way: passed, mediated, in `args`, or in a line
+    // that Proxmox cannot resolve.
+    std::vector<unsigned> named_by(const PciAddress& address) const;
 };
 
 // Looks only, and wakes nothing. Throws Error where it is no Proxmox host.
 CheckFacts read_check_facts(const SysReader& machine);
+
+// The file that Proxmox hands to QEMU for the line's 'romfile' (print_hostpci_devices in PCI.pm); empty if it
+// has none.
+std::string rom_of(const HostPci& line);
 
 // The parts of it.
 void read_host_facts(const SysReader& reader, CheckFacts& facts);
