@@ -62,10 +62,24 @@ void add_nvidia_instances(FakeSystem& machine, unsigned count)
         machine.file("/proc/driver/nvidia/capabilities/gpu0/mig/gi" + std::to_string(i) + "/access", "");
 }
 
+void add_twin(FakeSystem& machine)
+{
+    machine.add_bridge("", "0000:00:01.0", {.secondary_bus = 0x21});
+    machine.add_function("0000:00:01.0", "0000:21:00.0", arc_gpu);
+}
+
 void pass_slot(FakeSystem& machine, const std::string& hosts)
 {
     add_slot(machine, {.driver = "vfio-pci", .group = 60});
     pass_too(machine, hosts);
+}
+
+void map_big(FakeSystem& machine, const std::string& path)
+{
+    machine.file("/etc/pve/mapping/pci.cfg",
+                 "big\n\tmap id=10de:2204,iommugroup=60,node=pve1,path=" + path +
+                     ",subsystem-id=1af4:1100\n"
+                     "\tmap id=10de:2204,node=pve2,path=0000:41:00.0,subsystem-id=1af4:1100\n");
 }
 
 void pass_apu(FakeSystem& machine)
@@ -161,6 +175,41 @@ std::vector<CheckCase> card_cases()
          [](FakeSystem& m) {
              add_card(m, 0x10de, 0x2b85, {"flr", "bus"});
          }},
+        // The dry run says so too: this model does not come back from a bus reset.
+        {.check = "card.reset",
+         .verdict = Verdict::note,
+         .fires = [](FakeSystem& m) { add_card(m, 0x1002, 0x67df, {"bus"}); },
+         .subject = "0000:21:00.0",
+         .says = "the hook has none: the card below '0000:00:01.0' cannot be reset (this model is known",
+         .quiet =
+             [](FakeSystem& m) {
+                 add_card(m, 0x1002, 0x67df, {"device_specific", "bus"});
+             },
+         .fix = "see 'reset.module'"},
+        {.check = "card.reset",
+         .verdict = Verdict::warning,
+         .fires = [](FakeSystem& m) { add_card(m, 0x10de, 0x1eb8, {"bus"}); }, // no module for that one
+         .subject = "0000:21:00.0",
+         .says = "the hook has none",
+         .fix = "reboot the host"},
+        {.check = "card.reset",
+         .verdict = Verdict::note,
+         .fires =
+             [](FakeSystem& m) {
+                 m.file("/etc/pve-gpu-hook/settings.json", R"({"guests": {"101": {"strategy": "off"}}})");
+             },
+         .subject = gpu,
+         .says = "the hook leaves this card as it is",
+         .fix = "'strategy' to 'cycle'"},
+        {.check = "card.reset",
+         .verdict = Verdict::warning,
+         .fires =
+             [](FakeSystem& m) {
+                 m.file("/etc/pve-gpu-hook/settings.json", R"({"strategy": "remove-rescan"})");
+             },
+         .subject = gpu,
+         .says = "the settings say so",
+         .fix = "reboot the host"},
         {"card.known", Verdict::note, [](FakeSystem& m) { add_card(m, 0x10de, 0x2204, {"flr"}); },
          "0000:21:00.0", "10de:2204"},
         {"card.link", Verdict::warning,
@@ -176,6 +225,16 @@ std::vector<CheckCase> card_cases()
          [](FakeSystem& m) { set_attribute(m, port, "aer_dev_fatal", "DLP 2\nTOTAL_ERR_FATAL 2\n"); }, gpu,
          "2 fatal",
          [](FakeSystem& m) { set_attribute(m, port, "aer_dev_correctable", "RxErr 3\nTOTAL_ERR_COR 3\n"); }},
+        {.check = "card.errors",
+         .verdict = Verdict::note,
+         .fires =
+             [](FakeSystem& m) {
+                 set_attribute(m, port, "aer_dev_fatal", "DLP 2\nTOTAL_ERR_FATAL 2\n");
+                 add_to_kernel_log(m, "vfio-pci 0000:04:00.0: not ready 65535ms after bus reset; giving up");
+             },
+         .subject = gpu,
+         .says = "2 fatal",
+         .fix = "not from its seat"},
         {"card.errors", Verdict::unknown,
          [](FakeSystem& m) {
              for (const auto* address : {"0000:00:1c.0", "0000:03:00.0", "0000:04:00.0"})
@@ -247,7 +306,7 @@ std::vector<CheckCase> card_cases()
          .subject = "0000:06:00.0",
          .says = "'0000:06:00.1' (10de:1aef)",
          .quiet = pass_apu,
-         .fix = "qm set 101 --hostpci2 '0000:06:00,x-vga=1,romfile=a.bin,rombar=0,pcie=1'"},
+         .fix = "qm set 101 --hostpci3 0000:06:00.1,pcie=1"},
         {.check = "card.companions",
          .verdict = Verdict::warning,
          .fires =
@@ -260,7 +319,65 @@ std::vector<CheckCase> card_cases()
          .subject = "0000:06:00.0",
          .says = "'0000:06:00.2' (10de:1ad8)",
          .quiet = [](FakeSystem& m) { pass_slot(m, "06:00.0;06:00.1"); },
-         .fix = "qm set 101 --hostpci2 '06:00.0;0000:06:00.2,pcie=1,device-id=0x1234'"},
+         .fix = "qm set 101 --hostpci4 0000:06:00.2,pcie=1"},
+        // Virtual functions are nobody's companions, on whatever slot.
+        {.check = "card.companions",
+         .verdict = Verdict::warning,
+         .fires =
+             [](FakeSystem& m) {
+                 pass_slot(m, "06:00.0");
+                 m.add_virtual_function("0000:06:00.0", "0000:06:00.4");
+             },
+         .subject = "0000:06:00.0",
+         .says = "'0000:06:00.1' (10de:1aef) is on",
+         .quiet = [](FakeSystem& m) { pass_slot(m, "06:00.0;06:00.1"); },
+         .fix = "qm set 101 --hostpci3 0000:06:00.1,pcie=1"},
+        // One entry for the slot, and every other entry as it was: two entries of a node are alternatives.
+        {.check = "card.companions",
+         .verdict = Verdict::warning,
+         .fires =
+             [](FakeSystem& m) {
+                 add_slot(m, {.driver = "vfio-pci", .group = 60});
+                 replace_guest(m, healthy_guest + "hostpci2: mapping=big,pcie=1\n");
+                 map_big(m, "0000:06:00.0");
+             },
+         .subject = "0000:06:00.0",
+         .says = "'0000:06:00.1' (10de:1aef)",
+         .quiet =
+             [](FakeSystem& m) {
+                 add_slot(m, {.driver = "vfio-pci", .group = 60});
+                 replace_guest(m, healthy_guest + "hostpci2: mapping=big,pcie=1\n");
+                 map_big(m, "0000:06:00");
+             },
+         .fix = "pvesh set /cluster/mapping/pci/big --map "
+                "id=10de:2204,iommugroup=60,node=pve1,path=0000:06:00,subsystem-id=1af4:1100 --map "
+                "id=10de:2204,node=pve2,path=0000:41:00.0,subsystem-id=1af4:1100"},
+        // On another bus, or where 'args' names the device: a mapping and a line of its own.
+        {.check = "card.companions",
+         .verdict = Verdict::warning,
+         .fires =
+             [](FakeSystem& m) {
+                 replace_guest(m, "machine: q35\nhostpci0: mapping=arc,pcie=1\n");
+                 m.file("/etc/pve/mapping/pci.cfg", "arc\n\tmap id=8086:56a6,iommugroup=" + m.group_of(gpu) +
+                                                        ",node=pve1,path=" + gpu +
+                                                        ",subsystem-id=1af4:1100\n");
+             },
+         .subject = gpu,
+         .says = "'0000:04:00.0'",
+         .fix = "node=pve1,path=0000:04:00.0,subsystem-id=1af4:1100; qm set 101 --hostpci1 "
+                "mapping=arc-more,pcie=1"},
+        {.check = "card.companions",
+         .verdict = Verdict::warning,
+         .fires =
+             [](FakeSystem& m) {
+                 add_slot(m, {.driver = "vfio-pci", .group = 60});
+                 replace_guest(m, healthy_guest + "args: -set device.hostpci2.x-vga=on\n" +
+                                      "hostpci2: mapping=big,pcie=1\n");
+                 map_big(m, "0000:06:00.0");
+             },
+         .subject = "0000:06:00.0",
+         .says = "'0000:06:00.1' (10de:1aef)",
+         .fix = "qm set 101 --hostpci3 mapping=big-more,pcie=1"},
         {.check = "card.companions",
          .verdict = Verdict::warning,
          .fires = [](FakeSystem& m) { replace_guest(m, full_guest()); },
@@ -276,10 +393,21 @@ std::vector<CheckCase> card_cases()
          .fix = "first take it out"},
         {"card.twins", Verdict::note,
          [](FakeSystem& m) {
-             m.add_bridge("", "0000:00:01.0", {.secondary_bus = 0x21});
-             m.add_function("0000:00:01.0", "0000:21:00.0", arc_gpu);
+             add_twin(m);
+             m.file("/etc/modprobe.d/vfio.conf", "options vfio-pci ids=8086:56a6\n");
          },
-         gpu, "'0000:21:00.0'"},
+         gpu, "'0000:21:00.0'", add_twin}, // bound by address already
+        {"card.twins", Verdict::note,
+         [](FakeSystem& m) {
+             add_twin(m);
+             replace_guest(m, guest_without("hookscript"));
+         },
+         gpu, "'0000:21:00.0'",
+         [](FakeSystem& m) { // another VM's, though its lines cannot be resolved
+             add_twin(m);
+             replace_guest(m, guest_without("hookscript"));
+             add_vm(m, 102, "hostpci0: 21:00.0\nhostpci1: mapping=gone\n");
+         }},
         {"group.isolation", Verdict::warning, add_disk_to_group, gpu, "a disk controller",
          [](FakeSystem& m) {
              m.set_group(40, {gpu, "0000:04:00.0"});

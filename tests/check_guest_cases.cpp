@@ -78,6 +78,16 @@ Build say_of(const std::string& message)
     };
 }
 
+// What VM 101 had before the hook.
+Build chained_script(const std::string& lines)
+{
+    return [=](FakeSystem& machine) {
+        machine.file(paths::chained_hook(101),
+                     R"({"volume":"local:snippets/old.sh","path":"/var/lib/vz/snippets/old.sh"})");
+        machine.file("/var/lib/vz/snippets/old.sh", "#!/bin/bash\n" + lines);
+    };
+}
+
 Build on_nfs(bool answers)
 {
     return [=](FakeSystem& machine) {
@@ -186,9 +196,134 @@ std::vector<CheckCase> guest_cases()
          .fix = "--hostpci0 '00:02.0,legacy-igd=1'"},
         {"guest.legacy-igd", Verdict::error, guest("vga: none\nhostpci0: 03:00.0,legacy-igd=1\n"), vm,
          "is not at 00:02.0", legacy_guest("vga: none\n")},
+        {.check = "guest.hookscript",
+         .verdict = Verdict::warning,
+         .fires = chained_script("for f in 0 1; do\n  echo 1 > /sys/bus/pci/devices/0000:03:00.$f/remove\n"),
+         .subject = vm,
+         .says = "which the hook runs first, takes devices off",
+         .quiet = chained_script("# echo 1 > /sys/bus/pci/rescan\nlogger pci /remove-all\n"),
+         .fix = "rm /var/lib/pve-gpu-hook/chained/101.json"},
+        {.check = "guest.hookscript",
+         .verdict = Verdict::warning,
+         .fires = chained_script("open(my $f, '>', '/sys/bus/pci/rescan'); print $f 1;\n"),
+         .subject = vm,
+         .says = "pci/rescan",
+         .quiet = chained_script("echo 1 > /sys/block/sda/device/rescan_me\n")},
+        {.check = "guest.hookscript",
+         .verdict = Verdict::warning,
+         .fires =
+             [](FakeSystem& m) {
+                 replace_guest(m, guest_without("hookscript", "hookscript: local:snippets/old.sh\n"));
+                 m.file("/var/lib/vz/snippets/old.sh", "#!/bin/sh\necho 1 > /sys/bus/pci/rescan\n");
+                 m.set_rights("/var/lib/vz/snippets/old.sh", 0, 0755);
+             },
+         .subject = vm,
+         .says = "old.sh' takes devices off",
+         .fix = "qm set 101 --delete hookscript; pve-gpu-install --vm 101"},
+        {.check = "guest.romfile",
+         .verdict = Verdict::error,
+         .fires = guest(guest_without("hostpci0", "hostpci0: 0000:03:00.0,romfile=a.bin,pcie=1,rombar=1\n")),
+         .subject = vm,
+         .says = "'/usr/share/kvm/a.bin' is absent",
+         .quiet =
+             [](FakeSystem& m) {
+                 replace_guest(m, guest_without("hostpci0", "hostpci0: 0000:03:00.0,romfile=a.bin,pcie=1\n"));
+                 m.file("/usr/share/kvm/a.bin", "x");
+             },
+         .silent = true,
+         .fix = "qm set 101 --hostpci0 '0000:03:00.0,pcie=1,rombar=1'"},
+        {.check = "guest.args",
+         .verdict = Verdict::warning,
+         .fires = guest(
+             "machine: q35\nargs: -device vfio-pci,host=03:00.0,id=g,bus=ich9-pcie-port-1,x-vga=on,"
+             "romfile=/usr/share/kvm/a.bin -smbios 'type=0,vendor=A B' -device vfio-pci,host=0000:04:00.0\n"),
+         .subject = vm,
+         .says = "hands '0000:03:00.0', '0000:04:00.0' to QEMU past Proxmox",
+         .quiet = guest_with("args: -smbios type=0 -device virtio-rng-pci"),
+         .silent = true,
+         .fix = " --hostpci0 0000:03:00.0,pcie=1,x-vga=1,romfile=a.bin --hostpci1 0000:04:00.0,pcie=1"},
+        {.check = "guest.args",
+         .verdict = Verdict::error,
+         .fires = guest_with(R"(args: -device '{"driver":"vfio-pci","host":"0000:03:00.0"}')"),
+         .subject = vm,
+         .says = "has a 'hostpci' line too",
+         .quiet = keep,
+         .silent = true,
+         .fix = "qm set 101 --delete args"},
+        {.check = "guest.args",
+         .verdict = Verdict::error,
+         .fires =
+             [](FakeSystem& m) {
+                 add_slot(m, {.driver = "vfio-pci"});
+                 replace_guest(m, healthy_guest + "hostpci2: 06:00\nargs: -set device.hostpci2.x-vga=on\n");
+             },
+         .subject = vm,
+         .says = "'args' sets something of 'hostpci2'",
+         .quiet =
+             [](FakeSystem& m) {
+                 add_slot(m, {.driver = "vfio-pci"});
+                 replace_guest(m, healthy_guest + "hostpci2: 06:00\nargs: -set device.hostpci2.0.x-vga=on\n");
+             },
+         .silent = true,
+         .fix = "device.hostpci2.0.x-vga=on"},
+        {.check = "guest.args",
+         .verdict = Verdict::error,
+         .fires = guest_with("args: -set device.hostpci0.1.rombar=0"),
+         .subject = vm,
+         .says = "of 'hostpci0.1'",
+         .quiet = guest_with("args: -set device.hostpci0.rombar=0"),
+         .silent = true,
+         .fix = "device.hostpci0.rombar=0"},
+        {"guest.args", Verdict::warning, guest_with("args: -global vfio-pci.x-no-mmap=on"), vm,
+         "through QEMU", guest_with("args: -global vfio-pci.x-no-mmap=off"), true},
+        {"guest.args", Verdict::warning, guest_with("args: -machine q35,kernel_irqchip=off"), vm,
+         "every interrupt", guest_with("args: -machine q35,kernel_irqchip=on"), true},
+        {"guest.args", Verdict::warning, guest_with("args: -accel tcg"), vm, "emulated",
+         guest_with("args: -accel kvm"), true},
+        {.check = "guest.args",
+         .verdict = Verdict::warning,
+         .fires = guest_with("kvm: 0"),
+         .subject = vm,
+         .says = "'kvm: 0'",
+         .quiet = guest_with("kvm: 1"),
+         .silent = true,
+         .fix = "qm set 101 --delete kvm"},
+        {"guest.args", Verdict::warning, guest_with("args: -cpu kvm64,+aes"), vm,
+         "nothing of 'cpu: host' counts", keep, true},
+        {.check = "guest.reboot",
+         .verdict = Verdict::note,
+         .fires = guest_with("reboot: 0"),
+         .subject = vm,
+         .says = "'reboot: 0'",
+         .quiet = guest_with("reboot: 1"),
+         .silent = true,
+         .fix = "qm set 101 --delete reboot"},
+        {.check = "guest.reboot",
+         .verdict = Verdict::note,
+         .fires = guest_with("args: -no-reboot -smbios type=1"),
+         .subject = vm,
+         .says = "'-no-reboot'",
+         .quiet = keep,
+         .silent = true,
+         .fix = "qm set 101 --args '-smbios type=1'"},
         {"guest.last-run", Verdict::error, report("refused", "'0000:03:00.0' is in use by VM 102"), vm,
          "VM 102"},
         {"guest.machine", Verdict::error, guest(guest_without("machine")), vm, "does not start"},
+        // What else the line says stays.
+        {.check = "guest.machine",
+         .verdict = Verdict::error,
+         .fires = guest(guest_without("machine", "machine: pc-i440fx-9.0,viommu=virtio\n")),
+         .subject = vm,
+         .says = "does not start",
+         .quiet = keep,
+         .fix = "qm set 101 --machine q35,viommu=virtio"},
+        {.check = "guest.cpu",
+         .verdict = Verdict::warning,
+         .fires = guest(guest_without("cpu", "cpu: cputype=kvm64,hidden=1,flags=+aes;-pcid\n")),
+         .subject = vm,
+         .says = "kvm64",
+         .quiet = keep,
+         .fix = "qm set 101 --cpu 'host,hidden=1,flags=+aes;-pcid'"},
         {"guest.machine", Verdict::note,
          guest("bios: ovmf\nhostpci0: 0000:03:00.0\nhostpci1: 0000:04:00.0\n"), vm, "i440fx",
          legacy_guest("vga: none\n")},
@@ -378,17 +513,58 @@ std::vector<CheckCase> log_cases()
              "NVRM: Attempting to remove device 0000:03:00.0 with non-zero usage count!", gpu),
         said_of_dead("log.fallen-off", Verdict::error, "NVRM: GPU 0000:03:00.0: GPU has fallen off the bus.",
                      gpu),
+        said_of_dead("log.fallen-off", Verdict::error,
+                     "NVRM: Xid (PCI:0000:03:00): 79, pid=1234, GPU has fallen off the bus.", gpu),
+        {.check = "log.fallen-off",
+         .verdict = Verdict::note,
+         .fires = say_of("NVRM: Xid (PCI:0000:03:00): 79, GPU has fallen off the bus."),
+         .subject = gpu,
+         .says = "the card has come back",
+         .quiet = keep,
+         .silent = true,
+         .fix = "it is over; if it comes again"},
+        {.check = "log.busy",
+         .verdict = Verdict::note,
+         .fires =
+             [](FakeSystem& m) {
+                 add_to_kernel_log(m, "vfio 0000:03:00.0: failed to open: Device or resource busy");
+                 m.add_process(3101, "kvm");
+                 m.file("/run/qemu-server/101.pid", "3101\n");
+             },
+         .subject = gpu,
+         .says = "the guest runs by now",
+         .quiet = keep,
+         .silent = true},
+        // Attached already: it is not advised again; else it comes first.
+        {.check = "log.dma-fault",
+         .verdict = Verdict::warning,
+         .fires =
+             [](FakeSystem& m) {
+                 replace_guest(m, guest_without("hookscript"));
+                 add_to_kernel_log(m, "DMAR: [DMA Write] Request device [03:00.0] fault addr 0");
+             },
+         .subject = gpu,
+         .quiet = keep,
+         .silent = true,
+         .fix = "pve-gpu-install --vm 101"},
         said_of_dead("log.card-not-present", Verdict::error,
                      "pcieport 0000:00:1c.0: pciehp: Slot(4): Card not present", "0000:00:1c.0"),
         said("log.aer-fatal", Verdict::error,
              "pcieport 0000:00:1c.0: AER: Uncorrectable (Fatal) error message received from 0000:03:00.0",
              "0000:00:1c.0"),
         said("log.dma-fault", Verdict::warning,
-             "DMAR: [DMA Read NO_PASID] Request device [03:00.0] fault addr 0xff000 [fault reason 0x06]"),
+             "DMAR: [DMA Read NO_PASID] Request device [03:00.0] fault addr 0xff000 [fault reason 0x06]",
+             gpu),
         said("log.dma-fault", Verdict::warning,
              "vfio-pci 0000:03:00.0: AMD-Vi: Event logged [IO_PAGE_FAULT domain=0x000e address=0x0]", gpu),
         said("log.dma-map", Verdict::warning,
              "vfio_container_dma_map(0x5, 0x3800000000, 0x800000000, 0x7) = -22"),
+        said("log.dma-map", Verdict::warning,
+             "vfio_container_dma_map(0x55d0, 0x380000000000, 0x10000000, 0x7f) = -22 (Invalid argument)"),
+        said("log.dma-map-memory", Verdict::error,
+             "vfio_container_dma_map(0x55d0, 0x100000000, 0xf780000000, 0x7f) = -22 (Invalid argument)"),
+        said("log.dma-map-memory", Verdict::error,
+             "vfio_dma_map(0x55d0, 0xc0000, 0x7ff40000, 0x7f) = -22 (Invalid argument)"),
         said("log.mapping-invalid", Verdict::error,
              "PCI device mapping invalid (hardware probably changed): 'id'"),
         said("log.q35", Verdict::error,

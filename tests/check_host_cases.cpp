@@ -163,6 +163,129 @@ std::vector<CheckCase> host_cases()
              m.file("/etc/modprobe.d/blacklist.conf", "blacklist nouveau\n");
          },
          "0000:06:00.0", "'nouveau'", add_own_card},
+        {"driver.blacklist", Verdict::warning,
+         [](FakeSystem& m) {
+             add_own_card(m);
+             run_with(m, "iommu=pt modprobe.blacklist=nvidiafb,nouveau");
+         },
+         "0000:06:00.0", "/proc/cmdline blacklists 'nouveau'",
+         [](FakeSystem& m) { // the kernel wants its own spelling, and takes the last of two
+             add_own_card(m);
+             run_with(m, "iommu=pt module_blacklist=nouveau module_blacklist=snd-hda-intel");
+         }},
+        {"driver.blacklist", Verdict::warning,
+         [](FakeSystem& m) {
+             add_own_card(m);
+             run_with(m, "iommu=pt module_blacklist=nouveau,nvidia");
+         },
+         "0000:06:00.0", "'nouveau'", add_own_card},
+        {.check = "driver.order",
+         .verdict = Verdict::warning,
+         .fires =
+             [](FakeSystem& m) {
+                 m.tree().erase("/etc/modprobe.d/pve-gpu-hook.conf");
+                 run_with(m, "iommu=pt modprobe.blacklist=i915");
+             },
+         .subject = "0000:03:00.0",
+         .says = "has vfio-pci before 'xe'",
+         .quiet =
+             [](FakeSystem& m) {
+                 m.tree().erase("/etc/modprobe.d/pve-gpu-hook.conf");
+                 run_with(m, "iommu=pt modprobe.blacklist=i915,xe,snd-hda-intel");
+             }},
+        // What is written needs no second installation.
+        {.check = "driver.order",
+         .verdict = Verdict::warning,
+         .fires =
+             [](FakeSystem& m) {
+                 m.write("/sys/bus/pci/drivers/vfio-pci/unbind", "0000:03:00.0", Milliseconds(1));
+                 m.write("/sys/bus/pci/drivers/i915/bind", "0000:03:00.0", Milliseconds(1));
+                 m.file(std::string(paths::boot_files_changed), "");
+                 m.file("/etc/modprobe.d/vfio.conf", "options vfio-pci ids=8086:56a6\n");
+             },
+         .subject = "0000:03:00.0",
+         .says = "'i915', not vfio-pci",
+         .fix = "reboot: all that it takes is written already"},
+        {.check = "command-line.missing",
+         .verdict = Verdict::warning,
+         .fires =
+             [](FakeSystem& m) {
+                 run_with(m, "iommu=pt");
+                 m.file(std::string(paths::grub_drop_in),
+                        "GRUB_CMDLINE_LINUX_DEFAULT=\"x intel_iommu=on\"\n");
+                 m.file(std::string(paths::boot_files_changed), "");
+             },
+         .says = "'intel_iommu=on'",
+         .quiet = [](FakeSystem& m) { run_with(m, "intel_iommu=on iommu=pt"); },
+         .kernel = "6.5.11-8-pve",
+         .fix = "reboot: all that it takes is written already"},
+        {.check = "command-line.missing",
+         .verdict = Verdict::warning,
+         .fires =
+             [](FakeSystem& m) {
+                 run_with(m, "iommu=pt");
+                 m.file("/etc/default/grub", "GRUB_CMDLINE_LINUX_DEFAULT=\"quiet intel_iommu=on\"\n");
+             },
+         .says = "'intel_iommu=on'",
+         .quiet = [](FakeSystem& m) { run_with(m, "intel_iommu=on iommu=pt"); },
+         .kernel = "6.5.11-8-pve",
+         .fix = "the boot loader has not got it"},
+        {.check = "command-line.missing",
+         .verdict = Verdict::note,
+         .fires = [](FakeSystem& m) { run_with(m, ""); },
+         .says = "'iommu=pt'",
+         .fix = "pve-gpu-install --host --vm 101"},
+        {.check = "driver.ids",
+         .verdict = Verdict::warning,
+         .fires =
+             [](FakeSystem& m) {
+                 add_slot(m, {.driver = "vfio-pci"});
+                 add_slot(m, {.port = "0000:00:02.1", .bus = 0x07});
+                 replace_guest(m, healthy_guest + "hostpci2: 06:00.0\n");
+                 m.file("/etc/modprobe.d/vfio.conf", "options vfio-pci ids=10de:1aef\n");
+             },
+         .says = "'0000:07:00.1' too", // the twin's audio, and not that of the guest's GPU
+         .quiet =
+             [](FakeSystem& m) {
+                 add_slot(m, {.driver = "vfio-pci"});
+                 replace_guest(m, healthy_guest + "hostpci2: 06:00.0\n");
+                 m.file("/etc/modprobe.d/vfio.conf", "options vfio-pci ids=10de:2204,10de:1aef\n");
+             }},
+        {.check = "driver.options",
+         .verdict = Verdict::warning,
+         .fires =
+             [](FakeSystem& m) {
+                 m.file("/etc/modprobe.d/vfio.conf",
+                        "options vfio-pci ids=8086:56a6,8086:4fg2 disable_vag=1\n");
+             },
+         .says = "'8086:4fg2' is no id, which is like '10de:2204'; 'disable_vag=1' is no option",
+         .quiet =
+             [](FakeSystem& m) {
+                 m.file("/etc/modprobe.d/vfio.conf",
+                        "options vfio-pci ids=\"8086:56a6:1af4:1100,8086:4f92\" disable_vga=1 nointxmask\n");
+             },
+         .silent = true},
+        {.check = "driver.options",
+         .verdict = Verdict::warning,
+         .fires =
+             [](FakeSystem& m) {
+                 m.file("/etc/modprobe.d/vfio.conf", "options vfio-pci ids=8086:56a6 8086:4f92 id=8086:1\n");
+             },
+         .says =
+             "'8086:4f92' is an id that stands alone: ids are one list, with ',' between them; 'id=8086:1'",
+         .silent = true},
+        {.check = "driver.options",
+         .verdict = Verdict::warning,
+         .fires = [](FakeSystem& m) { run_with(m, "iommu=pt vfio-pci.ids=8086:56a6,80864f92"); },
+         .says = "/proc/cmdline: '80864f92'",
+         .quiet = [](FakeSystem& m) { run_with(m, "iommu=pt vfio-pci.ids=8086:56a6"); },
+         .silent = true},
+        {.check = "driver.options",
+         .verdict = Verdict::note,
+         .fires =
+             [](FakeSystem& m) { m.file("/etc/modprobe.d/vfio.conf", "options vfio-pci ids=8086:56b6\n"); },
+         .says = "'8086:56b6' to vfio-pci, and no device",
+         .silent = true},
         {"display.framebuffer", Verdict::note,
          [](FakeSystem& m) {
              set_attribute(m, "0000:03:00.0", "boot_vga", "1\n");

@@ -132,6 +132,7 @@ TEST_CASE("the report is written for others to read, and not by a dry run", "[ch
 {
     FakeSystem machine("6.14.8-2-pve");
     add_healthy_host(machine);
+    machine.tree().add_directory("/root");
     Silent console;
     DryRunSystem dry(machine);
     Session dry_session{dry, console, {.dry_run = true, .html = "/root/report.html"}};

@@ -63,6 +63,12 @@ TEST_CASE("the program checks a tree of files, and writes its report below it", 
     CHECK(out.find("0 errors") != std::string::npos);
     CHECK(status == 0);
     CHECK(tree.text("/report.html").find("</html>") != std::string::npos);
+    CHECK(run_check({"--root", tree(), "--html", "report.html"}).first == 0); // its own it writes anew
+    tree.file("/notes.txt", "mine\n");
+    CHECK(run_check({"--root", tree(), "--html", "notes.txt"}).first == 1);
+    CHECK(tree.text("/notes.txt") == "mine\n");
+    CHECK(run_check({"--root", tree(), "--html", "/absent/report.html"}).first == 1);
+    CHECK_FALSE(path_exists(tree("/absent")));
     CHECK(run_check({"--root", tree(), "--vm", "999"}).first == 1);
     CHECK(run_check({"--explain", ""}).first == 2);
 }

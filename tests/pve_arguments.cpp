@@ -7,17 +7,19 @@
 namespace pvegpu::testing {
 namespace {
 
-bool is_device(std::string_view name)
+bool is_one_of(std::string_view name, const std::string& start, unsigned most)
 {
-    constexpr unsigned devices = 256; // MAX_DEVICES in pve-container's LXC/Config.pm
-    const auto number = name.starts_with("dev") ? parse_decimal(name.substr(3)) : std::nullopt;
-    return number && *number < devices && name == "dev" + std::to_string(*number);
+    const auto number = name.starts_with(start) ? parse_decimal(name.substr(start.size())) : std::nullopt;
+    return number && *number < most && name == start + std::to_string(*number);
 }
 
 bool knows(const PveSyntax& syntax, const std::string& name)
 {
     return std::any_of(syntax.options.begin(), syntax.options.end(), [&](const std::string& option) {
-        return option == "dev*" ? is_device(name) : option == name;
+        if (option == "dev*")
+            return is_one_of(name, "dev", 256); // MAX_DEVICES in pve-container's LXC/Config.pm
+        if (option == "hostpci*") return is_one_of(name, "hostpci", 16); // MAX_HOSTPCI_DEVICES in PCI.pm
+        return option == name;
     });
 }
 

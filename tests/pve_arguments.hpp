@@ -10,8 +10,9 @@
 namespace pvegpu::testing {
 
 struct PveSyntax {
-    std::vector<std::string> options; // each takes a value; "dev*" stands for dev0 to dev255
-    bool extra = false;               // what follows the guest's number is not its own ("extra-args")
+    std::vector<std::string>
+        options;        // each takes a value; "dev*" stands for dev0 to dev255, "hostpci*" for its 16
+    bool extra = false; // what follows the guest's number is not its own ("extra-args")
 };
 
 struct PveArguments {
@@ -26,6 +27,9 @@ std::optional<PveArguments> read_as_proxmox(const std::vector<std::string>& word
 
 // Of pct and qm, as their sources define them (PVE/CLI/pct.pm, PVE/CLI/qm.pm and the API behind them).
 inline const PveSyntax pct_set{{"dev*", "delete", "revert", "digest", "hookscript"}, false};
+inline const PveSyntax qm_set{{"hostpci*", "machine", "bios", "efidisk0", "cpu", "vga", "balloon", "affinity",
+                               "onboot", "args", "kvm", "reboot", "delete", "hookscript"},
+                              false}; // those of it that we use
 inline const PveSyntax pct_reboot{{"timeout"}, false};
 inline const PveSyntax pct_exec{{"keep-env"}, true};
 inline const PveSyntax qm_guest_exec{{"synchronous", "timeout", "pass-stdin"}, true};

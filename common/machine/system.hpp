@@ -53,11 +53,12 @@ struct Outcome {
     enum class Kind { done, refused, still_running };
 
     Kind kind = Kind::done;
-    int error_number = 0;    // of a refusal: the errno of the failed call
-    std::string text;        // what a read brought
-    pid_t child = 0;         // of a child that is still running: its pid,
-    std::string child_stack; // and where in the kernel it is blocked, as far as that can be read
-    Milliseconds took{0};    // of what was done or refused: how long the kernel was at it
+    int error_number = 0;     // of a refusal: the errno of the failed call
+    std::string text;         // what a read brought
+    pid_t child = 0;          // of a child that is still running: its pid,
+    std::string child_stack;  // and where in the kernel it is blocked, as far as that can be read
+    Milliseconds took{0};     // of what was done or refused: how long the kernel was at it
+    bool only_listed = false; // of a dry run, or below '--root': nothing was done
 
     bool done() const { return kind == Kind::done; }
     bool refused() const { return kind == Kind::refused; }

@@ -68,9 +68,12 @@ private:
     void read_line(std::string_view line)
     {
         if (is_blank(line) || line.starts_with('#')) return;
-        if (has_config_value(line, "description:") || ends_in_snapstate(line) ||
-            has_config_value(line, "args:"))
+        if (has_config_value(line, "description:") || ends_in_snapstate(line)) return;
+        constexpr std::string_view args = "args:"; // kept as it is, whatever it says
+        if (has_config_value(line, args)) {
+            config_.settings.insert_or_assign("args", std::string(trim(line.substr(args.size()))));
             return;
+        }
         if (has_config_value(line, "delete:")) return warn({"Proxmox ignores 'delete' outside of [PENDING]"});
         if (const auto setting = parse_config_setting(line, true)) return read_setting(*setting);
         warn({"Proxmox cannot read and ignores the line " + quote(line)});

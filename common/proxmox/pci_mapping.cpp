@@ -117,6 +117,7 @@ std::variant<MappedDevice, std::string> parse_map(std::string_view value)
     if (Problem problem = check_required(properties)) return std::move(*problem);
 
     MappedDevice device;
+    device.text = value;
     for (const auto& [name, text] : properties) take(device, name, text);
     return device;
 }

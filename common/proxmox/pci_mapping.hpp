@@ -17,8 +17,9 @@ struct MappedDevice {
     std::string id;                          // "10de:2204", as written
     std::optional<std::string> subsystem_id; // as written
     std::optional<unsigned> iommu_group;
-    bool mdev = false; // the mapping's
-    unsigned line = 0; // of the file, from 1
+    bool mdev = false;     // the mapping's
+    unsigned line = 0;     // of the file, from 1
+    std::string text = {}; // as it is written, behind 'map'
 
     // Why this alternative can be no device of any host, though its line passes Proxmox's format; it then
     // refuses to start the VM, whichever alternative is free.

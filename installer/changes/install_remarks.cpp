@@ -87,7 +87,11 @@ std::vector<std::string> install_notes(const Survey& survey, const InstallReques
                             std::string(paths::settings) + "' leaves it alone while it is well");
         if (function.twin && function.passed && !function.goes_back)
             notes.push_back(named(function.facts) + " has a twin, '" + to_string(*function.twin) +
-                            "', that stays with the host; it is bound by its address, not by its ids");
+                            "', that " +
+                            (function.twin_vmids.empty()
+                                 ? "stays with the host"
+                                 : "VM " + std::to_string(function.twin_vmids.front()) + " is passed") +
+                            "; it is bound by its address, not by its ids");
     }
     note_ids_elsewhere(survey, notes);
     const auto& host = survey.host;

@@ -19,10 +19,14 @@ Findings bars_assigned(const CheckFacts& facts, const GpuFacts& gpu)
     if (!function.config || function.config->health != Health::alive) return {};
     const auto without = bars_without_room(function);
     if (without.empty()) return {{Verdict::ok, gpu.file("resource") + " has every BAR"}};
-    return {{Verdict::error, gpu.file("resource") + " has no room for " + without,
-             by_command(try_for(gpu),
-                        "after a rescan the hook sizes the window anew; if that does not help, turn 'Above "
-                        "4G Decoding' on in the firmware's setup, update the firmware, and reboot")}};
+    const std::string setup =
+        "turn 'Above 4G Decoding' on in the firmware's setup, update the firmware, and reboot";
+    return {
+        {Verdict::error, gpu.file("resource") + " has no room for " + without,
+         gpu.card.port
+             ? by_command(try_for(facts, gpu),
+                          "after a rescan the hook sizes the window anew; if that does not help, " + setup)
+             : Remedy{setup}}};
 }
 
 Findings bars_above_4g(const CheckFacts& facts, const GpuFacts& gpu)
@@ -86,16 +90,16 @@ Findings bars_large_memory(const CheckFacts& facts, const GpuFacts& gpu)
     const auto* bar = largest_memory_bar(facts.function(gpu));
     if (bar == nullptr || bar->size < window_of_ovmf) return {};
     const auto evidence = gpu.file("resource") + ": the largest BAR has " + bytes_in_words(bar->size);
-    for (const auto vmid : gpu.vmids) {
+    for (const auto vmid : facts.meant(gpu.vmids)) {
         const auto& guest = *facts.survey.find(vmid); // it is passed the GPU
         if (guest.config.setting("bios") != "ovmf")
             return {{Verdict::warning, evidence + ", and " + guest.id.name() + " starts with SeaBIOS",
-                     set(guest, "--bios ovmf")}};
+                     to_ovmf(guest)}};
         if (!addresses_enough(facts, guest))
             return {{Verdict::warning,
                      evidence + ", and " + guest.id.name() + " has 'cpu: " + guest.config.setting("cpu") +
                          "', which leaves OVMF a window of 32 GiB",
-                     set(guest, "--cpu host")}};
+                     set(guest, "--cpu " + with_type(guest.config.setting("cpu"), "host"))}};
     }
     return {{Verdict::ok, evidence + ", and its guests can address it"}};
 }

@@ -2,6 +2,8 @@
 #include "base/lists.hpp"
 #include "check/findings.hpp"
 #include "pci/device_table.hpp"
+#include "recovery/card_steps.hpp"
+#include "recovery/situation.hpp"
 
 namespace pvegpu {
 namespace {
@@ -18,17 +20,53 @@ Remedy wake(const GpuFacts& gpu)
                       "then run this again; or look while the guest runs");
 }
 
-Remedy attach_hook(const GpuFacts& gpu)
+Remedy attach_hook(const CheckFacts& facts, const GpuFacts& gpu, const std::string& words)
 {
-    return by_command(install_for(gpu), "the hook resets the whole card from its port", true);
+    return by_command(install_for(facts, gpu.vmids), words, true);
 }
 
 bool has_hook(const CheckFacts& facts, const GpuFacts& gpu)
 {
-    return std::ranges::all_of(gpu.vmids, [&](unsigned vmid) {
-        const auto* guest = facts.survey.find(vmid);
-        return guest != nullptr && guest->attached;
-    });
+    return std::ranges::all_of(facts.meant(gpu.vmids), [&](unsigned vmid) { return facts.has_hook(vmid); });
+}
+
+// What the hook's own plan of a start does about a reset of the card, while nobody uses it.
+struct PlannedReset {
+    bool cycled = false;
+    std::optional<ResetBy> by; // nothing: the card is taken off the bus and found again, no more
+    Advice why_none;
+};
+
+// The devices as they would be for a start with this GPU: of a mapping's alternatives the one that has it.
+std::vector<PassedDevice> devices_with(const CheckFacts& facts, const SurveyedGuest& guest,
+                                       const PciAddress& gpu)
+{
+    auto devices = devices_of(facts, guest);
+    for (auto& device : devices)
+        for (std::size_t i = 0; i < device.alternatives.size(); ++i)
+            if (contains(device.alternatives[i].functions, gpu)) device.chosen = i;
+    return devices;
+}
+
+PlannedReset planned_reset(const CheckFacts& facts, const GpuFacts& gpu)
+{
+    const auto vmid = facts.advised(gpu.vmids).value(); // it is passed
+    Situation situation;
+    situation.request = {vmid, Phase::pre_start, ""};
+    situation.devices = devices_with(facts, *facts.survey.find(vmid), gpu.address);
+    situation.topology = facts.topology;
+    situation.cards = {gpu.card};
+    situation.config_space_writable = !facts.host.lockdown.value_or(false);
+    const auto plan = make_plan(situation, facts.settings);
+    const auto& card = plan.cards.front();
+    // What it would do is asked, not what keeps it from a start today: other findings tell of that.
+    PlannedReset planned{card.is_cycled() || plan.refused, std::nullopt, {}};
+    if (!planned.cycled) return planned;
+    const auto steps = steps_for(card, situation);
+    for (const auto& step : steps.first)
+        if (const auto* reset = std::get_if<Reset>(&step)) planned.by = reset->by;
+    if (!steps.warnings.empty()) planned.why_none = steps.warnings.front();
+    return planned;
 }
 
 Finding card_alive(const CheckFacts& facts, const GpuFacts& gpu)
@@ -42,10 +80,10 @@ Finding card_alive(const CheckFacts& facts, const GpuFacts& gpu)
                 file + " cannot be read in time",
                 {"stop the guest; see 'kernel.stuck'; if nothing frees it, reboot the host"}};
     if (config->health == Health::alive) return {Verdict::ok, file + " answers"};
+    const std::string last = "switch the host's power off and on: a reboot is not enough";
     return {Verdict::error,
             file + (config->health == Health::dead ? " reads all ones" : " answers 'not ready'"),
-            by_command(try_for(gpu),
-                       "if it stays so, switch the host's power off and on: a reboot is not enough")};
+            gpu.card.port ? by_command(try_for(facts, gpu), "if it stays so, " + last) : Remedy{last}};
 }
 
 // An idle card may sleep so deep, a laptop's always does. What matters is that it wakes for its guest: the
@@ -62,6 +100,43 @@ Finding card_power(const CheckFacts& facts, const GpuFacts& gpu)
                        "and the same for the bridges above; the hook does it before each start", true)};
 }
 
+// Of a card without a reset of its own.
+Finding reset_by_hook(const CheckFacts& facts, const GpuFacts& gpu, const std::string& evidence)
+{
+    const auto planned = planned_reset(facts, gpu);
+    const bool attached = has_hook(facts, gpu);
+    if (!planned.cycled)
+        return {attached ? Verdict::note : Verdict::warning,
+                evidence + ": no reset of its own (FLR), and the hook leaves this card as it is",
+                {"set 'strategy' to 'cycle' for it in " + std::string(paths::settings)}};
+    const std::string how =
+        planned.by == ResetBy::function ? "by its own 'device_specific'" : "from its port";
+    if (planned.by && attached) return {Verdict::ok, evidence + ", and the hook resets the card " + how};
+    if (planned.by)
+        return {Verdict::warning, evidence + ": no reset of its own (FLR), and no hook is attached",
+                attach_hook(facts, gpu, "the hook resets the whole card " + how)};
+    const auto module = traits_of(facts, gpu).reset_module;
+    const auto& [why, remedy] = planned.why_none;
+    Finding finding{Verdict::warning,
+                    evidence + ": no reset of its own (FLR), and the hook has none: " + why};
+    finding.why = "what is not reset is dirty after its guest stops: taking it off the bus and finding it "
+                  "again may help, or not";
+    if (!module.empty()) { // that is then the finding that matters
+        finding.verdict = Verdict::note;
+        finding.remedy.words = "see 'reset.module': " + quote(module) + " can reset it";
+    } else if (!attached) {
+        finding.remedy = attach_hook(facts, gpu,
+                                     "the hook takes the card off the bus and finds it again, which is not a "
+                                     "reset" +
+                                         (remedy.empty() ? "" : "; " + remedy));
+    } else {
+        finding.remedy.words = remedy.empty() ? "if the guest gets no picture at its second start, reboot "
+                                                "the host; a card with FLR does not need that"
+                                              : remedy;
+    }
+    return finding;
+}
+
 // QEMU and vfio-pci choose FLR first where the kernel offers it (drivers/pci/pci.c, pci_reset_fn_methods).
 Finding card_reset(const CheckFacts& facts, const GpuFacts& gpu)
 {
@@ -73,16 +148,14 @@ Finding card_reset(const CheckFacts& facts, const GpuFacts& gpu)
     if (function.flr() && traits_of(facts, gpu).flr == DeviceTraits::Flr::harmful) {
         const auto harm = evidence + ", and this model does not come back from 'flr'";
         if (has_hook(facts, gpu)) return {Verdict::ok, harm + "; the hook sees to it that no start uses it"};
-        return {Verdict::warning, harm, attach_hook(gpu),
+        return {Verdict::warning, harm, attach_hook(facts, gpu, "the hook sees to it that no start uses it"),
                 "Proxmox and QEMU use it at each start, and the card then answers nobody"};
     }
     if (function.flr()) return {Verdict::ok, evidence};
     if (!gpu.card.port)
         return {Verdict::note,
                 evidence + ", and its card has no port to be reset from: " + gpu.card.left_alone_because};
-    if (has_hook(facts, gpu)) return {Verdict::ok, evidence + ", and the hook is attached"};
-    return {Verdict::warning, evidence + ": no reset of its own (FLR), and no hook is attached",
-            attach_hook(gpu)};
+    return reset_by_hook(facts, gpu, evidence);
 }
 
 Finding card_known(const CheckFacts& facts, const GpuFacts& gpu)
@@ -91,7 +164,7 @@ Finding card_known(const CheckFacts& facts, const GpuFacts& gpu)
     const auto device = gpu.file("{vendor,device}") + ": " + device_id(facts.function(gpu)) + ", which is ";
     if (!traits.name.empty()) return {Verdict::ok, device + "in the device table: " + traits.name};
     return {Verdict::note, device + "not in the device table",
-            by_command(try_for(gpu), "with the VM stopped this shows whether its reset works")};
+            by_command(try_for(facts, gpu), "with the VM stopped this shows whether its reset works")};
 }
 
 std::string width_of(unsigned lanes)
@@ -103,7 +176,9 @@ std::string width_of(unsigned lanes)
 // counts. An idle card lowers its speed, so a low speed alone is no fault.
 Findings card_link(const CheckFacts& facts, const GpuFacts& gpu)
 {
-    if (!gpu.card.port || gpu.card.top.empty()) return {};
+    const auto& config = facts.function(gpu).config;
+    const bool gone = config && config->health != Health::alive; // 'card.alive' tells; its link says nothing
+    if (!gpu.card.port || gpu.card.top.empty() || gone) return {};
     const auto& port = facts.state(*gpu.card.port);
     const auto& top = facts.state(gpu.card.top.front());
     const auto file = paths::function(*gpu.card.port, "current_link_width");
@@ -152,6 +227,12 @@ Finding card_errors(const CheckFacts& facts, const GpuFacts& gpu)
                           " fatal, " + std::to_string(sum->nonfatal) + " nonfatal, " +
                           std::to_string(sum->correctable) + " corrected";
     if (sum->fatal == 0 && sum->nonfatal == 0) return {Verdict::ok, evidence};
+    if (log_has(facts, gpu, "log.reset-timeout"))
+        return {Verdict::note,
+                evidence,
+                {"see 'log.reset-timeout': they came with a reset that the card did not answer, not from its "
+                 "seat"},
+                "a link whose card does not come back from a reset has errors too"};
     return {sum->fatal != 0 ? Verdict::warning : Verdict::note,
             evidence,
             {"reseat the card, try it without a riser, set a lower PCIe generation for the slot in the "

@@ -66,7 +66,8 @@ struct Check {
 // In the order of the documentation: host, card, guest, log.
 std::vector<Check> all_checks();
 
-// Every check, worst first; within a verdict in the order of the table.
+// What every check finds for the guests that the facts are asked about, worst first; within a verdict what
+// the kernel has said of their cards, then in the order of the table.
 Findings run_checks(const CheckFacts& facts);
 
 // Those that concern one of these guests; all of them if none is given.

@@ -2,14 +2,16 @@
 #include "base/lists.hpp"
 #include "check/findings.hpp"
 
+#include <utility>
+
 namespace pvegpu {
 
 std::vector<Check> all_checks()
 {
     std::vector<Check> all;
-    for (auto* const topic :
-         {pve_checks, iommu_checks, host_checks, reboot_checks, driver_checks, card_checks, bar_checks,
-          group_checks, nvidia_checks, guest_checks, guest_hardware_checks, container_checks, log_checks})
+    for (auto* const topic : {pve_checks, iommu_checks, host_checks, reboot_checks, driver_checks,
+                              card_checks, bar_checks, group_checks, nvidia_checks, guest_checks,
+                              guest_hardware_checks, guest_option_checks, container_checks, log_checks})
         append(all, topic());
     return all;
 }
@@ -24,8 +26,14 @@ Findings run_checks(const CheckFacts& facts)
             if (finding.why.empty()) finding.why = check.why;
             findings.push_back(std::move(finding));
         }
-    std::ranges::stable_sort(findings, std::ranges::greater{}, &Finding::verdict);
-    return findings;
+    // Within a verdict what the kernel has said of a guest's card first: with that somebody came here.
+    const auto is_symptom = [](const Finding& finding) {
+        return !finding.guests.empty() && finding.name.starts_with("log.");
+    };
+    std::ranges::stable_sort(findings, [&](const Finding& one, const Finding& other) {
+        return std::pair(one.verdict, is_symptom(one)) > std::pair(other.verdict, is_symptom(other));
+    });
+    return narrowed(findings, facts.asked);
 }
 
 Findings narrowed(const Findings& findings, const std::vector<unsigned>& vmids)

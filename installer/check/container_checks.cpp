@@ -253,9 +253,8 @@ Findings sharing_with(const CheckFacts& facts, const GpuFacts& gpu, const CardNo
     const auto* host = find_by(facts.node_host.gpus, gpu.address, &HostGpu::address);
     if (const auto* wanted = node_of_card(all, nodes))
         findings.push_back({Verdict::warning,
-                            line_with(container, *wanted) +
-                                " of this card, which the 'hostpci' lines of VM " + number_of(gpu.vmids) +
-                                " name too",
+                            line_with(container, *wanted) + " of this card, which the 'hostpci' lines of " +
+                                vms_in_words(facts.meant(gpu.vmids)) + " name too",
                             removal_of(container, *wanted, "give the VM another card")});
     else if (host != nullptr && host->on_vfio)
         if (const auto* node = find_where(container.nodes, [&](const NodeFacts& one) {
@@ -266,7 +265,12 @@ Findings sharing_with(const CheckFacts& facts, const GpuFacts& gpu, const CardNo
                                     ", which is not there; it may be this card's, which vfio-pci has",
                                 {"name it by its place, which no other card can have: /dev/dri/by-path/pci-" +
                                  to_string(gpu.address) + "-render; or see 'ct.nodes'"}});
-    for (auto& finding : findings) finding.guests = {container.vmid};
+    for (auto& finding : findings) {
+        finding.guests = {container.vmid};
+        if (!facts.asked.empty() && !contains(facts.asked, container.vmid)) // the advice is for the VM
+            finding.remedy = {"give " + vms_in_words(facts.meant(gpu.vmids)) +
+                              " another card, or take it from " + subject_of(container).name};
+    }
     return findings;
 }
 

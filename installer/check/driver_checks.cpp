@@ -4,6 +4,7 @@
 #include "host/module_aliases.hpp"
 
 #include <array>
+#include <map>
 
 namespace pvegpu {
 namespace {
@@ -58,15 +59,33 @@ Findings modules_initramfs(const CheckFacts& facts)
              by_command(prepare_host(facts), "then reboot", true)}};
 }
 
+bool in_initramfs(const CheckFacts& facts)
+{
+    const auto list = facts.module_lists.find(std::string(paths::initramfs_modules));
+    return list != facts.module_lists.end() && contains(list->second, "vfio_pci");
+}
+
+// All that the installer writes for it is there: the drivers wait, and vfio-pci is told of it.
+bool is_prepared(const CheckFacts& facts, const SurveyedFunction& function)
+{
+    const auto ids = vfio_ids(facts.modprobe);
+    const auto rules = facts.survey.file(paths::udev_rules).value_or("");
+    const bool told =
+        rules.find(to_string(function.facts.address)) != std::string::npos ||
+        std::ranges::any_of(ids, [&](const VfioId& one) { return one.id == device_id(function.facts); });
+    return told && free_drivers(facts, function).empty() && in_initramfs(facts);
+}
+
 Finding order_of(const CheckFacts& facts, const SurveyedFunction& function)
 {
     const auto& driver = function.facts.driver;
     const auto free = free_drivers(facts, function);
-    const auto install = "pve-gpu-install --vm " + number_of(function.vmids);
+    const auto install = install_for(facts, function.vmids);
     const auto now = paths::function(function.facts.address, "driver") +
                      (driver.empty() ? " is absent" : " leads to " + quote(driver));
     if (function.driver_can_be_kept_away)
-        return {Verdict::warning, now + ", not vfio-pci", by_command(install, "then reboot", true)};
+        return {Verdict::warning, now + ", not vfio-pci",
+                prepare(facts, is_prepared(facts, function), install, "then reboot")};
     if (!free.empty())
         return {Verdict::warning,
                 "no line in " + std::string(paths::modprobe_directory) + " has vfio-pci before " +
@@ -80,31 +99,56 @@ Findings driver_order(const CheckFacts& facts)
     return about_each<order_of>(facts, facts.survey.functions, leaves_the_host);
 }
 
-std::vector<VfioId> all_vfio_ids(const CheckFacts& facts)
+// Of a guest, or on the card of one: that goes with it.
+bool is_a_guests(const CheckFacts& facts, const PciAddress& address)
 {
-    auto ids = vfio_ids(facts.modprobe);
-    for (const auto& token : facts.host.running) {
-        const auto pair = split_once(token, '=');
-        if (!pair || (pair->first != "vfio-pci.ids" && pair->first != "vfio_pci.ids")) continue;
-        for (const auto id : split(pair->second, ','))
-            ids.push_back({lower(id.substr(0, 9)), std::string(paths::kernel_command_line)});
-    }
-    return ids;
+    if (!facts.named_by(address).empty()) return true;
+    return std::ranges::any_of(facts.gpus, [&](const GpuFacts& gpu) {
+        return gpu.passed() && gpu.card.port && gpu.card.has(address);
+    });
+}
+
+// By file, each with everything that is wrong in it.
+Findings driver_options(const CheckFacts& facts)
+{
+    const auto bad = bad_vfio_options(facts.modprobe);
+    std::map<std::string, std::string> by_file;
+    for (const auto& [word, why, file] : bad)
+        by_file[file] += (by_file[file].empty() ? "" : "; ") + quote(word) + " is " + why;
+    Findings findings;
+    for (const auto& [file, text] : by_file)
+        findings.push_back(
+            {Verdict::warning,
+             file + ": " + text,
+             {"correct them in " +
+              (file == paths::kernel_command_line ? where_the_command_line_is(facts)
+                                                  : file + ", then: update-initramfs -u -k all") +
+              "; " + quote(prepare_host(facts)) + " needs no such list"}});
+    for (const auto& [id, where] : vfio_ids(facts.modprobe))
+        if (is_vfio_id(id) && std::ranges::none_of(facts.topology.functions, [&](const auto& entry) {
+                return device_id(entry.second) == id;
+            }))
+            findings.push_back(
+                {Verdict::note,
+                 where + " gives " + quote(id) + " to vfio-pci, and no device of this host has it",
+                 {"if it is misspelt, 'lspci -nn' shows the ids; else take it out"},
+                 "it does nothing, and hides the cause of trouble"});
+    return findings;
 }
 
 Findings driver_ids(const CheckFacts& facts)
 {
     Findings findings;
-    for (const auto& [id, where] : all_vfio_ids(facts)) {
+    for (const auto& [id, where] : vfio_ids(facts.modprobe)) {
         const auto file = where == paths::kernel_command_line ? where_the_command_line_is(facts)
                                                               : where + ", then: update-initramfs -u -k all";
         for (const auto& [address, function] : facts.topology.functions)
-            if (device_id(function) == id && !function.bridge && !facts.is_passed(address))
-                findings.push_back(
-                    {Verdict::warning,
-                     where + " gives every " + quote(id) + " to vfio-pci, " + quote(to_string(address)) +
-                         " too, which no guest is passed",
-                     {"take the id out of " + file + "; let 'pve-gpu-install --vm N' bind by address"}});
+            if (device_id(function) == id && !function.bridge && !is_a_guests(facts, address))
+                findings.push_back({Verdict::warning,
+                                    where + " gives every " + quote(id) + " to vfio-pci, " +
+                                        quote(to_string(address)) + " too, which no guest is passed",
+                                    {"take the id out of " + file + "; " + quote(prepare_host(facts)) +
+                                     " binds by address instead"}});
     }
     return or_ok(findings, "no 'ids=' in " + std::string(paths::modprobe_directory) + " and " +
                                std::string(paths::kernel_command_line) +
@@ -129,16 +173,20 @@ Findings blacklists_of(const CheckFacts& facts, const GpuFacts& gpu)
     if (!std::ranges::all_of(modules->second,
                              [&](const auto& module) { return is_blacklisted(facts.modprobe, module); }))
         return {{Verdict::ok, std::string(paths::modprobe_directory) + " lets the host load " + names}};
+    const auto files = files_that_blacklist(facts, modules->second);
     return {{Verdict::warning,
-             files_that_blacklist(facts, modules->second) + " blacklists " + names +
-                 ", the only drivers of this GPU of the host",
-             {"remove the blacklist lines, then: update-initramfs -u -k all; "
-              "'pve-gpu-install --vm N' keeps a driver from the guest's card alone"}}};
+             files + " blacklists " + names + ", the only drivers of this GPU of the host",
+             {"take them out" +
+              (files.find(paths::kernel_command_line) == std::string::npos
+                   ? ", then: update-initramfs -u -k all"
+                   : " of " + where_the_command_line_is(facts) + "; reboot") +
+              "; " + quote(prepare_host(facts)) + " keeps a driver from the guest's card alone"}}};
 }
 
 Findings driver_blacklist(const CheckFacts& facts)
 {
-    return about_each<blacklists_of>(facts, facts.gpus, [](const GpuFacts& gpu) { return !gpu.passed(); });
+    return about_each<blacklists_of>(
+        facts, facts.gpus, [&](const GpuFacts& gpu) { return facts.named_by(gpu.address).empty(); });
 }
 
 bool is_firmware_screen(const std::string& place)
@@ -191,6 +239,10 @@ std::vector<Check> driver_checks()
         {"driver.ids", "vfio-pci takes no device of the host by its ids",
          "'ids=' of vfio-pci in modprobe.d and on the command line",
          "ids do not tell twins apart: the host loses its own card, disk or network", driver_ids},
+        {"driver.options", "the kernel takes every option of vfio-pci",
+         "'options vfio-pci' in modprobe.d, and vfio-pci.ids on the command line",
+         "the kernel ignores an option or an id that is misspelt, and the host keeps the device",
+         driver_options},
         {"driver.blacklist", "the host's own GPU has its driver",
          "blacklists against the GPUs that stay with the host",
          "a blacklist is for a driver, not for a card: the host's own screen stays dark", driver_blacklist},

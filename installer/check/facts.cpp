@@ -3,6 +3,7 @@
 #include "base/error.hpp"
 #include "base/lists.hpp"
 #include "base/text.hpp"
+#include "check/guest_args.hpp"
 #include "check/quiet_reader.hpp"
 #include "host/module_aliases.hpp"
 #include "machine/paths.hpp"
@@ -173,6 +174,47 @@ const GpuFacts* CheckFacts::first_gpu_of(unsigned vmid) const
     return find_where(gpus, [&](const GpuFacts& gpu) { return contains(gpu.vmids, vmid); });
 }
 
+std::vector<unsigned> CheckFacts::meant(const std::vector<unsigned>& vmids) const
+{
+    std::vector<unsigned> both;
+    std::ranges::copy_if(vmids, std::back_inserter(both),
+                         [&](unsigned vmid) { return contains(asked, vmid); });
+    return both.empty() ? vmids : both;
+}
+
+bool CheckFacts::has_hook(unsigned vmid) const
+{
+    const auto* guest = survey.find(vmid);
+    return guest != nullptr && guest->attached;
+}
+
+std::optional<unsigned> CheckFacts::advised(const std::vector<unsigned>& vmids) const
+{
+    const auto candidates = meant(vmids);
+    if (candidates.empty()) return std::nullopt;
+    const auto* without = find_where(candidates, [&](unsigned vmid) {
+        const auto* guest = survey.find(vmid);
+        return guest != nullptr && !guest->attached && !guest->config.is_template;
+    });
+    return without != nullptr ? *without : candidates.front();
+}
+
+std::vector<unsigned> CheckFacts::named_by(const PciAddress& address) const
+{
+    std::vector<unsigned> vmids;
+    const auto name = to_string(address);
+    for (const auto& guest : survey.guests) {
+        const auto names = [&](const HostPci& line) {
+            return std::ranges::any_of(line.hosts, [&](const auto& host) { return host.matches(name); });
+        };
+        if (guest.id.is_vm() &&
+            (guest.keys.contains(address) || std::ranges::any_of(guest.config.hostpci, names) ||
+             contains(passed_by_args(guest.config.setting("args")), address)))
+            vmids.push_back(guest.id.vmid);
+    }
+    return vmids;
+}
+
 bool CheckFacts::is_passed(const PciAddress& address) const
 {
     return std::ranges::any_of(survey.guests,
@@ -191,6 +233,11 @@ CheckFacts read_check_facts(const SysReader& machine)
         facts.pve_problem = error.what();
     }
     facts.topology = read_topology(reader, list_functions(reader), config_space_answers_within);
+    try {
+        facts.settings = read_settings(reader);
+    } catch (const Error& error) { // the hook refuses it too, and names file and line
+        if (facts.pve_problem.empty()) facts.pve_problem = error.what();
+    }
     add_gpus(facts);
     add_states(reader, facts);
     add_neighbours(reader, facts);

@@ -14,6 +14,7 @@
 #include "machine/paths.hpp"
 #include "proxmox/pci_mapping.hpp"
 #include "run/step_report.hpp"
+#include "settings/settings.hpp"
 #include "usage/holders.hpp"
 #include "usage/pci_writers.hpp"
 
@@ -59,7 +60,7 @@ struct ContainerFacts {
     unsigned vmid = 0;
     std::vector<NodeFacts> nodes; // that it names for its next start, as the host has them
     bool running = false;
-    Inside inside; // of one that runs
+    Inside inside;                          // of one that runs
     NodeOwners owners = {};                 // whose nodes they were when the installer gave them
     std::vector<Advice> not_delegated = {}; // ids that it maps and root may not map
 
@@ -78,6 +79,12 @@ struct NextStart {
     std::map<std::string, Advice> absent; // causes of what is missing, by the guest's word for it
 };
 
+// A guest's hookscript that is not ours: the only one it has, or the one that ours runs first.
+struct OtherHook {
+    std::string path, text; // the text as far as it was read
+    bool chained = false;   // ours runs it
+};
+
 struct KernelLog {
     struct Line {
         std::string text;
@@ -90,8 +97,10 @@ struct KernelLog {
 
 struct CheckFacts {
     HostFacts host;
-    std::string pve_problem; // why Proxmox's files could not be read; then there are no guests here
-    Survey survey;           // with every guest prepared, so that it has their functions and modules
+    std::string pve_problem;     // why Proxmox's files could not be read; then there are no guests here
+    Survey survey;               // with every guest prepared, so that it has their functions and modules
+    std::vector<unsigned> asked; // the guests that the check is for; empty: all of them
+    SettingsFile settings;
     PciMappings mappings;
     Topology topology; // every function of the host
     std::map<PciAddress, FunctionState> states;
@@ -109,11 +118,13 @@ struct CheckFacts {
     std::vector<Holder> neighbours_in_use;
     std::vector<PciWriter> writers;
     std::map<unsigned, HookscriptFacts> hookscripts; // by VMID
+    std::map<unsigned, OtherHook> other_hooks;       // by VMID
+    std::set<std::string> absent_roms;               // paths of 'romfile's that are not there
     std::map<unsigned, LastRun> last_runs;
     std::map<unsigned, NextStart> next_starts; // of VMs with devices that do not run
     std::set<unsigned> running_vms;
     std::vector<ContainerFacts> containers;
-    NodeSituation node_host; // what the nodes of all of them hang on. Read if there are containers
+    NodeSituation node_host;           // what the nodes of all of them hang on. Read if there are containers
     std::vector<CardNodes> card_nodes; // of each GPU that a guest is passed, if there are containers
     std::string nvidia_version;        // of the loaded module: "550.90.07"; empty if there is none
     std::optional<KernelLog> log;      // nothing: it may not be read
@@ -125,10 +136,24 @@ struct CheckFacts {
     bool is_passed(const PciAddress& address) const;           // to any guest
     const GpuFacts* gpu_with(const PciAddress& address) const; // its port too; nullptr if there is none
     const GpuFacts* first_gpu_of(unsigned vmid) const;         // nullptr: it is passed none
+
+    // Those of the guests that the check is for; all of them where it is for none of them.
+    std::vector<unsigned> meant(const std::vector<unsigned>& vmids) const;
+    bool has_hook(unsigned vmid) const;
+    // To whom advice about something of these guests is given: of those that the check is for the first
+    // without the hook, else the first. Nothing where there is no guest.
+    std::optional<unsigned> advised(const std::vector<unsigned>& vmids) const;
+    // The VMs whose configuration names the function in any way: passed, mediated, in `args`, or in a line
+    // that Proxmox cannot resolve.
+    std::vector<unsigned> named_by(const PciAddress& address) const;
 };
 
 // Looks only, and wakes nothing. Throws Error where it is no Proxmox host.
 CheckFacts read_check_facts(const SysReader& machine);
+
+// The file that Proxmox hands to QEMU for the line's 'romfile' (print_hostpci_devices in PCI.pm); empty if it
+// has none.
+std::string rom_of(const HostPci& line);
 
 // The parts of it.
 void read_host_facts(const SysReader& reader, CheckFacts& facts);

@@ -1,16 +1,13 @@
 #include "check/findings.hpp"
 
 #include "base/lists.hpp"
+#include "check/guest_args.hpp"
+#include "host/reboot.hpp"
 
 #include <array>
 
 namespace pvegpu {
 namespace {
-
-std::string for_first_guest(const std::string& command, const GpuFacts& gpu)
-{
-    return "pve-gpu-install " + command + "--vm " + number_of(gpu.vmids);
-}
 
 // In quotes: a ';' between two devices would end the command.
 std::string set_line(unsigned vmid, const HostPci& line, const std::vector<std::string>& parts)
@@ -56,21 +53,48 @@ std::string set_hosts(unsigned vmid, const HostPci& line, const std::vector<std:
     return set_line(vmid, line, parts);
 }
 
-std::string install_for(const GpuFacts& gpu)
+std::string with_type(std::string_view line, std::string_view type)
 {
-    return for_first_guest("", gpu);
+    std::vector<std::string> parts{std::string(type)};
+    for (const auto part : split(line, ','))
+        if (part.find('=') != std::string_view::npos && !part.starts_with("type=") &&
+            !part.starts_with("cputype="))
+            parts.emplace_back(part);
+    return shell_quoted(join(parts, ","));
 }
 
-std::string try_for(const GpuFacts& gpu)
+std::string install_for(const CheckFacts& facts, const std::vector<unsigned>& vmids)
 {
-    return for_first_guest("try ", gpu);
+    return "pve-gpu-install --vm " + number_of(facts.advised(vmids));
+}
+
+std::string try_for(const CheckFacts& facts, const GpuFacts& gpu)
+{
+    return "pve-gpu-install try --vm " + number_of(facts.advised(gpu.vmids));
 }
 
 std::string prepare_host(const CheckFacts& facts)
 {
-    const auto* gpu = find_where(facts.gpus, [](const GpuFacts& one) { return one.passed(); });
-    return for_first_guest("--host ", gpu == nullptr ? GpuFacts{} : *gpu);
+    std::vector<unsigned> with_port, with_gpu;
+    for (const auto& gpu : facts.gpus) append(gpu.card.port ? with_port : with_gpu, gpu.vmids);
+    append(with_port, with_gpu);
+    std::erase_if(with_port,
+                  [&](unsigned vmid) { return !facts.asked.empty() && !contains(facts.asked, vmid); });
+    const auto vmid = facts.advised(with_port);
+    return "pve-gpu-install --host" + (vmid ? " --vm " + std::to_string(*vmid) : "");
 }
+
+Remedy prepare(const CheckFacts& facts, bool written, const std::string& command, const std::string& then)
+{
+    if (!written) return by_command(command, then, true);
+    if (reboot_helps(facts.survey, false)) return {"reboot: all that it takes is written already"};
+    return by_command("update-initramfs -u -k all",
+                      "then reboot: it is written already, and the host was booted since without it");
+}
+
+const std::string caution_of_q35 =
+    "q35 is other hardware for a guest that was installed without it: back it up or make a snapshot first; "
+    "network interfaces get other names, Windows looks for its drivers anew";
 
 std::string where_the_command_line_is(const CheckFacts& facts)
 {

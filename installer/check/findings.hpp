@@ -4,6 +4,7 @@
 #include "base/text.hpp"
 #include "check/facts.hpp"
 #include "machine/paths.hpp"
+#include "proxmox/passthrough.hpp"
 
 #include <string>
 #include <type_traits>
@@ -22,6 +23,7 @@ std::vector<Check> group_checks();
 std::vector<Check> nvidia_checks();
 std::vector<Check> guest_checks();
 std::vector<Check> guest_hardware_checks();
+std::vector<Check> guest_option_checks();
 std::vector<Check> container_checks();
 std::vector<Check> log_checks();
 
@@ -114,6 +116,14 @@ inline Findings or_ok(Findings findings, const std::string& evidence)
     return findings;
 }
 
+// --- facts ---
+
+// As Proxmox resolves the VM's lines; empty where it would refuse: 'guest.config' says why.
+std::vector<PassedDevice> devices_of(const CheckFacts& facts, const SurveyedGuest& guest);
+
+// Whether the kernel's log has that known message about the GPU's card.
+bool log_has(const CheckFacts& facts, const GpuFacts& gpu, std::string_view message);
+
 // --- commands ---
 
 // "qm set 101 REST", "pct set 901 REST"
@@ -130,12 +140,27 @@ std::string set_property(unsigned vmid, const HostPci& line, const std::string& 
 // The same with other devices: every other property stays.
 std::string set_hosts(unsigned vmid, const HostPci& line, const std::vector<std::string>& hosts);
 
-// "pve-gpu-install --vm 101", "pve-gpu-install try --vm 101": for the first guest that is passed the GPU.
-std::string install_for(const GpuFacts& gpu);
-std::string try_for(const GpuFacts& gpu);
+// "type" of "machine: q35,viommu=intel" and of "cpu: host,hidden=1" is the part without a key. The line with
+// another one, and every other property as it was; 'type=' and 'cputype=' may stand in front of it.
+std::string with_type(std::string_view line, std::string_view type);
 
-// "pve-gpu-install --host --vm 101", for the first guest that is passed a GPU.
+// "pve-gpu-install --vm 101", "pve-gpu-install try --vm 101": for the guest that is advised.
+std::string install_for(const CheckFacts& facts, const std::vector<unsigned>& vmids);
+std::string try_for(const CheckFacts& facts, const GpuFacts& gpu);
+
+// "pve-gpu-install --host --vm 101": for a guest that the check is for and that is passed a GPU; else for one
+// whose card the hook can reset.
 std::string prepare_host(const CheckFacts& facts);
+
+// What the installer has to do for what `missing` says, or has done: then nothing but the reboot is left, or
+// it has not helped.
+Remedy prepare(const CheckFacts& facts, bool written, const std::string& command, const std::string& then);
+
+// OVMF with the disk that it keeps its variables on, where the guest has a storage for one.
+Remedy to_ovmf(const SurveyedGuest& guest);
+
+// q35 is other hardware for a guest that was installed without it.
+extern const std::string caution_of_q35;
 
 // What an administrator edits, and what then brings it to the boot loader.
 std::string where_the_command_line_is(const CheckFacts& facts);
@@ -143,9 +168,9 @@ std::string where_the_command_line_is(const CheckFacts& facts);
 // --- words ---
 
 // "101", or "N" where there is no guest: for commands.
-inline std::string number_of(const std::vector<unsigned>& vmids)
+inline std::string number_of(const std::optional<unsigned>& vmid)
 {
-    return vmids.empty() ? "N" : std::to_string(vmids.front());
+    return vmid ? std::to_string(*vmid) : "N";
 }
 
 // "VM 101 and VM 102"

@@ -2,6 +2,7 @@
 #include "check/findings.hpp"
 
 #include "base/lists.hpp"
+#include "check/more_of_a_card.hpp"
 
 namespace pvegpu {
 namespace {
@@ -26,77 +27,6 @@ std::string kind_of(const Function& function)
         return "a device of class 0x" + to_hex(function.class_code, 6);
     }
 }
-
-// --- how a guest is passed more of a card ---
-
-// Whether the line, written with the slot alone, takes what it takes now and these functions, and no more.
-bool takes_whole_slot(const CheckFacts& facts, const SurveyedGuest& guest, const HostPci& line,
-                      const PciAddress& gpu, const Addresses& left)
-{
-    const auto slot = facts.topology.on_slot_of(facts.topology.at(gpu));
-    return std::ranges::all_of(slot,
-                               [&](const Function* function) {
-                                   const auto key = guest.keys.find(function->address);
-                                   return contains(left, function->address) ||
-                                          (key != guest.keys.end() && key->second == line.key());
-                               }) &&
-           std::ranges::all_of(line.hosts, [&](const HostSelector& host) {
-               return std::ranges::any_of(
-                   slot, [&](const auto* function) { return host.matches(to_string(function->address)); });
-           });
-}
-
-// The GPU's own line with the functions of its slot too. All else that it says stays.
-std::string with_the_slot(const CheckFacts& facts, const SurveyedGuest& guest, const HostPci& line,
-                          const PciAddress& gpu, const Addresses& left)
-{
-    std::vector<std::string> hosts;
-    if (takes_whole_slot(facts, guest, line, gpu, left)) {
-        const auto address = to_string(gpu);
-        hosts.push_back(address.substr(0, address.find('.')));
-    } else {
-        for (const auto& host : line.hosts) hosts.push_back(host.text);
-        for (const auto& address : left) hosts.push_back(to_string(address));
-    }
-    return set_hosts(guest.id.vmid, line, hosts);
-}
-
-// A line of its own for each; behind the others if there is room, so that the guest's order stays.
-std::vector<std::string> with_new_lines(const SurveyedGuest& guest, const Addresses& left)
-{
-    std::vector<bool> taken(max_hostpci);
-    for (const auto& line : guest.config.hostpci) taken.at(line.index) = true;
-    const bool q35 = guest.config.setting("machine").find("q35") != std::string::npos;
-    std::vector<std::string> commands;
-    auto next = guest.config.hostpci.back().index;
-    for (const auto& address : left) {
-        if (!contains(taken, false)) break;
-        while (taken.at(next)) next = (next + 1) % max_hostpci;
-        taken.at(next) = true;
-        commands.push_back(guest.id.set_command("--hostpci" + std::to_string(next) + " " +
-                                                to_string(address) + (q35 ? ",pcie=1" : "")));
-    }
-    return commands;
-}
-
-Remedy pass_them(const CheckFacts& facts, const SurveyedGuest& guest, const PciAddress& gpu,
-                 const Addresses& left)
-{
-    const auto& line = *find_where(guest.config.hostpci, [&](const HostPci& one) { // it is passed
-        return one.key() == guest.keys.at(gpu);
-    });
-    if (line.mapping) return {"add it to the resource mapping: Datacenter > Resource Mappings"};
-    Addresses of_slot, others;
-    for (const auto& address : left) (same_slot(address, gpu) ? of_slot : others).push_back(address);
-    auto commands = with_new_lines(guest, others);
-    const bool all = commands.size() == others.size();
-    if (!of_slot.empty()) commands.insert(commands.begin(), with_the_slot(facts, guest, line, gpu, of_slot));
-    return by_command(join(commands, "; "),
-                      all ? ""
-                          : "the VM has no 'hostpci' line left: name several functions in one, with ';'");
-}
-
-// --- the checks ---
 
 std::string named_list(const CheckFacts& facts, const Addresses& addresses)
 {
@@ -131,6 +61,9 @@ Finding half_of(const CheckFacts& facts, const GpuFacts& gpu, const SurveyedGues
         finding.remedy.words = "first take it out of the other VM's 'hostpci' lines: half a card can neither "
                                "be reset nor run beside the other half";
         append(finding.guests, others);
+        if (const auto* other = facts.survey.find(facts.meant(others).front());
+            contains(facts.asked, other->id.vmid) && !contains(facts.asked, guest.id.vmid))
+            finding.remedy = give_back(*other, gpu.card);
     }
     return finding;
 }
@@ -142,22 +75,33 @@ Findings card_companions(const CheckFacts& facts, const GpuFacts& gpu)
     if (facts.function(gpu).virtual_function) return {};
     if (!gpu.card.port)
         return {{Verdict::ok, "its card is not reset as a whole: " + gpu.card.left_alone_because}};
-    for (const auto vmid : gpu.vmids) {
+    for (const auto vmid : facts.meant(gpu.vmids)) {
         const auto& guest = *facts.survey.find(vmid); // it is passed the GPU
         auto left = gpu.card.functions;
-        std::erase_if(left, [&](const auto& address) { return guest.keys.contains(address); });
+        std::erase_if(left, [&](const auto& address) {
+            return guest.keys.contains(address) || facts.topology.at(address).virtual_function;
+        });
         if (!left.empty()) return {half_of(facts, gpu, guest, left)};
     }
     return {{Verdict::ok, "'hostpci' lines name every function of the card"}};
 }
 
+// With vfio-pci told by address nothing goes by ids, and there is nothing to do.
 Finding card_twins(const CheckFacts& facts, const GpuFacts& gpu)
 {
     const auto id = device_id(facts.function(gpu));
-    for (const auto& other : facts.gpus)
-        if (other.address != gpu.address && device_id(facts.function(other)) == id && !other.passed())
-            return {Verdict::note, named(facts.function(other)) + " has the same ids and stays with the host",
-                    by_command(install_for(gpu), "it binds by address; use no 'ids='", true)};
+    for (const auto& other : facts.gpus) {
+        if (other.address == gpu.address || device_id(facts.function(other)) != id ||
+            !facts.named_by(other.address).empty())
+            continue;
+        const auto evidence = named(facts.function(other)) + " has the same ids and stays with the host";
+        const auto ids = vfio_ids(facts.modprobe);
+        const bool by_ids = std::ranges::any_of(ids, [&](const VfioId& one) { return one.id == id; });
+        if (!by_ids && facts.has_hook(facts.advised(gpu.vmids).value()))
+            return {Verdict::ok, evidence + "; nothing gives these ids to vfio-pci"};
+        return {Verdict::note, evidence,
+                by_command(install_for(facts, gpu.vmids), "it binds by address; use no 'ids='", true)};
+    }
     return {Verdict::ok,
             std::string(paths::pci_functions) + " has no other GPU " + id + " that stays with the host"};
 }

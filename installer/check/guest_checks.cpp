@@ -1,25 +1,14 @@
 // What a guest's configuration does with the card: lines, mappings, other guests, other nodes, the
 // hookscript.
 #include "base/error.hpp"
+#include "base/lists.hpp"
+#include "base/text.hpp"
 #include "check/findings.hpp"
 #include "proxmox/named_devices.hpp"
 #include "proxmox/passthrough.hpp"
 
 namespace pvegpu {
 namespace {
-
-// Empty where Proxmox would refuse; 'guest.config' says why.
-std::vector<PassedDevice> devices_of(const CheckFacts& facts, const SurveyedGuest& guest)
-{
-    std::vector<PciAddress> all;
-    all.reserve(facts.topology.functions.size());
-    for (const auto& [address, function] : facts.topology.functions) all.push_back(address);
-    try {
-        return resolve_hostpci(guest.config, facts.mappings, facts.host.cluster.node, all);
-    } catch (const Error&) {
-        return {};
-    }
-}
 
 Findings guest_config(const SurveyedGuest& guest)
 {
@@ -136,9 +125,13 @@ Findings guest_mdev(const CheckFacts& facts, const SurveyedGuest& guest)
                                          counted(functions.size(), "function")};
         if (functions.size() > 1) {
             finding.verdict = Verdict::error;
-            finding.remedy =
-                set(guest, "--" + device.key + " " + to_string(functions.front()) + ",mdev=" + *device.mdev,
-                    "name one function");
+            const auto& line = *find_where(guest.config.hostpci,
+                                           [&](const HostPci& one) { return one.key() == device.key; });
+            finding.remedy = line.mapping
+                                 ? Remedy{"Datacenter > Resource Mappings > " + *line.mapping +
+                                          ": choose one function, " + quote(functions.front())}
+                                 : by_command(set_hosts(guest.id.vmid, line, {to_string(functions.front())}),
+                                              "name one function");
         }
         findings.push_back(std::move(finding));
     }
@@ -151,6 +144,13 @@ bool starts_at_boot(const CheckFacts& facts, unsigned vmid)
     return guest != nullptr && (guest->config.setting("onboot") == "1" || guest->ha);
 }
 
+// Of those that start with the host: one that the check is for, and the last of them.
+unsigned not_at_boot(const CheckFacts& facts, std::vector<unsigned> vmids)
+{
+    std::erase_if(vmids, [&](unsigned vmid) { return !starts_at_boot(facts, vmid); });
+    return facts.meant(vmids).back();
+}
+
 Finding guest_shared_card(const CheckFacts& facts, const GpuFacts& gpu)
 {
     if (gpu.vmids.size() == 1)
@@ -159,7 +159,7 @@ Finding guest_shared_card(const CheckFacts& facts, const GpuFacts& gpu)
         "'hostpci' lines of " + vms_in_words(gpu.vmids, ", ") + " name " + quote(to_string(gpu.address));
     if (std::ranges::count_if(gpu.vmids, [&](unsigned vmid) { return starts_at_boot(facts, vmid); }) > 1)
         return {Verdict::warning, evidence + ", and more than one of them starts with the host",
-                by_command("qm set " + std::to_string(gpu.vmids.back()) + " --onboot 0")};
+                by_command("qm set " + std::to_string(not_at_boot(facts, gpu.vmids)) + " --onboot 0")};
     return {Verdict::note,
             evidence + ": one of them can run at a time",
             {"stop one before the other starts; a backup in 'stop' mode starts a guest too"}};
@@ -205,12 +205,61 @@ Finding hookscript_here(const SurveyedGuest& guest, const HookscriptFacts& hook)
     return {Verdict::ok, file + " is there and executable"};
 }
 
+// A line that writes to 'remove' or 'rescan' of the PCI bus; empty if there is none. Comments of shell, Perl
+// and Python begin alike.
+std::string bus_change_in(const std::string& script)
+{
+    if (script.find("pci") == std::string::npos) return "";
+    for (LineReader lines(script); lines.next();) {
+        const auto line = trim(lines.line());
+        if (line.starts_with('#')) continue;
+        for (const std::string_view file : {"/remove", "/rescan"})
+            if (const auto at = line.find(file); at != std::string_view::npos) {
+                const auto behind = line.substr(at + file.size());
+                if (behind.empty() ||
+                    !(is_alnum(behind.front()) ||
+                      std::string_view("/-_.").find(behind.front()) != std::string_view::npos))
+                    return std::string(line);
+            }
+    }
+    return "";
+}
+
+// Two who rescan: the kernel lets a rescan in beside a reset, and takes what it does not see for gone.
+Findings other_hookscript(const CheckFacts& facts, const SurveyedGuest& guest)
+{
+    const auto found = facts.other_hooks.find(guest.id.vmid);
+    if (found == facts.other_hooks.end() || guest.passed.empty()) return {};
+    const auto& [path, text, chained] = found->second;
+    const auto line = bus_change_in(text);
+    if (line.empty()) return {};
+    const auto evidence =
+        quote(path) + (chained ? ", which the hook runs first, " : " ") +
+        "takes devices off the PCI bus or looks for them itself: " + quote(printable(line, 120));
+    const auto why = "a rescan beside a reset loses the card, and with it others on the same port";
+    if (chained)
+        return {
+            {Verdict::warning, evidence,
+             by_command("rm " + paths::chained_hook(guest.id.vmid),
+                        "if it does nothing else: the hook does that itself, and goes without it then; else "
+                        "take such lines out of it"),
+             why}};
+    return {
+        {Verdict::warning, evidence,
+         by_command(guest.id.set_command("--delete hookscript") + "; " + guest.id.install_command(),
+                    "if it does nothing else: the hook does that itself, with a reset; else take such lines "
+                    "out of it, and " +
+                        quote(guest.id.install_command()) + " runs it first"),
+         why}};
+}
+
 Findings guest_hookscript(const CheckFacts& facts, const SurveyedGuest& guest)
 {
     const auto found = facts.hookscripts.find(guest.id.vmid);
     if (found == facts.hookscripts.end()) return {};
     const auto& hook = found->second;
     Findings findings{hookscript_here(guest, hook)};
+    append(findings, other_hookscript(facts, guest));
     const auto* storage = storage_of(facts.survey.storages, guest.config.hookscript);
     if (facts.host.cluster.clustered && hook.path && !(storage != nullptr && storage->shared))
         findings.push_back(
@@ -233,6 +282,18 @@ Findings guest_last_run(const CheckFacts& facts, const SurveyedGuest& guest)
 }
 
 } // namespace
+
+std::vector<PassedDevice> devices_of(const CheckFacts& facts, const SurveyedGuest& guest)
+{
+    std::vector<PciAddress> all;
+    all.reserve(facts.topology.functions.size());
+    for (const auto& [address, function] : facts.topology.functions) all.push_back(address);
+    try {
+        return resolve_hostpci(guest.config, facts.mappings, facts.host.cluster.node, all);
+    } catch (const Error&) {
+        return {};
+    }
+}
 
 std::vector<Check> guest_checks()
 {

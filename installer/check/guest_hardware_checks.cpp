@@ -50,7 +50,9 @@ Findings guest_legacy_igd(const CheckFacts& facts, const SurveyedGuest& guest)
     const auto refused = [&](const std::string& reason, const Remedy& fix) {
         return Findings{{Verdict::error, evidence + reason + ": the VM does not start", fix}};
     };
-    if (is_q35(guest)) return refused("the machine type is q35", set(guest, "--machine pc"));
+    if (is_q35(guest))
+        return refused("the machine type is q35",
+                       set(guest, "--machine " + with_type(guest.config.setting("machine"), "pc")));
     if (guest.config.setting("vga") != "none")
         return refused(setting_or(guest, "vga", "std") + " is not 'vga: none'", set(guest, "--vga none"));
     if (line->x_vga)
@@ -64,7 +66,8 @@ Findings guest_legacy_igd(const CheckFacts& facts, const SurveyedGuest& guest)
 Finding guest_machine(const SurveyedGuest& guest)
 {
     const auto evidence = setting_or(guest, "machine", "i440fx");
-    const auto to_q35 = set(guest, "--machine q35");
+    const auto to_q35 =
+        set(guest, "--machine " + with_type(guest.config.setting("machine"), "q35"), caution_of_q35);
     if (is_q35(guest)) return {Verdict::ok, evidence};
     if (std::ranges::any_of(guest.config.hostpci, [](const HostPci& line) { return line.pcie; }))
         return {Verdict::error, evidence + ", and 'pcie=1' needs q35: the VM does not start", to_q35,
@@ -88,6 +91,8 @@ std::string storage_of_disks(const SurveyedGuest& guest)
     return "";
 }
 
+} // namespace
+
 Remedy to_ovmf(const SurveyedGuest& guest)
 {
     const std::string anew =
@@ -97,6 +102,8 @@ Remedy to_ovmf(const SurveyedGuest& guest)
     if (storage.empty()) return {"choose OVMF under Hardware > BIOS and add an EFI disk; " + anew};
     return set(guest, "--bios ovmf --efidisk0 " + storage + ":1", anew);
 }
+
+namespace {
 
 Finding guest_firmware(const SurveyedGuest& guest)
 {
@@ -111,14 +118,17 @@ Finding guest_pcie(const SurveyedGuest& guest)
 {
     if (legacy_line(guest) != nullptr) return {Verdict::ok, "'legacy-igd=1' has no 'pcie=1' beside it"};
     std::vector<std::string> keys, commands;
-    if (!is_q35(guest)) commands.push_back(guest.id.set_command("--machine q35"));
+    if (!is_q35(guest))
+        commands.push_back(
+            guest.id.set_command("--machine " + with_type(guest.config.setting("machine"), "q35")));
     for (const auto& line : guest.config.hostpci) {
         if (line.pcie || line.mdev) continue;
         commands.push_back(set_property(guest.id.vmid, line, "pcie", "1"));
         keys.push_back(line.key());
     }
     if (keys.empty()) return {Verdict::ok, "every 'hostpci' line has 'pcie=1'"};
-    return {Verdict::note, join(keys, ", ") + " has no 'pcie=1'", by_command(join(commands, "; "))};
+    return {Verdict::note, join(keys, ", ") + " has no 'pcie=1'",
+            by_command(join(commands, "; "), is_q35(guest) ? "" : caution_of_q35)};
 }
 
 // QEMU's hw/vfio/pci.c refuses x-vga for a device without a VGA region, and vfio-pci offers one for class VGA
@@ -151,7 +161,8 @@ Finding guest_cpu(const CheckFacts& facts, const SurveyedGuest& guest)
                           (own && !model.starts_with("custom-") ? ", which is " + quote(model) : "");
     if (model == "host") return {Verdict::ok, evidence};
     const bool oldest = !own && (model == "kvm64" || model == "qemu64");
-    return {oldest ? Verdict::warning : Verdict::note, evidence, set(guest, "--cpu host")};
+    return {oldest ? Verdict::warning : Verdict::note, evidence,
+            set(guest, "--cpu " + with_type(type, "host"))};
 }
 
 // "8192", or "current=8192".

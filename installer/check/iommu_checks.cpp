@@ -12,15 +12,24 @@ constexpr std::string_view why_enabled = "without an IOMMU no device can be pass
 constexpr std::string_view why_remapping =
     "without interrupt remapping a guest could raise any interrupt of the host, so vfio refuses";
 
-// `prepare` is the command that adds what the kernel's command line lacks.
-Finding iommu_enabled(const HostFacts& host, const std::string& prepare)
+// What the kernel is told at its next boot: the administrator's words, and ours.
+bool next_boot_has(const Survey& survey, const std::string& token)
+{
+    return has_token(survey.configured, token) ||
+           has_token(parse_grub_defaults(survey.file(paths::grub_drop_in).value_or("")), token);
+}
+
+// `fix` adds what the kernel's command line lacks.
+Finding iommu_enabled(const HostFacts& host, const Remedy& fix)
 {
     const std::string directory(paths::iommus);
     if (host.iommu_on) return {Verdict::ok, directory + " has an IOMMU"};
     const auto turn_on = "turn on " + firmware_switch(host.cpu) + " in the firmware's setup";
     if (contains(missing_tokens(needed_tokens(host.cpu, host.kernel), host.running), "intel_iommu=on"))
-        return {Verdict::error, directory + " is empty, and this kernel needs 'intel_iommu=on' for it",
-                by_command(prepare, "then reboot; and " + turn_on, true)};
+        return {
+            Verdict::error,
+            directory + " is empty, and this kernel needs 'intel_iommu=on' for it",
+            {fix.words + (fix.words.empty() ? "" : "; and ") + turn_on, fix.install_does_it, fix.command}};
     return {Verdict::error, directory + " is empty", {turn_on}};
 }
 
@@ -51,16 +60,29 @@ Findings iommu_unsafe_interrupts(const CheckFacts& facts)
               "every guest"}}};
 }
 
+Remedy add_token(const CheckFacts& facts, const std::string& token)
+{
+    const bool written = next_boot_has(facts.survey, token);
+    if (written && !reboot_helps(facts.survey, false)) // the boot loader has not got it
+        return by_command(facts.host.loader == BootLoader::grub ? "update-grub" : "proxmox-boot-tool refresh",
+                          "then reboot: it is written already, and the boot loader has not got it");
+    return prepare(facts, written, prepare_host(facts), "then reboot");
+}
+
 Findings command_line_missing(const CheckFacts& facts)
 {
     const std::string file(paths::kernel_command_line);
-    const auto fix = by_command(prepare_host(facts), "then reboot", true);
     Findings findings;
     for (const auto& token :
          missing_tokens(needed_tokens(facts.host.cpu, facts.host.kernel), facts.host.running)) {
-        Finding finding{Verdict::warning, file + " has no " + quote(token), fix};
+        const bool written = next_boot_has(facts.survey, token);
+        Finding finding{Verdict::warning, file + " has no " + quote(token), add_token(facts, token)};
         if (token == faster_only) {
             finding.verdict = Verdict::note;
+            finding.remedy = written
+                                 ? Remedy{"nothing: it is written, and counts from the next boot on"}
+                                 : by_command(prepare_host(facts),
+                                              "it counts from the next boot on; nothing waits for it", true);
             finding.why = "it makes DMA of the host's own devices faster; no guest needs it";
         }
         findings.push_back(std::move(finding));
@@ -77,7 +99,7 @@ std::vector<Advice> iommu_warnings(const HostFacts& host)
         if (finding.verdict == Verdict::error && !finding.remedy.install_does_it)
             warnings.push_back({finding.evidence + ": " + std::string(why), finding.remedy.words});
     };
-    warn(iommu_enabled(host, ""), why_enabled);
+    warn(iommu_enabled(host, {"", true}), why_enabled);
     if (host.iommu_on) warn(iommu_interrupt_remapping(host), why_remapping); // else there is nothing to remap
     return warnings;
 }
@@ -94,7 +116,9 @@ std::vector<Check> iommu_checks()
 {
     return {
         {"iommu.enabled", "the IOMMU is on", "/sys/class/iommu", why_enabled,
-         [](const CheckFacts& facts) { return Findings{iommu_enabled(facts.host, prepare_host(facts))}; }},
+         [](const CheckFacts& facts) {
+             return Findings{iommu_enabled(facts.host, add_token(facts, "intel_iommu=on"))};
+         }},
         {"iommu.interrupt-remapping", "interrupts are remapped", "/sys/kernel/irq/*/chip_name", why_remapping,
          [](const CheckFacts& facts) { return Findings{iommu_interrupt_remapping(facts.host)}; }},
         {"iommu.unsafe-interrupts", "guests cannot raise the host's interrupts",

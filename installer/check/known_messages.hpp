@@ -17,13 +17,18 @@ extern const std::string_view known_messages_json; // known_messages.json, which
 struct KnownMessage {
     enum class Certainty { certain, likely, possible };
     enum class Bar { any, own, other };
+    enum class Maps { any, card, memory };      // what a mapping that was refused is of
+    enum class Over { never, answers, starts }; // when the card answers again; when its guest runs
 
     std::string name, title;
     std::vector<std::string> patterns;
     Bar bar = Bar::any;
+    Maps maps = Maps::any;
     Verdict verdict = Verdict::error;
     Certainty certainty = Certainty::certain;
-    bool passes = false;
+    Over over = Over::never;
+    bool hook = false;                // attaching the hook is the first thing to do
+    std::vector<std::string> follows; // names of messages that this one comes with, if they are of one card
     std::string cause, remedy, source;
 };
 
@@ -35,12 +40,14 @@ std::string to_string(KnownMessage::Certainty certainty);
 std::vector<const KnownMessage*> messages_like(std::string_view line);
 
 // The remedy on a host with that processor, for the first of the guests and that device: "N" and "ADDRESS"
-// stand for what is not known.
+// stand for what is not known. Where the hook is attached, or told of elsewhere, it is not advised.
 std::string remedy_of(const KnownMessage& message, CpuVendor cpu, const std::vector<unsigned>& guests = {},
-                      const std::optional<PciAddress>& address = {});
+                      const std::optional<PciAddress>& address = {}, bool without_hook = false);
 
-// The first "0000:03:00.0" in a text.
-std::optional<PciAddress> address_in(std::string_view text);
+// The device that a text is about: "0000:03:00.0", NVIDIA's "PCI:0000:03:00" (function 0), and without a
+// domain "03:00.0", which is of domain 0000. Every one of them in turn; the whole addresses first.
+std::vector<PciAddress> addresses_in(std::string_view text);
+std::optional<PciAddress> address_in(std::string_view text); // the first
 
 // What a person who pasted this text is told; several lines are looked at one by one.
 std::string explain(std::string_view text);

@@ -29,7 +29,7 @@ Findings nvidia_vgpu_host_driver(const CheckFacts& facts, const GpuFacts& gpu)
     return {{Verdict::warning,
              (types.empty() ? gpu.file("driver") + " leads to 'nvidia'" : gpu.file(types) + " is there") +
                  ": NVIDIA's vGPU host driver has a card that is passed without 'mdev'",
-             by_command(install_for(gpu), "then reboot: vfio-pci has the card first", true)}};
+             by_command(install_for(facts, gpu.vmids), "then reboot: vfio-pci has the card first", true)}};
 }
 
 Findings mig_of(const CheckFacts& facts, const GpuFacts& gpu)

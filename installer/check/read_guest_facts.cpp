@@ -4,6 +4,7 @@
 #include "base/text.hpp"
 #include "check/facts.hpp"
 #include "containers/node_plan.hpp"
+#include "hook/chained_hook.hpp"
 #include "machine/paths.hpp"
 #include "proxmox/delegated_ids.hpp"
 #include "proxmox/request.hpp"
@@ -53,6 +54,38 @@ void plan_starts(const SysReader& reader, CheckFacts& facts)
             facts.next_starts[guest.id.vmid] = plan_start(reader, guest, settings);
 }
 
+// Bounded: a hookscript is a few hundred lines, and its storage may hang.
+std::optional<std::string> text_of(const SysReader& reader, const std::string& path)
+{
+    constexpr std::size_t most = 65'536;
+    constexpr Milliseconds within{2'000};
+    const auto outcome = reader.read_within(path, most, within);
+    return outcome.done() ? std::optional(outcome.text) : std::nullopt;
+}
+
+void read_other_hook(const SysReader& reader, const SurveyedGuest& guest, CheckFacts& facts)
+{
+    OtherHook other;
+    const auto chained = parse_chained_hook(reader.read(paths::chained_hook(guest.id.vmid)).value_or(""));
+    const auto own = facts.hookscripts.find(guest.id.vmid);
+    if (guest.attached && chained)
+        other = {chained->path, "", true};
+    else if (!guest.attached && own != facts.hookscripts.end() && own->second.file)
+        other = {*own->second.path, "", false};
+    if (other.path.empty()) return;
+    if (auto text = text_of(reader, other.path)) {
+        other.text = std::move(*text);
+        facts.other_hooks[guest.id.vmid] = std::move(other);
+    }
+}
+
+void read_roms(const SysReader& reader, const SurveyedGuest& guest, CheckFacts& facts)
+{
+    for (const auto& line : guest.config.hostpci)
+        if (const auto path = rom_of(line); !path.empty() && !reader.exists(path))
+            facts.absent_roms.insert(path);
+}
+
 bool is_container(const SurveyedGuest& guest)
 {
     return guest.id.is_container() && !guest.lxc.is_template;
@@ -72,6 +105,8 @@ void read_guest_facts(const SysReader& reader, CheckFacts& facts)
     for (const auto& guest : facts.survey.guests) {
         if (guest.id.is_vm() && vm_runs(reader, guest.id.vmid)) facts.running_vms.insert(guest.id.vmid);
         read_hookscript(reader, guest, facts);
+        read_other_hook(reader, guest, facts);
+        read_roms(reader, guest, facts);
         const auto report = reader.read(paths::report(guest.id.vmid, to_string(Phase::pre_start)));
         if (const auto run = report ? parse_last_run(*report) : std::nullopt)
             facts.last_runs[guest.id.vmid] = *run;
@@ -96,10 +131,8 @@ void read_container_facts(const SysReader& reader, CheckFacts& facts)
         const bool refused =
             std::ranges::any_of(devices, [](const auto& device) { return device.start_error.has_value(); });
         if (wanted.empty() && !refused && double_entries(guest.lxc, devices).empty()) continue;
-        ContainerFacts container{guest.id.vmid,
-                                 read_nodes(reader, wanted, facts.node_host),
-                                 contains(running, guest.id.vmid),
-                                 {}};
+        ContainerFacts container{
+            guest.id.vmid, read_nodes(reader, wanted, facts.node_host), contains(running, guest.id.vmid), {}};
         container.owners = owners[guest.id.vmid];
         container.not_delegated = not_delegated(guest.lxc, reader.read(std::string(paths::subuid)),
                                                 reader.read(std::string(paths::subgid)));

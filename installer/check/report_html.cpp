@@ -132,6 +132,12 @@ std::string escaped(std::string_view text)
     return html;
 }
 
+bool is_report(std::string_view text)
+{
+    return text.starts_with("<!doctype html>") &&
+           text.find("<footer>pve-gpu-install ") != std::string_view::npos;
+}
+
 std::string report_html(const CheckFacts& facts, const Findings& findings, const ReportOptions& options)
 {
     const auto redacted = options.full ? Redactor() : Redactor(facts);

@@ -28,6 +28,9 @@ struct ReportOptions {
     std::string made_at; // "2026-11-21 05:12 UTC"
 };
 
+// Whether a file is one of these, so that it may be written anew.
+bool is_report(std::string_view text);
+
 std::string report_html(const CheckFacts& facts, const Findings& findings, const ReportOptions& options);
 
 // The tree from the host's root buses down to each GPU, as SVG; devices that are on no way to one are

@@ -48,14 +48,30 @@ std::vector<unsigned> asked_for(const CheckFacts& facts, const Options& options)
     return vmids;
 }
 
+// A report may be written anew; whatever else is there is somebody's.
+void require_place(const SysReader& reader, const std::string& path)
+{
+    const auto directory = path.substr(0, path.rfind('/'));
+    if (!directory.empty() && !reader.exists(directory))
+        throw Error(Reason::not_found,
+                    {"there is no directory " + quote(directory), "make it, or name another"}, path);
+    const auto there = reader.file_facts(path);
+    if (there && !(there->regular && is_report(reader.read(path).value_or(""))))
+        throw Error(Reason::invalid_config,
+                    {"is there already and is no report", "name another file, or move it away"}, path);
+}
+
 void write_report(Session& session, const CheckFacts& facts, const Findings& findings)
 {
     const auto& options = session.options;
     if (options.html.empty()) return;
+    const bool anew = session.system.file_facts(options.html).has_value();
     session.system.install_file(
         options.html, report_html(facts, findings, {options.full, time_text(session.system.wall_clock())}),
         mode_of_report);
-    if (!options.dry_run) session.console.progress("the report is in " + quote(options.html));
+    if (!options.dry_run)
+        session.console.progress("the report is in " + quote(options.html) +
+                                 (anew ? ", in the place of an older one" : ""));
 }
 
 } // namespace
@@ -68,8 +84,10 @@ int check(Session& session)
         session.console.print(checks_list());
         return exit_done;
     }
-    const auto facts = read_check_facts(session.system);
-    const auto findings = narrowed(run_checks(facts), asked_for(facts, options));
+    if (!options.html.empty()) require_place(session.system, options.html);
+    auto facts = read_check_facts(session.system);
+    facts.asked = asked_for(facts, options);
+    const auto findings = run_checks(facts);
     session.console.print(options.json ? findings_json(findings)
                                        : print_findings(findings, session.console.colours()));
     write_report(session, facts, findings);

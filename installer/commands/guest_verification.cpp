@@ -51,6 +51,8 @@ Finding found(std::string_view name, Verdict verdict, std::string evidence, std:
     return finding;
 }
 
+const std::string not_run_remedy = "without '--root' and '--dry-run' programs are run in the guest";
+
 Finding check_of(std::string_view name, const GuestAnswer& answer, const std::string& program)
 {
     using enum GuestAnswer::Kind;
@@ -60,6 +62,8 @@ Finding check_of(std::string_view name, const GuestAnswer& answer, const std::st
     if (answer.kind == failed)
         return found(name, Verdict::error, first_lines(answer.text, 4),
                      "run '" + program + "' in the guest, and see the guest's kernel log (dmesg)");
+    if (answer.kind == not_run)
+        return found(name, Verdict::unknown, "'" + program + "' was not run", not_run_remedy);
     return found(name, Verdict::unknown,
                  "'" + program + "' did not end within " + in_seconds(program_ends_within));
 }
@@ -290,6 +294,11 @@ GuestVerification verify_vm(System& system, unsigned vmid)
                              agent_ends_within, "--"},
                             parse_agent_answer);
     const auto devices = run({"cat", "/proc/bus/pci/devices"});
+    if (devices.kind == GuestAnswer::Kind::not_run) {
+        guest.checks.push_back(
+            found("guest.agent", Verdict::unknown, "the guest agent was not asked", not_run_remedy));
+        return guest;
+    }
     if (devices.kind != GuestAnswer::Kind::done) {
         guest.checks.push_back(
             found("guest.agent", Verdict::unknown,
@@ -319,6 +328,7 @@ GuestVerification verify_vm(System& system, unsigned vmid)
 GuestAnswer parse_attach_answer(const Outcome& outcome)
 {
     constexpr int no_such_program = 127;
+    if (outcome.only_listed) return {GuestAnswer::Kind::not_run, ""};
     if (outcome.still_running()) return {GuestAnswer::Kind::no_answer, outcome.text};
     if (outcome.done()) return {GuestAnswer::Kind::done, outcome.text};
     if (outcome.error_number == no_such_program) return {GuestAnswer::Kind::not_installed, outcome.text};
@@ -330,6 +340,7 @@ GuestAnswer parse_attach_answer(const Outcome& outcome)
 // itself tells of a program that is not there (guest-exec in QEMU's qga/commands.c), and qm prints that.
 GuestAnswer parse_agent_answer(const Outcome& outcome)
 {
+    if (outcome.only_listed) return {GuestAnswer::Kind::not_run, ""};
     if (outcome.still_running()) return {GuestAnswer::Kind::no_answer, outcome.text};
     const auto json = document_in(outcome.text);
     if (!json.is_object())

@@ -20,7 +20,7 @@ struct GuestVerification {
 
 // How a program in a guest ended.
 struct GuestAnswer {
-    enum class Kind { done, failed, not_installed, no_answer };
+    enum class Kind { done, failed, not_installed, no_answer, not_run }; // the last: only listed
     Kind kind = Kind::no_answer;
     std::string text;
 };

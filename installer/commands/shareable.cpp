@@ -3,6 +3,7 @@
 #include "base/lists.hpp"
 #include "base/text.hpp"
 #include "check/facts.hpp"
+#include "check/guest_args.hpp"
 #include "host/kernel_cmdline.hpp"
 #include "host/modprobe_config.hpp"
 #include "host/module_aliases.hpp"
@@ -93,13 +94,34 @@ std::string shareable_hostpci(std::string_view line)
     return join(parts, ",");
 }
 
+// Of 'args' what the checks ask of it; the rest may be serial numbers and paths.
+std::string shareable_args(std::string_view value)
+{
+    constexpr std::array<std::string_view, 6> pairs{"-device", "-set",     "-cpu",
+                                                    "-accel",  "-machine", "-global"};
+    constexpr std::array<std::string_view, 6> told{"vfio-pci",       "device.hostpci", "kernel_irqchip",
+                                                   "kernel-irqchip", "accel=",         "X-PciMmio64Mb"};
+    const auto words = shell_words(value);
+    std::vector<std::string> kept;
+    for (std::size_t i = 0; i < words.size(); ++i) {
+        if (words[i] == "-no-reboot" || words[i] == "-no-kvm") kept.push_back(words[i]);
+        if (words[i].find("X-PciMmio64Mb") != std::string::npos) kept.emplace_back("X-PciMmio64Mb");
+        if (!contains(pairs, words[i]) || i + 1 == words.size()) continue;
+        const auto& next = words[i + 1];
+        if (words[i] == "-cpu" || words[i] == "-accel" ||
+            std::ranges::any_of(told,
+                                [&](std::string_view text) { return next.find(text) != std::string::npos; }))
+            kept.insert(kept.end(), {words[i], next});
+    }
+    return shell_line(kept);
+}
+
 std::optional<std::string> shareable_vm_line(std::string_view line)
 {
-    constexpr std::array<std::string_view, 12> whole{"machine", "bios", "cpu",        "memory",
-                                                     "balloon", "numa", "affinity",   "onboot",
-                                                     "vga",     "lock", "hookscript", "template"};
+    constexpr std::array<std::string_view, 14> whole{"machine",    "bios",     "cpu",    "memory", "balloon",
+                                                     "numa",       "affinity", "onboot", "vga",    "lock",
+                                                     "hookscript", "template", "kvm",    "reboot"};
     constexpr std::array<std::string_view, 6> volumes{"efidisk", "scsi", "virtio", "sata", "ide", "vmstate"};
-    constexpr std::string_view window = "X-PciMmio64Mb"; // all that is asked of 'args'
     const auto pair = split_once(line, ':');
     if (!pair) return std::nullopt;
     const auto key = std::string(pair->first);
@@ -107,7 +129,7 @@ std::optional<std::string> shareable_vm_line(std::string_view line)
     if (key.starts_with("hostpci")) return shareable_hostpci(line);
     if (contains(whole, without_number(key))) return std::string(line);
     if (contains(volumes, without_number(key))) return key + ": " + shareable_volume(value);
-    if (key == "args" && value.find(window) != std::string_view::npos) return "args: " + std::string(window);
+    if (const auto args = key == "args" ? shareable_args(value) : ""; !args.empty()) return "args: " + args;
     return std::nullopt;
 }
 

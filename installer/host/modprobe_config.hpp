@@ -20,6 +20,11 @@ struct ModprobeLine {
 
 std::string to_string(ModprobeLine::Kind kind); // "blacklist"
 
+// What the kernel's command line adds: `modprobe.blacklist=` and options of vfio-pci are read by kmod
+// (kmod_config_parse_kcmdline in libkmod-config.c), `module_blacklist=` by the kernel, which takes the last
+// one and no other spelling of a name (blacklisted in kernel/module/main.c).
+std::vector<ModprobeLine> parse_modprobe_tokens(const std::vector<std::string>& tokens);
+
 // Comments and other commands are left out; a line that ends in a backslash goes on in the next.
 std::vector<ModprobeLine> parse_modprobe(std::string_view text, const std::string& file);
 
@@ -38,8 +43,21 @@ struct VfioId {
 };
 std::vector<VfioId> vfio_ids(const std::vector<ModprobeLine>& lines);
 
+// The options of vfio-pci that are none, or no ids, by file: the kernel ignores them with a line in its log,
+// and the devices stay with the host.
+struct BadOption {
+    std::string word, why;
+    std::string file;
+};
+std::vector<BadOption> bad_vfio_options(const std::vector<ModprobeLine>& lines);
+
+// "10de:2204", "10de:2204:10de:1467", and class and mask behind (vfio_pci_fill_ids in the kernel's
+// vfio_pci.c).
+bool is_vfio_id(std::string_view text);
+
 // The lines of every file that counts, in the order in which kmod joins them: of options given more than once
-// the kernel takes the last. Files that cannot be read are left out.
+// the kernel takes the last. Files that cannot be read are left out. Behind them what the running kernel's
+// command line says.
 std::vector<ModprobeLine> read_modprobe(const SysReader& reader);
 
 } // namespace pvegpu

@@ -148,15 +148,27 @@ private:
         });
     }
 
+    std::vector<unsigned> guests_of(const PciAddress& address) const
+    {
+        std::vector<unsigned> vmids;
+        for (const auto& guest : survey_.guests)
+            if (guest.keys.contains(address)) vmids.push_back(guest.id.vmid);
+        return vmids;
+    }
+
     void find_twins()
     {
         for (const auto& address : all_) {
             if (survey_.functions.empty() || leaves_the_host(address)) continue;
             const auto other = read_function(reader_, address);
+            const auto vmids = guests_of(address);
             for (auto& function : survey_.functions)
-                if (other && other->address != function.facts.address && !function.twin &&
-                    device_id(*other) == device_id(function.facts))
+                if (other && other->address != function.facts.address &&
+                    device_id(*other) == device_id(function.facts) &&
+                    (!function.twin || (vmids.empty() && !function.twin_vmids.empty()))) {
                     function.twin = address;
+                    function.twin_vmids = vmids;
+                }
         }
     }
 
@@ -260,7 +272,9 @@ private:
     {
         auto& found = survey_.ids_elsewhere;
         for (const auto& [id, file] : vfio_ids(read_modprobe(reader_)))
-            if (file != paths::modprobe && !contains(found, quote(file))) found.push_back(quote(file));
+            if (file != paths::modprobe && file != paths::kernel_command_line &&
+                !contains(found, quote(file)))
+                found.push_back(quote(file));
         const auto has_ids = [](const Tokens& tokens) {
             return has_key(tokens, "vfio-pci.ids") || has_key(tokens, "vfio_pci.ids");
         };

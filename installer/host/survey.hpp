@@ -66,7 +66,8 @@ struct SurveyedFunction {
     bool passed = false;
     bool reset_with_card = false;     // the hook resets it with the whole card
     bool goes_back = false;           // "after_stop": "native": the host has it while the guest is stopped
-    std::optional<PciAddress> twin;   // a function with equal ids that stays with the host
+    std::optional<PciAddress> twin;   // a function with equal ids that is not prepared,
+    std::vector<unsigned> twin_vmids; // and whose it is; empty: it stays with the host
     bool by_address = false;          // not by its ids: because of the twin, or of ids that others give
     std::vector<std::string> modules; // native drivers
     bool driver_can_be_kept_away = false; // `facts.driver` is one of them

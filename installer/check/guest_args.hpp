@@ -1,0 +1,31 @@
+// What a VM's `args` line hands to QEMU past Proxmox. Pure.
+#pragma once
+
+#include "base/pci_address.hpp"
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace pvegpu {
+
+// The words of a shell: blanks, both kinds of quotes, backslashes. Proxmox reads `args` so (split_args in
+// pve-common's Tools.pm: Perl's shellwords).
+std::vector<std::string> shell_words(std::string_view text);
+
+// The word as a shell reads it back; as it is where nothing in it needs quotes.
+std::string shell_quoted(std::string_view word);
+std::string shell_line(const std::vector<std::string>& words);
+
+struct ArgsDevice {
+    PciAddress address;
+    std::vector<std::string> options; // "x-vga=on", without driver and host
+    std::size_t word = 0;             // of "-device"; the next one is its value
+};
+
+// `-device vfio-pci,host=...`, `sysfsdev=/sys/bus/pci/devices/...`, or the same as JSON.
+std::vector<ArgsDevice> devices_in_args(const std::vector<std::string>& words);
+std::vector<PciAddress> passed_by_args(std::string_view args);
+
+} // namespace pvegpu
