@@ -307,7 +307,7 @@ TEST_CASE("a device that is absent is told of with what the host shows of it", "
         file("sriov_offset", "128\n");
         file("sriov_stride", "2\n");
         CHECK(
-            has(cause("hostpci1: 0000:01:0f.6\n"), "no port that could have lost it")); // between two of them
+            has(cause("hostpci1: 0000:01:0f.7\n"), "no port that could have lost it")); // between two of them
         const auto said = cause("hostpci1: 0000:01:10.0\n");
         CHECK(has(said, "virtual function 1 of '0000:00:1f.6', which has 0 of them"));
         CHECK(has(said, "write 2 or more to '/sys/bus/pci/devices/0000:00:1f.6/sriov_numvfs'"));

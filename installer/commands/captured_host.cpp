@@ -29,12 +29,14 @@ constexpr std::string_view as_they_are =
     "/sys/module/* /sys/fs/cgroup/lxc/* /sys/firmware/efi* /proc/devices /proc/uptime "
     "/proc/driver/nvidia/capabilities/* /etc/systemd/system/*/pve-gpu-hook-nodes.service "
     "/run/qemu-server/*.pid /run/pve-gpu-hook/claims/*.json /run/pve-gpu-hook/state/*.json "
-    "/run/pve-gpu-hook/cards/*.json /run/pve-gpu-hook/journal/*.json";
+    "/run/pve-gpu-hook/cards/*.json /run/pve-gpu-hook/journal/*.json "
+    "/run/pve-gpu-hook/boot-files-changed";
 
 // Whether they are there, and what number or mode they have.
 constexpr std::string_view only_there =
     "/dev/dri/* /dev/nvidia* /dev/kfd /dev/vfio/* /dev/snd/* /dev/nvme* /dev/sd* /usr/sbin/* /usr/bin/* "
-    "/sbin/* /var/lib/dkms/nvidia* /lib/modules/* */snippets/* /etc/default/grub /etc/kernel/proxmox-boot-uuids";
+    "/sbin/* /var/lib/dkms/nvidia* /lib/modules/* */snippets/* /etc/default/grub "
+    "/etc/kernel/proxmox-boot-uuids";
 
 bool any_matches(std::string_view patterns, std::string_view path)
 {
