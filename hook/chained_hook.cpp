@@ -95,9 +95,9 @@ void run_chained_hook(System& system, const Request& request, const std::functio
         fail(*hook, {"is not run: " + why->fact, (why->remedy.empty() ? "" : why->remedy + "; ") +
                                                      "to go without it remove " + quote(file)});
     const auto within = settings().timeouts.chained;
-    const auto outcome = system.run(command_line(*hook, request), within);
-    for (LineReader lines(outcome.text); lines.next();)
-        system.say(Severity::info, "'" + hook->volume + "': " + std::string(lines.line()));
+    const auto outcome = system.run(command_line(*hook, request), within, [&](std::string_view line) {
+        system.say(Severity::info, "'" + hook->volume + "': " + std::string(line));
+    });
     if (outcome.still_running())
         fail(*hook, {"did not end within " + in_seconds(within) + " ('timeouts': 'chained') and was killed"});
     if (outcome.refused())

@@ -161,8 +161,7 @@ private:
         const auto wanted = wanted_nodes(parse_lxc_config(inputs_.guest.get().text));
         if (wanted.empty()) return;
         const auto inside = look_inside(system_, request_.vmid, wanted);
-        for (const auto& warning :
-             inside_warnings(inside, nvidia_module_version(system_), request_.vmid))
+        for (const auto& warning : inside_warnings(inside, nvidia_module_version(system_), request_.vmid))
             warn(warning);
         if (!inside.seen)
             warn({cannot_inspect, "see 'pve-gpu-install verify --ct " + std::to_string(request_.vmid) + "'"});
@@ -348,7 +347,8 @@ Report run_phase(System& system, const Request& request)
         run_own_part(system, inputs, report);
         run_other_hook(system, inputs, report);
     }
-    report.elapsed = std::chrono::duration_cast<Milliseconds>(system.now() - begin);
+    if (report.elapsed.count() == 0) // our own part, which the log has told of, did not run
+        report.elapsed = std::chrono::duration_cast<Milliseconds>(system.now() - begin);
     save_report(system, report);
     return report;
 }

@@ -69,7 +69,9 @@ public:
 class ListedPrograms : public ForwardingSystem {
 public:
     using ForwardingSystem::ForwardingSystem;
-    Outcome run(const std::vector<std::string>& arguments, Milliseconds /*timeout*/) override
+    using System::run;
+    Outcome run(const std::vector<std::string>& arguments, Milliseconds /*timeout*/,
+                const OnLine& /*on_line*/) override
     {
         say(Severity::info, "not run, because of '--root': " + join(arguments, " "));
         Outcome outcome;

@@ -363,7 +363,15 @@ bool FakeSystem::lock(const std::string& path, Milliseconds timeout)
     return wait_until([&] { return !locks_.contains(path) || locks_.at(path) <= now_; }, timeout);
 }
 
-Outcome FakeSystem::run(const std::vector<std::string>& arguments, Milliseconds timeout)
+Outcome FakeSystem::run(const std::vector<std::string>& arguments, Milliseconds timeout,
+                        const OnLine& on_line)
+{
+    const auto outcome = answer_to(arguments, timeout);
+    for (LineReader lines(outcome.text); on_line && lines.next();) on_line(lines.line());
+    return outcome;
+}
+
+Outcome FakeSystem::answer_to(const std::vector<std::string>& arguments, Milliseconds timeout)
 {
     const auto command = joined(arguments);
     record("run " + command);

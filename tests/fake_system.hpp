@@ -148,7 +148,9 @@ public:
     Outcome replace_locked(const std::string& path, const std::string& lock, std::string_view before,
                            std::string_view after, Milliseconds timeout) override;
     bool lock(const std::string& path, Milliseconds timeout) override;
-    Outcome run(const std::vector<std::string>& arguments, Milliseconds timeout) override;
+    using System::run;
+    Outcome run(const std::vector<std::string>& arguments, Milliseconds timeout,
+                const OnLine& on_line) override;
     bool wait_until(const std::function<bool()>& fact, Milliseconds timeout) override;
     TimePoint now() const override { return TimePoint(now_); }
     std::int64_t wall_clock() const override;
@@ -159,6 +161,7 @@ public:
 private:
     static constexpr Milliseconds start_of_time{1'000'000};
 
+    Outcome answer_to(const std::vector<std::string>& arguments, Milliseconds timeout);
     void refuse_to_hang(const std::string& path) const;
     void advance_to(Milliseconds time) const;
     void finish_blocked() const;

@@ -60,7 +60,9 @@ public:
     {
         return note("lock " + path).done();
     }
-    Outcome run(const std::vector<std::string>& arguments, Milliseconds /*timeout*/) override
+    using System::run;
+    Outcome run(const std::vector<std::string>& arguments, Milliseconds /*timeout*/,
+                const OnLine& /*on_line*/) override
     {
         auto outcome = note("run " + join(arguments, " "));
         outcome.only_listed = true;

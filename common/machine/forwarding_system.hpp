@@ -97,9 +97,11 @@ public:
         return inner_.replace_locked(path, lock, before, after, timeout);
     }
     bool lock(const std::string& path, Milliseconds timeout) override { return inner_.lock(path, timeout); }
-    Outcome run(const std::vector<std::string>& arguments, Milliseconds timeout) override
+    using System::run;
+    Outcome run(const std::vector<std::string>& arguments, Milliseconds timeout,
+                const OnLine& on_line) override
     {
-        return inner_.run(arguments, timeout);
+        return inner_.run(arguments, timeout, on_line);
     }
     bool wait_until(const std::function<bool()>& fact, Milliseconds timeout) override
     {

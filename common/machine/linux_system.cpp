@@ -219,12 +219,13 @@ bool LinuxSystem::lock(const std::string& path, Milliseconds timeout)
     return wait_until(taken, timeout);
 }
 
-Outcome LinuxSystem::run(const std::vector<std::string>& arguments, Milliseconds timeout)
+Outcome LinuxSystem::run(const std::vector<std::string>& arguments, Milliseconds timeout,
+                         const OnLine& on_line)
 {
     if (!root_.is_live_host())
         return {Outcome::Kind::refused, ENOSYS, "", 0, ""}; // a tree of files runs nothing
     check_signals();
-    Outcome outcome = run_program(arguments, timeout, interrupted_ ? -1 : signals_);
+    Outcome outcome = run_program(arguments, timeout, interrupted_ ? -1 : signals_, on_line);
     if (outcome.still_running()) check_signals();
     return outcome;
 }

@@ -55,7 +55,9 @@ public:
     Outcome replace_locked(const std::string& path, const std::string& lock, std::string_view before,
                            std::string_view after, Milliseconds timeout) override;
     bool lock(const std::string& path, Milliseconds timeout) override;
-    Outcome run(const std::vector<std::string>& arguments, Milliseconds timeout) override;
+    using System::run;
+    Outcome run(const std::vector<std::string>& arguments, Milliseconds timeout,
+                const OnLine& on_line) override;
     bool wait_until(const std::function<bool()>& fact, Milliseconds timeout) override;
     TimePoint now() const override { return std::chrono::steady_clock::now(); }
     std::int64_t wall_clock() const override { return time(nullptr); }

@@ -67,14 +67,16 @@ void ignore_nothing() noexcept
         syscall(SYS_rt_sigaction, number, by_default.data(), nullptr, sizeof by_default.back());
 }
 
-// Nothing of our own environment is passed on: it came from whoever called the hook. Our umask is stricter
-// than programs expect that make files for others.
+// Nothing of our own environment is passed on: it came from whoever called the hook. Proxmox's daemons have
+// no HOME, and programs of the administrator's do not expect that. Our umask is stricter than programs expect
+// that make files for others.
 [[noreturn]] void become(const std::vector<std::string>& arguments, int output, int trouble) noexcept
 {
     std::vector<char*> argv;
     for (const auto& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str())); // NOLINT
     argv.push_back(nullptr);
-    std::array<const char*, 3> environment{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", nullptr};
+    std::array<const char*, 4> environment{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", "HOME=/root",
+                                           nullptr};
     setsid();
     sigset_t none;
     sigemptyset(&none);
@@ -97,9 +99,29 @@ bool read_some(int output, std::string& text)
     return count > 0;
 }
 
+// What it has printed, told line by line.
+struct Lines {
+    const System::OnLine& on_line;
+    std::string text = {};
+    std::size_t told = 0;
+
+    void tell_whole_ones()
+    {
+        for (auto end = text.find('\n', told); on_line && end != std::string::npos;
+             end = text.find('\n', told)) {
+            on_line(std::string_view(text).substr(told, end - told));
+            told = end + 1;
+        }
+    }
+    void tell_the_rest()
+    {
+        if (on_line && told < text.size()) on_line(std::string_view(text).substr(told));
+    }
+};
+
 // Collects output until the program has ended; false if it did not in time. The end of its output is no end:
 // it may close it early, and what it leaves behind may keep it open.
-bool ends_in_time(int pidfd, int output, int cancel, TimePoint deadline, std::string& text)
+bool ends_in_time(int pidfd, int output, int cancel, TimePoint deadline, Lines& lines)
 {
     for (;;) {
         const auto left = std::chrono::ceil<Milliseconds>(deadline - Clock::now()).count();
@@ -108,7 +130,8 @@ bool ends_in_time(int pidfd, int output, int cancel, TimePoint deadline, std::st
         if (ready < 0 && errno == EINTR) continue;
         if (ready <= 0 || left <= 0 || waits[2].revents != 0) return false;
         if (waits[0].revents != 0) {
-            if (!read_some(output, text)) output = -1;
+            if (!read_some(output, lines.text)) output = -1;
+            lines.tell_whole_ones();
         } else if (waits[1].revents != 0) {
             return true;
         }
@@ -133,7 +156,8 @@ Outcome outcome_of_end(int pidfd, int trouble, std::string output)
 
 } // namespace
 
-Outcome run_program(const std::vector<std::string>& arguments, Milliseconds timeout, int cancel)
+Outcome run_program(const std::vector<std::string>& arguments, Milliseconds timeout, int cancel,
+                    const System::OnLine& on_line)
 {
     const TimePoint deadline = Clock::now() + timeout;
     Pipe output, trouble;
@@ -143,12 +167,13 @@ Outcome run_program(const std::vector<std::string>& arguments, Milliseconds time
     output.close_write_end();
     trouble.close_write_end();
     const Descriptor pidfd(open_pidfd(pid));
-    std::string text;
-    if (ends_in_time(pidfd.number(), output.read_end(), cancel, deadline, text))
-        return outcome_of_end(pidfd.number(), trouble.read_end(), std::move(text));
+    Lines lines{on_line};
+    const bool ended = ends_in_time(pidfd.number(), output.read_end(), cancel, deadline, lines);
+    lines.tell_the_rest();
+    if (ended) return outcome_of_end(pidfd.number(), trouble.read_end(), std::move(lines.text));
     kill(-pid, SIGKILL);
     kill(pid, SIGKILL); // it may not have its own session yet
-    return {Outcome::Kind::still_running, 0, std::move(text), pid, ""};
+    return {Outcome::Kind::still_running, 0, std::move(lines.text), pid, ""};
 }
 
 } // namespace pvegpu

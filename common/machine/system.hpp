@@ -163,7 +163,14 @@ public:
 
     // Runs a program by argument vector with closed standard input, no shell; `text` is what it printed.
     // `refused` carries the exit status in error_number, or the errno if it could not be started.
-    virtual Outcome run(const std::vector<std::string>& arguments, Milliseconds timeout) = 0;
+    // `on_line`, where there is one, is told each line as soon as it is whole.
+    using OnLine = std::function<void(std::string_view)>;
+    virtual Outcome run(const std::vector<std::string>& arguments, Milliseconds timeout,
+                        const OnLine& on_line) = 0;
+    Outcome run(const std::vector<std::string>& arguments, Milliseconds timeout)
+    {
+        return run(arguments, timeout, {});
+    }
 
     // Waits until `fact` holds, looking again every few milliseconds; false if it does not in time. Throws
     // Error(interrupted) when SIGTERM arrives.

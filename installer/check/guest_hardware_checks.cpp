@@ -157,7 +157,9 @@ Finding guest_cpu(const CheckFacts& facts, const SurveyedGuest& guest)
     const auto type = guest.config.setting("cpu");
     const auto model = guest_cpu_of(type, facts.cpu_models).model;
     const bool own = type.find("custom-") != std::string::npos;
-    const auto evidence = setting_or(guest, "cpu", "kvm64") +
+    // get_default_cpu_model of qemu-server's CPUConfig.pm
+    const std::string usual = guest.config.setting("kvm") == "0" ? "qemu64" : "kvm64";
+    const auto evidence = setting_or(guest, "cpu", usual) +
                           (own && !model.starts_with("custom-") ? ", which is " + quote(model) : "");
     if (model == "host") return {Verdict::ok, evidence};
     const bool oldest = !own && (model == "kvm64" || model == "qemu64");

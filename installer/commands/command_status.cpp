@@ -163,8 +163,8 @@ std::string host_text(const Status& status, const Painter& paint)
 {
     const auto& host = status.host;
     return paint.title("Host") + "  Proxmox VE " + printable(host.proxmox) + ", Linux " +
-           printable(host.kernel) + ", " + to_string(host.loader) +
-           (host.secure_boot ? ", Secure Boot" : "") + ", IOMMU " +
+           printable(host.kernel) + ", " + (host.loader == BootLoader::unknown ? "boot loader " : "") +
+           to_string(host.loader) + (host.secure_boot ? ", Secure Boot" : "") + ", IOMMU " +
            (host.iommu_on ? paint.good("on") : paint.bad("off")) +
            (host.interrupt_remapping == false ? paint.bad(" without interrupt remapping") : "") + "\n";
 }
