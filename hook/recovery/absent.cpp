@@ -103,7 +103,9 @@ private:
             if (says("address") != place) continue;
             const auto slot = "its slot (" + quote(directory) + ") ";
             if (says("adapter") == "0")
-                return Advice{slot + "is empty", "see whether the card sits in it, and has its power cables"};
+                return Advice{slot + "is empty",
+                              "see whether the card sits in it and has its power cables; one that has "
+                              "dropped off comes back when you switch the host off and on"};
             if (says("power") == "0")
                 return Advice{slot + "is switched off", "echo 1 > " + paths::join(directory, "power")};
         }

@@ -43,6 +43,7 @@ unplug gpu0
 hook 101 pre-start
 expect_exit 1
 expect_output "switch the host off and on"
+expect_output "is empty"
 by_hand
 power_is_back gpu1
 
