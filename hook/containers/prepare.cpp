@@ -149,9 +149,10 @@ private:
 
     void say_what_is_missing()
     {
-        const auto text = join(missing_, ", ") + (missing_.size() == 1 ? " is" : " are") + " not there" +
-                          (waited_ ? " after " + in_seconds(settings_.timeouts.nodes) + " ('timeouts': 'nodes')"
-                                   : ", and not waited for, because what makes them failed");
+        const auto text =
+            join(missing_, ", ") + (missing_.size() == 1 ? " is" : " are") + " not there" +
+            (waited_ ? " after " + in_seconds(settings_.timeouts.nodes) + " ('timeouts': 'nodes')"
+                     : ", and not waited for, because what makes them failed");
         if (settings_.on_timeout == OnTimeout::fail) {
             for (const auto& line : state_of_nodes(system_)) system_.say(Severity::warning, line);
             throw Error(waited_ ? Reason::timed_out : Reason::failed,

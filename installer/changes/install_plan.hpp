@@ -24,7 +24,7 @@ struct Attachment {
     std::vector<std::string> devices = {}; // that a container was given: "dev0=/dev/nvidia0,mode=0666"
     std::vector<std::string> lines = {};   // that were taken out of its configuration for them
 
-    NodeOwners owners = {};                // of the nodes that it names by devN
+    NodeOwners owners = {}; // of the nodes that it names by devN
 
     bool operator==(const Attachment&) const = default;
 };

@@ -35,7 +35,7 @@ struct ContainerSurvey {
     std::map<PciAddress, std::vector<NvidiaCapability>> mig; // of divided GPUs
     // Devices of the host that its mounts give it, of a directory those that lie in it.
     std::vector<MountedDevice> mounted;
-    NodeOwners owners; // that were noted at an earlier install
+    NodeOwners owners;                        // that were noted at an earlier install
     std::vector<Advice> not_delegated;        // ids that its configuration maps and root may not map
     std::vector<std::string> missing_devices; // devN of other things than GPUs, that are not there
 };
