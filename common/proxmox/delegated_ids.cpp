@@ -37,6 +37,16 @@ Range gap_in(Range wanted, const std::vector<Range>& ranges)
     return wanted;
 }
 
+Advice not_given(const LxcIdMap& map, const Range& gap)
+{
+    const std::string file = map.groups ? "/etc/subgid" : "/etc/subuid", what = map.groups ? "g" : "u";
+    const auto line = "root:" + std::to_string(gap.first) + ":" + std::to_string(gap.end - gap.first);
+    return {"the map '" + what + " " + std::to_string(map.inside) + " " + std::to_string(map.host) + " " +
+                std::to_string(map.count) + "' gives it ids of the host that '" + file +
+                "' does not give to root, and new" + what + "idmap refuses that",
+            "add the line '" + line + "' to '" + file + "'"};
+}
+
 } // namespace
 
 std::vector<Advice> not_delegated(const LxcConfig& config, const std::optional<std::string>& subuid,
@@ -49,13 +59,7 @@ std::vector<Advice> not_delegated(const LxcConfig& config, const std::optional<s
         if (!text || roots_own) continue;
         const auto gap = gap_in({map.host, std::uint64_t{map.host} + map.count}, ranges_of_root(*text));
         if (gap.first == gap.end) continue;
-        const std::string file = map.groups ? "/etc/subgid" : "/etc/subuid", what = map.groups ? "g" : "u";
-        const auto line = "root:" + std::to_string(gap.first) + ":" + std::to_string(gap.end - gap.first);
-        found.push_back({"the map '" + what + " " + std::to_string(map.inside) + " " +
-                             std::to_string(map.host) + " " + std::to_string(map.count) +
-                             "' gives it ids of the host that '" + file + "' does not give to root, and new" +
-                             what + "idmap refuses that",
-                         "add the line '" + line + "' to '" + file + "'"});
+        found.push_back(not_given(map, gap));
     }
     return found;
 }

@@ -290,7 +290,11 @@ std::string LxcDevice::value_with(const std::string& property, const std::string
     bool found = false;
     for (const auto part : split(value, ',')) {
         const bool is_it = part.starts_with(property + "=");
-        result += (result.empty() ? "" : ",") + (is_it ? property + "=" + other : std::string(part));
+        if (!result.empty()) result += ",";
+        if (is_it)
+            result.append(property).append("=").append(other);
+        else
+            result += part;
         found = found || is_it;
     }
     return found ? result : result + "," + property + "=" + other;

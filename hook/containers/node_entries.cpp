@@ -8,11 +8,6 @@
 namespace pvegpu {
 namespace {
 
-std::string named(const WantedNode& wanted)
-{
-    return "'" + wanted.node.path + "' (" + wanted.from + ")";
-}
-
 // Lines that allow a number which no driver has: of an earlier boot, most likely.
 std::string orphans(const LxcConfig& config, const KernelDevices& majors)
 {
@@ -58,6 +53,11 @@ std::string devices_instead(const GpuNode& node,
 }
 
 } // namespace
+
+std::string named(const WantedNode& wanted)
+{
+    return "'" + wanted.node.path + "' (" + wanted.from + ")";
+}
 
 std::vector<Advice> stale_numbers(const LxcConfig& config, const std::vector<NodeFacts>& nodes,
                                   const KernelDevices& majors)

@@ -11,6 +11,9 @@
 
 namespace pvegpu {
 
+// "'/dev/dri/card0' (dev0)"
+std::string named(const WantedNode& wanted);
+
 // Nodes that are mounted into the container while no lxc.cgroup2.devices.allow covers the number that they
 // have since this boot: each names the line to write instead.
 std::vector<Advice> stale_numbers(const LxcConfig& config, const std::vector<NodeFacts>& nodes,

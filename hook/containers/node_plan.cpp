@@ -11,11 +11,6 @@
 namespace pvegpu {
 namespace {
 
-std::string named(const WantedNode& wanted)
-{
-    return "'" + wanted.node.path + "' (" + wanted.from + ")";
-}
-
 // LXC leaves out a mount that is optional. Whose /dev/dri/cardN was is never certain: firmware framebuffers
 // and USB displays have such nodes too. Nor is NVSwitch a GPU.
 bool cannot_start_without(const WantedNode& wanted)

@@ -69,7 +69,7 @@ Dkms look_at_dkms(const SysReader& reader, const std::string& kernel)
         for (const auto& version : reader.list(directory)) {
             if (version.empty() || !is_digit(version.front())) continue; // kernel-...: what is installed
             const auto tree = paths::join(directory, version);
-            dkms.versions.push_back(module + "/" + version);
+            dkms.versions.push_back(paths::join(module, version));
             dkms.built = dkms.built || contains(reader.list(tree), kernel);
             if (const auto log = tree + "/build/make.log"; reader.exists(log)) dkms.log = log;
         }

@@ -91,7 +91,7 @@ Advice in_use_advice(const Situation& situation, const RecoveryPlan& plan, const
                                                                    "hostpci lines");
     if (!is_cycled(plan, holder.function))
         remedy +=
-            "; \"in_use\": \"warn\" for this guest in " + quote(paths::settings) + " starts it all the same";
+            R"(; "in_use": "warn" for this guest in )" + quote(paths::settings) + " starts it all the same";
     return {in_use_fact(situation, holder), std::move(remedy)};
 }
 
@@ -184,6 +184,7 @@ std::vector<Advice> warn_of_use(const Situation& situation, const RecoveryPlan& 
         text += text.empty() ? in_use_fact(situation, holder) : ", " + describe(holder);
     }
     std::vector<Advice> warnings;
+    warnings.reserve(uses.size());
     for (const auto& [function, text] : uses) warnings.push_back({text, "the guest gets it all the same"});
     std::map<PciAddress, unsigned> lost; // virtual functions by their parents
     for (const auto& [function, parent] : situation.virtual_functions) ++lost[parent];

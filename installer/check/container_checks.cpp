@@ -39,6 +39,7 @@ Findings ct_config(const CheckFacts& facts, const ContainerFacts& container)
 {
     const auto& guest = guest_of(facts, container);
     const auto conf = container.conf();
+    const auto in_conf = [&](const std::string& fact) { return conf + ": " + fact; };
     Findings findings;
     for (const auto& device : guest.lxc.devices_at_next_start())
         if (device.start_error)
@@ -46,9 +47,9 @@ Findings ct_config(const CheckFacts& facts, const ContainerFacts& container)
                                 set(guest, "--delete " + device.key,
                                     "takes the line out; or write the path of a device into it")});
     for (const auto& [fact, remedy] : double_entries(guest.lxc, guest.lxc.devices_at_next_start()))
-        findings.push_back({Verdict::error, conf + ": " + fact, {remedy}});
+        findings.push_back({Verdict::error, in_conf(fact), {remedy}});
     for (const auto& [fact, remedy] : container.not_delegated)
-        findings.push_back({Verdict::error, conf + ": " + fact, {remedy}, "the container does not start"});
+        findings.push_back({Verdict::error, in_conf(fact), {remedy}, "the container does not start"});
     for (const auto& warning : guest.lxc.warnings)
         findings.push_back({Verdict::note,
                             to_string(warning.in(conf)),

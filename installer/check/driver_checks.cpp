@@ -115,19 +115,22 @@ Findings driver_options(const CheckFacts& facts)
     std::map<std::string, std::string> by_file;
     for (const auto& [word, why, file] : bad)
         by_file[file] += (by_file[file].empty() ? "" : "; ") + quote(word) + " is " + why;
+    const auto finding = [&](const std::string& file, const std::string& text) {
+        const auto place = file == paths::kernel_command_line ? where_the_command_line_is(facts)
+                                                              : file + ", then: update-initramfs -u -k all";
+        return Finding{
+            Verdict::warning,
+            file + ": " + text,
+            {"correct them in " + place + "; " + quote(prepare_host(facts)) + " needs no such list"}};
+    };
     Findings findings;
-    for (const auto& [file, text] : by_file)
-        findings.push_back(
-            {Verdict::warning,
-             file + ": " + text,
-             {"correct them in " +
-              (file == paths::kernel_command_line ? where_the_command_line_is(facts)
-                                                  : file + ", then: update-initramfs -u -k all") +
-              "; " + quote(prepare_host(facts)) + " needs no such list"}});
+    for (const auto& [file, text] : by_file) findings.push_back(finding(file, text));
+    const auto has = [&](const std::string& id) {
+        return std::ranges::any_of(facts.topology.functions,
+                                   [&](const auto& entry) { return device_id(entry.second) == id; });
+    };
     for (const auto& [id, where] : vfio_ids(facts.modprobe))
-        if (is_vfio_id(id) && std::ranges::none_of(facts.topology.functions, [&](const auto& entry) {
-                return device_id(entry.second) == id;
-            }))
+        if (is_vfio_id(id) && !has(id))
             findings.push_back(
                 {Verdict::note,
                  where + " gives " + quote(id) + " to vfio-pci, and no device of this host has it",

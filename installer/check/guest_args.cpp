@@ -52,7 +52,7 @@ std::optional<ArgsDevice> device_in(const std::string& value, std::size_t word)
             found = address.has_value();
             if (address) device.address = *address;
         } else {
-            device.options.push_back(key + "=" + text);
+            device.options.emplace_back(key).append("=").append(text);
         }
     }
     return vfio && found ? std::optional(device) : std::nullopt;

@@ -236,7 +236,7 @@ Findings other_hookscript(const CheckFacts& facts, const SurveyedGuest& guest)
     const auto evidence =
         quote(path) + (chained ? ", which the hook runs first, " : " ") +
         "takes devices off the PCI bus or looks for them itself: " + quote(printable(line, 120));
-    const auto why = "a rescan beside a reset loses the card, and with it others on the same port";
+    const auto* const why = "a rescan beside a reset loses the card, and with it others on the same port";
     if (chained)
         return {
             {Verdict::warning, evidence,

@@ -80,8 +80,8 @@ Remedy as_hostpci(const SurveyedGuest& guest, const Words& words, const std::vec
         if (index >= max_hostpci) return {"move them to 'hostpci' lines; there is none left"};
         lines += " --hostpci" + std::to_string(index++) + " " + shell_quoted(line);
     }
-    for (auto device = devices.rbegin(); device != devices.rend(); ++device) {
-        const auto at = rest.begin() + static_cast<std::ptrdiff_t>(device->word);
+    for (auto left = devices.size(); left > 0; --left) {
+        const auto at = rest.begin() + static_cast<std::ptrdiff_t>(devices[left - 1].word);
         rest.erase(at, at + 2);
     }
     return set_args(guest, rest, lines,

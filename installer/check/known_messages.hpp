@@ -46,7 +46,7 @@ std::string remedy_of(const KnownMessage& message, CpuVendor cpu, const std::vec
 
 // The device that a text is about: "0000:03:00.0", NVIDIA's "PCI:0000:03:00" (function 0), and without a
 // domain "03:00.0", which is of domain 0000. Every one of them in turn; the whole addresses first.
-std::vector<PciAddress> addresses_in(std::string_view text);
+std::vector<PciAddress> addresses_in(std::string_view given);
 std::optional<PciAddress> address_in(std::string_view text); // the first
 
 // What a person who pasted this text is told; several lines are looked at one by one.

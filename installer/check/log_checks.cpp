@@ -144,7 +144,7 @@ Finding of_message(const CheckFacts& facts, const KnownMessage& message, const S
     if (elsewhere || over) finding.verdict = std::min(finding.verdict, Verdict::note);
     auto device = address;
     if (!device && guests.size() == 1) device = facts.first_gpu_of(guests.front())->address;
-    finding.remedy = elsewhere && message.hook == false && message.remedy.find("{vmid}") == std::string::npos
+    finding.remedy = elsewhere && !message.hook && message.remedy.find("{vmid}") == std::string::npos
                          ? Remedy{remedy_of(message, facts.host.cpu, {}, device)}
                      : elsewhere ? Remedy{"look after that device; no guest's GPU has to do with it"}
                                  : remedy_for(facts, message, guests, device, over);
