@@ -1,4 +1,5 @@
 #include "fake_system.hpp"
+#include "base/text.hpp"
 
 #include "machine/paths.hpp"
 

@@ -49,6 +49,22 @@ TEST_CASE("what a program prints on both outputs comes back in its order")
     CHECK(outcome.text == "one\ntwo\nthree\n");
 }
 
+TEST_CASE("each line is told when it is whole, and what has no end at the end")
+{
+    std::vector<std::string> told;
+
+    TempDirectory directory;
+    const auto go_on = directory.path() + "/go-on";
+    const auto outcome = run_program(
+        {"/bin/sh", "-c", "printf 'one\\ntw'; until [ -e " + go_on + " ]; do sleep 0.01; done; printf 'o\\nthree'"},
+        soon, -1, [&](std::string_view line) {
+            told.emplace_back(line);
+            if (told.size() == 1) std::ofstream(go_on) << "x";
+        });
+    CHECK(outcome.done());
+    CHECK(told == std::vector<std::string>{"one", "two", "three"});
+}
+
 TEST_CASE("an exit status that is not 0 is a refusal, with the output")
 {
     const auto outcome = run_script("echo why; exit 7");
@@ -82,7 +98,7 @@ TEST_CASE("the environment is ours and nothing else")
     setenv("PVE_MIGRATED_FROM", "x", 1);
     const auto outcome = run({"/usr/bin/env"});
     unsetenv("PVE_MIGRATED_FROM");
-    CHECK(outcome.text == "PATH=/usr/sbin:/usr/bin:/sbin:/bin\nLC_ALL=C\n");
+    CHECK(outcome.text == "PATH=/usr/sbin:/usr/bin:/sbin:/bin\nLC_ALL=C\nHOME=/root\n");
 }
 
 TEST_CASE("standard input is at its end")

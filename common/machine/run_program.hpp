@@ -13,6 +13,6 @@ namespace pvegpu {
 // kernel outlives that. The program is a path; our own descriptors 0 to 2 must be in use. `on_line` as
 // System::run has it.
 Outcome run_program(const std::vector<std::string>& arguments, Milliseconds timeout, int cancel,
-                    const System::OnLine& on_line);
+                    const System::OnLine& on_line = {});
 
 } // namespace pvegpu
