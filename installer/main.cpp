@@ -41,7 +41,11 @@ private:
 
 class Terminal : public Console {
 public:
-    void print(std::string_view text) override { std::fwrite(text.data(), 1, text.size(), stdout); }
+    void print(std::string_view text) override
+    {
+        std::fwrite(text.data(), 1, text.size(), stdout);
+        std::fflush(stdout); // who reads it through a pipe sees it when it happens, too
+    }
     void progress(std::string_view line) override
     {
         std::fflush(stdout);

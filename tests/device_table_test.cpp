@@ -55,7 +55,23 @@ TEST_CASE("what the sources say of some devices is in the table")
     CHECK(device_traits(0x1002, 0x75a3).bus_reset == DeviceTraits::BusReset::unsafe);
     CHECK(device_traits(0x1002, 0x67df).bus_reset == DeviceTraits::BusReset::unsafe);
     CHECK(device_traits(0x1002, 0x164e).shape == DeviceTraits::CardShape::integrated);
-    CHECK(device_traits(0x8086, 0xe20b).shape == DeviceTraits::CardShape::whole_switch);
+    for (const auto device : std::initializer_list<std::uint16_t>{0xe20b, 0xe211, 0xe212, 0x56ba})
+        CHECK(device_traits(0x8086, device).shape == DeviceTraits::CardShape::whole_switch);
+    for (const auto device :
+         std::initializer_list<std::uint16_t>{0x1638, 0x164e, 0x15bf, 0x1900, 0x1586, 0x1902})
+        CHECK(device_traits(0x1002, device).shape == DeviceTraits::CardShape::integrated);
+}
+
+TEST_CASE("of cards whose reports contradict each other the table has names and sources, and no verdict")
+{
+    for (const auto device : std::initializer_list<std::uint16_t>{0x73bf, 0x73df, 0x73ff, 0x743f, 0x744c,
+                                                                  0x747e, 0x7480, 0x7550, 0x7590}) {
+        const DeviceTraits traits = device_traits(0x1002, device);
+        CHECK(traits.name.starts_with("AMD Navi"));
+        CHECK(traits.bus_reset == DeviceTraits::BusReset::untested);
+        CHECK(traits.flr == DeviceTraits::Flr::untested);
+        CHECK(traits.reset_module.empty());
+    }
 }
 
 TEST_CASE("a range holds its ends and nothing outside, and only for its vendor")

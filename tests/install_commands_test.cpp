@@ -10,6 +10,7 @@
 #include "machine_file.hpp"
 #include "pci/read_topology.hpp"
 #include "recovery/journal.hpp"
+#include "run/step_report.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -37,6 +38,21 @@ void add_arc_host(FakeSystem& machine)
     add_host(machine, {.running = "root=/dev/sda1 iommu=pt"});
     add_vm(machine, 101, arc_guest);
 }
+
+class BeforeRescans : public ForwardingSystem {
+public:
+    BeforeRescans(System& inner, std::function<void()> look) : ForwardingSystem(inner), look_(std::move(look))
+    {
+    }
+    Outcome write(const std::string& path, std::string_view text, Milliseconds timeout) override
+    {
+        if (path.ends_with("/rescan")) look_();
+        return ForwardingSystem::write(path, text, timeout);
+    }
+
+private:
+    std::function<void()> look_;
+};
 
 int try_it(FakeSystem& machine, Printed& console, Options options = {.vms = {101}})
 {
@@ -115,10 +131,73 @@ TEST_CASE("a trial recovers the card twice and shows how long each step took", "
     CHECK(machine.resets("0000:03:00.0") == 2);
     CHECK(console.text.find("round 1: recovered") != std::string::npos);
     CHECK(console.text.find("round 2: recovered") != std::string::npos);
-    CHECK(console.text.find("  reset 0000:00:1c.0  ") != std::string::npos);
+    CHECK(console.text.find("  reset 0000:00:1c.0  done  ") != std::string::npos);
     Printed json;
     try_it(machine, json, {.vms = {101}, .json = true});
     CHECK(nlohmann::json::parse(json.text).size() == 2);
+}
+
+TEST_CASE("a trial shows each step when it ends, and what it did not reach", "[install]")
+{
+    FakeSystem machine("6.14.8-2-pve");
+    add_arc_host(machine);
+    machine.function("0000:03:00.0").never_comes_back();
+    Printed console;
+    std::string when_rescanned; // what has been shown when the card is looked for
+    Session session{machine, console, {.vms = {101}}, [&] {
+                        return std::make_unique<BeforeRescans>(machine,
+                                                               [&] { when_rescanned = console.text; });
+                    }};
+    CHECK(try_recovery(session) == exit_failed);
+    CHECK(when_rescanned.find("  unbind 0000:03:00.0  done  ") != std::string::npos);
+    CHECK(when_rescanned.find("round 1") == std::string::npos);
+    Printed json;
+    CHECK(try_it(machine, json, {.vms = {101}, .json = true}) == exit_failed);
+    CHECK(nlohmann::json::accept(json.text));
+}
+
+TEST_CASE("a trial that is refused shows no step as done", "[install]")
+{
+    FakeSystem machine("6.14.8-2-pve");
+    add_arc(machine, {.driver = "vfio-pci"});
+    add_host(machine);
+    add_vm(machine, 101, arc_guest);
+    machine.open_vfio("0000:03:00.0", 4711, "kvm", 102);
+    Printed console;
+    CHECK(try_it(machine, console) == exit_failed);
+    CHECK(console.text.starts_with("round 1: refused in "));
+    CHECK(line_of({"reset", "0000:00:1c.0"}) == "reset 0000:00:1c.0  not-reached");
+    CHECK(line_of({"unbind", "0000:03:00.0", StepResult::refused, Milliseconds(7), "busy"}) ==
+          "unbind 0000:03:00.0  refused  7 ms  busy");
+}
+
+TEST_CASE("a trial that tried nothing fails, and says why and what helps instead", "[install]")
+{
+    const auto why = [](FakeSystem& machine, const std::string& lines) {
+        add_host(machine);
+        add_vm(machine, 101, lines);
+        Printed console;
+        std::string text;
+        try {
+            try_it(machine, console);
+        } catch (const Error& error) {
+            text = error.what();
+        }
+        CHECK(console.text.empty());
+        CHECK(try_it(machine, console, {.vms = {101}, .dry_run = true}) == exit_failed);
+        return text;
+    };
+    FakeSystem on_root_bus("6.14.8-2-pve");
+    on_root_bus.add_function("", "0000:00:02.0",
+                             {.vendor = 0x8086, .device = 0xa780, .class_code = 0x030000});
+    CHECK(why(on_root_bus, "hostpci0: 00:02.0\n").find("integrated") != std::string::npos);
+
+    FakeSystem of_amd("6.14.8-2-pve");
+    add_apu(of_amd);
+    CHECK(why(of_amd, "hostpci0: 0c:00.0\n").find("RadeonResetBugFix") != std::string::npos);
+
+    FakeSystem absent("6.14.8-2-pve");
+    CHECK(why(absent, "hostpci0: 0000:99:00.0\n").find("99:00.0") != std::string::npos);
 }
 
 TEST_CASE("a trial of a running VM, or of none, touches nothing", "[install]")

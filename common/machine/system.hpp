@@ -182,6 +182,9 @@ public:
     // One line for the administrator: standard error (Proxmox's task log) and syslog.
     virtual void say(Severity severity, std::string_view line) = 0;
 
+    // A step that has just ended, for somebody who watches.
+    virtual void show_step(const std::string& /*line*/) {}
+
     // What lines in syslog begin with from now on: "VM 101".
     virtual void log_for_guest(const std::string& /*name*/) {}
 };

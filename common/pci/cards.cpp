@@ -1,5 +1,6 @@
 #include "pci/cards.hpp"
 
+#include "base/error.hpp"
 #include "pci/device_table.hpp"
 
 #include <algorithm>
@@ -9,11 +10,13 @@ namespace {
 
 using Functions = std::vector<const Function*>;
 
+// A virtual function is no part of a card: it comes and goes with its parent's driver, and may be another
+// guest's.
 std::vector<PciAddress> addresses(const Functions& functions, bool bridges)
 {
     std::vector<PciAddress> result;
     for (const auto* function : functions)
-        if (function->bridge == bridges) result.push_back(function->address);
+        if (function->bridge == bridges && !function->virtual_function) result.push_back(function->address);
     return result;
 }
 
@@ -33,7 +36,8 @@ bool holds_one_card_only(const Topology& topology, const Function& upstream, con
     }
     return std::ranges::all_of(there, [&](const Function* function) {
         if (function->bridge) return is_pcie(*function, PcieType::switch_downstream);
-        return function->address == gpu.address || (is_companion(*function) && !is_gpu(*function));
+        return function->address == gpu.address || function->virtual_function ||
+               (is_companion(*function) && !is_gpu(*function));
     });
 }
 
@@ -49,27 +53,52 @@ const Function* switch_on_card(const Topology& topology, const Function& gpu, De
     return holds_one_card_only(topology, *upstream, gpu) ? upstream : nullptr;
 }
 
-Card left_alone(const Topology& topology, const Function& gpu, std::string because)
+Card left_alone(const Topology& topology, const Function& gpu, Advice because)
 {
     Card card;
     card.functions =
         gpu.virtual_function ? std::vector{gpu.address} : addresses(topology.on_slot_of(gpu), false);
-    card.left_alone_because = std::move(because);
+    card.left_alone_because = std::move(because.fact);
+    card.instead = std::move(because.remedy);
     return card;
 }
 
-std::string why_not_by_its_place(const Topology& topology, const Function& gpu, DeviceTraits::CardShape shape)
+// 780M: gnif/vendor-reset #82; Raphael: isc30/ryzen-gpu-passthrough-proxmox #135; Strix Halo:
+// Uhh-IDontKnow/Proxmox_AMD_AI_Max_395_Radeon_8060s_GPU_Passthrough #3. That a hard stop undoes the cure is
+// in the README of RadeonResetBugFix.
+std::string cure_of_integrated(const Function& gpu)
 {
-    if (gpu.virtual_function) return "it is a virtual function, which its parent's driver resets";
+    constexpr std::uint16_t amd = 0x1002;
+    if (gpu.vendor != amd)
+        return "if the guest gets no picture at its second start, only a reboot of the host helps";
+    return "AMD's need the guest's driver stopped before each shutdown, else the next start may give no "
+           "picture "
+           "until the host is rebooted; on Windows the service 'RadeonResetBugFix' does it "
+           "(github.com/inga-lovinde/RadeonResetBugFix); shut the guest down, do not stop it hard";
+}
+
+// No fact where it can be reset as far as its place goes.
+Advice why_not_by_its_place(const Topology& topology, const Function& gpu, DeviceTraits::CardShape shape)
+{
+    if (gpu.virtual_function) // has one by the SR-IOV chapter of the PCI Express Base Specification
+        return {"it is a virtual function, which its parent's driver resets",
+                "nothing is missing: a virtual function has a reset of its own (FLR)"};
     if (gpu.behind_nested_host_bridge)
-        return "it is in a VMD domain, whose bus the kernel cannot rescan safely";
-    if (shape == DeviceTraits::CardShape::integrated) return "it is integrated into the processor";
+        return {
+            "it is in a VMD domain, whose bus the kernel cannot rescan safely",
+            "turn 'VMD' off in the firmware's setup for the card's slot; the hook can then reset the card"};
+    if (shape == DeviceTraits::CardShape::integrated)
+        return {"it is integrated into the processor", cure_of_integrated(gpu)};
     const auto* port = topology.bridge_above(gpu);
-    if (port == nullptr) return "it is integrated: there is no port above it that could be reset";
-    if (!port->config) return "the bridge above it, " + quote(port->address) + ", does not answer";
+    if (port == nullptr)
+        return {"it is integrated: there is no port above it that could be reset", cure_of_integrated(gpu)};
+    if (!port->config)
+        return {"the bridge above it, " + quote(port->address) + ", does not answer",
+                "see 'kernel.stuck' in 'pve-gpu-install check'"};
     if (!is_pcie(*port, PcieType::root_port) && !is_pcie(*port, PcieType::switch_downstream))
-        return "the bridge above it, " + quote(port->address) + ", is not a PCI Express port";
-    return "";
+        return {"the bridge above it, " + quote(port->address) + ", is not a PCI Express port",
+                "if the guest gets no picture at its second start, only a reboot of the host helps"};
+    return {};
 }
 
 Card card_below(const Topology& topology, const Function& gpu, const Function* upstream)
@@ -96,13 +125,14 @@ const Function* stranger_on(const Topology& topology, const Card& card)
 Card card_of(const Topology& topology, const Function& gpu)
 {
     const auto shape = device_traits(gpu).shape;
-    if (auto why = why_not_by_its_place(topology, gpu, shape); !why.empty())
+    if (auto why = why_not_by_its_place(topology, gpu, shape); !why.fact.empty())
         return left_alone(topology, gpu, std::move(why));
     Card card = card_below(topology, gpu, switch_on_card(topology, gpu, shape));
     if (const auto* stranger = stranger_on(topology, card))
-        return left_alone(topology, gpu,
-                          "its port also carries " + quote(stranger->address) +
-                              ", which is no part of a graphics card");
+        return left_alone(
+            topology, gpu,
+            {"its port also carries " + quote(stranger->address) + ", which is no part of a graphics card",
+             cure_of_integrated(gpu)});
     return card;
 }
 

@@ -1,6 +1,7 @@
 #include "run/step_report.hpp"
 
 #include "base/enum_names.hpp"
+#include "base/text.hpp"
 
 #include <array>
 
@@ -15,7 +16,15 @@ std::string to_string(StepResult result)
     return name_of(names, result);
 }
 
-void run_step(const System& system, StepReport report, std::vector<StepReport>& reports,
+std::string line_of(const StepReport& step)
+{
+    const auto time =
+        step.result == StepResult::not_reached ? "" : "  " + std::to_string(step.elapsed.count()) + " ms";
+    return step.op + " " + step.target + "  " + to_string(step.result) + time +
+           (step.detail.empty() ? "" : "  " + printable(step.detail));
+}
+
+void run_step(System& system, StepReport report, std::vector<StepReport>& reports,
               const std::function<StepOutcome()>& perform)
 {
     const TimePoint begin = system.now();
@@ -24,6 +33,7 @@ void run_step(const System& system, StepReport report, std::vector<StepReport>& 
         report.detail = outcome.detail;
         report.elapsed = std::chrono::duration_cast<Milliseconds>(system.now() - begin);
         reports.push_back(std::move(report));
+        system.show_step(line_of(reports.back()));
     };
     try {
         finish(perform());

@@ -41,8 +41,11 @@ void append_unreached(std::vector<StepReport>& reports, const std::vector<Step>&
     for (const auto& step : steps) reports.push_back(report_of(step));
 }
 
+// "reset 0000:00:1c.0  done  102 ms"
+std::string line_of(const StepReport& step);
+
 // Performs a step and reports it, also one that throws.
-void run_step(const System& system, StepReport report, std::vector<StepReport>& reports,
+void run_step(System& system, StepReport report, std::vector<StepReport>& reports,
               const std::function<StepOutcome()>& perform);
 
 } // namespace pvegpu

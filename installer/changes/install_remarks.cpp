@@ -35,6 +35,51 @@ void warn_of_halves(const Survey& survey, std::vector<Advice>& warnings)
                                 "pass it too, so that nothing on the host can keep the card busy"});
 }
 
+// Of the guests that are asked for; where none is named, of all that are prepared.
+bool is_asked(const InstallRequest& request, const SurveyedFunction& function)
+{
+    return request.vms.empty() ||
+           std::ranges::any_of(request.vms, [&](unsigned vmid) { return function.on_card_of(vmid); });
+}
+
+std::string gpu_of_vm(const SurveyedFunction& function)
+{
+    return named(function.facts) + " of VM " + std::to_string(function.vmids.front());
+}
+
+// Where it resets none of the guest's GPUs.
+std::string without_the_hook(const Survey& survey, const InstallRequest& request,
+                             const SurveyedFunction& function)
+{
+    const auto vmid = function.vmids.front();
+    const bool resets_another = std::ranges::any_of(survey.functions, [&](const auto& one) {
+        return one.reset_with_card && one.passed && one.on_card_of(vmid);
+    });
+    if (request.host_only || resets_another) return "";
+    return "; 'pve-gpu-install --host --vm " + std::to_string(vmid) + "' prepares the host without the hook";
+}
+
+void warn_of_left_alone(const Survey& survey, const InstallRequest& request, std::vector<Advice>& warnings)
+{
+    for (const auto& function : survey.functions)
+        if (function.passed && is_gpu(function.facts) && !function.left_alone_because.empty() &&
+            is_asked(request, function))
+            warnings.push_back(
+                {"the hook does not reset " + gpu_of_vm(function) + ": " + function.left_alone_because,
+                 function.instead + without_the_hook(survey, request, function)});
+}
+
+void warn_of_boot_display(const Survey& survey, const InstallRequest& request, std::vector<Advice>& warnings)
+{
+    for (const auto& function : survey.functions)
+        if (function.passed && function.facts.boot_vga && is_asked(request, function))
+            warnings.push_back({gpu_of_vm(function) +
+                                    " is the display that the host boots on (boot_vga is 1): the host's "
+                                    "screen goes dark, and its console with it",
+                                "be sure that you reach the host over the network, or choose another GPU as "
+                                "'primary display' in the firmware's setup"});
+}
+
 std::string where_ha_moves(const SurveyedGuest& guest, const std::string& this_node)
 {
     if (!guest.ha) return "";
@@ -80,7 +125,8 @@ std::vector<std::string> install_notes(const Survey& survey, const InstallReques
     for (const auto& function : survey.functions) {
         const bool asked =
             std::ranges::any_of(request.vms, [&](unsigned vmid) { return function.on_card_of(vmid); });
-        if (asked && function.passed && is_gpu(function.facts) && resets_itself(function.facts))
+        if (asked && function.passed && function.reset_with_card && is_gpu(function.facts) &&
+            resets_itself(function.facts))
             notes.push_back(named(function.facts) +
                             " has a reset of its own (FLR) and may not need the hook; \"strategy\": "
                             "\"auto\" in '" +
@@ -119,6 +165,8 @@ std::vector<Advice> install_warnings(const Survey& survey, const InstallRequest&
     std::vector<Advice> warnings;
     warn_of_command_line(survey, warnings);
     append(warnings, iommu_warnings(survey.host));
+    warn_of_left_alone(survey, request, warnings);
+    warn_of_boot_display(survey, request, warnings);
     warn_of_halves(survey, warnings);
     warn_of_vain_reboot(survey, plan.changes, warnings);
     for (const auto& attachment : plan.attachments)

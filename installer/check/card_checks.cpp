@@ -153,17 +153,29 @@ Finding card_reset(const CheckFacts& facts, const GpuFacts& gpu)
     }
     if (function.flr()) return {Verdict::ok, evidence};
     if (!gpu.card.port)
-        return {Verdict::note,
-                evidence + ", and its card has no port to be reset from: " + gpu.card.left_alone_because};
+        return {function.virtual_function ? Verdict::ok : Verdict::warning,
+                evidence + ", and the hook does not reset it: " + gpu.card.left_alone_because,
+                {gpu.card.instead}};
     return reset_by_hook(facts, gpu, evidence);
+}
+
+// More than a name, and what belongs to the card.
+bool tells_of_resets(const DeviceTraits& traits)
+{
+    return traits.bus_reset != DeviceTraits::BusReset::untested ||
+           traits.flr != DeviceTraits::Flr::untested || !traits.reset_module.empty();
 }
 
 Finding card_known(const CheckFacts& facts, const GpuFacts& gpu)
 {
     const auto traits = traits_of(facts, gpu);
     const auto device = gpu.file("{vendor,device}") + ": " + device_id(facts.function(gpu)) + ", which is ";
-    if (!traits.name.empty()) return {Verdict::ok, device + "in the device table: " + traits.name};
-    return {Verdict::note, device + "not in the device table",
+    const auto known = traits.name.empty()
+                           ? "not in the device table"
+                           : "in the device table: " + traits.name + " (" + traits.source + ")";
+    if (!gpu.card.port) return {Verdict::ok, device + known + "; " + gpu.card.left_alone_because};
+    if (tells_of_resets(traits)) return {Verdict::ok, device + known};
+    return {Verdict::note, device + known,
             by_command(try_for(facts, gpu), "with the VM stopped this shows whether its reset works")};
 }
 

@@ -65,7 +65,12 @@ std::string with_type(std::string_view line, std::string_view type)
 
 std::string install_for(const CheckFacts& facts, const std::vector<unsigned>& vmids)
 {
-    return "pve-gpu-install --vm " + number_of(facts.advised(vmids));
+    const auto vmid = facts.advised(vmids);
+    const auto is_its = [&](const GpuFacts& gpu) { return vmid && contains(gpu.vmids, *vmid); };
+    const bool left_alone =
+        std::ranges::any_of(facts.gpus, is_its) &&
+        std::ranges::none_of(facts.gpus, [&](const GpuFacts& gpu) { return is_its(gpu) && gpu.card.port; });
+    return std::string("pve-gpu-install ") + (left_alone ? "--host " : "") + "--vm " + number_of(vmid);
 }
 
 std::string try_for(const CheckFacts& facts, const GpuFacts& gpu)

@@ -144,7 +144,8 @@ std::string set_hosts(unsigned vmid, const HostPci& line, const std::vector<std:
 // another one, and every other property as it was; 'type=' and 'cputype=' may stand in front of it.
 std::string with_type(std::string_view line, std::string_view type);
 
-// "pve-gpu-install --vm 101", "pve-gpu-install try --vm 101": for the guest that is advised.
+// "pve-gpu-install --vm 101", "pve-gpu-install try --vm 101": for the guest that is advised. Without the hook
+// ("--host") where it resets none of the guest's GPUs.
 std::string install_for(const CheckFacts& facts, const std::vector<unsigned>& vmids);
 std::string try_for(const CheckFacts& facts, const GpuFacts& gpu);
 

@@ -42,6 +42,7 @@ KnownMessage message_of(const nlohmann::json& row)
             value_of(row.at("certainty"), certainties),
             value_of(row.value("over", "never"), overs),
             row.value("hook", false),
+            row.value("reset", false),
             row.value("follows", std::vector<std::string>{}),
             row.at("cause"),
             row.at("remedy"),

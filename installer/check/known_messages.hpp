@@ -28,6 +28,7 @@ struct KnownMessage {
     Certainty certainty = Certainty::certain;
     Over over = Over::never;
     bool hook = false;                // attaching the hook is the first thing to do
+    bool reset = false;               // the cure is that the hook resets the card
     std::vector<std::string> follows; // names of messages that this one comes with, if they are of one card
     std::string cause, remedy, source;
 };

@@ -110,14 +110,17 @@ bool is_over(const CheckFacts& facts, const KnownMessage& message, const GpuFact
 }
 
 Remedy remedy_for(const CheckFacts& facts, const KnownMessage& message, const std::vector<unsigned>& guests,
-                  const std::optional<PciAddress>& address, bool over)
+                  const GpuFacts* gpu, const std::optional<PciAddress>& address, bool over)
 {
+    const bool left_alone = gpu != nullptr && gpu->passed() && !gpu->card.port;
+    if (left_alone && message.reset)
+        return {"the hook does not reset this card: see 'card.reset'"};
     const auto vmid = facts.advised(guests);
     const auto whom = vmid ? std::vector{*vmid} : std::vector<unsigned>{};
     // Where it helps and is not attached it is the command.
     const auto words = remedy_of(message, facts.host.cpu, whom, address, vmid.has_value());
     const auto again = "it is over; if it comes again: " + words;
-    if (message.hook && vmid && !facts.has_hook(*vmid))
+    if (message.hook && vmid && !facts.has_hook(*vmid) && !left_alone)
         return by_command(install_for(facts, guests), over ? again : words, true);
     return {over ? again : words};
 }
@@ -147,7 +150,7 @@ Finding of_message(const CheckFacts& facts, const KnownMessage& message, const S
     finding.remedy = elsewhere && !message.hook && message.remedy.find("{vmid}") == std::string::npos
                          ? Remedy{remedy_of(message, facts.host.cpu, {}, device)}
                      : elsewhere ? Remedy{"look after that device; no guest's GPU has to do with it"}
-                                 : remedy_for(facts, message, guests, device, over);
+                                 : remedy_for(facts, message, guests, gpu, device, over);
     finding.why = message.cause;
     finding.subject = seen.subject;
     finding.name = message.name;

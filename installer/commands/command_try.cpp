@@ -5,6 +5,7 @@
 #include "hook/phases.hpp"
 #include "hook/report.hpp"
 #include "host/pve_files.hpp"
+#include "machine/forwarding_system.hpp"
 #include "machine/paths.hpp"
 
 #include <algorithm>
@@ -26,14 +27,47 @@ void check(const SysReader& reader, unsigned vmid)
                                      "stop it first, 'qm shutdown " + std::to_string(vmid) + "'"});
 }
 
-std::string print_round(int round, const Report& report)
+// Shows each step when it ends.
+class Watched : public ForwardingSystem {
+public:
+    Watched(System& inner, Console& console) : ForwardingSystem(inner), console_(console) {}
+    void show_step(const std::string& line) override { console_.print("  " + line + "\n"); }
+
+private:
+    Console& console_;
+};
+
+// Its steps that were reached have been shown.
+std::string end_of_round(int round, const Report& report)
 {
-    std::string text = "round " + std::to_string(round) + ": " + to_string(report.outcome) + " in " +
-                       std::to_string(report.elapsed.count()) + " ms\n";
+    std::string text;
     for (const auto& step : report.steps)
-        text += "  " + step.op + " " + step.target + "  " + std::to_string(step.elapsed.count()) + " ms" +
-                (step.detail.empty() ? "" : "  " + printable(step.detail)) + "\n";
-    return text;
+        if (step.result == StepResult::not_reached) text += "  " + line_of(step) + "\n";
+    return text + "round " + std::to_string(round) + ": " + to_string(report.outcome) + " in " +
+           std::to_string(report.elapsed.count()) + " ms\n";
+}
+
+// What keeps a trial from trying anything, where the plan refuses nothing.
+Advice why_not_tried(const PhasePlan& phase)
+{
+    const auto fact = "nothing was tried for VM " + std::to_string(phase.request.vmid) + ": ";
+    const auto* const plan = std::get_if<RecoveryPlan>(&phase.plan);
+    const auto missing = plan == nullptr ? std::vector<MissingFunction>{} : missing_functions(plan->devices);
+    if (!missing.empty())
+        return {fact + quote(missing.front().selector.text) + " (" + missing.front().device.key +
+                    ") is not on the PCI bus",
+                "correct the line ('lspci' shows what is there)"};
+    if (plan != nullptr && plan->settings.strategy != Strategy::off)
+        for (const auto& card : plan->cards)
+            if (!card.card.port) return {fact + why_nothing(phase), card.card.instead};
+    return {fact + why_nothing(phase)};
+}
+
+// None that the card would notice.
+bool tries_nothing(const std::vector<StepReport>& steps)
+{
+    return std::ranges::none_of(steps,
+                                [](const StepReport& step) { return step.result != StepResult::skipped; });
 }
 
 int show_plan(Session& session, const Request& request)
@@ -43,7 +77,9 @@ int show_plan(Session& session, const Request& request)
     for (const auto& warning : plan.all_warnings()) session.system.say(Severity::warning, to_string(warning));
     if (plan.refused) session.system.say(Severity::error, to_string(plan.refused->advice));
     session.console.print(session.options.json ? plan_json(plan) : plan_text(plan));
-    return plan.refused ? exit_failed : exit_done;
+    const auto* const recovery = std::get_if<RecoveryPlan>(&plan.plan);
+    const bool tries = recovery != nullptr && (!plan.steps().empty() || !recovery->search.empty());
+    return plan.refused || !tries ? exit_failed : exit_done;
 }
 
 int run_rounds(Session& session, const Request& request, Json& runs)
@@ -52,14 +88,14 @@ int run_rounds(Session& session, const Request& request, Json& runs)
     for (int round = 1; round <= rounds && result == exit_done; ++round) {
         const auto system = session.another_system();
         check(*system, request.vmid);
-        const auto report = run_own_part(*system, request);
+        Watched watched(*system, session.console);
+        const auto report = run_own_part(session.options.json ? *system : watched, request);
         system->remove_file(paths::claim(request.vmid)); // nobody starts the VM, and others may have the card
-        if (!session.options.json) session.console.print(print_round(round, report));
-        runs.push_back(Json::parse(report_json(report)));
         result = report.exit_status();
-        if (report.outcome == RunOutcome::nothing_to_do)
-            throw Error(Reason::not_found, {"nothing was tried for VM " + std::to_string(request.vmid) +
-                                            ": " + why_nothing(report.plan)});
+        if (result == exit_done && tries_nothing(report.steps))
+            throw Error(Reason::not_found, why_not_tried(report.plan));
+        if (!session.options.json) session.console.print(end_of_round(round, report));
+        runs.push_back(Json::parse(report_json(report)));
     }
     return result;
 }

@@ -28,11 +28,13 @@ void add_once(std::vector<std::string>& list, const std::string& text)
     if (!contains(list, text)) list.push_back(text);
 }
 
-std::vector<std::string> all_modules(const std::vector<SurveyedFunction>& functions)
+// What is on the card and not passed stays with the host: nobody has to come before its driver.
+std::vector<std::string> modules_of_passed(const std::vector<SurveyedFunction>& functions)
 {
     std::vector<std::string> modules;
     for (const auto& function : functions)
-        for (const auto& module : function.modules) add_once(modules, module);
+        if (function.passed)
+            for (const auto& module : function.modules) add_once(modules, module);
     return modules;
 }
 
@@ -104,7 +106,7 @@ std::string modprobe_text(const std::vector<SurveyedFunction>& functions, bool b
                           std::string_view now)
 {
     std::string text(header);
-    auto modules = all_modules(functions);
+    auto modules = modules_of_passed(functions);
     add_modules_of(now, "softdep ", " pre: vfio-pci", modules);
     for (const auto& module : modules) text += "softdep " + module + " pre: vfio-pci\n";
     const auto ids = ids_for_vfio(functions);
@@ -145,11 +147,12 @@ std::string with_initramfs_block(std::string_view modules)
     return text + std::string(block_begin) + vfio_lines() + std::string(block_end);
 }
 
+// A virtual function exists by its parent's driver.
 std::vector<std::string> gpu_modules(const std::vector<SurveyedFunction>& functions)
 {
     std::vector<std::string> modules;
     for (const auto& function : functions)
-        if (is_gpu(function.facts))
+        if (function.passed && is_gpu(function.facts) && !function.facts.virtual_function)
             for (const auto& module : function.modules) add_once(modules, module);
     return modules;
 }

@@ -108,18 +108,14 @@ private:
     void add_functions(const SurveyedGuest& guest)
     {
         const auto topology = read_topology(reader_, guest.passed, config_space_answers_within);
-        Addresses wanted, cycled;
+        const auto settings = read_settings(reader_);
         for (const auto& card : find_cards(topology, guest.passed)) {
             if (card.port && !topology.at(*card.port).has_reset_subordinate)
                 survey_.port_without_reset = true;
             for (const auto& address : card.functions)
-                if (role_of(topology.at(address)) != Role::neighbour) wanted.push_back(address);
-            if (card.port) append(cycled, card.functions);
+                if (const auto& facts = topology.at(address); role_of(facts) != Role::neighbour)
+                    add_function(guest, facts, settings, card);
         }
-        const auto settings = read_settings(reader_);
-        for (const auto& address : wanted)
-            if (const auto* facts = topology.find(address); facts != nullptr && !facts->bridge)
-                add_function(guest, *facts, settings, contains(cycled, address));
     }
 
     SurveyedFunction& function_for(const Function& facts)
@@ -131,10 +127,12 @@ private:
     }
 
     void add_function(const SurveyedGuest& guest, const Function& facts, const SettingsFile& settings,
-                      bool reset_with_card)
+                      const Card& card)
     {
         auto& function = function_for(facts);
-        function.reset_with_card = reset_with_card;
+        function.reset_with_card = card.port.has_value();
+        function.left_alone_because = card.left_alone_because;
+        function.instead = card.instead;
         function.vmids.push_back(guest.id.vmid);
         if (contains(guest.passed, facts.address)) function.passed = true;
         if (settings.for_device(guest.id.vmid, device_id(facts)).after_stop == AfterStop::native)

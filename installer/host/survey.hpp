@@ -64,7 +64,8 @@ struct SurveyedFunction {
     Function facts;
     std::vector<unsigned> vmids; // several VMs may share a card, one at a time
     bool passed = false;
-    bool reset_with_card = false;     // the hook resets it with the whole card
+    bool reset_with_card = false;            // the hook resets it with the whole card;
+    std::string left_alone_because, instead; // or not: as Card has it
     bool goes_back = false;           // "after_stop": "native": the host has it while the guest is stopped
     std::optional<PciAddress> twin;   // a function with equal ids that is not prepared,
     std::vector<unsigned> twin_vmids; // and whose it is; empty: it stays with the host
