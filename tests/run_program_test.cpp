@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <csignal>
 #include <fcntl.h>
+#include <fstream>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -54,9 +55,10 @@ TEST_CASE("each line is told when it is whole, and what has no end at the end")
     std::vector<std::string> told;
 
     TempDirectory directory;
-    const auto go_on = directory.path() + "/go-on";
+    const auto go_on = directory("/go-on");
     const auto outcome = run_program(
-        {"/bin/sh", "-c", "printf 'one\\ntw'; until [ -e " + go_on + " ]; do sleep 0.01; done; printf 'o\\nthree'"},
+        {"/bin/sh", "-c",
+         "printf 'one\\ntw'; until [ -e " + go_on + " ]; do sleep 0.01; done; printf 'o\\nthree'"},
         soon, -1, [&](std::string_view line) {
             told.emplace_back(line);
             if (told.size() == 1) std::ofstream(go_on) << "x";

@@ -113,8 +113,7 @@ Remedy remedy_for(const CheckFacts& facts, const KnownMessage& message, const st
                   const GpuFacts* gpu, const std::optional<PciAddress>& address, bool over)
 {
     const bool left_alone = gpu != nullptr && gpu->passed() && !gpu->card.port;
-    if (left_alone && message.reset)
-        return {"the hook does not reset this card: see 'card.reset'"};
+    if (left_alone && message.reset) return {"the hook does not reset this card: see 'card.reset'"};
     const auto vmid = facts.advised(guests);
     const auto whom = vmid ? std::vector{*vmid} : std::vector<unsigned>{};
     // Where it helps and is not attached it is the command.
