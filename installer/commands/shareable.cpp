@@ -349,7 +349,10 @@ std::string shareable_packages(std::string_view dpkg_status)
     std::string text;
     for (const std::string package : {"pve-manager", "qemu-server"})
         if (const auto version = package_version(dpkg_status, package); !version.empty())
-            text += "Package: " + package + "\nStatus: install ok installed\nVersion: " + version + "\n\n";
+            text.append("Package: ")
+                .append(package)
+                .append("\nStatus: install ok installed\nVersion: ")
+                .append(version) += "\n\n";
     return text;
 }
 

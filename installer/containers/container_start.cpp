@@ -94,7 +94,7 @@ private:
         if (facts == nullptr) return;
         const auto& node = wanted.node;
         if (wanted.by_proxmox && !facts->number) result_.missing.push_back(node.path);
-        const auto is_not =
+        const auto* const is_not =
             facts->number ? ", behind which there is no driver" : ", which is not on this host";
         if (const auto obstacle = why_missing(wanted, container_.host, named_)) {
             const Advice advice{line_of(wanted) + is_not + obstacle->why.fact, correction(wanted, *obstacle)};

@@ -1,15 +1,12 @@
 #include "host/node_owners.hpp"
 
+#include "base/json.hpp"
 #include "base/lists.hpp"
 #include "base/text.hpp"
 #include "machine/paths.hpp"
 
-#include <nlohmann/json.hpp>
-
 namespace pvegpu {
 namespace {
-
-using Json = nlohmann::json;
 
 const HostGpu* gpu_with(const std::string& path, const std::vector<HostGpu>& gpus)
 {
