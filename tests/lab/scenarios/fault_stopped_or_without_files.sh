@@ -96,7 +96,7 @@ mount --bind /lab/empty /etc/pve
 hook 101 pre-start
 after_fault
 expect_answer 1 0
-expect_output "there is no guest 101 on this node"
+expect_output "cluster file system is not mounted"
 expect_untouched $gpu
 expect_host "as before"
 other_pci_work
