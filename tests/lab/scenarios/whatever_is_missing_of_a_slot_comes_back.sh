@@ -15,7 +15,7 @@ try() { # MISSING...
     expect_within 30000 # three machines at once; alone it is a few seconds
     expect_bound_to_vfio 0000:01:00.0 0000:01:00.1 0000:01:00.2
     expect_clean 0000:01:00.2
-    expect_no_output "reboot"
+    expect_no_output "reboot the host"
 }
 conf 101 <<'CONF'
 hostpci0: 0000:01:00
