@@ -47,6 +47,9 @@ machine() { # NAME CONFIG_LINES: the machine in /sys, with VM 101
     mkdir -p /etc/pve/nodes/pve1/qemu-server /etc/pve/nodes/pve1/lxc /var/lib/vz
     ln -s nodes/pve1/qemu-server /etc/pve/qemu-server
     ln -s nodes/pve1/lxc /etc/pve/lxc
+    for file in /etc/subuid /etc/subgid; do # as every Proxmox host has it: what unprivileged containers map
+        grep -qs '^root:100000:' $file || echo root:100000:65536 >>$file
+    done
     printf 'dir: local\n\tpath /var/lib/vz\n\tcontent iso,vztmpl,backup\n\nlvmthin: local-lvm\n\tthinpool data\n\tvgname pve\n' \
         >/etc/pve/storage.cfg
     printf '#a note\nboot: order=scsi0\n%bname: media\n' "$2" >/etc/pve/qemu-server/101.conf
