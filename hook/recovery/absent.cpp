@@ -31,22 +31,23 @@ public:
         if (!cause) cause = slot_without_it(*address);
         if (!cause) cause = moved(device, selector, *address);
         if (!cause) cause = not_authorised();
-        if (!cause && !known_id(*address).empty())
-            cause = Advice{"it was there (" + known_id(*address) + ") when a guest was last started with it",
+        if (const auto id = known_id(*address); !cause && !id.empty())
+            cause = Advice{"it was there (" + id + ") when a guest was last started with it",
                            "see the kernel's log ('dmesg') for what became of it; if it does not come back, "
                            "switch the host off and on"};
         return cause;
     }
 
 private:
-    std::string text(const PciAddress& address, std::string_view file) const
+    // Of a file with one line; empty if there is none.
+    std::string line_in(const std::string& directory, std::string_view file) const
     {
-        return std::string(trim(reader_.read(paths::function(address, file)).value_or("")));
+        return trim(reader_.read(paths::join(directory, file)).value_or(""));
     }
 
     std::optional<unsigned> number(const PciAddress& address, std::string_view file) const
     {
-        return parse_decimal(text(address, file));
+        return parse_decimal(line_in(paths::function(address), file));
     }
 
     std::size_t virtual_functions(const PciAddress& parent) const
@@ -97,16 +98,13 @@ private:
         const auto place = to_string(wanted).substr(0, to_string(wanted).rfind('.'));
         for (const auto& name : reader_.list(slots)) {
             const auto directory = paths::join(slots, name);
-            const auto says = [&](std::string_view file) {
-                return std::string(trim(reader_.read(paths::join(directory, file)).value_or("")));
-            };
-            if (says("address") != place) continue;
+            if (line_in(directory, "address") != place) continue;
             const auto slot = "its slot (" + quote(directory) + ") ";
-            if (says("adapter") == "0")
+            if (line_in(directory, "adapter") == "0")
                 return Advice{slot + "is empty",
                               "see whether the card sits in it and has its power cables; one that has "
                               "dropped off comes back when you switch the host off and on"};
-            if (says("power") == "0")
+            if (line_in(directory, "power") == "0")
                 return Advice{slot + "is switched off", "echo 1 > " + paths::join(directory, "power")};
         }
         return std::nullopt;
@@ -135,9 +133,8 @@ private:
         if (id.empty()) return std::nullopt;
         for (const auto& address : all_) {
             if (!key_of(devices_, address).empty()) continue;
-            const auto vendor = text(address, "vendor"), number = text(address, "device");
-            if (vendor.size() != 6 || number.size() != 6 || vendor.substr(2) + ":" + number.substr(2) != id)
-                continue;
+            const auto function = read_function(reader_, address);
+            if (!function || device_id(*function) != id) continue;
             return Advice{"a device with its ids (" + id + ") is at " + quote(to_string(address)),
                           device.mapping ? "if it is this one, choose it anew under Datacenter > Resource "
                                            "Mappings"
@@ -150,17 +147,13 @@ private:
     // authorised.
     Cause not_authorised() const
     {
-        const std::string directory(paths::thunderbolt_devices);
-        for (const auto& name : reader_.list(directory)) {
-            const auto says = [&](std::string_view file) {
-                return std::string(
-                    trim(reader_.read(paths::join(paths::join(directory, name), file)).value_or("")));
-            };
-            if (says("authorized") != "0") continue;
-            const auto device = says("device_name");
+        for (const auto& name : reader_.list(std::string(paths::thunderbolt_devices))) {
+            const auto directory = paths::join(paths::thunderbolt_devices, name);
+            if (line_in(directory, "authorized") != "0") continue;
+            const auto device = line_in(directory, "device_name"), id = line_in(directory, "unique_id");
             return Advice{"the Thunderbolt or USB4 device " + quote(device.empty() ? name : device) +
                               " is not authorised, and nothing behind it is on the bus",
-                          "boltctl enroll " + (says("unique_id").empty() ? name : says("unique_id"))};
+                          "boltctl enroll " + (id.empty() ? name : id)};
         }
         return std::nullopt;
     }
