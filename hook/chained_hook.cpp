@@ -56,13 +56,13 @@ std::optional<Advice> why_not(const SysReader& reader, const std::string& path)
 
 [[noreturn]] void fail(const ChainedHook& hook, const Advice& why)
 {
-    throw Error(Reason::failed,
+    throw Error(ErrorKind::failed,
                 {"the guest's other hookscript '" + hook.volume + "' " + why.fact, why.remedy}, hook.path);
 }
 
 // Proxmox tells a hookscript at an incoming migration where the guest comes from; programs are run with an
 // environment of our own otherwise.
-std::vector<std::string> command_line(const ChainedHook& hook, const Request& request)
+std::vector<std::string> arguments_of(const ChainedHook& hook, const Request& request)
 {
     std::vector<std::string> words{hook.path, std::to_string(request.vmid), to_string(request.phase)};
     if (!request.migrated_from.empty())
@@ -87,7 +87,7 @@ void run_chained_hook(System& system, const Request& request, const std::functio
     if (!text) return;
     const auto hook = parse_chained_hook(*text);
     if (!hook)
-        throw Error(Reason::failed,
+        throw Error(ErrorKind::failed,
                     {"does not name the guest's other hookscript",
                      "'pve-gpu-install detach' and install it again, or remove this file to go without it"},
                     file);
@@ -95,7 +95,7 @@ void run_chained_hook(System& system, const Request& request, const std::functio
         fail(*hook, {"is not run: " + why->fact, (why->remedy.empty() ? "" : why->remedy + "; ") +
                                                      "to go without it remove " + quote(file)});
     const auto within = settings().timeouts.chained;
-    const auto outcome = system.run(command_line(*hook, request), within, [&](std::string_view line) {
+    const auto outcome = system.run(arguments_of(*hook, request), within, [&](std::string_view line) {
         system.say(Severity::info, "'" + hook->volume + "': " + std::string(line));
     });
     if (outcome.still_running())

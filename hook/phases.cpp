@@ -55,7 +55,7 @@ GuestKind kind_of(const Inputs& inputs, bool has_notes)
 {
     if (has_notes) return GuestKind::vm;
     const auto& [file, failure] = inputs.guest;
-    if (failure && failure->reason() == Reason::not_found) throw Error(*failure);
+    if (failure && failure->reason() == ErrorKind::not_found) throw Error(*failure);
     return file ? file->kind : GuestKind::unknown;
 }
 
@@ -200,9 +200,9 @@ private:
 
 // --- how it ended ---
 
-RunOutcome outcome_of(Phase phase, Reason reason)
+RunOutcome outcome_of(Phase phase, ErrorKind reason)
 {
-    using enum Reason;
+    using enum ErrorKind;
     constexpr std::array refusals{in_use,    stuck_writer,   sriov_parent,
                                   not_found, invalid_config, needs_power_cycle};
     return phase == Phase::pre_start && contains(refusals, reason) ? RunOutcome::refused : RunOutcome::failed;

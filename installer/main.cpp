@@ -74,11 +74,11 @@ class ListedPrograms : public ForwardingSystem {
 public:
     using ForwardingSystem::ForwardingSystem;
     using System::run;
-    Outcome run(const std::vector<std::string>& arguments, Milliseconds /*timeout*/,
-                const OnLine& /*on_line*/) override
+    SysResult run(const std::vector<std::string>& arguments, Milliseconds /*timeout*/,
+                  const OnLine& /*on_line*/) override
     {
         say(Severity::info, "not run, because of '--root': " + join(arguments, " "));
-        Outcome outcome;
+        SysResult outcome;
         outcome.only_listed = true;
         return outcome;
     }
@@ -100,7 +100,7 @@ int act(const Arguments& arguments)
     try {
         const bool looks = given.explain.empty() && !given.list;
         if (looks && root.empty() && geteuid() != 0)
-            throw Error(Reason::failed, {"only root can look at all of the host", "run it as root"});
+            throw Error(ErrorKind::failed, {"only root can look at all of the host", "run it as root"});
         return command->run(session);
     } catch (const std::exception& error) {
         std::fflush(stdout);

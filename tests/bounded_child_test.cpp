@@ -22,13 +22,13 @@ constexpr Milliseconds soon{10'000};     // it happens at once, on a machine how
 constexpr Milliseconds not_long{200};    // it never happens
 constexpr Milliseconds with_slack{5000}; // what a wait of `not_long` may last
 
-Outcome write(BoundedChild& child, const std::string& path, const std::string& text,
-              Milliseconds timeout = soon)
+SysResult write(BoundedChild& child, const std::string& path, const std::string& text,
+                Milliseconds timeout = soon)
 {
     return child.perform({Kind::write, 0, path, text}, timeout, -1);
 }
 
-Outcome read(BoundedChild& child, const std::string& path, std::uint64_t bytes)
+SysResult read(BoundedChild& child, const std::string& path, std::uint64_t bytes)
 {
     return child.perform({Kind::read, bytes, path, ""}, soon, -1);
 }
@@ -46,7 +46,7 @@ struct StuckChild {
 
     FifoDirectory directory;
     BoundedChild child;
-    Outcome outcome = write(child, directory("/stuck"), "1", not_long);
+    SysResult outcome = write(child, directory("/stuck"), "1", not_long);
 };
 
 // Those of earlier tests are ending.

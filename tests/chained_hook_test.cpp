@@ -70,7 +70,7 @@ TEST_CASE("another hook that does not end is killed at its deadline, and the car
 {
     Host host;
     host.add_program(script, [](const std::vector<std::string>&) {
-        return Outcome{Outcome::Kind::still_running, 0, "waiting for the NAS\n", 0, ""};
+        return SysResult{SysResult::Kind::still_running, 0, "waiting for the NAS\n", 0, ""};
     });
     CHECK(run_phase(host, {101, Phase::pre_start, ""}).exit_status() == 1);
     CHECK(host.said("'local:snippets/old.sh': waiting for the NAS"));

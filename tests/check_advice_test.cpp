@@ -405,7 +405,7 @@ TEST_CASE("what was only listed is no result of a verification", "[verify]")
     CHECK(named(guest.checks, "nvidia-smi")->verdict == Verdict::unknown);
     CHECK(named(guest.checks, "nvidia-smi")->evidence == "'nvidia-smi' was not run");
     CHECK(named(guest.checks, "load")->verdict == Verdict::unknown);
-    Outcome listed;
+    SysResult listed;
     listed.only_listed = true;
     CHECK(parse_agent_answer(listed).kind == GuestAnswer::Kind::not_run);
     CHECK(parse_attach_answer(listed).kind == GuestAnswer::Kind::not_run);

@@ -1,6 +1,7 @@
 // The report that an administrator attaches to a forum post.
 #include "base/text.hpp"
 #include "catch.hpp"
+#include "check/facts.hpp"
 #include "check/report_html.hpp"
 #include "check_cases.hpp"
 #include "commands/commands.hpp"

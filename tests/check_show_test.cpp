@@ -48,7 +48,7 @@ public:
         reads.push_back(path);
         return ForwardingSystem::read(path);
     }
-    Outcome read_within(const std::string& path, std::size_t bytes, Milliseconds timeout) const override
+    SysResult read_within(const std::string& path, std::size_t bytes, Milliseconds timeout) const override
     {
         reads.push_back(path);
         return ForwardingSystem::read_within(path, bytes, timeout);

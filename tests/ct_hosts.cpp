@@ -3,6 +3,7 @@
 #include "base/text.hpp"
 #include "machine/paths.hpp"
 #include "proxmox/gpu_nodes.hpp"
+#include "proxmox/lxc_config.hpp"
 #include "pve_arguments.hpp"
 
 namespace pvegpu::testing {
@@ -29,15 +30,15 @@ void load(FakeSystem& machine, const NvidiaOptions& options, const std::string& 
     write_majors(machine, true, uvm, options.uvm_major);
 }
 
-Outcome modprobe(FakeSystem& machine, const NvidiaOptions& options, const std::string& module)
+SysResult modprobe(FakeSystem& machine, const NvidiaOptions& options, const std::string& module)
 {
     if (module.starts_with("nvidia")) load(machine, options, module);
     return {};
 }
 
 // -c MINOR, -u -c 0, -m and -f FILE, as in its sources.
-Outcome nvidia_modprobe(FakeSystem& machine, const NvidiaOptions& options,
-                        const std::vector<std::string>& arguments)
+SysResult nvidia_modprobe(FakeSystem& machine, const NvidiaOptions& options,
+                          const std::vector<std::string>& arguments)
 {
     auto& tree = machine.tree();
     if (arguments.at(1) == "-u") {
@@ -85,9 +86,9 @@ void give_all_nodes(FakeSystem& machine, unsigned vmid)
             give_node(machine, init_of(vmid), wanted.in_guest, *number);
 }
 
-Outcome fails(const std::string& text)
+SysResult fails(const std::string& text)
 {
-    return {Outcome::Kind::refused, 255, text + "\n", 0, ""};
+    return {SysResult::Kind::refused, 255, text + "\n", 0, ""};
 }
 
 // What update_vm of PVE/API2/LXC/Config.pm and update_pct_config of PVE/LXC/Config.pm refuse.
@@ -105,10 +106,10 @@ std::string wrong_in(const FakeSystem& machine, const PveArguments& arguments)
     return "";
 }
 
-Outcome set_by_pct(FakeSystem& machine, const PveArguments& arguments, bool hotplug)
+SysResult set_by_pct(FakeSystem& machine, const PveArguments& arguments, bool hotplug)
 {
     const auto path = config_of(arguments.vmid);
-    if (!machine.exists(path)) return {Outcome::Kind::refused, 2, "no such CT\n", 0, ""};
+    if (!machine.exists(path)) return {SysResult::Kind::refused, 2, "no such CT\n", 0, ""};
     if (const auto wrong = wrong_in(machine, arguments); !wrong.empty()) return fails(wrong);
     auto text = machine.text(path) + "\n";
     for (const auto& [key, value] : arguments.options) {
@@ -121,7 +122,7 @@ Outcome set_by_pct(FakeSystem& machine, const PveArguments& arguments, bool hotp
     return {};
 }
 
-Outcome reboot_by_pct(FakeSystem& machine, const PveArguments& arguments)
+SysResult reboot_by_pct(FakeSystem& machine, const PveArguments& arguments)
 {
     const auto vmid = static_cast<unsigned>(std::stoul(arguments.vmid));
     if (!machine.exists(group_of(vmid))) return fails("VM " + arguments.vmid + " not running");
@@ -133,7 +134,7 @@ Outcome reboot_by_pct(FakeSystem& machine, const PveArguments& arguments)
 
 void add_pct(FakeSystem& machine, bool hotplug)
 {
-    machine.add_program("/usr/sbin/pct", [&machine, hotplug](const auto& arguments) -> Outcome {
+    machine.add_program("/usr/sbin/pct", [&machine, hotplug](const auto& arguments) -> SysResult {
         const std::vector<std::string> words(arguments.begin() + 2, arguments.end());
         const bool set = arguments.at(1) == "set";
         if (!set && arguments.at(1) != "reboot") return fails("unknown command");

@@ -287,7 +287,7 @@ TEST_CASE("a program that says it has made a node and has not is not believed", 
 {
     Host host("dev0: /dev/nvidia0,mode=0666\ndev1: /dev/nvidia-uvm,mode=0666\n");
     host.machine.tree().erase("/dev/nvidia-uvm");
-    host.machine.add_program("/usr/bin/nvidia-modprobe", [](const auto&) { return Outcome(); });
+    host.machine.add_program("/usr/bin/nvidia-modprobe", [](const auto&) { return SysResult(); });
     try {
         host.install_it();
         FAIL("no error");
@@ -303,7 +303,7 @@ TEST_CASE("a driver that is loaded for a named node and does not make it is told
     CHECK_THROWS_AS(host.install_it(), Error);
     CHECK(ran_program(host.machine, "/sbin/modprobe -b nvidia-drm"));
     Host good("dev0: /dev/dri/renderD128\n");
-    good.machine.add_program("/sbin/modprobe", [&](const auto&) -> Outcome {
+    good.machine.add_program("/sbin/modprobe", [&](const auto&) -> SysResult {
         good.machine.at(Milliseconds(300), [&] {
             good.machine.add_node("0000:06:00.0", "drm/renderD128", "/dev/dri/renderD128", {226, 128});
         });
@@ -388,7 +388,7 @@ TEST_CASE("capabilities of MIG instances are opened for reading, and those of th
             machine.set_rights(path, 0, number == 13 ? instance : number == 1 ? config : 0444);
         }
         const auto container = parse_lxc_config("unprivileged: 1\n" + lines);
-        const auto host = read_node_situation(machine, wanted_nodes(container), {});
+        const auto host = read_node_host(machine, wanted_nodes(container), {});
         return foreign_nodes(container, host.nodes, host.capabilities);
     };
     const auto mount = [](const std::string& name) {
@@ -583,7 +583,7 @@ TEST_CASE("what somebody sets in a container while a failed change is undone is 
     auto& machine = host.machine;
     machine.add_program("/usr/sbin/pct", [&](const auto&) { // refuses; and meanwhile somebody adds memory
         machine.file("/etc/pve/lxc/901.conf", "memory: 4096\n" + host.config() + "\n");
-        return Outcome{Outcome::Kind::refused, 255, "locked\n", 0, ""};
+        return SysResult{SysResult::Kind::refused, 255, "locked\n", 0, ""};
     });
     CHECK_THROWS_AS(
         host.run(install, {.containers = {vmid}, .yes = true, .gpus = {"0"}, .replace_hard_coded = true}),

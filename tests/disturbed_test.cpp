@@ -264,10 +264,10 @@ TEST_CASE("a function that is found while all is read is there", "[disturbed]")
 {
     ArcHost host;
     ComesMeanwhile changing(host, gpu);
-    const auto situation = situation_of(changing);
-    CHECK(missing_functions(situation.devices).empty());
-    REQUIRE(situation.cards.size() == 1);
-    CHECK(situation.cards.front().has(parse_pci_address(gpu).value()));
+    const auto vm_facts = vm_facts_of(changing);
+    CHECK(missing_functions(vm_facts.devices).empty());
+    REQUIRE(vm_facts.cards.size() == 1);
+    CHECK(vm_facts.cards.front().has(parse_pci_address(gpu).value()));
 }
 
 TEST_CASE("what was set on a device is as before when its card was removed and found again", "[disturbed]")

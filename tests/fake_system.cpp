@@ -36,14 +36,14 @@ std::string joined(const std::vector<std::string>& words)
     return text;
 }
 
-Outcome refusal(int error_number)
+SysResult refusal(int error_number)
 {
-    return {Outcome::Kind::refused, error_number, "", 0, ""};
+    return {SysResult::Kind::refused, error_number, "", 0, ""};
 }
 
-Outcome as_outcome(int error_number)
+SysResult as_outcome(int error_number)
 {
-    return error_number == 0 ? Outcome{} : refusal(error_number);
+    return error_number == 0 ? SysResult{} : refusal(error_number);
 }
 
 } // namespace
@@ -146,7 +146,7 @@ void FakeSystem::set_rights(const std::string& path, uid_t owner, mode_t mode)
     facts.mode = mode;
 }
 
-Outcome FakeSystem::read_within(const std::string& path, std::size_t bytes, Milliseconds timeout) const
+SysResult FakeSystem::read_within(const std::string& path, std::size_t bytes, Milliseconds timeout) const
 {
     if (base_name(path) == "sriov_numvfs") throw std::logic_error("sriov_numvfs is never read");
     if (hanging_reads_.contains(path)) return still_running(timeout, "[<0>] pci_wait_cfg+0x8a/0xd0\n");
@@ -155,18 +155,18 @@ Outcome FakeSystem::read_within(const std::string& path, std::size_t bytes, Mill
     const auto* node = tree_.find(path);
     if (node == nullptr) return refusal(ENOENT);
     if (node->kind != FakeNode::Kind::file) return refusal(EACCES);
-    Outcome outcome;
+    SysResult outcome;
     outcome.text = node->text.substr(0, bytes);
     return outcome;
 }
 
-Outcome FakeSystem::list_inside(const std::string& root, const std::string& directory,
-                                const std::string& prefix, Milliseconds timeout) const
+SysResult FakeSystem::list_inside(const std::string& root, const std::string& directory,
+                                  const std::string& prefix, Milliseconds timeout) const
 {
     const auto path = root == "/" ? directory : root + directory;
     if (hanging_reads_.contains(path)) return still_running(timeout, "[<0>] fuse_readdir+0x1c/0x50\n");
     if (!tree_.resolve(path)) return refusal(ENOENT);
-    Outcome outcome;
+    SysResult outcome;
     for (const auto& name : tree_.list(path)) {
         if (!name.starts_with(prefix)) continue;
         const auto* node = tree_.find_unfollowed(paths::join(path, name));
@@ -181,7 +181,7 @@ Outcome FakeSystem::list_inside(const std::string& root, const std::string& dire
     return outcome;
 }
 
-Outcome FakeSystem::try_claim_within(const std::string& path, Milliseconds timeout) const
+SysResult FakeSystem::try_claim_within(const std::string& path, Milliseconds timeout) const
 {
     if (hanging_reads_.contains(path)) return still_running(timeout, "");
     if (tree_.find(path) == nullptr) return refusal(ENOENT);
@@ -196,7 +196,7 @@ void FakeSystem::record(const std::string& effect)
 }
 
 // What a test asked to go wrong with this path; nothing if it takes its course.
-std::optional<Outcome> FakeSystem::injected(const std::string& path, Milliseconds timeout)
+std::optional<SysResult> FakeSystem::injected(const std::string& path, Milliseconds timeout)
 {
     if (hanging_writes_.contains(path)) return still_running(timeout, "[<0>] remove_store+0x7c/0x90\n");
     if (const auto refused = refusals_.find(path); refused != refusals_.end() && refused->second.second > 0) {
@@ -209,10 +209,10 @@ std::optional<Outcome> FakeSystem::injected(const std::string& path, Millisecond
         if (slow->second > timeout) return still_running(timeout, "[<0>] pci_dev_wait+0x12c/0x1b0\n");
         advance(slow->second);
     }
-    return ignored_.contains(path) ? std::optional(Outcome{}) : std::nullopt;
+    return ignored_.contains(path) ? std::optional(SysResult{}) : std::nullopt;
 }
 
-Outcome FakeSystem::write(const std::string& path, std::string_view text, Milliseconds timeout)
+SysResult FakeSystem::write(const std::string& path, std::string_view text, Milliseconds timeout)
 {
     writes_.push_back(path + " = " + without_line_end(text));
     record(writes_.back());
@@ -227,7 +227,7 @@ Outcome FakeSystem::write(const std::string& path, std::string_view text, Millis
     return outcome;
 }
 
-Outcome FakeSystem::perform(const std::string& path, const Reaction& reaction, Milliseconds timeout)
+SysResult FakeSystem::perform(const std::string& path, const Reaction& reaction, Milliseconds timeout)
 {
     if (reaction.error != 0) return refusal(reaction.error);
     if (const auto delay = delays_.find(path); delay != delays_.end()) {
@@ -239,14 +239,14 @@ Outcome FakeSystem::perform(const std::string& path, const Reaction& reaction, M
     return still_running(Milliseconds(0), reaction.stack);
 }
 
-Outcome FakeSystem::still_running(Milliseconds waited, const std::string& stack) const
+SysResult FakeSystem::still_running(Milliseconds waited, const std::string& stack) const
 {
     advance_to(now_ + waited);
-    return {Outcome::Kind::still_running, 0, "", next_child_++, stack};
+    return {SysResult::Kind::still_running, 0, "", next_child_++, stack};
 }
 
-Outcome FakeSystem::pulse_secondary_bus_reset(const std::string& path, Milliseconds hold,
-                                              Milliseconds timeout)
+SysResult FakeSystem::pulse_secondary_bus_reset(const std::string& path, Milliseconds hold,
+                                                Milliseconds timeout)
 {
     writes_.push_back(path + " = secondary bus reset");
     record(writes_.back());
@@ -257,7 +257,7 @@ Outcome FakeSystem::pulse_secondary_bus_reset(const std::string& path, Milliseco
     return as_outcome(kernel_.pulse_secondary_bus_reset(*real));
 }
 
-Outcome FakeSystem::clear_secondary_bus_reset(const std::string& path, Milliseconds timeout)
+SysResult FakeSystem::clear_secondary_bus_reset(const std::string& path, Milliseconds timeout)
 {
     writes_.push_back(path + " = end of a secondary bus reset");
     record(writes_.back());
@@ -284,7 +284,7 @@ void FakeSystem::forget_guarded_writes()
 void FakeSystem::fail_if_refused(const std::string& path)
 {
     if (const auto refused = refusals_.find(path); refused != refusals_.end() && refused->second.second-- > 0)
-        throw Error(Reason::failed, {"cannot write '" + path + "'"}, path, refused->second.first);
+        throw Error(ErrorKind::failed, {"cannot write '" + path + "'"}, path, refused->second.first);
 }
 
 void FakeSystem::replace_file(const std::string& path, std::string_view text)
@@ -298,7 +298,7 @@ void FakeSystem::install_file(const std::string& path, std::string_view text, mo
 {
     record("install " + path);
     fail_if_refused(path);
-    if (read_link(path)) throw Error(Reason::failed, {"is a symbolic link"}, path);
+    if (read_link(path)) throw Error(ErrorKind::failed, {"is a symbolic link"}, path);
     const bool is_new = !exists(path);
     tree_.set_file(path, text);
     if (is_new) set_rights(path, 0, mode_if_new);
@@ -309,7 +309,7 @@ void FakeSystem::make_link(const std::string& path, const std::string& target)
     record("link " + path + " -> " + target);
     fail_if_refused(path);
     if (tree_.find_unfollowed(path) != nullptr)
-        throw Error(Reason::failed, {"cannot make a symbolic link"}, path, EEXIST);
+        throw Error(ErrorKind::failed, {"cannot make a symbolic link"}, path, EEXIST);
     tree_.set_link(path, target);
 }
 
@@ -326,7 +326,7 @@ void FakeSystem::move_file(const std::string& from, const std::string& to)
     record("move " + from + " to " + to);
     fail_if_refused(to);
     const auto* node = tree_.find_unfollowed(from);
-    if (node == nullptr) throw Error(Reason::failed, {"cannot move"}, from, ENOENT);
+    if (node == nullptr) throw Error(ErrorKind::failed, {"cannot move"}, from, ENOENT);
     const auto moved = *node;
     const auto facts = file_facts(from);
     if (const auto real = tree_.resolve(to, false)) rights_.erase(*real);
@@ -344,8 +344,8 @@ void FakeSystem::remove_empty_directory(const std::string& path)
     tree_.erase(path);
 }
 
-Outcome FakeSystem::replace_locked(const std::string& path, const std::string& lock, std::string_view before,
-                                   std::string_view after, Milliseconds timeout)
+SysResult FakeSystem::replace_locked(const std::string& path, const std::string& lock,
+                                     std::string_view before, std::string_view after, Milliseconds timeout)
 {
     record("replace " + path + " with the lock " + lock);
     const auto is_free = [&] { return !locks_.contains(lock) || locks_.at(lock) <= now_; };
@@ -364,15 +364,15 @@ bool FakeSystem::lock(const std::string& path, Milliseconds timeout)
     return wait_until([&] { return !locks_.contains(path) || locks_.at(path) <= now_; }, timeout);
 }
 
-Outcome FakeSystem::run(const std::vector<std::string>& arguments, Milliseconds timeout,
-                        const OnLine& on_line)
+SysResult FakeSystem::run(const std::vector<std::string>& arguments, Milliseconds timeout,
+                          const OnLine& on_line)
 {
     const auto outcome = answer_to(arguments, timeout);
     for (LineReader lines(outcome.text); on_line && lines.next();) on_line(lines.line());
     return outcome;
 }
 
-Outcome FakeSystem::answer_to(const std::vector<std::string>& arguments, Milliseconds timeout)
+SysResult FakeSystem::answer_to(const std::vector<std::string>& arguments, Milliseconds timeout)
 {
     const auto command = joined(arguments);
     record("run " + command);

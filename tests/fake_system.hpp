@@ -103,7 +103,7 @@ public:
     void hold_lock(const std::string& path, Milliseconds time);          // somebody else has it so long
     void answer_run(const std::string& command, int status, const std::string& output);
     // A stand-in for a program: it is asked where no answer was given to the whole command.
-    using Program = std::function<Outcome(const std::vector<std::string>& arguments)>;
+    using Program = std::function<SysResult(const std::vector<std::string>& arguments)>;
     void add_program(const std::string& path, Program program = {});
 
     // --- time ---
@@ -127,16 +127,16 @@ public:
     bool exists(const std::string& path) const override;
     std::optional<DeviceNumber> device_number(const std::string& path) const override;
     std::optional<FileFacts> file_facts(const std::string& path) const override;
-    Outcome read_within(const std::string& path, std::size_t bytes, Milliseconds timeout) const override;
+    SysResult read_within(const std::string& path, std::size_t bytes, Milliseconds timeout) const override;
     std::optional<std::string> read_records(const std::string& path, std::size_t bytes,
                                             Milliseconds timeout) const override;
-    Outcome list_inside(const std::string& root, const std::string& directory, const std::string& prefix,
-                        Milliseconds timeout) const override;
-    Outcome try_claim_within(const std::string& path, Milliseconds timeout) const override;
-    Outcome write(const std::string& path, std::string_view text, Milliseconds timeout) override;
-    Outcome pulse_secondary_bus_reset(const std::string& config_path, Milliseconds hold,
-                                      Milliseconds timeout) override;
-    Outcome clear_secondary_bus_reset(const std::string& config_path, Milliseconds timeout) override;
+    SysResult list_inside(const std::string& root, const std::string& directory, const std::string& prefix,
+                          Milliseconds timeout) const override;
+    SysResult try_claim_within(const std::string& path, Milliseconds timeout) const override;
+    SysResult write(const std::string& path, std::string_view text, Milliseconds timeout) override;
+    SysResult pulse_secondary_bus_reset(const std::string& config_path, Milliseconds hold,
+                                        Milliseconds timeout) override;
+    SysResult clear_secondary_bus_reset(const std::string& config_path, Milliseconds timeout) override;
     void guard_write(const std::string& path, std::string_view text) override;
     void forget_guarded_writes() override;
     void replace_file(const std::string& path, std::string_view text) override;
@@ -145,12 +145,12 @@ public:
     void make_link(const std::string& path, const std::string& target) override;
     void move_file(const std::string& from, const std::string& to) override;
     void remove_empty_directory(const std::string& path) override;
-    Outcome replace_locked(const std::string& path, const std::string& lock, std::string_view before,
-                           std::string_view after, Milliseconds timeout) override;
+    SysResult replace_locked(const std::string& path, const std::string& lock, std::string_view before,
+                             std::string_view after, Milliseconds timeout) override;
     bool lock(const std::string& path, Milliseconds timeout) override;
     using System::run;
-    Outcome run(const std::vector<std::string>& arguments, Milliseconds timeout,
-                const OnLine& on_line) override;
+    SysResult run(const std::vector<std::string>& arguments, Milliseconds timeout,
+                  const OnLine& on_line) override;
     bool wait_until(const std::function<bool()>& fact, Milliseconds timeout) override;
     TimePoint now() const override { return TimePoint(now_); }
     std::int64_t wall_clock() const override;
@@ -161,13 +161,13 @@ public:
 private:
     static constexpr Milliseconds start_of_time{1'000'000};
 
-    Outcome answer_to(const std::vector<std::string>& arguments, Milliseconds timeout);
+    SysResult answer_to(const std::vector<std::string>& arguments, Milliseconds timeout);
     void refuse_to_hang(const std::string& path) const;
     void advance_to(Milliseconds time) const;
     void finish_blocked() const;
-    std::optional<Outcome> injected(const std::string& path, Milliseconds timeout);
-    Outcome still_running(Milliseconds waited, const std::string& stack) const;
-    Outcome perform(const std::string& path, const Reaction& reaction, Milliseconds timeout);
+    std::optional<SysResult> injected(const std::string& path, Milliseconds timeout);
+    SysResult still_running(Milliseconds waited, const std::string& stack) const;
+    SysResult perform(const std::string& path, const Reaction& reaction, Milliseconds timeout);
     void record(const std::string& effect);
     void fail_if_refused(const std::string& path);
 

@@ -57,7 +57,7 @@ struct Arc : FakeSystem {
     {
         return read_function(*this, address_of(address))->bars.size();
     }
-    void to_vfio(const std::string& address)
+    void goes_to_guest(const std::string& address)
     {
         put(address, "driver/unbind", address);
         put(address, "driver_override", "vfio-pci");
@@ -221,7 +221,7 @@ TEST_CASE("enable of a vfio-pci function: 0 closed, 1 while a process has it ope
 {
     Arc machine;
     CHECK(machine.value(gpu, "enable") == "1");
-    machine.to_vfio(gpu);
+    machine.goes_to_guest(gpu);
     CHECK(machine.value(gpu, "enable") == "0");
     CHECK(machine.value(gpu, "power/control") == "auto");
     CHECK(machine.list(paths::function(address_of(gpu), "vfio-dev")).size() == 1);
@@ -235,7 +235,7 @@ TEST_CASE("enable of a vfio-pci function: 0 closed, 1 while a process has it ope
 TEST_CASE("reset or reset_subordinate while a process has the vfio device open: succeeds")
 {
     Arc machine;
-    machine.to_vfio(gpu);
+    machine.goes_to_guest(gpu);
     machine.open_vfio(gpu, 102);
     CHECK(machine.put(gpu, "reset", "1") == 0);
     CHECK(machine.put(port, "reset_subordinate", "1") == 0);
@@ -245,7 +245,7 @@ TEST_CASE("reset or reset_subordinate while a process has the vfio device open: 
 TEST_CASE("write to unbind while the vfio device is open: blocks until it is closed")
 {
     Arc machine;
-    machine.to_vfio(gpu);
+    machine.goes_to_guest(gpu);
     machine.open_vfio(gpu, 102);
     const auto outcome = machine.write(paths::function(address_of(gpu), "driver/unbind"), gpu, second);
     CHECK(outcome.still_running());
@@ -260,7 +260,7 @@ TEST_CASE("write to unbind while the vfio device is open: blocks until it is clo
 TEST_CASE("write to remove while open: blocks and holds the lock of every other rescan and remove")
 {
     Arc machine;
-    machine.to_vfio(gpu);
+    machine.goes_to_guest(gpu);
     machine.open_vfio(gpu, 102);
     machine.put(audio, "remove", "1");
     CHECK(machine.write(paths::function(address_of(gpu), "remove"), "1", second).still_running());
@@ -275,7 +275,7 @@ TEST_CASE("/proc/PID/fdinfo of a vfio device fd: 7.2 has vfio-device-syspath, 6.
     Arc old("6.1.187");
     Arc recent("7.2.11");
     for (auto* machine : {&old, &recent}) {
-        machine->to_vfio(gpu);
+        machine->goes_to_guest(gpu);
         machine->open_vfio(gpu, 102);
         CHECK(machine->read_link("/proc/102/fd/11") == "/dev/vfio/4");
     }

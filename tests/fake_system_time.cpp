@@ -54,7 +54,8 @@ bool FakeSystem::wait_until(const std::function<bool()>& fact, Milliseconds time
     const auto deadline = now_ + timeout;
     while (true) {
         if (std::exchange(interrupted_, false))
-            throw Error(Reason::interrupted, {"the task was stopped, the next start repairs what is left"});
+            throw Error(ErrorKind::interrupted,
+                        {"the task was stopped, the next start repairs what is left"});
         if (fact()) return true;
         if (now_ >= deadline) return false;
         advance_to(std::min(now_ + look_again, deadline));

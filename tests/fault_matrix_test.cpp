@@ -109,7 +109,7 @@ TEST_CASE("fault: configuration space reads all ones after every reset", "[fault
     host.function(gpu).comes_back_dead();
     const auto first = host.start();
     REQUIRE(first.plan.refused);
-    CHECK(first.plan.refused->reason == Reason::needs_power_cycle);
+    CHECK(first.plan.refused->reason == ErrorKind::needs_power_cycle);
     CHECK(first.exit_status() == 1);
     CHECK(first.elapsed < 31s); // 'reappear', twice
     const auto after = host.differences();
@@ -160,7 +160,7 @@ TEST_CASE("fault: the header type reads 7f in the rescan, and the kernel ignores
     host.function(gpu).never_comes_back(); // "unknown header type 7f, ignoring device" (probe.c)
     const auto first = host.start();
     REQUIRE(first.plan.refused);
-    CHECK(first.plan.refused->reason == Reason::needs_power_cycle);
+    CHECK(first.plan.refused->reason == ErrorKind::needs_power_cycle);
     CHECK(first.elapsed < 31s); // 'reappear', twice
     const auto after = host.differences();
 

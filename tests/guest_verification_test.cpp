@@ -35,9 +35,9 @@ void add_container_with_gpu(FakeSystem& machine)
                        127, "lxc-attach: 901: Failed to exec \"ffmpeg\"\n");
 }
 
-Outcome ended(int status, const std::string& text)
+SysResult ended(int status, const std::string& text)
 {
-    return {status == 0 ? Outcome::Kind::done : Outcome::Kind::refused, status, text, 0, ""};
+    return {status == 0 ? SysResult::Kind::done : SysResult::Kind::refused, status, text, 0, ""};
 }
 
 } // namespace
@@ -214,7 +214,7 @@ TEST_CASE("what guests answer is told apart: done, failed, not installed, no ans
     CHECK(parse_attach_answer(ended(0, "x")).kind == Kind::done);
     CHECK(parse_attach_answer(ended(9, "x")).kind == Kind::failed);
     CHECK(parse_attach_answer(ended(127, "x")).kind == Kind::not_installed);
-    CHECK(parse_attach_answer({Outcome::Kind::still_running, 0, "", 1, ""}).kind == Kind::no_answer);
+    CHECK(parse_attach_answer({SysResult::Kind::still_running, 0, "", 1, ""}).kind == Kind::no_answer);
     CHECK(parse_agent_answer(ended(0, R"({"exitcode":0,"exited":1,"out-data":"a"})")).text == "a");
     CHECK(parse_agent_answer(ended(0, R"({"exitcode":4294967296})")).kind == GuestAnswer::Kind::failed);
     CHECK(parse_agent_answer(ended(0, R"({"exitcode":3,"exited":1,"err-data":"b"})")).kind == Kind::failed);

@@ -29,8 +29,8 @@ std::string print_function(const PlannedFunction& function)
 {
     std::string text = "  " + to_string(function.address()) + " " + to_string(function.role);
     if (!function.hostpci.empty()) text += " " + function.hostpci;
-    if (function.to_vfio) text += " -> vfio-pci";
-    if (!function.cycled) text += " (left as it is)";
+    if (function.goes_to_guest) text += " -> vfio-pci";
+    if (!function.in_scope) text += " (left as it is)";
     return text + "\n";
 }
 

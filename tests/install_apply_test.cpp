@@ -86,8 +86,8 @@ void fail_once(FakeSystem& machine, const std::string& program)
     auto times = std::make_shared<int>(0);
     machine.add_program(program, [times](const auto&) {
         const bool fails = (*times)++ == 0;
-        return Outcome{fails ? Outcome::Kind::refused : Outcome::Kind::done, fails ? 1 : 0, "its output\n", 0,
-                       ""};
+        return SysResult{fails ? SysResult::Kind::refused : SysResult::Kind::done, fails ? 1 : 0,
+                         "its output\n", 0, ""};
     });
 }
 
@@ -271,7 +271,8 @@ TEST_CASE("a qm that fails after it has changed the guest is undone too", "[inst
         const auto text = machine.text(path);
         constexpr std::string_view ours = "hookscript: local:snippets/pve-gpu-hook\n";
         machine.file(path, first ? std::string(ours) + text + "\n" : text.substr(ours.size()) + "\n");
-        return Outcome{first ? Outcome::Kind::refused : Outcome::Kind::done, first ? 255 : 0, "", 0, ""};
+        return SysResult{first ? SysResult::Kind::refused : SysResult::Kind::done, first ? 255 : 0, "", 0,
+                         ""};
     });
     CHECK(host.failure_of(install, {.vms = {101}, .yes = true}).find("nothing is changed") !=
           std::string::npos);

@@ -44,7 +44,7 @@ public:
     BeforeRescans(System& inner, std::function<void()> look) : ForwardingSystem(inner), look_(std::move(look))
     {
     }
-    Outcome write(const std::string& path, std::string_view text, Milliseconds timeout) override
+    SysResult write(const std::string& path, std::string_view text, Milliseconds timeout) override
     {
         if (path.ends_with("/rescan")) look_();
         return ForwardingSystem::write(path, text, timeout);

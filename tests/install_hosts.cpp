@@ -37,14 +37,14 @@ std::string without_hookscript(std::string_view config)
 }
 
 // What qm does with "set VMID --hookscript VOLUME" and "set VMID --delete hookscript" (API2/Qemu.pm).
-Outcome qm(FakeSystem& machine, const std::vector<std::string>& arguments)
+SysResult qm(FakeSystem& machine, const std::vector<std::string>& arguments)
 {
     const auto path = "/etc/pve/qemu-server/" + arguments.at(2) + ".conf";
-    if (!machine.exists(path)) return {Outcome::Kind::refused, 2, "no such VM\n", 0, ""};
+    if (!machine.exists(path)) return {SysResult::Kind::refused, 2, "no such VM\n", 0, ""};
     auto text = without_hookscript(machine.text(path) + "\n");
     if (arguments.at(3) == "--hookscript") text = "hookscript: " + arguments.at(4) + "\n" + text;
     machine.file(path, text);
-    return {Outcome::Kind::done, 0, "update VM " + arguments.at(2) + "\n", 0, ""};
+    return {SysResult::Kind::done, 0, "update VM " + arguments.at(2) + "\n", 0, ""};
 }
 
 void add_systemd_boot(FakeSystem& machine)

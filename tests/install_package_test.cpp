@@ -78,7 +78,7 @@ struct Host : FakeSystem {
     void forbid_qm()
     {
         add_program("/usr/sbin/qm", [](const auto&) {
-            return Outcome{Outcome::Kind::refused, 255, "cluster not ready - no quorum?\n", 0, ""};
+            return SysResult{SysResult::Kind::refused, 255, "cluster not ready - no quorum?\n", 0, ""};
         });
     }
     void unmount_pve()
@@ -170,7 +170,7 @@ TEST_CASE("a snapshot that refers to the hook keeps a stub, because a rollback b
     host.file(paths::vm_config(101), ours + "snapshot: a\n[a]\n" + ours);
     host.add_program("/usr/sbin/qm", [&](const auto&) {
         host.file(paths::vm_config(101), "[a]\n" + ours);
-        return Outcome{};
+        return SysResult{};
     });
     CHECK(host.removal() == exit_done);
     CHECK(hookscript_of(host, 101).empty());
@@ -423,7 +423,7 @@ TEST_CASE("what a removal could not take back purge tries once more, and keeps w
     Host host;
     bool full = true; // /boot
     host.add_program(std::string(programs::update_initramfs), [&](const auto&) {
-        return Outcome{full ? Outcome::Kind::refused : Outcome::Kind::done, full ? 1 : 0, "", 0, ""};
+        return SysResult{full ? SysResult::Kind::refused : SysResult::Kind::done, full ? 1 : 0, "", 0, ""};
     });
     CHECK(host.removal() == exit_done);
     REQUIRE(host.exists(std::string(paths::modprobe)));

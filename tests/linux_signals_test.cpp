@@ -35,7 +35,7 @@ TEST_CASE("SIGTERM ends a wait once; what has to be undone can still be written 
         LinuxSystem system("test", root());
         root.file("/ready", "");
         const auto wait = [&] { system.wait_until([] { return false; }, very_long); };
-        if (reason_of(wait) != Reason::interrupted) return 1;
+        if (reason_of(wait) != ErrorKind::interrupted) return 1;
         raise(SIGTERM); // as Proxmox's user would press Stop again
         if (!system.write("/setting", "1", soon).done()) return 2;
         if (system.read_within("/setting", 10, soon).text != "1") return 3;
@@ -71,7 +71,7 @@ TEST_CASE("a write that ends soon after SIGTERM is over; one that does not keeps
         TestProcess process([&] {
             LinuxSystem system("test", root());
             const auto reason = reason_of([&] { system.write("/slow", "1", very_long); });
-            return reason == (ends ? Reason::interrupted : Reason::stuck_write) ? 0 : 1;
+            return reason == (ends ? ErrorKind::interrupted : ErrorKind::stuck_write) ? 0 : 1;
         });
         REQUIRE(eventually([&] { return !children_of(process.pid()).empty(); }));
         poll(nullptr, 0,
@@ -94,7 +94,7 @@ TEST_CASE("nothing is begun after SIGTERM")
     TestProcess process([&] {
         LinuxSystem system("test", root());
         raise(SIGTERM);
-        if (reason_of([&] { system.write("/setting", "1", soon); }) != Reason::interrupted) return 1;
+        if (reason_of([&] { system.write("/setting", "1", soon); }) != ErrorKind::interrupted) return 1;
         return children_of(getpid()).empty() ? 0 : 2;
     });
     CHECK(process.wait() == 0);
@@ -120,7 +120,8 @@ TEST_CASE("signals that the caller ignores or blocks are seen all the same")
         LinuxSystem system("test", root());
         if (!system.write("/setting", "1", soon).done()) return 1;
         raise(SIGTERM);
-        return reason_of([&] { system.wait_until([] { return false; }, very_long); }) == Reason::interrupted
+        return reason_of([&] { system.wait_until([] { return false; }, very_long); }) ==
+                       ErrorKind::interrupted
                    ? 0
                    : 2;
     });
@@ -178,7 +179,7 @@ TEST_CASE("a relative root, also with a slash at its end, serves reading, writin
 TEST_CASE("a root that does not exist is an error and is not made")
 {
     TempDirectory directory;
-    CHECK(reason_of([&] { LinuxSystem("test", directory("/absent")); }) == Reason::not_found);
+    CHECK(reason_of([&] { LinuxSystem("test", directory("/absent")); }) == ErrorKind::not_found);
     CHECK_FALSE(path_exists(directory("/absent")));
 }
 

@@ -179,7 +179,7 @@ TEST_CASE("a guardian that is dead is an error before anything is changed, and a
     REQUIRE(eventually([] { return children_of(getpid()).size() == 1; }));
     kill(children_of(getpid()).at(0), SIGKILL);
     REQUIRE(eventually([] { return children_of(getpid()).empty(); }));
-    CHECK(reason_of([&] { real.system.guard_write("/setting", "0"); }) == Reason::failed);
+    CHECK(reason_of([&] { real.system.guard_write("/setting", "0"); }) == ErrorKind::failed);
     CHECK_NOTHROW(real.system.guard_write("/setting", "0"));
     CHECK_NOTHROW(real.system.forget_guarded_writes());
 }

@@ -31,7 +31,7 @@ struct Root {
     Root& operator=(const Root&) = delete;
     ~Root() { fs::remove_all(path); }
 
-    Outcome list(const std::string& directory, const std::string& prefix = "") const
+    SysResult list(const std::string& directory, const std::string& prefix = "") const
     {
         const LinuxSystem system("test", "");
         return system.list_inside(path.string(), directory, prefix, Milliseconds(5000));

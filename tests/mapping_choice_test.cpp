@@ -35,11 +35,11 @@ struct MappedHost : FakeSystem {
     {
         const auto plan = this->plan(guest);
         if (plan.refused) return to_string(plan.refused->reason) + ": " + to_string(plan.refused->advice);
-        std::string cycled;
+        std::string in_scope;
         for (const auto& card : plan.cards)
             if (card.is_cycled())
-                cycled += (cycled.empty() ? "" : " ") + to_string(card.functions.front().address());
-        return cycled;
+                in_scope += (in_scope.empty() ? "" : " ") + to_string(card.functions.front().address());
+        return in_scope;
     }
     void reserve(const std::string& text) { file(std::string(paths::pve_reservations), text); }
     void claim(unsigned vmid, const std::string& address)
@@ -205,7 +205,7 @@ TEST_CASE("a mapping whose first card is gone for good is refused, and the mappi
     add_guest(host, 101, mapped);
     const auto report = run_own_part(host, {.vmid = 101});
     REQUIRE(report.plan.refused);
-    CHECK(report.plan.refused->reason == Reason::not_found);
+    CHECK(report.plan.refused->reason == ErrorKind::not_found);
     CHECK(says(report.error, "'0000:06:00' (hostpci0)"));
     CHECK(host.resets(second) == 0);
 }

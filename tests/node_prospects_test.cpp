@@ -50,7 +50,7 @@ TEST_CASE("a container whose GPU a VM has on vfio-pci right now is refused, and 
     CHECK(report.exit_status() == 1);
     CHECK(report.outcome == RunOutcome::refused);
     REQUIRE(report.plan.refused);
-    CHECK(report.plan.refused->reason == Reason::in_use);
+    CHECK(report.plan.refused->reason == ErrorKind::in_use);
     CHECK(
         machine.said("'/dev/nvidia0' (lxc.mount.entry) cannot be there: the GPU '0000:06:00.0' is in use by "
                      "VM 101 (pid 4711, kvm); stop it first"));
@@ -219,7 +219,7 @@ TEST_CASE("a render node of NVIDIA's driver is brought by nvidia-drm", "[ct]")
 {
     FakeSystem machine;
     add_nvidia_host(machine, {.loaded = true});
-    machine.add_program("/sbin/modprobe", [&machine](const auto& arguments) -> Outcome {
+    machine.add_program("/sbin/modprobe", [&machine](const auto& arguments) -> SysResult {
         if (arguments.at(2) == "nvidia-drm") {
             machine.tree().add_directory("/sys/module/nvidia_drm");
             machine.add_node("0000:06:00.0", "drm/renderD128", "/dev/dri/renderD128", {226, 128});

@@ -321,7 +321,7 @@ public:
         ++reads_[path];
         return ForwardingSystem::read(path);
     }
-    Outcome read_within(const std::string& path, std::size_t bytes, Milliseconds timeout) const override
+    SysResult read_within(const std::string& path, std::size_t bytes, Milliseconds timeout) const override
     {
         ++reads_[path];
         return ForwardingSystem::read_within(path, bytes, timeout);

@@ -4,7 +4,7 @@
 #include "machines.hpp"
 #include "planned.hpp"
 #include "recovery/recover_gpu.hpp"
-#include "recovery/situation.hpp"
+#include "recovery/vm_facts.hpp"
 
 #include <algorithm>
 
@@ -35,10 +35,10 @@ struct Host : FakeSystem {
         add_bridge("", "0000:00:1d.0", {.secondary_bus = 0x08});
         add_function("0000:00:1d.0", "0000:08:00.0", disk);
     }
-    Situation situation(const std::string& guest)
+    VmFacts vm_facts(const std::string& guest)
     {
         add_guest(*this, 101, guest);
-        return situation_of(*this);
+        return vm_facts_of(*this);
     }
 };
 
@@ -47,9 +47,9 @@ SettingsFile settings(const std::string& text)
     return SettingsFile::parse(text, "settings.json");
 }
 
-RecoveryPlan plan_of(const Situation& situation, const std::string& text = "{}")
+RecoveryPlan plan_of(const VmFacts& vm_facts, const std::string& text = "{}")
 {
-    return make_plan(situation, settings(text));
+    return make_plan(vm_facts, settings(text));
 }
 
 Holder holder(Holder::Kind kind, const PciAddress& function)
@@ -83,10 +83,10 @@ TEST_CASE("a USB device stops a start only where the guest did not name its cont
     Host host;
     host.add_card(nvidia_gpu, usb_controller);
     for (const bool named : {true, false}) {
-        auto situation = host.situation(named ? both : "hostpci0: 06:00.0\n");
-        situation.taken.insert(audio); // as of one group
-        situation.holders = {holder(Holder::Kind::usb, audio)};
-        CHECK(plan_of(situation).refused.has_value() != named);
+        auto vm_facts = host.vm_facts(named ? both : "hostpci0: 06:00.0\n");
+        vm_facts.taken.insert(audio); // as of one group
+        vm_facts.holders = {holder(Holder::Kind::usb, audio)};
+        CHECK(plan_of(vm_facts).refused.has_value() != named);
     }
 }
 
@@ -95,15 +95,15 @@ TEST_CASE("a process stops a start only on the card, or where the guest did not 
     Host host;
     host.add_card();
     host.add_disk();
-    auto situation = host.situation(both + "hostpci1: 08:00\n");
-    CHECK_FALSE(plan_of(situation).refused);
-    situation.holders = {holder(Holder::Kind::process, disk_address)}; // Proxmox asks its driver to let go
-    CHECK_FALSE(plan_of(situation).refused);
-    situation.holders = {holder(Holder::Kind::mount, disk_address)};
-    CHECK(plan_of(situation).refused);
-    situation.holders = {holder(Holder::Kind::process, gpu)};
-    CHECK(plan_of(situation).refused);
-    auto unnamed = host.situation(both);
+    auto vm_facts = host.vm_facts(both + "hostpci1: 08:00\n");
+    CHECK_FALSE(plan_of(vm_facts).refused);
+    vm_facts.holders = {holder(Holder::Kind::process, disk_address)}; // Proxmox asks its driver to let go
+    CHECK_FALSE(plan_of(vm_facts).refused);
+    vm_facts.holders = {holder(Holder::Kind::mount, disk_address)};
+    CHECK(plan_of(vm_facts).refused);
+    vm_facts.holders = {holder(Holder::Kind::process, gpu)};
+    CHECK(plan_of(vm_facts).refused);
+    auto unnamed = host.vm_facts(both);
     unnamed.taken.insert(disk_address);
     unnamed.holders = {holder(Holder::Kind::process, disk_address)};
     CHECK(plan_of(unnamed).refused);
@@ -113,7 +113,7 @@ TEST_CASE("the settings of a card are those of its GPU, whichever function that 
 {
     Host host;
     host.add_card(nvidia_audio, with_methods(nvidia_gpu, {"bus"}));
-    const auto plan = plan_of(host.situation(both), R"({"devices": {"10de:2204": {"retries": 7}}})");
+    const auto plan = plan_of(host.vm_facts(both), R"({"devices": {"10de:2204": {"retries": 7}}})");
     CHECK(plan.cards.at(0).settings.retries == 7);
 }
 
@@ -121,18 +121,18 @@ TEST_CASE("with strategy auto a card without FLR is cycled", "[plan]")
 {
     Host host;
     host.add_card();
-    CHECK_FALSE(plan_of(host.situation(both), R"({"strategy": "auto"})").cards.at(0).steps.empty());
+    CHECK_FALSE(plan_of(host.vm_facts(both), R"({"strategy": "auto"})").cards.at(0).steps.empty());
 }
 
 TEST_CASE("a busy companion of a card that is left alone is no matter", "[plan]")
 {
     Host host;
     host.add_card(with_methods(nvidia_gpu, {"flr", "bus"}));
-    auto situation = host.situation("hostpci0: 06:00.0\n");
-    situation.taken = {gpu};
-    situation.holders = {holder(Holder::Kind::process, audio)};
-    CHECK(plan_of(situation, R"({"strategy": "auto"})").warnings.empty());
-    CHECK(plan_of(situation).warnings.size() == 1);
+    auto vm_facts = host.vm_facts("hostpci0: 06:00.0\n");
+    vm_facts.taken = {gpu};
+    vm_facts.holders = {holder(Holder::Kind::process, audio)};
+    CHECK(plan_of(vm_facts, R"({"strategy": "auto"})").warnings.empty());
+    CHECK(plan_of(vm_facts).warnings.size() == 1);
 }
 
 TEST_CASE("beside a busy companion only the GPUs that the guest gets are cycled", "[plan]")
@@ -140,10 +140,10 @@ TEST_CASE("beside a busy companion only the GPUs that the guest gets are cycled"
     Host host;
     host.add_card(nvidia_gpu, nvidia_gpu);
     host.add_function("0000:00:01.0", "0000:06:00.2", nvidia_audio);
-    auto situation = host.situation("hostpci0: 06:00.0\n");
-    situation.taken = {gpu};
-    situation.holders = {holder(Holder::Kind::process, {0, 6, 0, 2})};
-    const auto plan = plan_of(situation);
+    auto vm_facts = host.vm_facts("hostpci0: 06:00.0\n");
+    vm_facts.taken = {gpu};
+    vm_facts.holders = {holder(Holder::Kind::process, {0, 6, 0, 2})};
+    const auto plan = plan_of(vm_facts);
     CHECK(targets<Remove>(plan.cards.at(0).steps) == Names{"0000:06:00.0"});
 }
 
@@ -151,36 +151,36 @@ TEST_CASE("the first reason of a refusal is the one that is told", "[plan]")
 {
     Host host;
     host.add_card();
-    auto situation = host.situation(both);
-    situation.writers = {{600, "bash", "remove_store", true}};
-    situation.holders = {holder(Holder::Kind::mount, gpu)};
-    const auto plan = plan_of(situation);
+    auto vm_facts = host.vm_facts(both);
+    vm_facts.writers = {{600, "bash", "remove_store", true}};
+    vm_facts.holders = {holder(Holder::Kind::mount, gpu)};
+    const auto plan = plan_of(vm_facts);
     REQUIRE(plan.refused);
-    CHECK(plan.refused->reason == Reason::stuck_writer);
+    CHECK(plan.refused->reason == ErrorKind::stuck_writer);
     CHECK_FALSE(plan.others_at_work);
-    situation.writers.clear();
-    situation.mapping_mismatches = {"mapping 'a': is another device", "mapping 'b': is another device"};
-    CHECK(plan_of(situation).refused->advice.fact == "mapping 'a': is another device");
+    vm_facts.writers.clear();
+    vm_facts.mapping_mismatches = {"mapping 'a': is another device", "mapping 'b': is another device"};
+    CHECK(plan_of(vm_facts).refused->advice.fact == "mapping 'a': is another device");
 }
 
 TEST_CASE("nobody is waited for where nobody is at work", "[plan]")
 {
     Host host;
     host.add_card();
-    auto situation = host.situation(both);
-    CHECK_FALSE(plan_of(situation).others_at_work);
-    situation.writers = {{600, "bash", "remove_store", false}};
-    CHECK(plan_of(situation).others_at_work);
-    CHECK_FALSE(plan_of(situation).refused);
+    auto vm_facts = host.vm_facts(both);
+    CHECK_FALSE(plan_of(vm_facts).others_at_work);
+    vm_facts.writers = {{600, "bash", "remove_store", false}};
+    CHECK(plan_of(vm_facts).others_at_work);
+    CHECK_FALSE(plan_of(vm_facts).refused);
 }
 
 TEST_CASE("a guest for which nothing is done is not kept from its start by what stops a recovery", "[plan]")
 {
     Host host;
     host.add_disk();
-    auto situation = host.situation("hostpci0: 08:00\n");
-    situation.writers = {{600, "bash", "remove_store", true}};
-    const auto plan = plan_of(situation);
+    auto vm_facts = host.vm_facts("hostpci0: 08:00\n");
+    vm_facts.writers = {{600, "bash", "remove_store", true}};
+    const auto plan = plan_of(vm_facts);
     CHECK_FALSE(plan.refused);
     CHECK(plan.nothing_to_do());
 }
@@ -192,23 +192,23 @@ TEST_CASE("where a missing device is looked for, what is held beside it is judge
     host.add_disk();
     host.falls_off_the_bus("0000:06:00.0");
     host.falls_off_the_bus("0000:06:00.1");
-    auto situation = host.situation(both + "hostpci1: 08:00\n");
-    situation.holders = {holder(Holder::Kind::mount, disk_address)};
-    CHECK(plan_of(situation).refused);
-    CHECK(plan_of(situation, R"({"strategy": "off"})").refused);
-    situation.holders.clear();
-    CHECK_FALSE(plan_of(situation).refused);
-    CHECK_FALSE(plan_of(situation).nothing_to_do());
-    CHECK(plan_of(situation, R"({"strategy": "off"})").nothing_to_do());
-    situation.writers = {{600, "bash", "remove_store", true}};
-    CHECK(plan_of(situation).refused); // the search would wait for the same lock
+    auto vm_facts = host.vm_facts(both + "hostpci1: 08:00\n");
+    vm_facts.holders = {holder(Holder::Kind::mount, disk_address)};
+    CHECK(plan_of(vm_facts).refused);
+    CHECK(plan_of(vm_facts, R"({"strategy": "off"})").refused);
+    vm_facts.holders.clear();
+    CHECK_FALSE(plan_of(vm_facts).refused);
+    CHECK_FALSE(plan_of(vm_facts).nothing_to_do());
+    CHECK(plan_of(vm_facts, R"({"strategy": "off"})").nothing_to_do());
+    vm_facts.writers = {{600, "bash", "remove_store", true}};
+    CHECK(plan_of(vm_facts).refused); // the search would wait for the same lock
 }
 
 TEST_CASE("a missing device of a guest for which nothing is done is told of, if it is passed whole", "[plan]")
 {
     Host host;
     host.add_disk();
-    const auto plan = plan_of(host.situation("hostpci0: 99:00\nhostpci1: 98:00,mdev=x\n"));
+    const auto plan = plan_of(host.vm_facts("hostpci0: 99:00\nhostpci1: 98:00,mdev=x\n"));
     CHECK_FALSE(plan.refused);
     REQUIRE(plan.warnings.size() == 1);
     CHECK(plan.warnings.at(0).fact.find("'hostpci0' names '99:00', which is not on the PCI bus") == 0);
@@ -219,20 +219,20 @@ TEST_CASE("a companion is busy only if it is the companion that is held", "[plan
     Host host;
     host.add_card();
     host.add_disk();
-    auto situation = host.situation("hostpci0: 06:00.0\n");
-    situation.taken = {gpu};
-    situation.holders = {holder(Holder::Kind::mount, disk_address)};
-    CHECK(plan_of(situation).warnings.empty());
+    auto vm_facts = host.vm_facts("hostpci0: 06:00.0\n");
+    vm_facts.taken = {gpu};
+    vm_facts.holders = {holder(Holder::Kind::mount, disk_address)};
+    CHECK(plan_of(vm_facts).warnings.empty());
 }
 
 TEST_CASE("a held card is a refusal where nothing is done to it, too: Proxmox would take it", "[plan]")
 {
     Host host;
     host.add_card();
-    auto situation = host.situation(both);
-    situation.holders = {holder(Holder::Kind::vfio, gpu)};
-    CHECK(plan_of(situation).refused);
-    CHECK(plan_of(situation, R"({"strategy": "off"})").refused);
+    auto vm_facts = host.vm_facts(both);
+    vm_facts.holders = {holder(Holder::Kind::vfio, gpu)};
+    CHECK(plan_of(vm_facts).refused);
+    CHECK(plan_of(vm_facts, R"({"strategy": "off"})").refused);
 }
 
 TEST_CASE("a device that is missing is searched, and looked for again when its card was reset", "[plan]")
@@ -241,26 +241,26 @@ TEST_CASE("a device that is missing is searched, and looked for again when its c
     add_arc(host);
     add_guest(host, 101, "hostpci0: 03:00\nhostpci1: 04:00\n");
     host.falls_off_the_bus("0000:04:00.0");
-    auto situation = situation_of(host);
-    REQUIRE_FALSE(situation.search.empty());
-    CHECK_FALSE(plan_of(situation).refused);
-    situation.search.clear();
-    CHECK_FALSE(plan_of(situation).refused);
+    auto vm_facts = vm_facts_of(host);
+    REQUIRE_FALSE(vm_facts.search.empty());
+    CHECK_FALSE(plan_of(vm_facts).refused);
+    vm_facts.search.clear();
+    CHECK_FALSE(plan_of(vm_facts).refused);
 }
 
 TEST_CASE("a missing device that is not passed whole is not ours to miss", "[plan]")
 {
     Host host;
     host.add_card();
-    CHECK_FALSE(plan_of(host.situation(both + "hostpci1: 99:00,mdev=x\n")).refused);
-    CHECK(plan_of(host.situation(both + "hostpci1: 99:00\n")).refused);
+    CHECK_FALSE(plan_of(host.vm_facts(both + "hostpci1: 99:00,mdev=x\n")).refused);
+    CHECK(plan_of(host.vm_facts(both + "hostpci1: 99:00\n")).refused);
 }
 
 TEST_CASE("what is known of a model is asked of the GPU, whichever function that is", "[plan]")
 {
     Host host;
     host.add_card(nvidia_audio, unsafe_gpu({"bus"}));
-    const auto plan = plan_of(host.situation(both));
+    const auto plan = plan_of(host.vm_facts(both));
     CHECK(targets<Reset>(plan.cards.at(0).steps).empty());
     REQUIRE(plan.warnings.size() == 1);
     CHECK(plan.warnings.front().fact.find("not to come back from a bus reset") != std::string::npos);
@@ -270,7 +270,7 @@ TEST_CASE("a GPU's own reset is asked of GPUs only", "[plan]")
 {
     Host host;
     host.add_card(unsafe_gpu({"device_specific", "bus"}));
-    CHECK(targets<Reset>(plan_of(host.situation(both)).cards.at(0).steps) == Names{"0000:06:00.0"});
+    CHECK(targets<Reset>(plan_of(host.vm_facts(both)).cards.at(0).steps) == Names{"0000:06:00.0"});
 }
 
 TEST_CASE("Bridge Control is used only where the kernel or the table vouches for a bus reset", "[plan]")
@@ -283,14 +283,14 @@ TEST_CASE("Bridge Control is used only where the kernel or the table vouches for
          {Case{{"bus"}, {}, true}, Case{{}, {"bus"}, false}, Case{{"pm"}, {}, false}}) {
         Host host;
         host.add_card(with_methods(nvidia_gpu, first), with_methods(nvidia_audio, second), old_port);
-        const auto plan = plan_of(host.situation(both));
+        const auto plan = plan_of(host.vm_facts(both));
         CHECK(targets<Reset>(plan.cards.at(0).steps) == (reset ? Names{"0000:00:01.0"} : Names{}));
     }
     FakeSystem arc; // the table knows it; the kernel lists nothing
     add_arc(arc, {.reset_subordinate = false});
     arc.file("/sys/bus/pci/devices/0000:03:00.0/reset_method", "\n");
     add_guest(arc, 101, "hostpci0: 03:00\nhostpci1: 04:00\n");
-    const auto plan = plan_of(situation_of(arc));
+    const auto plan = plan_of(vm_facts_of(arc));
     CHECK(targets<Reset>(plan.cards.at(0).steps) == Names{"0000:00:1c.0"});
 }
 
@@ -298,7 +298,7 @@ TEST_CASE("a wish for the kernel's own reset is not met with another", "[plan]")
 {
     Host host;
     host.add_card(nvidia_gpu, nvidia_audio, old_port);
-    const auto plan = plan_of(host.situation(both), R"({"reset_with": "reset_subordinate"})");
+    const auto plan = plan_of(host.vm_facts(both), R"({"reset_with": "reset_subordinate"})");
     CHECK(targets<Reset>(plan.cards.at(0).steps).empty());
     REQUIRE(plan.warnings.size() == 1);
     CHECK(plan.warnings.front().fact.find("which this kernel does not have") != std::string::npos);
@@ -308,10 +308,10 @@ TEST_CASE("of several who use a companion the first is named", "[plan]")
 {
     Host host;
     host.add_card();
-    auto situation = host.situation("hostpci0: 06:00.0\n");
-    situation.taken = {gpu};
-    situation.holders = {holder(Holder::Kind::process, audio), holder(Holder::Kind::network, audio)};
-    const auto plan = plan_of(situation);
+    auto vm_facts = host.vm_facts("hostpci0: 06:00.0\n");
+    vm_facts.taken = {gpu};
+    vm_facts.holders = {holder(Holder::Kind::process, audio), holder(Holder::Kind::network, audio)};
+    const auto plan = plan_of(vm_facts);
     REQUIRE(plan.warnings.size() == 2); // the other says that the GPU alone has no reset
     CHECK(plan.warnings.front().fact.find("plex") != std::string::npos);
 }
@@ -323,12 +323,12 @@ TEST_CASE("the bus whose group has the lowest number is rescanned first", "[plan
         add_arc(host);
         host.add_function("0000:02:01.0", "0000:03:00.1", usb_controller);
         add_guest(host, 101, "hostpci0: 03:00\nhostpci1: 04:00\n");
-        auto situation = situation_of(host);
-        auto& functions = situation.topology.functions;
+        auto vm_facts = vm_facts_of(host);
+        auto& functions = vm_facts.topology.functions;
         functions.at({0, 3, 0, 0}).iommu_group = of_gpu;
         functions.at({0, 3, 0, 1}).iommu_group = of_usb;
         functions.at({0, 4, 0, 0}).iommu_group = of_audio;
-        return targets<Rescan>(plan_of(situation).cards.at(0).steps);
+        return targets<Rescan>(plan_of(vm_facts).cards.at(0).steps);
     };
     CHECK(rescans(14, 15, 16) == Names{"0000:03", "0000:04"});
     CHECK(rescans(15, 16, 14) == Names{"0000:04", "0000:03"});
@@ -341,10 +341,10 @@ TEST_CASE("a GPU beside a busy companion is reset by its own means, if it has an
     const auto resets = [](std::vector<std::string> methods, const std::string& text) {
         Host host;
         host.add_card(with_methods(nvidia_gpu, std::move(methods)));
-        auto situation = host.situation("hostpci0: 06:00.0\n");
-        situation.taken = {gpu};
-        situation.holders = {holder(Holder::Kind::process, audio)};
-        return targets<Reset>(plan_of(situation, text).cards.at(0).steps);
+        auto vm_facts = host.vm_facts("hostpci0: 06:00.0\n");
+        vm_facts.taken = {gpu};
+        vm_facts.holders = {holder(Holder::Kind::process, audio)};
+        return targets<Reset>(plan_of(vm_facts, text).cards.at(0).steps);
     };
     for (const auto* const method : {"device_specific", "acpi", "flr", "af_flr"})
         CHECK(resets({method, "bus"}, "{}") == Names{"0000:06:00.0"});
@@ -358,28 +358,28 @@ TEST_CASE("a function whose bridge goes while it is looked at is gone with it", 
     add_arc(host);
     add_guest(host, 101, "hostpci0: 03:00\nhostpci1: 04:00\n");
     host.tree().erase("/sys/bus/pci/devices/0000:02:01.0/vendor");
-    const auto situation = situation_of(host);
-    CHECK(situation.topology.find({0, 3, 0, 0}) == nullptr);
-    CHECK_NOTHROW(plan_of(situation));
+    const auto vm_facts = vm_facts_of(host);
+    CHECK(vm_facts.topology.find({0, 3, 0, 0}) == nullptr);
+    CHECK_NOTHROW(plan_of(vm_facts));
 }
 
 TEST_CASE("a tree that leads back to where it came from is looked through once",
-          "[plan]") // found by fuzz_situation
+          "[plan]") // found by fuzz_vm_facts
 {
     FakeSystem host;
     add_arc(host);
     add_guest(host, 101, "hostpci0: 03:00\n");
     host.file("/sys/bus/pci/devices/0000:03:00.0/0000:02:01.0/x", "");
     REQUIRE(host.list("/sys/bus/pci/devices/0000:03:00.0").front() == "0000:02:01.0");
-    const auto situation = situation_of(host);
-    CHECK(situation.cards.size() == 1);
+    const auto vm_facts = vm_facts_of(host);
+    CHECK(vm_facts.cards.size() == 1);
 }
 
 TEST_CASE("a port whose bus has gone while it was looked at has no card", "[plan]") // found by fuzz_topology
 {
     Host host;
     host.add_card();
-    auto topology = host.situation(both).topology;
+    auto topology = host.vm_facts(both).topology;
     CHECK(find_cards(topology, {gpu}).at(0).port);
     topology.functions.at({0, 0, 1, 0}).bridge = false;
     const auto card = find_cards(topology, {gpu}).at(0);

@@ -3,7 +3,7 @@
 
 #include "proxmox/guest_files.hpp"
 #include "recovery/recover_gpu.hpp"
-#include "recovery/situation.hpp"
+#include "recovery/vm_facts.hpp"
 #include "settings/settings.hpp"
 
 #include <string>
@@ -17,9 +17,9 @@ inline VmFile vm_file(const SysReader& machine, unsigned vmid = 101)
     return {file.path, parse_guest_config(file.text)};
 }
 
-inline Situation situation_of(const SysReader& machine)
+inline VmFacts vm_facts_of(const SysReader& machine)
 {
-    return read_situation(machine, {.vmid = 101}, vm_file(machine));
+    return read_vm_facts(machine, {.vmid = 101}, vm_file(machine));
 }
 
 inline RecoveryPlan plan_start(const SysReader& machine)

@@ -122,7 +122,7 @@ int TestProcess::wait()
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-Reason reason_of(const std::function<void()>& action)
+ErrorKind reason_of(const std::function<void()>& action)
 {
     try {
         action();

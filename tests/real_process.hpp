@@ -80,7 +80,7 @@ private:
 };
 
 // What an action throws: the reason (it must throw), the errno and the text (0 and empty if it does not).
-Reason reason_of(const std::function<void()>& action);
+ErrorKind reason_of(const std::function<void()>& action);
 int errno_of(const std::function<void()>& action);
 std::string text_of_error(const std::function<void()>& action);
 

@@ -315,7 +315,7 @@ TEST_CASE("a card that never comes back needs a power cycle", "[story]")
     const auto report = host.start();
     CHECK(report.outcome == RunOutcome::refused);
     REQUIRE(report.plan.refused);
-    CHECK(report.plan.refused->reason == Reason::needs_power_cycle);
+    CHECK(report.plan.refused->reason == ErrorKind::needs_power_cycle);
     CHECK(host.wrote("/sys/bus/pci/devices/0000:01:00.0/remove = 1")); // the second rung was tried
     CHECK(host.as_before());
 }
@@ -372,7 +372,7 @@ TEST_CASE("a card that comes back reading all ones needs a power cycle", "[story
     host.function(gpu).comes_back_dead();
     const auto report = host.start();
     REQUIRE(report.plan.refused);
-    CHECK(report.plan.refused->reason == Reason::needs_power_cycle);
+    CHECK(report.plan.refused->reason == ErrorKind::needs_power_cycle);
 }
 
 TEST_CASE("a card that comes back as another one is not given to the guest", "[story][not-shown-on-a-kernel]")
@@ -487,7 +487,7 @@ TEST_CASE("whoever waits behind a stuck writer is not waited for", "[story]")
     host.set_task_state(601, 'D', "bus_rescan_store", "[<0>] bus_rescan_store+0x5c/0x80\n");
     const auto report = host.start();
     REQUIRE(report.plan.refused);
-    CHECK(report.plan.refused->reason == Reason::stuck_writer);
+    CHECK(report.plan.refused->reason == ErrorKind::stuck_writer);
     CHECK(host.said("pid 600 (bash) blocks the PCI bus"));
     CHECK(host.elapsed() < 1s);
 }
@@ -564,7 +564,7 @@ TEST_CASE("a missing GPU is not looked for behind a stuck writer", "[story]")
                         "[<0>] vfio_unregister_group_dev+0x90/0x110\n");
     const auto report = host.start();
     REQUIRE(report.plan.refused);
-    CHECK(report.plan.refused->reason == Reason::stuck_writer);
+    CHECK(report.plan.refused->reason == ErrorKind::stuck_writer);
     CHECK(host.writes().empty());
     CHECK(host.elapsed() < 1s);
 }
@@ -601,7 +601,7 @@ TEST_CASE("a GPU that fell off the bus for good is said to be gone", "[story]")
     host.function(gpu).never_comes_back();
     const auto report = host.start();
     REQUIRE(report.plan.refused);
-    CHECK(report.plan.refused->reason == Reason::not_found);
+    CHECK(report.plan.refused->reason == ErrorKind::not_found);
 }
 
 TEST_CASE("the claim keeps another VM off the card until its start has ended", "[story]")

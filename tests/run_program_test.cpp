@@ -24,13 +24,13 @@ constexpr Milliseconds soon{10'000};
 constexpr Milliseconds not_long{200};
 constexpr Milliseconds very_long{60'000};
 
-Outcome run(const std::vector<std::string>& arguments, Milliseconds timeout = soon)
+SysResult run(const std::vector<std::string>& arguments, Milliseconds timeout = soon)
 {
     return run_program(arguments, timeout, -1);
 }
 
 // The shell is only the tests' own way to make a program that behaves as they need it.
-Outcome run_script(const std::string& script, Milliseconds timeout = soon)
+SysResult run_script(const std::string& script, Milliseconds timeout = soon)
 {
     return run({"/bin/sh", "-c", script}, timeout);
 }

@@ -20,7 +20,7 @@ std::string refusal(const std::string& text)
     try {
         SettingsFile::parse(text, "s.json");
     } catch (const Error& error) {
-        CHECK(error.reason() == Reason::invalid_config);
+        CHECK(error.reason() == ErrorKind::invalid_config);
         return error.what();
     }
     return "accepted";

@@ -222,14 +222,14 @@ TEST_CASE("a guest's setting turns what is in use into warnings, but not on a ca
     host.file("/etc/pve-gpu-hook/settings.json", warn);
     CHECK(has(warnings(host), "which is in 'vmbr0'"));
 
-    FakeSystem cycled("6.14.8-2-pve");
-    add_slot(cycled, {.group = 14});
-    add_guest(cycled, 101, "hostpci0: 06:00\n");
-    cycled.file("/etc/pve-gpu-hook/settings.json", warn);
-    cycled.add_node("0000:06:00.0", "drm/card0", "/dev/dri/card0", {226, 0});
-    cycled.add_process(812, "Xorg", {{7, {"/dev/dri/card0", DeviceNumber{226, 0}}}});
-    CHECK(has(refusal(cycled), "Xorg"));
-    CHECK_FALSE(has(plan_start(cycled).refused.value().advice.remedy, "in_use"));
+    FakeSystem in_scope("6.14.8-2-pve");
+    add_slot(in_scope, {.group = 14});
+    add_guest(in_scope, 101, "hostpci0: 06:00\n");
+    in_scope.file("/etc/pve-gpu-hook/settings.json", warn);
+    in_scope.add_node("0000:06:00.0", "drm/card0", "/dev/dri/card0", {226, 0});
+    in_scope.add_process(812, "Xorg", {{7, {"/dev/dri/card0", DeviceNumber{226, 0}}}});
+    CHECK(has(refusal(in_scope), "Xorg"));
+    CHECK_FALSE(has(plan_start(in_scope).refused.value().advice.remedy, "in_use"));
 }
 
 TEST_CASE("a start that nothing is cycled for is refused, too, and nothing else is said", "[taken]")

@@ -57,20 +57,20 @@ std::string as_text(const Difference& finding)
     return (finding.fatal ? "fatal: " : "warning: ") + to_string(finding.advice);
 }
 
-Findings compared(const Function& before, const std::optional<Function>& now, bool to_vfio = true)
+Findings compared(const Function& before, const std::optional<Function>& now, bool goes_to_guest = true)
 {
     Findings result;
-    for (const auto& finding : compare(card(), {before, Role::gpu, "hostpci0", to_vfio, true}, now))
+    for (const auto& finding : compare(card(), {before, Role::gpu, "hostpci0", goes_to_guest, true}, now))
         result.push_back(as_text(finding));
     return result;
 }
 
 // The one finding about a GPU that came back as `change` makes it.
-std::string only(const std::function<void(Function&)>& change, bool to_vfio = true)
+std::string only(const std::function<void(Function&)>& change, bool goes_to_guest = true)
 {
     auto now = good();
     change(now);
-    const auto findings = compared(good(), now, to_vfio);
+    const auto findings = compared(good(), now, goes_to_guest);
     CAPTURE(findings);
     REQUIRE(findings.size() == 1);
     return findings.front();
@@ -279,11 +279,11 @@ RecoveryPlan mapped(std::optional<unsigned> group)
 {
     MappedDevice device;
     device.iommu_group = group;
-    Alternative alternative;
+    MappingChoice alternative;
     alternative.functions = {gpu, audio};
     alternative.mapped = device;
     RecoveryPlan plan;
-    PassedDevice unmapped{"hostpci1", std::nullopt, std::nullopt, false, {Alternative{}}, 0};
+    PassedDevice unmapped{"hostpci1", std::nullopt, std::nullopt, false, {MappingChoice{}}, 0};
     plan.devices = {unmapped, {"hostpci0", "main", std::nullopt, false, {alternative}, 0}};
     return plan;
 }

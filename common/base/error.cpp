@@ -26,33 +26,33 @@ Advice compose(const Advice& advice, const std::string& where, int error_number)
 
 } // namespace
 
-std::string to_string(Reason reason)
+std::string to_string(ErrorKind reason)
 {
-    static constexpr std::array names{EnumName{"in-use", Reason::in_use},
-                                      EnumName{"stuck-writer", Reason::stuck_writer},
-                                      EnumName{"sriov-parent", Reason::sriov_parent},
-                                      EnumName{"not-found", Reason::not_found},
-                                      EnumName{"invalid-config", Reason::invalid_config},
-                                      EnumName{"needs-power-cycle", Reason::needs_power_cycle},
-                                      EnumName{"timed-out", Reason::timed_out},
-                                      EnumName{"interrupted", Reason::interrupted},
-                                      EnumName{"disturbed", Reason::disturbed},
-                                      EnumName{"no-memory", Reason::no_memory},
-                                      EnumName{"stuck-write", Reason::stuck_write},
-                                      EnumName{"failed", Reason::failed}};
+    static constexpr std::array names{EnumName{"in-use", ErrorKind::in_use},
+                                      EnumName{"stuck-writer", ErrorKind::stuck_writer},
+                                      EnumName{"sriov-parent", ErrorKind::sriov_parent},
+                                      EnumName{"not-found", ErrorKind::not_found},
+                                      EnumName{"invalid-config", ErrorKind::invalid_config},
+                                      EnumName{"needs-power-cycle", ErrorKind::needs_power_cycle},
+                                      EnumName{"timed-out", ErrorKind::timed_out},
+                                      EnumName{"interrupted", ErrorKind::interrupted},
+                                      EnumName{"disturbed", ErrorKind::disturbed},
+                                      EnumName{"no-memory", ErrorKind::no_memory},
+                                      EnumName{"stuck-write", ErrorKind::stuck_write},
+                                      EnumName{"failed", ErrorKind::failed}};
     return name_of(names, reason);
 }
 
-Error::Error(Reason reason, const Advice& advice, const std::string& where, int error_number)
+Error::Error(ErrorKind reason, const Advice& advice, const std::string& where, int error_number)
     : reason_(reason), error_number_(error_number), advice_(compose(advice, where, error_number)),
       text_(to_string(advice_))
 {
 }
 
-Reason reason_of(const std::exception& error)
+ErrorKind reason_of(const std::exception& error)
 {
     const auto* const known = dynamic_cast<const Error*>(&error);
-    return known != nullptr ? known->reason() : Reason::failed;
+    return known != nullptr ? known->reason() : ErrorKind::failed;
 }
 
 Advice advice_of(const std::exception& error)

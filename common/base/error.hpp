@@ -8,7 +8,7 @@
 
 namespace pvegpu {
 
-enum class Reason {
+enum class ErrorKind {
     in_use,            // a VM, process, mount or interface uses a device that we would have to touch
     stuck_writer,      // somebody is stuck inside the kernel's PCI code; nothing can be removed or rescanned
     sriov_parent,      // the GPU has virtual functions; removing it would destroy them
@@ -24,28 +24,28 @@ enum class Reason {
 };
 
 // As CONTRACT.md spells them: "in-use", "stuck-writer", ...
-std::string to_string(Reason reason);
+std::string to_string(ErrorKind reason);
 
 class Error : public std::exception {
 public:
     // `where` is a path, or empty. The text is "where: fact (errno in words); remedy", without control
     // characters.
-    Error(Reason reason, const Advice& advice, const std::string& where = "", int error_number = 0);
+    Error(ErrorKind reason, const Advice& advice, const std::string& where = "", int error_number = 0);
 
     const char* what() const noexcept override { return text_.c_str(); }
-    Reason reason() const { return reason_; }
+    ErrorKind reason() const { return reason_; }
     const Advice& advice() const { return advice_; } // the fact with where and errno
     int error_number() const { return error_number_; }
 
 private:
-    Reason reason_;
+    ErrorKind reason_;
     int error_number_;
     Advice advice_;
     std::string text_;
 };
 
 // What an Error says; any other exception (no memory left, a library's own) is failed, and a fact.
-Reason reason_of(const std::exception& error);
+ErrorKind reason_of(const std::exception& error);
 Advice advice_of(const std::exception& error);
 
 } // namespace pvegpu

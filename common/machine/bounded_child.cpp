@@ -154,7 +154,7 @@ BoundedChild::BoundedChild()
 {
     std::array<int, 2> ends{};
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0)
-        throw Error(Reason::failed, {"cannot make a channel to a child process"}, "", errno);
+        throw Error(ErrorKind::failed, {"cannot make a channel to a child process"}, "", errno);
     pid_ = fork();
     if (pid_ == 0) serve_tasks(ends[1]);
     const int fork_error = errno;
@@ -162,7 +162,7 @@ BoundedChild::BoundedChild()
     channel_ = ends[0];
     if (pid_ < 0) {
         close(channel_);
-        throw Error(Reason::failed, {"cannot start a child process"}, "", fork_error);
+        throw Error(ErrorKind::failed, {"cannot start a child process"}, "", fork_error);
     }
 }
 
@@ -178,7 +178,7 @@ bool BoundedChild::answers_within(Milliseconds time) const
 }
 
 // NOLINTNEXTLINE(readability-make-member-function-const): it is the child that changes
-Outcome BoundedChild::perform(const Task& task, Milliseconds timeout, int cancel)
+SysResult BoundedChild::perform(const Task& task, Milliseconds timeout, int cancel)
 {
     const Patience patience{Clock::now() + timeout, cancel};
     const TaskHead task_head{task.kind, static_cast<std::uint32_t>(task.path.size()), task.text.size(),
@@ -189,10 +189,10 @@ Outcome BoundedChild::perform(const Task& task, Milliseconds timeout, int cancel
     std::string answer(head.length, '\0');
     if (progress == Progress::complete)
         progress = receive_all(channel_, answer.data(), answer.size(), patience);
-    if (progress == Progress::other_end_closed) return {Outcome::Kind::refused, ECANCELED, "", pid_, ""};
+    if (progress == Progress::other_end_closed) return {SysResult::Kind::refused, ECANCELED, "", pid_, ""};
     if (progress == Progress::out_of_time)
-        return {Outcome::Kind::still_running, 0, "", pid_, kernel_stack(pid_)};
-    const auto kind = head.error_number != 0 ? Outcome::Kind::refused : Outcome::Kind::done;
+        return {SysResult::Kind::still_running, 0, "", pid_, kernel_stack(pid_)};
+    const auto kind = head.error_number != 0 ? SysResult::Kind::refused : SysResult::Kind::done;
     return {kind, head.error_number, std::move(answer), 0, "", Milliseconds(head.milliseconds)};
 }
 

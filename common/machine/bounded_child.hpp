@@ -32,7 +32,7 @@ public:
     // If `cancel` (a descriptor, or -1) becomes readable, the wait ends early. After `still_running` the
     // object is of no more use, nor after a refusal that names a child: that one was killed, and nobody knows
     // how far it got.
-    Outcome perform(const Task& task, Milliseconds timeout, int cancel);
+    SysResult perform(const Task& task, Milliseconds timeout, int cancel);
 
 private:
     int channel_ = -1;

@@ -18,7 +18,7 @@ public:
         const auto left = std::chrono::duration_cast<Milliseconds>(end_ - system.now());
         if (left.count() <= 0)
             throw Error(
-                Reason::timed_out,
+                ErrorKind::timed_out,
                 {"recovery exceeded " + in_seconds(total_) + " ('timeouts': 'total')",
                  "start the guest again; its report in '/run/pve-gpu-hook' tells which step took them"});
         return std::min(wanted, left);

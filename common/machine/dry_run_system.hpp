@@ -15,16 +15,16 @@ public:
 
     const std::vector<std::string>& listed() const { return listed_; } // "run qm set 101 ..."
 
-    Outcome write(const std::string& path, std::string_view text, Milliseconds /*timeout*/) override
+    SysResult write(const std::string& path, std::string_view text, Milliseconds /*timeout*/) override
     {
         return note("write " + quote(text) + " to " + path);
     }
-    Outcome pulse_secondary_bus_reset(const std::string& path, Milliseconds /*hold*/,
-                                      Milliseconds /*timeout*/) override
+    SysResult pulse_secondary_bus_reset(const std::string& path, Milliseconds /*hold*/,
+                                        Milliseconds /*timeout*/) override
     {
         return note("reset the bus below " + path);
     }
-    Outcome clear_secondary_bus_reset(const std::string& path, Milliseconds /*timeout*/) override
+    SysResult clear_secondary_bus_reset(const std::string& path, Milliseconds /*timeout*/) override
     {
         return note("end the reset of the bus below " + path);
     }
@@ -51,8 +51,9 @@ public:
         note("move " + from + " to " + to);
     }
     void remove_empty_directory(const std::string& path) override { note("remove " + path); }
-    Outcome replace_locked(const std::string& path, const std::string& /*lock*/, std::string_view /*before*/,
-                           std::string_view /*after*/, Milliseconds /*timeout*/) override
+    SysResult replace_locked(const std::string& path, const std::string& /*lock*/,
+                             std::string_view /*before*/, std::string_view /*after*/,
+                             Milliseconds /*timeout*/) override
     {
         return note("replace " + path);
     }
@@ -61,8 +62,8 @@ public:
         return note("lock " + path).done();
     }
     using System::run;
-    Outcome run(const std::vector<std::string>& arguments, Milliseconds /*timeout*/,
-                const OnLine& /*on_line*/) override
+    SysResult run(const std::vector<std::string>& arguments, Milliseconds /*timeout*/,
+                  const OnLine& /*on_line*/) override
     {
         auto outcome = note("run " + join(arguments, " "));
         outcome.only_listed = true;
@@ -70,7 +71,7 @@ public:
     }
 
 private:
-    Outcome note(std::string what)
+    SysResult note(std::string what)
     {
         listed_.push_back(std::move(what));
         return {};

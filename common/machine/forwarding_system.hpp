@@ -30,7 +30,7 @@ public:
     {
         return reader_.file_facts(path);
     }
-    Outcome read_within(const std::string& path, std::size_t bytes, Milliseconds timeout) const override
+    SysResult read_within(const std::string& path, std::size_t bytes, Milliseconds timeout) const override
     {
         return reader_.read_within(path, bytes, timeout);
     }
@@ -39,12 +39,12 @@ public:
     {
         return reader_.read_records(path, bytes, timeout);
     }
-    Outcome list_inside(const std::string& root, const std::string& directory, const std::string& prefix,
-                        Milliseconds timeout) const override
+    SysResult list_inside(const std::string& root, const std::string& directory, const std::string& prefix,
+                          Milliseconds timeout) const override
     {
         return reader_.list_inside(root, directory, prefix, timeout);
     }
-    Outcome try_claim_within(const std::string& path, Milliseconds timeout) const override
+    SysResult try_claim_within(const std::string& path, Milliseconds timeout) const override
     {
         return reader_.try_claim_within(path, timeout);
     }
@@ -58,16 +58,16 @@ class ForwardingSystem : public ForwardingReader<System> {
 public:
     explicit ForwardingSystem(System& inner) : ForwardingReader(inner), inner_(inner) {}
 
-    Outcome write(const std::string& path, std::string_view text, Milliseconds timeout) override
+    SysResult write(const std::string& path, std::string_view text, Milliseconds timeout) override
     {
         return inner_.write(path, text, timeout);
     }
-    Outcome pulse_secondary_bus_reset(const std::string& path, Milliseconds hold,
-                                      Milliseconds timeout) override
+    SysResult pulse_secondary_bus_reset(const std::string& path, Milliseconds hold,
+                                        Milliseconds timeout) override
     {
         return inner_.pulse_secondary_bus_reset(path, hold, timeout);
     }
-    Outcome clear_secondary_bus_reset(const std::string& path, Milliseconds timeout) override
+    SysResult clear_secondary_bus_reset(const std::string& path, Milliseconds timeout) override
     {
         return inner_.clear_secondary_bus_reset(path, timeout);
     }
@@ -91,15 +91,15 @@ public:
     }
     void move_file(const std::string& from, const std::string& to) override { inner_.move_file(from, to); }
     void remove_empty_directory(const std::string& path) override { inner_.remove_empty_directory(path); }
-    Outcome replace_locked(const std::string& path, const std::string& lock, std::string_view before,
-                           std::string_view after, Milliseconds timeout) override
+    SysResult replace_locked(const std::string& path, const std::string& lock, std::string_view before,
+                             std::string_view after, Milliseconds timeout) override
     {
         return inner_.replace_locked(path, lock, before, after, timeout);
     }
     bool lock(const std::string& path, Milliseconds timeout) override { return inner_.lock(path, timeout); }
     using System::run;
-    Outcome run(const std::vector<std::string>& arguments, Milliseconds timeout,
-                const OnLine& on_line) override
+    SysResult run(const std::vector<std::string>& arguments, Milliseconds timeout,
+                  const OnLine& on_line) override
     {
         return inner_.run(arguments, timeout, on_line);
     }

@@ -140,21 +140,21 @@ void LinuxSystem::make_link(const std::string& path, const std::string& target)
 {
     make_directories_for(root_.resolve_nofollow(path), mode_for_all);
     if (symlink(target.c_str(), root_.resolve_nofollow(path).c_str()) != 0)
-        throw Error(Reason::failed, {"cannot make a symbolic link"}, root_.resolve_nofollow(path), errno);
+        throw Error(ErrorKind::failed, {"cannot make a symbolic link"}, root_.resolve_nofollow(path), errno);
     sync_directory_of(root_.resolve_nofollow(path));
 }
 
 void LinuxSystem::remove_file(const std::string& path)
 {
     if (unlink(root_.resolve_nofollow(path).c_str()) != 0 && errno != ENOENT)
-        throw Error(Reason::failed, {"cannot remove a file"}, root_.resolve_nofollow(path), errno);
+        throw Error(ErrorKind::failed, {"cannot remove a file"}, root_.resolve_nofollow(path), errno);
 }
 
 void LinuxSystem::move_file(const std::string& from, const std::string& to)
 {
     if (rename(root_.resolve_nofollow(from).c_str(), root_.resolve_nofollow(to).c_str()) != 0)
-        throw Error(Reason::failed, {"cannot be given the name '" + to + "'"}, root_.resolve_nofollow(from),
-                    errno);
+        throw Error(ErrorKind::failed, {"cannot be given the name '" + to + "'"},
+                    root_.resolve_nofollow(from), errno);
     sync_directory_of(root_.resolve_nofollow(to));
 }
 
@@ -163,7 +163,7 @@ void LinuxSystem::remove_empty_directory(const std::string& path)
     const bool removed = rmdir(root_.resolve_nofollow(path).c_str()) == 0;
     // EBUSY: a file system is mounted there.
     if (!removed && errno != ENOENT && errno != ENOTEMPTY && errno != EEXIST && errno != EBUSY)
-        throw Error(Reason::failed, {"cannot remove a directory"}, root_.resolve_nofollow(path), errno);
+        throw Error(ErrorKind::failed, {"cannot remove a directory"}, root_.resolve_nofollow(path), errno);
 }
 
 } // namespace pvegpu

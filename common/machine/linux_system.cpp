@@ -94,7 +94,7 @@ void tell_syslog(const std::string& socket_path, int priority, const std::string
 
 [[noreturn]] void throw_stopped()
 {
-    throw Error(Reason::interrupted, {"the task was stopped", "start the guest again"});
+    throw Error(ErrorKind::interrupted, {"the task was stopped", "start the guest again"});
 }
 
 // A write that was going on when the task was stopped: most end within this, and then all can be undone
@@ -115,59 +115,59 @@ LinuxSystem::~LinuxSystem()
     close(signals_);
 }
 
-Outcome LinuxSystem::in_child(Task::Kind kind, const std::string& path, std::string text,
-                              std::uint64_t number, Milliseconds timeout) const
+SysResult LinuxSystem::in_child(Task::Kind kind, const std::string& path, std::string text,
+                                std::uint64_t number, Milliseconds timeout) const
 {
     check_signals(); // nothing is begun after SIGTERM
     if (!child_ || child_->ended()) child_ = std::make_unique<BoundedChild>();
-    Outcome outcome = child_->perform({kind, number, root_.resolve(path), std::move(text)}, timeout,
-                                      interrupted_ ? -1 : signals_);
+    SysResult outcome = child_->perform({kind, number, root_.resolve(path), std::move(text)}, timeout,
+                                        interrupted_ ? -1 : signals_);
     if (outcome.child == 0) return outcome;
     const auto child = std::move(child_); // stuck or dead: the next operation gets a new one
     if (outcome.refused())
-        throw Error(Reason::failed,
+        throw Error(ErrorKind::failed,
                     {"the child process that was at work here was killed", "start the guest again"},
                     root_.resolve(path));
     if (!stopped()) return outcome;
     if (child->answers_within(ends_after_a_stop)) throw_stopped();
     // Of these nothing is left undone in the kernel when they are given up.
     const bool looks_only = kind == Task::Kind::read || kind == Task::Kind::list_inside;
-    throw Error(looks_only ? Reason::interrupted : Reason::stuck_write,
+    throw Error(looks_only ? ErrorKind::interrupted : ErrorKind::stuck_write,
                 {"the task was stopped while the kernel had not come back from this (pid " +
                      std::to_string(outcome.child) + ", in: " + outcome.child_stack + ")",
                  "start the guest again when that process has ended"},
                 root_.resolve(path));
 }
 
-Outcome LinuxSystem::read_within(const std::string& path, std::size_t bytes, Milliseconds timeout) const
+SysResult LinuxSystem::read_within(const std::string& path, std::size_t bytes, Milliseconds timeout) const
 {
     return in_child(Task::Kind::read, path, "", bytes, timeout);
 }
 
-Outcome LinuxSystem::list_inside(const std::string& root, const std::string& directory,
-                                 const std::string& prefix, Milliseconds timeout) const
+SysResult LinuxSystem::list_inside(const std::string& root, const std::string& directory,
+                                   const std::string& prefix, Milliseconds timeout) const
 {
     return in_child(Task::Kind::list_inside, root, directory + '\n' + prefix, 0, timeout);
 }
 
-Outcome LinuxSystem::try_claim_within(const std::string& path, Milliseconds timeout) const
+SysResult LinuxSystem::try_claim_within(const std::string& path, Milliseconds timeout) const
 {
     return in_child(Task::Kind::claim, path, "", 0, timeout);
 }
 
-Outcome LinuxSystem::write(const std::string& path, std::string_view text, Milliseconds timeout)
+SysResult LinuxSystem::write(const std::string& path, std::string_view text, Milliseconds timeout)
 {
     return in_child(Task::Kind::write, path, std::string(text), 0, timeout);
 }
 
-Outcome LinuxSystem::pulse_secondary_bus_reset(const std::string& config_path, Milliseconds hold,
-                                               Milliseconds timeout)
+SysResult LinuxSystem::pulse_secondary_bus_reset(const std::string& config_path, Milliseconds hold,
+                                                 Milliseconds timeout)
 {
     return in_child(Task::Kind::pulse_bridge_control, config_path, "",
                     static_cast<std::uint64_t>(hold.count()), timeout);
 }
 
-Outcome LinuxSystem::clear_secondary_bus_reset(const std::string& config_path, Milliseconds timeout)
+SysResult LinuxSystem::clear_secondary_bus_reset(const std::string& config_path, Milliseconds timeout)
 {
     return in_child(Task::Kind::clear_bridge_control, config_path, "", 0, timeout);
 }
@@ -179,7 +179,7 @@ void LinuxSystem::guard_write(const std::string& path, std::string_view text)
                                           guardian_answer_timeout, -1);
     if (noted.done()) return;
     guardian_.reset();
-    throw Error(Reason::failed,
+    throw Error(ErrorKind::failed,
                 {"the child process that guards this setting does not answer", "start the guest again"},
                 root_.resolve(path), noted.error_number);
 }
@@ -192,8 +192,8 @@ void LinuxSystem::forget_guarded_writes()
     if (!forgotten.done()) guardian_.reset(); // dead, or it writes once more what is already so
 }
 
-Outcome LinuxSystem::replace_locked(const std::string& path, const std::string& lock, std::string_view before,
-                                    std::string_view after, Milliseconds timeout)
+SysResult LinuxSystem::replace_locked(const std::string& path, const std::string& lock,
+                                      std::string_view before, std::string_view after, Milliseconds timeout)
 {
     make_directories_for(root_.resolve_nofollow(lock), mode_for_all); // Proxmox's programs make it too
     const LockedReplacement replacement{root_.resolve_nofollow(lock), std::string(before),
@@ -208,24 +208,25 @@ bool LinuxSystem::lock(const std::string& path, Milliseconds timeout)
     require_private_directories(root_, path);
     const int file = open(root_.resolve_nofollow(path).c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
                           S_IRUSR | S_IWUSR);
-    if (file < 0) throw Error(Reason::failed, {"cannot open the lock"}, root_.resolve_nofollow(path), errno);
+    if (file < 0)
+        throw Error(ErrorKind::failed, {"cannot open the lock"}, root_.resolve_nofollow(path), errno);
     locks_.push_back(file);
     const auto taken = [&] {
         if (flock(file, LOCK_EX | LOCK_NB) == 0) return true;
         if (errno != EWOULDBLOCK && errno != EINTR)
-            throw Error(Reason::failed, {"cannot take the lock"}, root_.resolve_nofollow(path), errno);
+            throw Error(ErrorKind::failed, {"cannot take the lock"}, root_.resolve_nofollow(path), errno);
         return false;
     };
     return wait_until(taken, timeout);
 }
 
-Outcome LinuxSystem::run(const std::vector<std::string>& arguments, Milliseconds timeout,
-                         const OnLine& on_line)
+SysResult LinuxSystem::run(const std::vector<std::string>& arguments, Milliseconds timeout,
+                           const OnLine& on_line)
 {
     if (!root_.is_live_host())
-        return {Outcome::Kind::refused, ENOSYS, "", 0, ""}; // a tree of files runs nothing
+        return {SysResult::Kind::refused, ENOSYS, "", 0, ""}; // a tree of files runs nothing
     check_signals();
-    Outcome outcome = run_program(arguments, timeout, interrupted_ ? -1 : signals_, on_line);
+    SysResult outcome = run_program(arguments, timeout, interrupted_ ? -1 : signals_, on_line);
     if (outcome.still_running()) check_signals();
     return outcome;
 }

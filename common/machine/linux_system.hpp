@@ -33,17 +33,17 @@ public:
     bool exists(const std::string& path) const override;
     std::optional<DeviceNumber> device_number(const std::string& path) const override;
     std::optional<FileFacts> file_facts(const std::string& path) const override;
-    Outcome read_within(const std::string& path, std::size_t bytes, Milliseconds timeout) const override;
+    SysResult read_within(const std::string& path, std::size_t bytes, Milliseconds timeout) const override;
     std::optional<std::string> read_records(const std::string& path, std::size_t bytes,
                                             Milliseconds timeout) const override;
-    Outcome list_inside(const std::string& root, const std::string& directory, const std::string& prefix,
-                        Milliseconds timeout) const override;
-    Outcome try_claim_within(const std::string& path, Milliseconds timeout) const override;
+    SysResult list_inside(const std::string& root, const std::string& directory, const std::string& prefix,
+                          Milliseconds timeout) const override;
+    SysResult try_claim_within(const std::string& path, Milliseconds timeout) const override;
 
-    Outcome write(const std::string& path, std::string_view text, Milliseconds timeout) override;
-    Outcome pulse_secondary_bus_reset(const std::string& config_path, Milliseconds hold,
-                                      Milliseconds timeout) override;
-    Outcome clear_secondary_bus_reset(const std::string& config_path, Milliseconds timeout) override;
+    SysResult write(const std::string& path, std::string_view text, Milliseconds timeout) override;
+    SysResult pulse_secondary_bus_reset(const std::string& config_path, Milliseconds hold,
+                                        Milliseconds timeout) override;
+    SysResult clear_secondary_bus_reset(const std::string& config_path, Milliseconds timeout) override;
     void guard_write(const std::string& path, std::string_view text) override;
     void forget_guarded_writes() override;
     void replace_file(const std::string& path, std::string_view text) override;
@@ -52,12 +52,12 @@ public:
     void make_link(const std::string& path, const std::string& target) override;
     void move_file(const std::string& from, const std::string& to) override;
     void remove_empty_directory(const std::string& path) override;
-    Outcome replace_locked(const std::string& path, const std::string& lock, std::string_view before,
-                           std::string_view after, Milliseconds timeout) override;
+    SysResult replace_locked(const std::string& path, const std::string& lock, std::string_view before,
+                             std::string_view after, Milliseconds timeout) override;
     bool lock(const std::string& path, Milliseconds timeout) override;
     using System::run;
-    Outcome run(const std::vector<std::string>& arguments, Milliseconds timeout,
-                const OnLine& on_line) override;
+    SysResult run(const std::vector<std::string>& arguments, Milliseconds timeout,
+                  const OnLine& on_line) override;
     bool wait_until(const std::function<bool()>& fact, Milliseconds timeout) override;
     TimePoint now() const override { return std::chrono::steady_clock::now(); }
     std::int64_t wall_clock() const override { return time(nullptr); }
@@ -65,8 +65,8 @@ public:
     void say(Severity severity, std::string_view line) override;
 
 private:
-    Outcome in_child(Task::Kind kind, const std::string& path, std::string text, std::uint64_t number,
-                     Milliseconds timeout) const;
+    SysResult in_child(Task::Kind kind, const std::string& path, std::string text, std::uint64_t number,
+                       Milliseconds timeout) const;
     bool stopped() const; // true once, after SIGTERM has come
     void check_signals() const;
 

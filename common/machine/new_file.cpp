@@ -54,7 +54,7 @@ void require_private_directory(const std::string& directory)
     if (lstat(directory.c_str(), &facts) != 0) return; // not there, or not to be read either
     const bool ours = facts.st_uid == 0 || facts.st_uid == geteuid();
     if (S_ISDIR(facts.st_mode) && ours && (facts.st_mode & (S_IWGRP | S_IWOTH)) == 0) return;
-    throw Error(Reason::failed,
+    throw Error(ErrorKind::failed,
                 {"is not a directory that only root can write to",
                  "see who made it and what is in it, then remove it: it is made anew when it is needed"},
                 directory);
@@ -122,15 +122,15 @@ void make_directories_for(const std::string& path, mode_t mode)
         chmod(parent.c_str(), mode); // whatever our umask is
         return;
     }
-    if (errno != EEXIST) throw Error(Reason::failed, {"cannot make a directory"}, parent.string(), errno);
+    if (errno != EEXIST) throw Error(ErrorKind::failed, {"cannot make a directory"}, parent.string(), errno);
 }
 
 void refuse_link(const std::string& path)
 {
     struct stat facts {};
     if (lstat(path.c_str(), &facts) == 0 && S_ISLNK(facts.st_mode))
-        throw Error(Reason::failed, {"is a symbolic link, which is not replaced", "put a file in its place"},
-                    path);
+        throw Error(ErrorKind::failed,
+                    {"is a symbolic link, which is not replaced", "put a file in its place"}, path);
 }
 
 void put_file(const std::string& path, std::string_view text, const FileRights& rights)
@@ -141,7 +141,7 @@ void put_file(const std::string& path, std::string_view text, const FileRights& 
     if (error == 0 && rename(temporary.c_str(), path.c_str()) != 0) error = errno;
     if (error == 0) return sync_directory_of(path);
     unlink(temporary.c_str());
-    throw Error(Reason::failed, {"cannot write a file", remedy_of(error)}, path, error);
+    throw Error(ErrorKind::failed, {"cannot write a file", remedy_of(error)}, path, error);
 }
 
 void sync_directory_of(const std::string& path)

@@ -19,7 +19,8 @@ std::string absolute(const std::string& directory)
     if (directory.empty()) return directory;
     boost::system::error_code error;
     const auto path = boost::filesystem::canonical(directory, error);
-    if (error) throw Error(Reason::not_found, {"there is no such root directory"}, directory, error.value());
+    if (error)
+        throw Error(ErrorKind::not_found, {"there is no such root directory"}, directory, error.value());
     return path.string();
 }
 

@@ -28,7 +28,7 @@ public:
     Pipe()
     {
         if (pipe2(ends_.data(), O_CLOEXEC) != 0)
-            throw Error(Reason::failed, {"cannot make a pipe"}, "", errno);
+            throw Error(ErrorKind::failed, {"cannot make a pipe"}, "", errno);
     }
     Pipe(const Pipe&) = delete;
     Pipe& operator=(const Pipe&) = delete;
@@ -145,24 +145,24 @@ int exit_status(int pidfd)
     return ended.si_code == CLD_EXITED ? ended.si_status : 128 + ended.si_status;
 }
 
-Outcome outcome_of_end(int pidfd, int trouble, std::string output)
+SysResult outcome_of_end(int pidfd, int trouble, std::string output)
 {
     const int status = exit_status(pidfd);
     int error = 0; // that kept the program from starting
     if (::read(trouble, &error, sizeof error) != sizeof error) error = 0;
     const int number = error != 0 ? error : status;
-    return {number == 0 ? Outcome::Kind::done : Outcome::Kind::refused, number, std::move(output), 0, ""};
+    return {number == 0 ? SysResult::Kind::done : SysResult::Kind::refused, number, std::move(output), 0, ""};
 }
 
 } // namespace
 
-Outcome run_program(const std::vector<std::string>& arguments, Milliseconds timeout, int cancel,
-                    const System::OnLine& on_line)
+SysResult run_program(const std::vector<std::string>& arguments, Milliseconds timeout, int cancel,
+                      const System::OnLine& on_line)
 {
     const TimePoint deadline = Clock::now() + timeout;
     Pipe output, trouble;
     const pid_t pid = fork();
-    if (pid < 0) return {Outcome::Kind::refused, errno, "", 0, ""};
+    if (pid < 0) return {SysResult::Kind::refused, errno, "", 0, ""};
     if (pid == 0) become(arguments, output.write_end(), trouble.write_end());
     output.close_write_end();
     trouble.close_write_end();
@@ -173,7 +173,7 @@ Outcome run_program(const std::vector<std::string>& arguments, Milliseconds time
     if (ended) return outcome_of_end(pidfd.number(), trouble.read_end(), std::move(lines.text));
     kill(-pid, SIGKILL);
     kill(pid, SIGKILL); // it may not have its own session yet
-    return {Outcome::Kind::still_running, 0, std::move(lines.text), pid, ""};
+    return {SysResult::Kind::still_running, 0, std::move(lines.text), pid, ""};
 }
 
 } // namespace pvegpu

@@ -12,7 +12,7 @@ namespace pvegpu {
 // (a descriptor or -1) becomes readable, it is killed and reported as still running: a task blocked in the
 // kernel outlives that. The program is a path; our own descriptors 0 to 2 must be in use. `on_line` as
 // System::run has it.
-Outcome run_program(const std::vector<std::string>& arguments, Milliseconds timeout, int cancel,
-                    const System::OnLine& on_line = {});
+SysResult run_program(const std::vector<std::string>& arguments, Milliseconds timeout, int cancel,
+                      const System::OnLine& on_line = {});
 
 } // namespace pvegpu

@@ -49,7 +49,7 @@ struct FileFacts {
 };
 
 // How an operation ended that the kernel may never finish. It ran in a child of its own.
-struct Outcome {
+struct SysResult {
     enum class Kind { done, refused, still_running };
 
     Kind kind = Kind::done;
@@ -96,7 +96,7 @@ public:
 
     // Reads up to `bytes` of a file that may block for ever (PCI config space, /etc/pve). A missing file is
     // a refusal with ENOENT.
-    virtual Outcome read_within(const std::string& path, std::size_t bytes, Milliseconds timeout) const = 0;
+    virtual SysResult read_within(const std::string& path, std::size_t bytes, Milliseconds timeout) const = 0;
 
     // The records of a log that are there now, one read(2) each, for /dev/kmsg: it never waits for one more,
     // and goes on behind those that were overwritten meanwhile. The last `bytes` of them, and none that came
@@ -108,12 +108,12 @@ public:
     // nvidia0" for each name that begins with `prefix`, as list_inside.hpp reads them. That process may be
     // hostile: links are followed inside of its root only, and nothing but directories is opened. It may take
     // for ever (the process may serve the directory itself, by FUSE). No such directory: refused with ENOENT.
-    virtual Outcome list_inside(const std::string& root, const std::string& directory,
-                                const std::string& prefix, Milliseconds timeout) const = 0;
+    virtual SysResult list_inside(const std::string& root, const std::string& directory,
+                                  const std::string& prefix, Milliseconds timeout) const = 0;
 
     // Whether a block device could be claimed for exclusive use: refused with EBUSY when a file system, a
     // RAID, a ZFS pool or another program has claimed it.
-    virtual Outcome try_claim_within(const std::string& path, Milliseconds timeout) const = 0;
+    virtual SysResult try_claim_within(const std::string& path, Milliseconds timeout) const = 0;
 
     virtual std::int64_t wall_clock() const = 0; // seconds since 1970
 };
@@ -124,15 +124,15 @@ class System : public SysReader {
 public:
     // One write(2) of `text` to a file of /sys or /proc. `done` proves only that the kernel took it: look
     // afterwards.
-    virtual Outcome write(const std::string& path, std::string_view text, Milliseconds timeout) = 0;
+    virtual SysResult write(const std::string& path, std::string_view text, Milliseconds timeout) = 0;
 
     // Sets the secondary bus reset bit in a bridge's config space file, holds it, clears it: all in one
     // child, which clears it even if this process is killed meanwhile.
-    virtual Outcome pulse_secondary_bus_reset(const std::string& config_path, Milliseconds hold,
-                                              Milliseconds timeout) = 0;
+    virtual SysResult pulse_secondary_bus_reset(const std::string& config_path, Milliseconds hold,
+                                                Milliseconds timeout) = 0;
 
     // Clears that bit where it is set; what is below the bridge is not reset by this.
-    virtual Outcome clear_secondary_bus_reset(const std::string& config_path, Milliseconds timeout) = 0;
+    virtual SysResult clear_secondary_bus_reset(const std::string& config_path, Milliseconds timeout) = 0;
 
     // A guardian child writes `text` to `path` if this process ends before `forget_guarded_writes`.
     virtual void guard_write(const std::string& path, std::string_view text) = 0;
@@ -155,8 +155,9 @@ public:
     // A file that others change too, and that may be on a file system that never answers (/etc/pve): replaced
     // whole, with its owner and mode, while their lock of it is held. Refused with EWOULDBLOCK if the lock
     // does not become free in half of the time, with ESTALE if `before` is not what is there.
-    virtual Outcome replace_locked(const std::string& path, const std::string& lock, std::string_view before,
-                                   std::string_view after, Milliseconds timeout) = 0;
+    virtual SysResult replace_locked(const std::string& path, const std::string& lock,
+                                     std::string_view before, std::string_view after,
+                                     Milliseconds timeout) = 0;
 
     // Takes the lock of that file until the process ends. False if somebody else keeps it past the timeout.
     virtual bool lock(const std::string& path, Milliseconds timeout) = 0;
@@ -165,9 +166,9 @@ public:
     // `refused` carries the exit status in error_number, or the errno if it could not be started.
     // `on_line`, where there is one, is told each line as soon as it is whole.
     using OnLine = std::function<void(std::string_view)>;
-    virtual Outcome run(const std::vector<std::string>& arguments, Milliseconds timeout,
-                        const OnLine& on_line) = 0;
-    Outcome run(const std::vector<std::string>& arguments, Milliseconds timeout)
+    virtual SysResult run(const std::vector<std::string>& arguments, Milliseconds timeout,
+                          const OnLine& on_line) = 0;
+    SysResult run(const std::vector<std::string>& arguments, Milliseconds timeout)
     {
         return run(arguments, timeout, {});
     }

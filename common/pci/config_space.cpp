@@ -1,5 +1,6 @@
 #include "pci/config_space.hpp"
 
+#include "base/bridge_control.hpp"
 #include <array>
 #include <bitset>
 

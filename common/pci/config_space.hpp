@@ -1,9 +1,6 @@
 // The parts of a PCI function's configuration space that sysfs does not tell, parsed from the bytes of its
 // `config` file. Offsets: PCI Local Bus Specification 3.0 chapter 6, PCI Express Base Specification 7.5.
 #pragma once
-
-#include "base/bridge_control.hpp"
-
 #include <cstdint>
 #include <optional>
 #include <string_view>

@@ -30,7 +30,7 @@ constexpr std::array shapes = {EnumName{"topology", DeviceTraits::CardShape::ask
 
 [[noreturn]] void fail(const std::string& what)
 {
-    throw Error(Reason::failed, {what, "the built-in table is broken, report this"}, "device_table.json");
+    throw Error(ErrorKind::failed, {what, "the built-in table is broken, report this"}, "device_table.json");
 }
 
 std::string text_of(const json& row, const char* key, const std::string& absent)

@@ -2,6 +2,7 @@
 
 #include "base/enum_names.hpp"
 #include "base/text.hpp"
+#include "proxmox/lxc_config.hpp"
 
 #include <algorithm>
 #include <array>

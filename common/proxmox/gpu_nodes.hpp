@@ -2,7 +2,6 @@
 #pragma once
 
 #include "base/pci_address.hpp"
-#include "proxmox/lxc_config.hpp"
 
 #include <optional>
 #include <string>
@@ -10,6 +9,9 @@
 #include <vector>
 
 namespace pvegpu {
+
+struct LxcConfig; // proxmox/lxc_config.hpp
+struct LxcDevice; // proxmox/lxc_config.hpp
 
 enum class NodeKind {
     nvidia_gpu,       // /dev/nvidiaN

@@ -1,8 +1,6 @@
 // A guest by its number and its kind, and what Proxmox's commands and files call it.
 #pragma once
 
-#include "machine/paths.hpp"
-
 #include <string>
 #include <string_view>
 
@@ -35,10 +33,7 @@ struct Guest {
     }
     std::string install_command() const { return "pve-gpu-install --" + type() + " " + number(); }
     // On this node, if none is named.
-    std::string config_path(std::string_view node = "") const
-    {
-        return is_container() ? paths::ct_config(vmid, node) : paths::vm_config(vmid, node);
-    }
+    std::string config_path(std::string_view node = "") const; // empty: this node's
 
     bool operator==(const Guest&) const = default;
 };

@@ -14,7 +14,7 @@ namespace {
 
 Error no_answer(std::string_view path)
 {
-    return {Reason::timed_out,
+    return {ErrorKind::timed_out,
             {"Proxmox's cluster file system does not answer", "see 'systemctl status pve-cluster'"},
             std::string(path)};
 }
@@ -28,7 +28,7 @@ std::optional<std::string> read_pve_file(const SysReader& reader, std::string_vi
     if (outcome.done()) return outcome.text;
     if (outcome.still_running()) throw no_answer(path);
     if (outcome.error_number == ENOENT || outcome.error_number == ENOTDIR) return std::nullopt;
-    throw Error(Reason::failed,
+    throw Error(ErrorKind::failed,
                 {"Proxmox's cluster file system refuses this file", "see 'systemctl status pve-cluster'"},
                 file, outcome.error_number);
 }
@@ -43,16 +43,17 @@ GuestFile read_guest_file(const SysReader& reader, const Request& request)
 {
     const auto& [vmid, phase, node] = request;
     if (!node.empty() && !is_node_name(node)) // it becomes part of a path, and came from the environment
-        throw Error(Reason::invalid_config, {"PVE_MIGRATED_FROM is not the name of a node: " + quote(node)});
+        throw Error(ErrorKind::invalid_config,
+                    {"PVE_MIGRATED_FROM is not the name of a node: " + quote(node)});
     const auto vm = paths::vm_config(vmid, node), ct = paths::ct_config(vmid, node);
     if (auto text = read_pve_file(reader, vm)) return {GuestKind::vm, vm, std::move(*text)};
     if (auto text = read_pve_file(reader, ct)) return {GuestKind::container, ct, std::move(*text)};
     if (!reader.exists(std::string(paths::pve_vm_configs))) // pmxcfs makes the link, guests or not
-        throw Error(Reason::failed,
+        throw Error(ErrorKind::failed,
                     {"Proxmox's cluster file system is not mounted", "see 'systemctl status pve-cluster'"},
                     std::string(paths::pve));
-    throw Error(Reason::not_found, {"there is no guest " + std::to_string(vmid) +
-                                    " on this node; looked for '" + vm + "' and '" + ct + "'"});
+    throw Error(ErrorKind::not_found, {"there is no guest " + std::to_string(vmid) +
+                                       " on this node; looked for '" + vm + "' and '" + ct + "'"});
 }
 
 GuestConfig read_guest_config(const SysReader& reader, std::string_view text)

@@ -34,7 +34,7 @@ bool is_nvidia_vgpu(const SysReader& reader, const PassedDevice& device)
     if (!type.starts_with(prefix) || type.size() == prefix.size() ||
         !consists_of(type.substr(prefix.size()), is_digit))
         return false;
-    return std::ranges::any_of(device.alternatives, [&](const Alternative& one) {
+    return std::ranges::any_of(device.alternatives, [&](const MappingChoice& one) {
         return one.functions.size() == 1 && makes_nvidia_vgpus(reader, one.functions.front());
     });
 }
@@ -69,7 +69,7 @@ bool is_on_vfio(const SysReader& reader, const PassedDevice& device)
     const auto has_vfio_driver = [&](const PciAddress& function) {
         return is_vfio_driver(bound_driver(reader, function));
     };
-    return std::ranges::all_of(device.alternatives, [&](const Alternative& one) {
+    return std::ranges::all_of(device.alternatives, [&](const MappingChoice& one) {
         return !one.functions.empty() && std::ranges::all_of(one.functions, has_vfio_driver);
     });
 }

@@ -9,9 +9,9 @@
 namespace pvegpu {
 namespace {
 
-Alternative match(const std::vector<HostSelector>& selectors, const std::vector<PciAddress>& all)
+MappingChoice match(const std::vector<HostSelector>& selectors, const std::vector<PciAddress>& all)
 {
-    Alternative alternative;
+    MappingChoice alternative;
     for (const auto& selector : selectors) {
         const auto before = alternative.functions.size();
         for (const auto& address : all)
@@ -23,7 +23,7 @@ Alternative match(const std::vector<HostSelector>& selectors, const std::vector<
 
 // Of a path that names a whole slot Proxmox wants function 0 in any case (assert_valid in pve-guest-common's
 // Mapping/PCI.pm).
-Alternative match_mapped(const MappedDevice& device, const std::vector<PciAddress>& all)
+MappingChoice match_mapped(const MappedDevice& device, const std::vector<PciAddress>& all)
 {
     auto alternative = match(device.paths, all);
     for (const auto& path : device.paths) {
@@ -35,24 +35,24 @@ Alternative match_mapped(const MappedDevice& device, const std::vector<PciAddres
     return alternative;
 }
 
-[[noreturn]] void refuse(Reason reason, const HostPci& line, const Advice& advice)
+[[noreturn]] void refuse(ErrorKind reason, const HostPci& line, const Advice& advice)
 {
     throw Error(reason, {"'" + line.key() + "' " + advice.fact, advice.remedy});
 }
 
-std::vector<Alternative> mapped_alternatives(const HostPci& line, const PciMappings& mappings,
-                                             const std::string& node, const std::vector<PciAddress>& all)
+std::vector<MappingChoice> mapped_alternatives(const HostPci& line, const PciMappings& mappings,
+                                               const std::string& node, const std::vector<PciAddress>& all)
 {
     const auto* mapping = mappings.find(*line.mapping);
     if (mapping == nullptr)
-        refuse(Reason::not_found, line,
+        refuse(ErrorKind::not_found, line,
                {"names the mapping '" + *line.mapping + "', which does not exist",
                 "see Datacenter > Resource Mappings"});
-    std::vector<Alternative> alternatives;
+    std::vector<MappingChoice> alternatives;
     for (const auto& device : devices_on_node(*mapping, node))
         alternatives.push_back(match_mapped(device, all));
     if (alternatives.empty())
-        refuse(Reason::not_found, line,
+        refuse(ErrorKind::not_found, line,
                {"names the mapping '" + *line.mapping + "', which has no device on node '" + node + "'"});
     return alternatives;
 }
@@ -60,7 +60,7 @@ std::vector<Alternative> mapped_alternatives(const HostPci& line, const PciMappi
 PassedDevice resolve(const HostPci& line, const PciMappings& mappings, const std::string& node,
                      const std::vector<PciAddress>& all)
 {
-    if (line.start_error) throw Error(Reason::invalid_config, *line.start_error);
+    if (line.start_error) throw Error(ErrorKind::invalid_config, *line.start_error);
     PassedDevice device;
     device.key = line.key();
     device.mapping = line.mapping;
@@ -72,7 +72,7 @@ PassedDevice resolve(const HostPci& line, const PciMappings& mappings, const std
 }
 
 // Nothing free: the first that this guest has not taken itself.
-std::size_t first_free(const std::vector<Alternative>& alternatives, const std::set<PciAddress>& used,
+std::size_t first_free(const std::vector<MappingChoice>& alternatives, const std::set<PciAddress>& used,
                        const std::function<bool(const std::vector<PciAddress>&)>& is_free)
 {
     std::optional<std::size_t> unused;

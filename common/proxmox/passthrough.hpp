@@ -12,7 +12,7 @@
 
 namespace pvegpu {
 
-struct Alternative {
+struct MappingChoice {
     std::vector<PciAddress> functions; // in the order in which Proxmox passes them
     std::vector<HostSelector> missing; // what Proxmox asks for and no function of the host matches
     std::optional<MappedDevice> mapped;
@@ -23,7 +23,7 @@ struct PassedDevice {
     std::optional<std::string> mapping;
     std::optional<std::string> mdev;
     bool keep_driver = false;
-    std::vector<Alternative> alternatives; // one, but for a mapping with several entries of this node
+    std::vector<MappingChoice> alternatives; // one, but for a mapping with several entries of this node
     std::size_t chosen = 0;
     bool on_vfio = false;     // and with it each of its functions is on a driver of vfio's already
     bool nvidia_vgpu = false; // by NVIDIA's own files in sysfs: the function is one vGPU, and has no mdev
@@ -34,7 +34,7 @@ struct PassedDevice {
     // Proxmox chooses and reserves it for one hostpciN alone (choose_hostpci_devices in qemu-server's
     // PCI.pm); mediated devices share theirs.
     bool reserved() const { return !mdev || nvidia_vgpu; }
-    const Alternative& taken() const { return alternatives.at(chosen); }
+    const MappingChoice& taken() const { return alternatives.at(chosen); }
 };
 
 // The devices in the order of N. `all` is every function of the host in the order of addresses. Throws

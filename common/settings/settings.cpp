@@ -43,7 +43,7 @@ std::string below(const std::string& path, const std::string& key)
 json parse_json(std::string_view text, const std::string& path)
 {
     const auto fail = [&path](unsigned line, const Advice& advice) {
-        throw Error(Reason::invalid_config, advice, path + ":" + std::to_string(line));
+        throw Error(ErrorKind::invalid_config, advice, path + ":" + std::to_string(line));
     };
     // The library itself keeps the last of two keys with one name. Of each object that is open: its key now,
     // and all so far.
@@ -59,7 +59,7 @@ json parse_json(std::string_view text, const std::string& path)
         std::string place;
         for (const auto& object : open)
             if (!object.first.empty()) place = below(place, object.first);
-        throw Error(Reason::invalid_config, {quote(place) + " is there twice", "remove one"}, path);
+        throw Error(ErrorKind::invalid_config, {quote(place) + " is there twice", "remove one"}, path);
     };
     try {
         constexpr bool exceptions = true, comments = true;
@@ -126,7 +126,7 @@ public:
 private:
     [[noreturn]] void fail(const std::string& key, const Advice& advice) const
     {
-        throw Error(Reason::invalid_config,
+        throw Error(ErrorKind::invalid_config,
                     {key.empty() ? advice.fact : quote(key) + " " + advice.fact, advice.remedy}, file_);
     }
 
@@ -283,7 +283,7 @@ SettingsFile read_settings(const SysReader& reader)
 {
     const std::string path(paths::settings);
     const auto text = reader.read(path);
-    if (!text && reader.exists(path)) throw Error(Reason::invalid_config, {"cannot be read"}, path);
+    if (!text && reader.exists(path)) throw Error(ErrorKind::invalid_config, {"cannot be read"}, path);
     return SettingsFile::parse(text.value_or("{}"), path);
 }
 

@@ -17,7 +17,7 @@ Claim claim_from(const Json& json)
                 {whole_number<pid_t>(parent.at("pid")).value(),
                  whole_number<std::uint64_t>(parent.at("start_time")).value()},
                 json.at("functions").get<std::vector<PciAddress>>()};
-    if (claim.parent.pid == 0) throw Error(Reason::failed, {"no process has the number 0"});
+    if (claim.parent.pid == 0) throw Error(ErrorKind::failed, {"no process has the number 0"});
     return claim;
 }
 

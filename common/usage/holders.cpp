@@ -3,6 +3,7 @@
 #include "base/enum_names.hpp"
 #include "base/lists.hpp"
 #include "base/text.hpp"
+#include "pci/topology.hpp"
 #include "usage/block_users.hpp"
 #include "usage/claims.hpp"
 #include "usage/containers.hpp"

@@ -4,13 +4,14 @@
 #include "base/advice.hpp"
 #include "base/pci_address.hpp"
 #include "machine/system.hpp"
-#include "pci/topology.hpp"
 
 #include <optional>
 #include <string>
 #include <vector>
 
 namespace pvegpu {
+
+struct Function; // pci/topology.hpp
 
 struct Holder {
     enum class Kind {

@@ -7,6 +7,7 @@
 #include "machine/paths.hpp"
 #include "proxmox/gpu_nodes.hpp"
 #include "proxmox/guest_files.hpp"
+#include "proxmox/lxc_config.hpp"
 #include "usage/containers.hpp"
 #include "usage/device_files.hpp"
 

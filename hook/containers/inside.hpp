@@ -7,6 +7,7 @@
 #include "base/advice.hpp"
 #include "machine/system.hpp"
 #include "proxmox/gpu_nodes.hpp"
+#include "proxmox/lxc_config.hpp"
 
 #include <map>
 #include <string>

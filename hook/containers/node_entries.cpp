@@ -1,6 +1,7 @@
 #include "containers/node_entries.hpp"
 
 #include "base/text.hpp"
+#include "pci/topology.hpp"
 
 #include <algorithm>
 #include <sys/stat.h>

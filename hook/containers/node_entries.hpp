@@ -21,7 +21,7 @@ std::vector<Advice> stale_numbers(const LxcConfig& config, const std::vector<Nod
 
 // Nodes that are mounted into an unprivileged container and that nobody in it may open: their owner and group
 // on the host are nobody there. A devN is given to the container's own users (create_passthrough_device_node
-// in pve-container's LXC.pm). `capabilities` are those of NodeSituation.
+// in pve-container's LXC.pm). `capabilities` are those of NodeHost.
 std::vector<Advice>
 foreign_nodes(const LxcConfig& config, const std::vector<NodeFacts>& nodes,
               const std::optional<std::map<unsigned, std::string>>& capabilities = std::nullopt);

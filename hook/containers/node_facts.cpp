@@ -5,6 +5,7 @@
 #include "containers/nvidia_nodes.hpp"
 #include "machine/paths.hpp"
 #include "pci/read_function.hpp"
+#include "pci/topology.hpp"
 #include "usage/device_files.hpp"
 
 #include <algorithm>
@@ -52,7 +53,7 @@ std::optional<unsigned> major_for(NodeKind kind, const KernelDevices& majors)
 
 // NVIDIA's nodes are ordinary files of /dev: they outlive the driver, the card and the GPU instance that they
 // were made for.
-bool driver_is_behind(const GpuNode& node, const NodeSituation& host)
+bool driver_is_behind(const GpuNode& node, const NodeHost& host)
 {
     if (node.kind == NodeKind::nvidia_cap)
         return !host.capabilities || host.capabilities->contains(node.number.value_or(0));
@@ -64,7 +65,7 @@ bool driver_is_behind(const GpuNode& node, const NodeSituation& host)
 }
 
 // Of the capabilities only those of MIG instances are for containers: the others are root's.
-bool is_for_containers(const GpuNode& node, const NodeSituation& host)
+bool is_for_containers(const GpuNode& node, const NodeHost& host)
 {
     if (node.kind != NodeKind::nvidia_cap) return true;
     if (!host.capabilities) return false;
@@ -72,7 +73,7 @@ bool is_for_containers(const GpuNode& node, const NodeSituation& host)
     return file != host.capabilities->end() && is_mig_access(file->second);
 }
 
-std::optional<FileFacts> rights_of(const SysReader& reader, const GpuNode& node, const NodeSituation& host)
+std::optional<FileFacts> rights_of(const SysReader& reader, const GpuNode& node, const NodeHost& host)
 {
     if (!node.is_directory()) return reader.file_facts(node.path);
     for (const auto& name : reader.list(node.path))
@@ -182,7 +183,7 @@ std::vector<HostGpu> read_host_gpus(const SysReader& reader, std::optional<unsig
 }
 
 std::vector<NodeFacts> read_nodes(const SysReader& reader, const std::vector<WantedNode>& wanted,
-                                  const NodeSituation& host)
+                                  const NodeHost& host)
 {
     std::vector<NodeFacts> nodes;
     nodes.reserve(wanted.size());
@@ -193,24 +194,24 @@ std::vector<NodeFacts> read_nodes(const SysReader& reader, const std::vector<Wan
     return nodes;
 }
 
-NodeSituation read_node_situation(const SysReader& reader, const std::vector<WantedNode>& wanted,
-                                  std::optional<unsigned> own_vmid)
+NodeHost read_node_host(const SysReader& reader, const std::vector<WantedNode>& wanted,
+                        std::optional<unsigned> own_vmid)
 {
-    NodeSituation situation;
-    situation.gpus = read_host_gpus(reader, own_vmid);
-    situation.majors = read_kernel_devices(reader);
-    situation.nvidia_modprobe = reader.exists(std::string(paths::nvidia_modprobe_program));
+    NodeHost vm_facts;
+    vm_facts.gpus = read_host_gpus(reader, own_vmid);
+    vm_facts.majors = read_kernel_devices(reader);
+    vm_facts.nvidia_modprobe = reader.exists(std::string(paths::nvidia_modprobe_program));
     for (const auto* module : {"nvidia", "nvidia_uvm", "nvidia_modeset", "nvidia_drm"})
-        if (reader.exists(paths::join(paths::modules, module))) situation.modules.insert(module);
-    if (any_nvidia(situation.gpus) && !situation.modules.contains("nvidia"))
-        situation.no_nvidia_module = no_nvidia_module(reader);
+        if (reader.exists(paths::join(paths::modules, module))) vm_facts.modules.insert(module);
+    if (any_nvidia(vm_facts.gpus) && !vm_facts.modules.contains("nvidia"))
+        vm_facts.no_nvidia_module = no_nvidia_module(reader);
     const bool capabilities = std::ranges::any_of(wanted, [](const WantedNode& one) {
         return one.node.kind == NodeKind::nvidia_cap || one.node.kind == NodeKind::nvidia_caps;
     });
     if (capabilities && reader.exists(std::string(paths::nvidia_capabilities)))
-        situation.capabilities = capability_files(reader);
-    situation.nodes = read_nodes(reader, wanted, situation);
-    return situation;
+        vm_facts.capabilities = capability_files(reader);
+    vm_facts.nodes = read_nodes(reader, wanted, vm_facts);
+    return vm_facts;
 }
 
 std::string nvidia_module_version(const SysReader& reader)

@@ -38,7 +38,7 @@ struct HostGpu {
     bool is_amd() const { return id.starts_with("1002:"); }
 };
 
-struct NodeSituation {
+struct NodeHost {
     std::vector<NodeFacts> nodes;
     std::vector<HostGpu> gpus; // in the order of their addresses
     KernelDevices majors;
@@ -55,12 +55,12 @@ struct NodeSituation {
 bool is_mig_access(const std::string& capability_file);
 
 // Only looks. `vmid` is the container: its own claims do not count.
-NodeSituation read_node_situation(const SysReader& reader, const std::vector<WantedNode>& wanted,
-                                  std::optional<unsigned> own_vmid);
+NodeHost read_node_host(const SysReader& reader, const std::vector<WantedNode>& wanted,
+                        std::optional<unsigned> own_vmid);
 
 // The nodes as they are now, on a host with these GPUs and capabilities.
 std::vector<NodeFacts> read_nodes(const SysReader& reader, const std::vector<WantedNode>& wanted,
-                                  const NodeSituation& host);
+                                  const NodeHost& host);
 
 std::vector<Function> list_gpus(const SysReader& reader); // in the order of their addresses
 std::vector<HostGpu> read_host_gpus(const SysReader& reader, std::optional<unsigned> own_vmid);

@@ -4,6 +4,7 @@
 #include "base/lists.hpp"
 #include "base/text.hpp"
 #include "containers/nvidia_nodes.hpp"
+#include "pci/topology.hpp"
 
 #include <algorithm>
 #include <array>
@@ -21,11 +22,11 @@ bool cannot_start_without(const WantedNode& wanted)
 
 class ContainerPlanner {
 public:
-    ContainerPlanner(NodePlan& plan, const NodeSituation& situation, bool starts)
-        : plan_(plan), situation_(situation), starts_(starts)
+    ContainerPlanner(NodePlan& plan, const NodeHost& vm_facts, bool starts)
+        : plan_(plan), situation_(vm_facts), starts_(starts)
     {
         if (starts) // at boot they are of many containers
-            for (const auto& facts : situation.nodes) all_.push_back(facts.wanted);
+            for (const auto& facts : vm_facts.nodes) all_.push_back(facts.wanted);
     }
 
     void plan_nodes()
@@ -50,7 +51,7 @@ private:
         if (!obstacle->vms_have_all || !starts_ || !cannot_start_without(wanted))
             plan_.warnings.push_back({named(wanted) + " is not there" + fact, remedy});
         else if (!plan_.refused)
-            plan_.refused = Refusal{Reason::in_use, {named(wanted) + " cannot be there" + fact, remedy}};
+            plan_.refused = Refusal{ErrorKind::in_use, {named(wanted) + " cannot be there" + fact, remedy}};
     }
 
     void bring(const GpuNode& node)
@@ -78,7 +79,7 @@ private:
     }
 
     NodePlan& plan_;
-    const NodeSituation& situation_;
+    const NodeHost& situation_;
     bool starts_; // a container does, and can be refused
     std::vector<WantedNode> all_;
     std::vector<NodeStep> creates_, waits_;
@@ -110,17 +111,16 @@ std::vector<StepReport> planned_steps(const NodePlan& plan)
     return steps;
 }
 
-NodePlan make_container_plan(const ContainerGuest& guest, const NodeSituation& situation,
-                             const Settings& settings)
+NodePlan make_container_plan(const ContainerGuest& guest, const NodeHost& vm_facts, const Settings& settings)
 {
     NodePlan plan;
     plan.warnings = guest.warnings;
-    plan.nodes = situation.nodes;
+    plan.nodes = vm_facts.nodes;
     if (guest.config.is_template || settings.strategy == Strategy::off) return plan;
     warn_of_wrong_lines(guest.config, plan);
-    ContainerPlanner(plan, situation, guest.vmid.has_value()).plan_nodes();
-    append(plan.warnings, stale_numbers(guest.config, situation.nodes, situation.majors));
-    append(plan.warnings, foreign_nodes(guest.config, situation.nodes, situation.capabilities));
+    ContainerPlanner(plan, vm_facts, guest.vmid.has_value()).plan_nodes();
+    append(plan.warnings, stale_numbers(guest.config, vm_facts.nodes, vm_facts.majors));
+    append(plan.warnings, foreign_nodes(guest.config, vm_facts.nodes, vm_facts.capabilities));
     return plan;
 }
 

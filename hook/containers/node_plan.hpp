@@ -37,8 +37,7 @@ struct NodePlan {
 
 // Modules to load, nodes to make, nodes to wait for. Refused where the container cannot start without a node
 // and VMs have each GPU that it could be of right now; what is less certain is a warning.
-NodePlan make_container_plan(const ContainerGuest& guest, const NodeSituation& situation,
-                             const Settings& settings);
+NodePlan make_container_plan(const ContainerGuest& guest, const NodeHost& vm_facts, const Settings& settings);
 
 std::vector<StepReport> planned_steps(const NodePlan& plan);
 

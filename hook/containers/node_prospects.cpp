@@ -252,7 +252,7 @@ std::optional<Obstacle> missing_because(const WantedNode& wanted, const std::vec
 }
 
 // The driver gives a capability to each MIG instance that there is; instances are gone with a reboot.
-Obstacle instance_is_gone(const NodeSituation& host, const std::vector<WantedNode>& all)
+Obstacle instance_is_gone(const NodeHost& host, const std::vector<WantedNode>& all)
 {
     std::vector<std::string> there;
     for (const auto& [number, file] : *host.capabilities)
@@ -282,7 +282,7 @@ std::optional<Obstacle> why_missing(const WantedNode& wanted, const std::vector<
     return missing_because(wanted, gpus, nullptr);
 }
 
-std::optional<Obstacle> why_missing(const WantedNode& wanted, const NodeSituation& host,
+std::optional<Obstacle> why_missing(const WantedNode& wanted, const NodeHost& host,
                                     const std::vector<WantedNode>& all)
 {
     const auto& node = wanted.node;
@@ -297,14 +297,14 @@ std::optional<Obstacle> why_missing(const WantedNode& wanted, const NodeSituatio
     return std::nullopt;
 }
 
-std::optional<Advice> no_maker(const GpuNode& node, const NodeSituation& host)
+std::optional<Advice> no_maker(const GpuNode& node, const NodeHost& host)
 {
     if (host.nvidia_modprobe || !node.is_nvidia() || !nvidia_modprobe_makes(node.kind)) return std::nullopt;
     return Advice{", and 'nvidia-modprobe', which makes it, is not installed",
                   "install 'nvidia-modprobe', or run 'nvidia-smi' once"};
 }
 
-bool is_served(const GpuNode& node, const NodeSituation& host)
+bool is_served(const GpuNode& node, const NodeHost& host)
 {
     return std::ranges::any_of(
         host.gpus, [&](const HostGpu& gpu) { return could_have(gpu, node) && serves(gpu, node); });

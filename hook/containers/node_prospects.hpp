@@ -25,15 +25,15 @@ std::optional<Obstacle> why_missing(const WantedNode& wanted,
                                     const std::vector<HostGpu>& gpus); // nothing: steps can
 
 // The same with all that is known of the host, for a container that names `all` of these.
-std::optional<Obstacle> why_missing(const WantedNode& wanted, const NodeSituation& host,
+std::optional<Obstacle> why_missing(const WantedNode& wanted, const NodeHost& host,
                                     const std::vector<WantedNode>& all);
 
 // Why nothing but chance makes a node that a step would have to make: NVIDIA's driver leaves it to
 // nvidia-modprobe, which is not installed.
-std::optional<Advice> no_maker(const GpuNode& node, const NodeSituation& host);
+std::optional<Advice> no_maker(const GpuNode& node, const NodeHost& host);
 
 // A driver of the host has a GPU that could have the node, or NVIDIA's, which makes it, is loaded.
-bool is_served(const GpuNode& node, const NodeSituation& host);
+bool is_served(const GpuNode& node, const NodeHost& host);
 
 // The modules, or aliases of modules, that make a node of /dev/dri or /dev/kfd where no driver has made it.
 std::vector<std::string> drivers_to_load(const GpuNode& node, const std::vector<HostGpu>& gpus);

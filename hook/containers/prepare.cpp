@@ -95,7 +95,7 @@ private:
         if (std::ranges::any_of(loaded_, makes_dri) || std::ranges::none_of(not_loaded_, makes_dri))
             return false;
         return not_loaded_.contains("nvidia-drm") ||
-               !is_served(node, read_node_situation(system_, {}, std::nullopt));
+               !is_served(node, read_node_host(system_, {}, std::nullopt));
     }
 
     StepOutcome run_program(const std::vector<std::string>& arguments)
@@ -155,7 +155,7 @@ private:
                      : ", and not waited for, because what makes them failed");
         if (settings_.on_timeout == OnTimeout::fail) {
             for (const auto& line : state_of_nodes(system_)) system_.say(Severity::warning, line);
-            throw Error(waited_ ? Reason::timed_out : Reason::failed,
+            throw Error(waited_ ? ErrorKind::timed_out : ErrorKind::failed,
                         {text, "see the state of the host above"});
         }
         const bool mount = std::ranges::any_of(plan_.nodes, [](const NodeFacts& facts) {
@@ -189,7 +189,7 @@ void collect(const SysReader& reader, unsigned vmid, ContainerGuest& all)
     try {
         file = read_guest_file(reader, {.vmid = vmid});
     } catch (const Error& error) {
-        if (error.reason() != Reason::not_found) throw;
+        if (error.reason() != ErrorKind::not_found) throw;
         return; // it was removed, or went to another node, since the list was made
     }
     if (file.kind != GuestKind::container) return;
@@ -207,7 +207,7 @@ void collect(const SysReader& reader, unsigned vmid, ContainerGuest& all)
 
 NodePlan plan_container(const SysReader& reader, const ContainerGuest& guest, const Settings& settings)
 {
-    const auto nodes = read_node_situation(reader, guest.wanted, guest.vmid);
+    const auto nodes = read_node_host(reader, guest.wanted, guest.vmid);
     return make_container_plan(guest, nodes, settings);
 }
 

@@ -3,7 +3,7 @@
 #include "base/lists.hpp"
 #include "pci/device_table.hpp"
 #include "recovery/port.hpp"
-#include "recovery/situation.hpp"
+#include "recovery/vm_facts.hpp"
 
 #include <algorithm>
 #include <array>
@@ -39,9 +39,9 @@ struct ChosenReset {
     Advice why_none = {};
 };
 
-ChosenReset choose_reset(const CardPlan& card, const Situation& situation)
+ChosenReset choose_reset(const CardPlan& card, const VmFacts& vm_facts)
 {
-    const auto& port = situation.topology.at(*card.card.port);
+    const auto& port = vm_facts.topology.at(*card.card.port);
     const auto wish = card.settings.reset_with;
     if (card.settings.strategy == Strategy::remove_rescan) return {CardReset::none, {"the settings say so"}};
     const bool unsafe = device_traits(card.gpu()).bus_reset == DeviceTraits::BusReset::unsafe;
@@ -53,7 +53,7 @@ ChosenReset choose_reset(const CardPlan& card, const Situation& situation)
         return {CardReset::none,
                 {"the settings ask for 'reset_subordinate', which this kernel does not have",
                  "set 'reset_with' to 'best'"}};
-    if (!situation.config_space_writable)
+    if (!vm_facts.config_space_writable)
         return {CardReset::none,
                 {"the kernel is locked down (Secure Boot) and has no 'reset_subordinate'",
                  "install a newer kernel, or turn Secure Boot off"}};
@@ -66,13 +66,14 @@ ChosenReset choose_reset(const CardPlan& card, const Situation& situation)
 template <typename OneStep> void on_each(const CardPlan& card, std::vector<Step>& steps)
 {
     for (const auto& function : card.functions)
-        if (function.cycled) steps.emplace_back(OneStep{function.address()});
+        if (function.in_scope) steps.emplace_back(OneStep{function.address()});
 }
 
 void unbind_each(const CardPlan& card, std::vector<Step>& steps)
 {
     for (const auto& function : card.functions)
-        if (function.cycled && !function.facts.driver.empty()) steps.emplace_back(Unbind{function.address()});
+        if (function.in_scope && !function.facts.driver.empty())
+            steps.emplace_back(Unbind{function.address()});
 }
 
 // The kernel hands out the lowest free IOMMU group number first, so the bus whose group had the lowest comes
@@ -81,7 +82,7 @@ std::vector<PciBus> buses_by_group(const CardPlan& card)
 {
     std::map<PciBus, unsigned> lowest;
     for (const auto& function : card.functions) {
-        if (!function.cycled) continue;
+        if (!function.in_scope) continue;
         const auto group = function.facts.iommu_group.value_or(std::numeric_limits<unsigned>::max());
         const auto [entry, added] = lowest.emplace(bus_of(function.address()), group);
         entry->second = std::min(entry->second, group);
@@ -96,7 +97,7 @@ std::vector<PciBus> buses_by_group(const CardPlan& card)
 void finish(const CardPlan& card, std::vector<Step>& steps)
 {
     for (const auto& function : card.functions)
-        if (function.cycled && function.to_vfio) steps.emplace_back(Bind{function.address()});
+        if (function.in_scope && function.goes_to_guest) steps.emplace_back(Bind{function.address()});
     on_each<Verify>(card, steps);
 }
 
@@ -127,12 +128,12 @@ std::vector<Step> leaves_first(const CardPlan& card, CardReset how)
 
 // A switch that is left in place while its bus is reset by hand loses its configuration, so the card goes as
 // a whole. A function that is gone has no reset of its own.
-std::vector<Step> from_the_top(const CardPlan& card, const Situation& situation, CardReset how)
+std::vector<Step> from_the_top(const CardPlan& card, const VmFacts& vm_facts, CardReset how)
 {
     std::vector<Step> steps;
     for (const auto& address : card.card.top) steps.emplace_back(Remove{address});
     if (how != CardReset::own_of_gpu) append(steps, reset_steps(card, how));
-    steps.emplace_back(Rescan{*situation.topology.at(*card.card.port).secondary_bus});
+    steps.emplace_back(Rescan{*vm_facts.topology.at(*card.card.port).secondary_bus});
     finish(card, steps);
     return steps;
 }
@@ -149,22 +150,22 @@ std::vector<Step> with_its_port(const CardPlan& card)
     return steps;
 }
 
-std::vector<Step> unbound_then_from_the_top(const CardPlan& card, const Situation& situation, CardReset how)
+std::vector<Step> unbound_then_from_the_top(const CardPlan& card, const VmFacts& vm_facts, CardReset how)
 {
     std::vector<Step> steps;
     on_each<Wake>(card, steps);
     unbind_each(card, steps);
-    append(steps, from_the_top(card, situation, how));
+    append(steps, from_the_top(card, vm_facts, how));
     return steps;
 }
 
 // A reset that touches the GPU and nothing else: that of the port directly above it if it is alone there,
 // else one of its own. "bus" is not one of its own when it has siblings.
-std::optional<Reset> reset_of_gpu_alone(const CardPlan& card, const Function& gpu, const Situation& situation)
+std::optional<Reset> reset_of_gpu_alone(const CardPlan& card, const Function& gpu, const VmFacts& vm_facts)
 {
-    const auto* above = situation.topology.bridge_above(gpu);
+    const auto* above = vm_facts.topology.bridge_above(gpu);
     if (card.settings.strategy == Strategy::remove_rescan || above == nullptr) return std::nullopt;
-    if (situation.topology.below(*above).size() == 1 && above->has_reset_subordinate)
+    if (vm_facts.topology.below(*above).size() == 1 && above->has_reset_subordinate)
         return Reset{above->address, ResetBy::reset_subordinate};
     constexpr std::array<std::string_view, 4> own{"device_specific", "acpi", "flr", "af_flr"};
     const bool has_own = std::ranges::any_of(
@@ -173,14 +174,14 @@ std::optional<Reset> reset_of_gpu_alone(const CardPlan& card, const Function& gp
     return Reset{gpu.address, ResetBy::function};
 }
 
-CardSteps gpu_alone(const CardPlan& card, const Situation& situation)
+CardSteps gpu_alone(const CardPlan& card, const VmFacts& vm_facts)
 {
     CardSteps result;
     on_each<Wake>(card, result.first);
     unbind_each(card, result.first);
     for (const auto& function : card.functions) {
-        if (!function.cycled) continue;
-        if (const auto step = reset_of_gpu_alone(card, function.facts, situation))
+        if (!function.in_scope) continue;
+        if (const auto step = reset_of_gpu_alone(card, function.facts, vm_facts))
             result.first.emplace_back(*step);
         else
             result.warnings.push_back(
@@ -194,10 +195,10 @@ CardSteps gpu_alone(const CardPlan& card, const Situation& situation)
 
 } // namespace
 
-CardSteps steps_for(const CardPlan& card, const Situation& situation)
+CardSteps steps_for(const CardPlan& card, const VmFacts& vm_facts)
 {
-    if (!std::ranges::all_of(card.functions, &PlannedFunction::cycled)) return gpu_alone(card, situation);
-    const auto chosen = choose_reset(card, situation);
+    if (!std::ranges::all_of(card.functions, &PlannedFunction::in_scope)) return gpu_alone(card, vm_facts);
+    const auto chosen = choose_reset(card, vm_facts);
     CardSteps result;
     if (chosen.how == CardReset::none)
         result.warnings.push_back({"the card below " + quote(*card.card.port) + " cannot be reset (" +
@@ -211,12 +212,12 @@ CardSteps steps_for(const CardPlan& card, const Situation& situation)
                                               return !bars_without_memory(one.facts).empty();
                                           }) ||
                       std::ranges::any_of(card.card.switches, [&](const PciAddress& bridge) {
-                          return has_lost_its_numbers(situation.topology.at(bridge));
+                          return has_lost_its_numbers(vm_facts.topology.at(bridge));
                       });
     result.first = chosen.how == CardReset::bridge_control || lost
-                       ? unbound_then_from_the_top(card, situation, chosen.how)
+                       ? unbound_then_from_the_top(card, vm_facts, chosen.how)
                        : leaves_first(card, chosen.how);
-    result.whole_card = from_the_top(card, situation, chosen.how);
+    result.whole_card = from_the_top(card, vm_facts, chosen.how);
     result.with_port = with_its_port(card);
     return result;
 }

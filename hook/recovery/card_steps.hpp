@@ -13,6 +13,6 @@ struct CardSteps {
     std::vector<Advice> warnings;
 };
 
-CardSteps steps_for(const CardPlan& card, const Situation& situation);
+CardSteps steps_for(const CardPlan& card, const VmFacts& vm_facts);
 
 } // namespace pvegpu

@@ -26,7 +26,7 @@ std::optional<std::string> text_of(const SysReader& reader, const std::string& p
 }
 
 // True if the file says so afterwards. A line end alone is how nothing is written.
-bool set(const Run& run, const std::string& path, const std::string& text)
+bool set(const RunContext& run, const std::string& path, const std::string& text)
 {
     const auto outcome = write_checked(run, path, text + '\n', setting_within, 0);
     return !outcome.refused() && text_of(run.system, path) == text;
@@ -40,7 +40,8 @@ std::string wish_for(const CardPlan& card, const PlannedFunction& function)
     return harmful ? "bus" : "default";
 }
 
-void note_in_state(const Run& run, const std::string& path, const std::string& before, GuestState& state)
+void note_in_state(const RunContext& run, const std::string& path, const std::string& before,
+                   GuestState& state)
 {
     if (contains(state.reset_methods, path, &Setting::path)) return; // by a start whose stop never came
     state.reset_methods.push_back({path, before});
@@ -48,17 +49,17 @@ void note_in_state(const Run& run, const std::string& path, const std::string& b
 }
 
 // QEMU's hot reset is for all functions of the slot; vfio refuses it to a guest that lacks one.
-void warn_of_functions_left_out(const Run& run, const CardPlan& card, const PlannedFunction& function)
+void warn_of_functions_left_out(const RunContext& run, const CardPlan& card, const PlannedFunction& function)
 {
     for (const auto& other : card.functions)
-        if (!other.to_vfio && bus_of(other.address()) == bus_of(function.address()))
+        if (!other.goes_to_guest && bus_of(other.address()) == bus_of(function.address()))
             run.warn({quote(function.address()) +
                           " has no reset that is good for it, and QEMU can reset it only together with '" +
                           to_string(other.address()) + "', which the guest does not have",
                       "pass it to the guest too (hostpci)"});
 }
 
-void choose_reset_method(const Run& run, const CardPlan& card, const PlannedFunction& function,
+void choose_reset_method(const RunContext& run, const CardPlan& card, const PlannedFunction& function,
                          const std::string& wish, GuestState& state)
 {
     const auto path = paths::function(function.address(), reset_method);
@@ -102,7 +103,7 @@ StepOutcome write_power(System& system, const std::string& path, const std::stri
 
 } // namespace
 
-void note_device_settings(const Run& run, const PciAddress& address)
+void note_device_settings(const RunContext& run, const PciAddress& address)
 {
     auto devices = list_below(run.system, address);
     devices.push_back(address);
@@ -116,7 +117,7 @@ void note_device_settings(const Run& run, const PciAddress& address)
     run.journal.note(undos);
 }
 
-void put_back_device_settings(const Run& run)
+void put_back_device_settings(const RunContext& run)
 {
     std::vector<Undo> over;
     for (const auto& undo : run.journal.entries()) {
@@ -131,10 +132,10 @@ void put_back_device_settings(const Run& run)
     run.journal.settled(over);
 }
 
-void choose_reset_methods(const Run& run, const CardPlan& card, GuestState& state)
+void choose_reset_methods(const RunContext& run, const CardPlan& card, GuestState& state)
 {
     for (const auto& function : card.functions) {
-        if (!function.to_vfio) continue;
+        if (!function.goes_to_guest) continue;
         const auto wish = wish_for(card, function);
         if (wish != "default") choose_reset_method(run, card, function, wish, state);
     }

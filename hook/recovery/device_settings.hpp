@@ -14,17 +14,17 @@ namespace pvegpu {
 
 // Notes reset_method, msi_bus, numa_node and the switches below link/ of the device and of everything below
 // it in the journal, before it is removed.
-void note_device_settings(const Run& run, const PciAddress& address);
+void note_device_settings(const RunContext& run, const PciAddress& address);
 
 // Puts back what is noted and differs by now. What is not there yet stays noted. Warns of what cannot be put
 // back. Throws Error(stuck_write).
-void put_back_device_settings(const Run& run);
+void put_back_device_settings(const RunContext& run);
 
 // Where a function's own reset is harmful (device table), or the settings choose one: what Proxmox's write to
 // `reset`, QEMU's open and its machine reset use from now on. "bus" where the kernel offers it, else nothing:
 // then `reset` answers ENOTTY, and QEMU resets all functions of the slot that the guest has, together. What
 // was set before is saved in the guest's state first. Warns where it has no effect.
-void choose_reset_methods(const Run& run, const CardPlan& card, GuestState& state);
+void choose_reset_methods(const RunContext& run, const CardPlan& card, GuestState& state);
 
 // At the guest's stop. Warns in the log where it cannot. Throws no Error.
 StepOutcome put_back_reset_method(System& system, const Setting& setting);

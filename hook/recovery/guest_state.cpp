@@ -81,7 +81,7 @@ public:
     {
         for (const auto& bridge : function.facts.above) add_power(bridge);
         add_power(function.address());
-        if (function.to_vfio)
+        if (function.goes_to_guest)
             state_.functions.push_back({function.address(), device_id(function.facts),
                                         native_driver(function.facts), function.role == Role::gpu});
     }
@@ -125,8 +125,8 @@ private:
 // A card that is left alone at the start is still given back where that is wished.
 bool is_ours_to_give_back(const CardPlan& card, const PlannedFunction& function)
 {
-    if (card.is_cycled()) return function.cycled;
-    return function.to_vfio && card.card.port && card.settings.strategy != Strategy::off &&
+    if (card.is_cycled()) return function.in_scope;
+    return function.goes_to_guest && card.card.port && card.settings.strategy != Strategy::off &&
            card.settings.after_stop == AfterStop::native;
 }
 

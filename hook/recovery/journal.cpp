@@ -33,7 +33,7 @@ std::optional<Undo> undo_from(const Json& entry)
     return Undo{kind->value, path, text_in(entry, "text")};
 }
 
-Outcome undo_one(System& system, const Undo& undo, Milliseconds pci_within)
+SysResult undo_one(System& system, const Undo& undo, Milliseconds pci_within)
 {
     if (undo.kind == Undo::Kind::pci) return system.write(undo.path, undo.text, pci_within);
     if (undo.kind == Undo::Kind::bridge_control) // by now the card may be somebody's: no second pulse
@@ -103,7 +103,7 @@ void repair(System& system, unsigned vmid, bool pci_core_stuck, Milliseconds pci
     if (!left.empty()) {
         system.replace_file(paths::journal(vmid), print_journal(vmid, left));
         if (pci_core_stuck) return;
-        throw Error(Reason::stuck_write,
+        throw Error(ErrorKind::stuck_write,
                     {"what an interrupted run left could not be undone within " + in_seconds(pci_within),
                      "start the guest again; if this repeats, reboot the host"},
                     left.back().path);
@@ -186,7 +186,7 @@ void Journal::undo_all(bool pci_core_stuck)
     try {
         undo(pci_core_stuck);
     } catch (const std::exception& error) {
-        if (reason_of(error) == Reason::interrupted)
+        if (reason_of(error) == ErrorKind::interrupted)
             return undo_all(pci_core_stuck); // told once: now it goes on
         system_.say(Severity::error, std::string("cannot undo everything: ") + error.what());
     }

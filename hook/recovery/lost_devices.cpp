@@ -63,7 +63,7 @@ std::optional<PciBus> bus_to_rescan(const SysReader& reader, const PciAddress& l
     return std::nullopt;
 }
 
-bool leads_to(const BusRange& buses, const Alternative& alternative)
+bool leads_to(const BusRange& buses, const MappingChoice& alternative)
 {
     const auto is_there = [&](const PciAddress& function) { return buses.has(bus_of(function)); };
     const auto would_be_there = [&](const HostSelector& selector) {

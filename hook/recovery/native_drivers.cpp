@@ -52,7 +52,7 @@ bool honours_autoprobe_on_rescan(std::string_view kernel_release)
 }
 
 // Two safeguards: the guardian child for our death, the journal for the death of both.
-bool hold_autoprobe(const Run& run)
+bool hold_autoprobe(const RunContext& run)
 {
     const std::string path(paths::drivers_autoprobe);
     const auto release = run.system.read(std::string(paths::kernel_release)).value_or("");
@@ -63,7 +63,7 @@ bool hold_autoprobe(const Run& run)
     return write_checked(run, path, "0", setting_within, 0).done();
 }
 
-void release_autoprobe(const Run& run)
+void release_autoprobe(const RunContext& run)
 {
     write_checked(run, std::string(paths::drivers_autoprobe), "1", setting_within, 0);
     run.system.forget_guarded_writes();
@@ -92,7 +92,7 @@ std::vector<PciAddress> NativeDriverGuard::left_to_the_host() const
     std::vector<PciAddress> addresses{*card_.card.port};
     append(addresses, card_.card.switches);
     for (const auto& function : card_.functions)
-        if (function.cycled && !function.to_vfio) addresses.push_back(function.address());
+        if (function.in_scope && !function.goes_to_guest) addresses.push_back(function.address());
     return addresses;
 }
 
@@ -111,7 +111,7 @@ void NativeDriverGuard::teach_ids()
 {
     std::set<std::pair<std::string, std::string>> wanted; // driver and ids
     for (const auto& function : card_.functions)
-        if (function.cycled && function.to_vfio)
+        if (function.in_scope && function.goes_to_guest)
             wanted.insert({function.vfio_driver, ids_of(function.facts)});
     const auto unbound = unbound_ids(run_.system, card_);
     for (const auto& [driver, ids] : wanted) {

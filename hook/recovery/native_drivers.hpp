@@ -16,7 +16,7 @@ namespace pvegpu {
 //  - else the native driver may win, and the bind step takes the function from it.
 class NativeDriverGuard {
 public:
-    NativeDriverGuard(const Run& run, const CardPlan& card) : run_(run), card_(card) {}
+    NativeDriverGuard(const RunContext& run, const CardPlan& card) : run_(run), card_(card) {}
 
     void before_rescans();
     void after_rescans();
@@ -27,7 +27,7 @@ private:
     void teach_ids();
     void forget_ids();
 
-    const Run& run_;
+    const RunContext& run_;
     const CardPlan& card_;
     bool holds_autoprobe_ = false;
     bool nothing_binds_ = false; // by itself in a rescan: held by us, or switched off by somebody else
@@ -36,8 +36,8 @@ private:
 
 // Host-wide for as long as it lasts. False where it cannot help: an older kernel, or an administrator who has
 // switched it off for good.
-bool hold_autoprobe(const Run& run);
-void release_autoprobe(const Run& run);
+bool hold_autoprobe(const RunContext& run);
+void release_autoprobe(const RunContext& run);
 
 // "6.19.0-1-pve" is from 6.19 on; text that is no release is not.
 bool honours_autoprobe_on_rescan(std::string_view kernel_release);

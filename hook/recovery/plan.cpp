@@ -5,17 +5,17 @@
 #include "proxmox/named_devices.hpp"
 #include "recovery/card_steps.hpp"
 #include "recovery/refusals.hpp"
-#include "recovery/situation.hpp"
+#include "recovery/vm_facts.hpp"
 
 #include <algorithm>
 
 namespace pvegpu {
 namespace {
 
-std::vector<const Holder*> holders_of(const Situation& situation, const PciAddress& address)
+std::vector<const Holder*> holders_of(const VmFacts& vm_facts, const PciAddress& address)
 {
     std::vector<const Holder*> result;
-    for (const auto& holder : situation.holders)
+    for (const auto& holder : vm_facts.holders)
         if (holder.function == address) result.push_back(&holder);
     return result;
 }
@@ -25,18 +25,18 @@ void note_held_in_reset(const Function& bridge, CardPlan& plan)
     if (bridge.config && bridge.config->secondary_bus_reset) plan.held_in_reset.push_back(bridge.address);
 }
 
-CardPlan plan_functions(const Situation& situation, const Card& card)
+CardPlan plan_functions(const VmFacts& vm_facts, const Card& card)
 {
     CardPlan plan;
     plan.card = card;
     if (card.port) {
-        const auto& port = situation.topology.at(*card.port);
+        const auto& port = vm_facts.topology.at(*card.port);
         plan.port = port.config;
         plan.buses = port.buses();
         note_held_in_reset(port, plan);
     }
-    for (const auto& bridge : card.switches) note_held_in_reset(situation.topology.at(bridge), plan);
-    for (const auto& address : card.functions) plan.functions.push_back(plan_function(situation, address));
+    for (const auto& bridge : card.switches) note_held_in_reset(vm_facts.topology.at(bridge), plan);
+    for (const auto& address : card.functions) plan.functions.push_back(plan_function(vm_facts, address));
     return plan;
 }
 
@@ -64,12 +64,12 @@ bool may_be_left_alone(const CardPlan& card)
 
 // A companion that the host still uses, and that Proxmox will not take: a reset of the whole card would hit
 // it.
-void spare_busy_companions(const Situation& situation, CardPlan& card, std::vector<Advice>& warnings)
+void spare_busy_companions(const VmFacts& vm_facts, CardPlan& card, std::vector<Advice>& warnings)
 {
     bool busy = false;
     for (auto& function : card.functions) {
-        if (function.to_vfio) continue;
-        const auto holders = holders_of(situation, function.address());
+        if (function.goes_to_guest) continue;
+        const auto holders = holders_of(vm_facts, function.address());
         if (holders.empty()) continue;
         busy = true;
         warnings.push_back({quote(function.address()) + " on the GPU's card is used by " +
@@ -78,20 +78,20 @@ void spare_busy_companions(const Situation& situation, CardPlan& card, std::vect
     }
     if (busy)
         for (auto& function : card.functions)
-            function.cycled = function.role == Role::gpu && function.to_vfio;
+            function.in_scope = function.role == Role::gpu && function.goes_to_guest;
 }
 
 // Not a refusal where nothing is done: it need not be a GPU, and Proxmox itself then fails the start.
-void warn_of_unknown_device(const Situation& situation, RecoveryPlan& plan)
+void warn_of_unknown_device(const VmFacts& vm_facts, RecoveryPlan& plan)
 {
-    for (const auto& [device, selector] : missing_functions(situation.devices))
-        plan.warnings.push_back(names_unknown(situation, device, selector));
+    for (const auto& [device, selector] : missing_functions(vm_facts.devices))
+        plan.warnings.push_back(names_unknown(vm_facts, device, selector));
 }
 
-void warn_of_idle_neighbours(const Situation& situation, RecoveryPlan& plan)
+void warn_of_idle_neighbours(const VmFacts& vm_facts, RecoveryPlan& plan)
 {
-    for (const auto& address : situation.taken) {
-        const bool named = !key_of(situation.devices, address).empty();
+    for (const auto& address : vm_facts.taken) {
+        const bool named = !key_of(vm_facts.devices, address).empty();
         const bool on_card = std::ranges::any_of(
             plan.cards, [&](const CardPlan& card) { return card.find(address) != nullptr; });
         if (!named && !on_card)
@@ -100,24 +100,24 @@ void warn_of_idle_neighbours(const Situation& situation, RecoveryPlan& plan)
     }
 }
 
-void plan_card(const Situation& situation, const Card& card, const SettingsFile& settings, RecoveryPlan& plan)
+void plan_card(const VmFacts& vm_facts, const Card& card, const SettingsFile& settings, RecoveryPlan& plan)
 {
-    CardPlan planned = plan_functions(situation, card);
+    CardPlan planned = plan_functions(vm_facts, card);
     const auto& gpu = planned.gpu();
-    planned.settings = settings.for_device(situation.request.vmid, device_id(gpu));
+    planned.settings = settings.for_device(vm_facts.request.vmid, device_id(gpu));
     if (!card.port)
         plan.warnings.push_back(
             {"the card of " + quote(gpu.address) + " is left to Proxmox: " + card.left_alone_because});
     else if (!may_be_left_alone(planned))
-        spare_busy_companions(situation, planned, plan.warnings);
+        spare_busy_companions(vm_facts, planned, plan.warnings);
     plan.cards.push_back(std::move(planned));
 }
 
-void plan_steps(const Situation& situation, RecoveryPlan& plan)
+void plan_steps(const VmFacts& vm_facts, RecoveryPlan& plan)
 {
     for (auto& card : plan.cards) {
         if (!card.card.port || may_be_left_alone(card)) continue;
-        CardSteps steps = steps_for(card, situation);
+        CardSteps steps = steps_for(card, vm_facts);
         card.steps = std::move(steps.first);
         card.whole_card = std::move(steps.whole_card);
         card.with_port = std::move(steps.with_port);
@@ -132,14 +132,14 @@ bool cycles_something(const RecoveryPlan& plan)
 
 // Who else is at work there, and whether it can be reached at all: a search waits for the same lock of the
 // kernel as a removal.
-void look_at_the_bus(const Situation& situation, RecoveryPlan& plan)
+void look_at_the_bus(const VmFacts& vm_facts, RecoveryPlan& plan)
 {
     plan.others_at_work =
-        !situation.writers.empty() &&
-        std::ranges::none_of(situation.writers, [](const PciWriter& writer) { return writer.stuck; });
-    plan.refused = refuse_stuck_writer(situation);
-    if (situation.lost_bridge) plan.lost_bridge = situation.lost_bridge->address;
-    if (!plan.refused) plan.refused = refuse_lost_bridge(situation);
+        !vm_facts.writers.empty() &&
+        std::ranges::none_of(vm_facts.writers, [](const PciWriter& writer) { return writer.stuck; });
+    plan.refused = refuse_stuck_writer(vm_facts);
+    if (vm_facts.lost_bridge) plan.lost_bridge = vm_facts.lost_bridge->address;
+    if (!plan.refused) plan.refused = refuse_lost_bridge(vm_facts);
 }
 
 } // namespace
@@ -174,43 +174,43 @@ bool RecoveryPlan::is_looked_for(const HostSelector& missing) const
         cards, [&](const CardPlan& card) { return card.is_cycled() && card.may_hold(missing); });
 }
 
-PlannedFunction plan_function(const Situation& situation, const PciAddress& address)
+PlannedFunction plan_function(const VmFacts& vm_facts, const PciAddress& address)
 {
-    const auto& function = situation.topology.at(address);
-    const auto* device = device_of(situation.devices, address);
+    const auto& function = vm_facts.topology.at(address);
+    const auto* device = device_of(vm_facts.devices, address);
     return {.facts = function,
             .role = role_of(function),
             .hostpci = device == nullptr ? "" : device->key,
-            .to_vfio = situation.taken.contains(address),
+            .goes_to_guest = vm_facts.taken.contains(address),
             .vfio_driver = vfio_driver_of(device, function)};
 }
 
-RecoveryPlan make_plan(const Situation& situation, const SettingsFile& settings)
+RecoveryPlan make_plan(const VmFacts& vm_facts, const SettingsFile& settings)
 {
     RecoveryPlan plan;
-    plan.request = situation.request;
-    plan.vm = situation.vm;
-    plan.warnings = situation.warnings;
-    plan.devices = situation.devices;
-    plan.search = situation.search;
-    plan.absent = situation.absent;
-    plan.lost_cards = situation.lost_cards;
-    plan.settings = settings.for_guest(situation.request.vmid);
+    plan.request = vm_facts.request;
+    plan.vm = vm_facts.vm;
+    plan.warnings = vm_facts.warnings;
+    plan.devices = vm_facts.devices;
+    plan.search = vm_facts.search;
+    plan.absent = vm_facts.absent;
+    plan.lost_cards = vm_facts.lost_cards;
+    plan.settings = settings.for_guest(vm_facts.request.vmid);
     if (plan.settings.strategy == Strategy::off) plan.search.clear();
-    for (const auto& card : situation.cards) plan_card(situation, card, settings, plan);
-    plan_steps(situation, plan);
+    for (const auto& card : vm_facts.cards) plan_card(vm_facts, card, settings, plan);
+    plan_steps(vm_facts, plan);
     const bool cycles = cycles_something(plan);
-    if (cycles || !plan.search.empty()) look_at_the_bus(situation, plan);
-    if (!plan.refused) plan.refused = refuse_start(situation, plan);
+    if (cycles || !plan.search.empty()) look_at_the_bus(vm_facts, plan);
+    if (!plan.refused) plan.refused = refuse_start(vm_facts, plan);
     if (plan.refused) {
         // Only the reason is said: what else could be said of such a start misleads.
         plan.warnings.clear();
         for (auto& card : plan.cards) card.steps.clear(), card.whole_card.clear(), card.with_port.clear();
         return plan;
     }
-    append(plan.warnings, warn_of_use(situation, plan));
-    if (cycles) warn_of_idle_neighbours(situation, plan);
-    if (!cycles && plan.search.empty()) warn_of_unknown_device(situation, plan);
+    append(plan.warnings, warn_of_use(vm_facts, plan));
+    if (cycles) warn_of_idle_neighbours(vm_facts, plan);
+    if (!cycles && plan.search.empty()) warn_of_unknown_device(vm_facts, plan);
     return plan;
 }
 

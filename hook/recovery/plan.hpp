@@ -15,14 +15,14 @@
 
 namespace pvegpu {
 
-struct Situation; // recovery/situation.hpp
+struct VmFacts; // recovery/vm_facts.hpp
 
 struct PlannedFunction {
     Function facts; // as they were before anything was done
     Role role = Role::neighbour;
     std::string hostpci; // the key that names it; empty if the guest did not ask for it
-    bool to_vfio = false;
-    bool cycled = true;                   // false: it is busy and stays as it is
+    bool goes_to_guest = false;
+    bool in_scope = true;                 // false: it is busy and stays as it is
     std::string vfio_driver = "vfio-pci"; // what has it at the end, where to_vfio
 
     const PciAddress& address() const { return facts.address; }
@@ -67,9 +67,9 @@ struct RecoveryPlan {
 };
 
 // A function as it is, and what the guest has of it.
-PlannedFunction plan_function(const Situation& situation, const PciAddress& address);
+PlannedFunction plan_function(const VmFacts& vm_facts, const PciAddress& address);
 
-RecoveryPlan make_plan(const Situation& situation, const SettingsFile& settings);
+RecoveryPlan make_plan(const VmFacts& vm_facts, const SettingsFile& settings);
 
 // Every step of the plan, as not reached: what a dry run prints.
 std::vector<StepReport> planned_steps(const RecoveryPlan& plan);

@@ -50,7 +50,7 @@ bool something_is_below(const SysReader& reader, const PciAddress& port)
     return !directly_below(reader, port).empty();
 }
 
-bool wait_until_ready(const Run& run, const PciAddress& port, Milliseconds within)
+bool wait_until_ready(const RunContext& run, const PciAddress& port, Milliseconds within)
 {
     const auto below = directly_below(run.system, port);
     const auto answers = [&](const PciAddress& address) {
@@ -62,11 +62,11 @@ bool wait_until_ready(const Run& run, const PciAddress& port, Milliseconds withi
     };
     const bool in_time = run.system.wait_until(
         ready, run.deadline.at_most(run.system, below.empty() ? ready_at_last : within));
-    let_pass(run, after_link_up);
+    sleep_for(run, after_link_up);
     return in_time;
 }
 
-bool clear_left_reset(const Run& run, const PciAddress& bridge, Milliseconds ready_within)
+bool clear_left_reset(const RunContext& run, const PciAddress& bridge, Milliseconds ready_within)
 {
     const auto is_over = [&] { return !holds_reset(run.system, bridge); };
     if (run.system.wait_until(is_over, left_set_after)) return false;
@@ -120,13 +120,13 @@ bool has_its_numbers(System& system, const PciAddress& bridge)
     return system.wait_until(has_them, numbers_within);
 }
 
-void check_bridges(const Run& run, const CardPlan& card)
+void check_bridges(const RunContext& run, const CardPlan& card)
 {
     for (const auto& address : card.card.switches) {
         if (has_its_numbers(run.system, address)) continue;
         const auto bridge = read_function(run.system, address);
         if (bridge && has_lost_its_numbers(*bridge))
-            throw Error(Reason::disturbed,
+            throw Error(ErrorKind::disturbed,
                         {"bridge " + quote(address) + " on the card " + lost_numbers(*bridge)});
     }
 }

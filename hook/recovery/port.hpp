@@ -26,18 +26,18 @@ inline constexpr Milliseconds after_link_up{100};
 // Waits until the link below the port is up or what the kernel knows there answers, and 100 ms more, as the
 // standard wants. False when that takes longer than `within`. A port without anything known below gets a
 // second.
-bool wait_until_ready(const Run& run, const PciAddress& port, Milliseconds within);
+bool wait_until_ready(const RunContext& run, const PciAddress& port, Milliseconds within);
 
 // Clears the reset bit of a bridge where it was left set, and waits as after a reset: every look in 100 ms
 // shows the bit, and no task is at work in the PCI core. Only the byte with that bit is written. True if
 // there was one. Throws Error(stuck_write).
-bool clear_left_reset(const Run& run, const PciAddress& bridge, Milliseconds ready_within);
+bool clear_left_reset(const RunContext& run, const PciAddress& bridge, Milliseconds ready_within);
 
 // Throws Error(disturbed) if a bridge on the card has other bus numbers in its registers than the kernel has
 // given it: what is below it is then out of reach, and only a scan of the whole card gives it new ones.
 // Nothing here reads a bridge's `config`: where a rescan has come between, the reset leaves it locked for
 // ever, and a read that hangs in there keeps the bridge from being removed (measured on 6.12 and 7.2).
-void check_bridges(const Run& run, const CardPlan& card);
+void check_bridges(const RunContext& run, const CardPlan& card);
 
 // The first of the port and the bridges above it that has lost its numbers.
 std::optional<Function> lost_bridge_above(const SysReader& reader, const PciAddress& port);

@@ -8,9 +8,9 @@
 #include "recovery/native_drivers.hpp"
 #include "recovery/port.hpp"
 #include "recovery/reset.hpp"
-#include "recovery/situation.hpp"
 #include "recovery/steps.hpp"
 #include "recovery/verify.hpp"
+#include "recovery/vm_facts.hpp"
 #include "recovery/vt_console.hpp"
 #include "usage/pci_writers.hpp"
 
@@ -19,7 +19,7 @@
 namespace pvegpu {
 namespace {
 
-std::optional<Function> look_at(const SysReader& reader, const PciAddress& address)
+std::optional<Function> read_again(const SysReader& reader, const PciAddress& address)
 {
     auto function = read_function(reader, address);
     if (function) function->config = read_config_space(reader, address, config_space_within);
@@ -27,20 +27,21 @@ std::optional<Function> look_at(const SysReader& reader, const PciAddress& addre
 }
 
 // Warnings go to the log, the first fatal difference ends the attempt.
-StepOutcome verify(const Run& run, const RecoveryPlan& plan, const CardPlan& card, const PciAddress& address)
+StepOutcome verify(const RunContext& run, const RecoveryPlan& plan, const CardPlan& card,
+                   const PciAddress& address)
 {
-    const auto now = look_at(run.system, address);
+    const auto now = read_again(run.system, address);
     auto findings = compare(card, *card.find(address), now);
     if (now)
         if (auto finding = compare_mapping(plan, *now)) findings.push_back(std::move(*finding));
     for (const auto& finding : findings)
         if (finding.fatal)
-            throw Error(finding.no_memory ? Reason::no_memory : Reason::failed, finding.advice);
+            throw Error(finding.no_memory ? ErrorKind::no_memory : ErrorKind::failed, finding.advice);
     for (const auto& finding : findings) run.warn(finding.advice);
     return {};
 }
 
-void verify_link(const Run& run, const CardPlan& card)
+void verify_link(const RunContext& run, const CardPlan& card)
 {
     const auto now = read_config_space(run.system, *card.card.port, config_space_within);
     if (const auto finding = compare_link(*card.card.port, card.port, now)) run.warn(finding->advice);
@@ -67,7 +68,7 @@ bool holds_a_stranger(const SysReader& reader, const CardPlan& card)
 
 class CardRun {
 public:
-    CardRun(const Run& run, const RecoveryPlan& plan, CardPlan& card, std::vector<Step>& steps,
+    CardRun(const RunContext& run, const RecoveryPlan& plan, CardPlan& card, std::vector<Step>& steps,
             std::vector<StepReport>& reports)
         : run_(run), plan_(plan), card_(card), steps_(steps), reports_(reports), guard_(run, card)
     {
@@ -104,7 +105,7 @@ private:
     void adopt_what_appeared()
     {
         if (!holds_a_stranger(run_.system, card_)) return add_missing_steps();
-        const auto now = read_situation(run_.system, plan_.request, plan_.vm);
+        const auto now = read_vm_facts(run_.system, plan_.request, plan_.vm);
         for (const auto& card : now.cards) {
             if (card.port != card_.card.port) continue;
             for (const auto& address : card.functions) {
@@ -122,7 +123,8 @@ private:
     void add_missing_steps()
     {
         for (const auto& function : card_.functions) {
-            if (!function.to_vfio || !function.cycled || has_bind(steps_, function.address())) continue;
+            if (!function.goes_to_guest || !function.in_scope || has_bind(steps_, function.address()))
+                continue;
             const auto first_verify = std::ranges::find_if(
                 steps_, [](const Step& step) { return std::holds_alternative<Verify>(step); });
             steps_.insert(first_verify, Bind{function.address()});
@@ -135,7 +137,7 @@ private:
     {
         for (const auto& address : removed_)
             if (run_.system.exists(paths::function(address)))
-                throw Error(Reason::disturbed,
+                throw Error(ErrorKind::disturbed,
                             {quote(address) + " was found again by somebody else before '" +
                              to_string(step.target) + "' was reset"});
     }
@@ -164,7 +166,7 @@ private:
             step);
     }
 
-    const Run& run_;
+    const RunContext& run_;
     const RecoveryPlan& plan_;
     CardPlan& card_;
     std::vector<Step>& steps_;
@@ -175,16 +177,16 @@ private:
 };
 
 // What the guest's lines name below the card's port, and was missing when the plan was made.
-void verify_named(const Run& run, const RecoveryPlan& plan, const CardPlan& card)
+void verify_named(const RunContext& run, const RecoveryPlan& plan, const CardPlan& card)
 {
     const auto all = list_functions(run.system);
     for (const auto& [device, selector] : missing_functions(plan.devices))
         if (card.may_hold(selector) && !names_one(selector, all))
-            throw Error(Reason::failed,
+            throw Error(ErrorKind::failed,
                         {"'" + selector.text + "' (" + device.key + ") did not come back with its card"});
 }
 
-void run_attempt(const Run& run, const RecoveryPlan& plan, CardPlan& card, std::vector<Step> steps,
+void run_attempt(const RunContext& run, const RecoveryPlan& plan, CardPlan& card, std::vector<Step> steps,
                  std::vector<StepReport>& reports)
 {
     const auto before = reports.size();
@@ -204,55 +206,56 @@ bool answers(const SysReader& reader, const CardPlan& card)
 {
     return std::ranges::any_of(card.functions, [&](const PlannedFunction& one) {
         if (one.role != Role::gpu) return false;
-        const auto now = look_at(reader, one.address());
+        const auto now = read_again(reader, one.address());
         return now && now->config && now->config->health == Health::alive;
     });
 }
 
-[[noreturn]] void give_up(const Run& run, const CardPlan& card, const Error& error)
+[[noreturn]] void give_up(const RunContext& run, const CardPlan& card, const Error& error)
 {
     const auto& fact = error.advice().fact; // what to do is known now
     if (answers(run.system, card)) {
-        if (error.reason() != Reason::disturbed) throw Error(error);
-        throw Error(Reason::failed,
+        if (error.reason() != ErrorKind::disturbed) throw Error(error);
+        throw Error(ErrorKind::failed,
                     {fact, "find out what else is at work on the PCI bus, and start the guest again"});
     }
     if (const auto bridge = lost_bridge_above(run.system, *card.card.port))
-        throw Error(Reason::not_found, without_numbers(*bridge));
+        throw Error(ErrorKind::not_found, without_numbers(*bridge));
     throw Error(
-        Reason::needs_power_cycle,
+        ErrorKind::needs_power_cycle,
         {"the card below " + quote(*card.card.port) + " no longer responds (last error: " + fact + ")",
          "power-cycle the host: shut it down, switch it off, and on again"});
 }
 
 // A GPU without a driver is not unbound, and the console may write to it as the firmware has left it.
-void release_firmware_console(const Run& run, const CardPlan& card)
+void release_firmware_console(const RunContext& run, const CardPlan& card)
 {
     for (const auto& function : card.functions)
-        if (function.cycled && function.facts.driver.empty()) release_console(run, function.facts);
+        if (function.in_scope && function.facts.driver.empty()) release_console(run, function.facts);
 }
 
-bool others_are_at_work(const Run& run)
+bool others_are_at_work(const RunContext& run)
 {
     constexpr Milliseconds between_looks{200}; // each reads all of /proc
     constexpr unsigned looks = 3;              // a loop of rescans makes no longer pauses
     for (unsigned look = 1; find_pci_writers(run.system).empty(); ++look) {
         if (look == looks) return false;
-        let_pass(run, between_looks);
+        sleep_for(run, between_looks);
     }
     return true;
 }
 
 } // namespace
 
-void run_card_steps(const Run& run, CardPlan& card, std::vector<StepReport>& reports)
+void run_card_steps(const RunContext& run, CardPlan& card, std::vector<StepReport>& reports)
 {
     const RecoveryPlan of_no_start{};
     auto steps = card.steps;
     CardRun(run, of_no_start, card, steps, reports).run_steps();
 }
 
-void recover_card(const Run& run, const RecoveryPlan& plan, CardPlan& card, std::vector<StepReport>& reports)
+void recover_card(const RunContext& run, const RecoveryPlan& plan, CardPlan& card,
+                  std::vector<StepReport>& reports)
 {
     require_vfio(run, card.settings.timeouts.bind);
     release_firmware_console(run, card);
@@ -262,18 +265,19 @@ void recover_card(const Run& run, const RecoveryPlan& plan, CardPlan& card, std:
         try {
             return run_attempt(run, plan, card, *steps, reports);
         } catch (const Error& error) {
-            if (error.reason() == Reason::timed_out && !disturbed_by.empty())
-                throw Error(Reason::timed_out,
+            if (error.reason() == ErrorKind::timed_out && !disturbed_by.empty())
+                throw Error(ErrorKind::timed_out,
                             {disturbed_by + "; others are at work on the PCI bus all the time",
                              "find out who rescans it, and start the guest again"});
-            const bool may_go_on = error.reason() == Reason::failed || error.reason() == Reason::disturbed ||
-                                   error.reason() == Reason::no_memory;
+            const bool may_go_on = error.reason() == ErrorKind::failed ||
+                                   error.reason() == ErrorKind::disturbed ||
+                                   error.reason() == ErrorKind::no_memory;
             if (!may_go_on) throw;
             const auto& text = error.advice().fact;
-            const bool with_port = steps == &card.whole_card && error.reason() == Reason::no_memory;
+            const bool with_port = steps == &card.whole_card && error.reason() == ErrorKind::no_memory;
             const bool last = !with_port && (steps != &card.steps || card.whole_card.empty());
             const bool at_work = last && others_are_at_work(run);
-            if (at_work || error.reason() == Reason::disturbed) disturbed_by = text;
+            if (at_work || error.reason() == ErrorKind::disturbed) disturbed_by = text;
             // Attempts that others undo do not count, as long as the run lasts; after one, a failure that
             // shows no trace of them may still be theirs.
             if (at_work) undisturbed = 0;

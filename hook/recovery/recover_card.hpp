@@ -14,9 +14,10 @@ namespace pvegpu {
 //
 // What comes back with the card and was missing when it was looked at joins its functions, and the guest's
 // notes: it is bound and verified like the others.
-void recover_card(const Run& run, const RecoveryPlan& plan, CardPlan& card, std::vector<StepReport>& reports);
+void recover_card(const RunContext& run, const RecoveryPlan& plan, CardPlan& card,
+                  std::vector<StepReport>& reports);
 
 // The steps of a card that is given back to the host, as they stand. Throws as they do.
-void run_card_steps(const Run& run, CardPlan& card, std::vector<StepReport>& reports);
+void run_card_steps(const RunContext& run, CardPlan& card, std::vector<StepReport>& reports);
 
 } // namespace pvegpu

@@ -11,7 +11,7 @@
 #include "recovery/recover_card.hpp"
 #include "recovery/return_to_host.hpp"
 #include "recovery/search.hpp"
-#include "recovery/situation.hpp"
+#include "recovery/vm_facts.hpp"
 #include "recovery/writes.hpp"
 #include "usage/claims.hpp"
 
@@ -31,7 +31,7 @@ bool wait_for_busy_writers(System& system, const Settings& settings)
                std::ranges::any_of(writers, [](const PciWriter& one) { return one.stuck; });
     };
     if (system.wait_until(nobody_works, settings.timeouts.busy)) return writers.empty();
-    throw Error(Reason::stuck_writer,
+    throw Error(ErrorKind::stuck_writer,
                 {"pid " + std::to_string(writers.front().pid) + " (" + writers.front().program +
                      ") has been in the kernel's '" + writers.front().where + "' for " +
                      in_seconds(settings.timeouts.busy) + " ('timeouts': 'busy')",
@@ -48,7 +48,7 @@ void claim_cards(System& system, const RecoveryPlan& plan)
     claim.vmid = plan.request.vmid;
     for (const auto& card : plan.cards)
         for (const auto& function : card.functions)
-            if (function.to_vfio) claim.functions.push_back(function.address());
+            if (function.goes_to_guest) claim.functions.push_back(function.address());
     if (claim.functions.empty()) return;
     claim.parent = {parent, started};
     system.replace_file(paths::claim(claim.vmid), print_claim(claim));
@@ -88,7 +88,7 @@ void recover_cards(System& system, RecoveryPlan& plan, const Deadline& deadline,
                    std::vector<StepReport>& steps)
 {
     Journal journal(system, plan.request.vmid);
-    const Run run{system, journal, deadline, plan.request.vmid, plan.warnings};
+    const RunContext run{system, journal, deadline, plan.request.vmid, plan.warnings};
     auto state = note_guest_state(system, plan);
     save_guest_state(system, state);
     try {
@@ -102,8 +102,8 @@ void recover_cards(System& system, RecoveryPlan& plan, const Deadline& deadline,
         keep_console_for_the_stop(system, journal, state);
         journal.close();
     } catch (const std::exception& error) {
-        journal.undo_all(reason_of(error) == Reason::stuck_write);
-        if (reason_of(error) != Reason::stuck_write) let_sleep_again(system, state);
+        journal.undo_all(reason_of(error) == ErrorKind::stuck_write);
+        if (reason_of(error) != ErrorKind::stuck_write) let_sleep_again(system, state);
         throw;
     }
 }
@@ -124,23 +124,23 @@ std::string missing_names(const RecoveryPlan& plan)
     const auto fact = names + " is not on the PCI bus and does not come back";
     for (const auto& card : plan.lost_cards)
         if (!card.left_alone_because.empty())
-            throw Error(Reason::not_found,
+            throw Error(ErrorKind::not_found,
                         {fact + "; all that is below port " + quote(card.port) +
                              " would have to be reset, which is not done because " + card.left_alone_because,
                          std::string("stop what uses it and start the guest again, else ") +
                              (card.has_lost_numbers ? "reboot the host" : "switch the host off and on")});
     for (const auto& [device, selector] : missing_functions(plan.devices))
         if (const auto cause = plan.absent.find(selector.text); cause != plan.absent.end())
-            throw Error(Reason::not_found, {fact + ": " + cause->second.fact, cause->second.remedy});
-    throw Error(Reason::not_found, {fact + ", though its port was reset",
-                                    "switch the host off and on, or correct the guest's hostpci lines"});
+            throw Error(ErrorKind::not_found, {fact + ": " + cause->second.fact, cause->second.remedy});
+    throw Error(ErrorKind::not_found, {fact + ", though its port was reset",
+                                       "switch the host off and on, or correct the guest's hostpci lines"});
 }
 
 RecoveryPlan search_and_plan_again(System& system, const RecoveryPlan& first, const SettingsFile& settings,
                                    const Deadline& deadline, std::vector<Advice>& warnings)
 {
     Journal journal(system, first.request.vmid);
-    const Run run{system, journal, deadline, first.request.vmid, warnings};
+    const RunContext run{system, journal, deadline, first.request.vmid, warnings};
     const auto plan_again = [&] { return plan_recovery(system, first.request, first.vm, settings); };
     try {
         search_missing(run, first);
@@ -152,7 +152,7 @@ RecoveryPlan search_and_plan_again(System& system, const RecoveryPlan& first, co
         if (const auto names = missing_names(plan); !names.empty()) give_up_search(plan, names);
         return plan;
     } catch (const std::exception& error) {
-        journal.undo_all(reason_of(error) == Reason::stuck_write);
+        journal.undo_all(reason_of(error) == ErrorKind::stuck_write);
         throw;
     }
 }
@@ -163,7 +163,7 @@ bool clear_left_resets(System& system, const RecoveryPlan& plan, const Deadline&
                        std::vector<Advice>& warnings)
 {
     Journal journal(system, plan.request.vmid);
-    const Run run{system, journal, deadline, plan.request.vmid, warnings};
+    const RunContext run{system, journal, deadline, plan.request.vmid, warnings};
     bool cleared = false;
     for (const auto& card : plan.cards)
         for (const auto& bridge : card.held_in_reset)
@@ -197,9 +197,9 @@ RecoveryPlan settle(System& system, const Request& request, const VmFile& vm, co
 void take_host_lock(System& system, const Settings& settings)
 {
     if (!system.lock(std::string(paths::lock), settings.timeouts.lock))
-        throw Error(Reason::timed_out, {"another recovery has not ended within " +
-                                            in_seconds(settings.timeouts.lock) + " ('timeouts': 'lock')",
-                                        "start the guest again when it has"});
+        throw Error(ErrorKind::timed_out, {"another recovery has not ended within " +
+                                               in_seconds(settings.timeouts.lock) + " ('timeouts': 'lock')",
+                                           "start the guest again when it has"});
 }
 
 void repair_before_planning(System& system, const Settings& settings)
@@ -214,12 +214,12 @@ void repair_before_planning(System& system, const Settings& settings)
 RecoveryPlan plan_recovery(const SysReader& reader, const Request& request, const VmFile& vm,
                            const SettingsFile& settings)
 {
-    auto plan = make_plan(read_situation(reader, request, vm), settings);
+    auto plan = make_plan(read_vm_facts(reader, request, vm), settings);
     if (plan.nothing_to_do() || plan.refused) return plan;
     std::vector<Function> leaving;
     for (const auto& card : plan.cards)
         for (const auto& function : card.functions)
-            if (function.to_vfio) leaving.push_back(function.facts);
+            if (function.goes_to_guest) leaving.push_back(function.facts);
     append(plan.warnings, container_warnings(reader, leaving));
     return plan;
 }

@@ -3,7 +3,7 @@
 #include "base/text.hpp"
 #include "machine/paths.hpp"
 #include "recovery/port.hpp"
-#include "recovery/situation.hpp"
+#include "recovery/vm_facts.hpp"
 
 #include <algorithm>
 #include <map>
@@ -24,7 +24,7 @@ bool is_cycled(const RecoveryPlan& plan, const PciAddress& address)
 {
     return std::ranges::any_of(plan.cards, [&](const CardPlan& card) {
         const auto* function = card.find(address);
-        return function != nullptr && card.is_cycled() && function->cycled;
+        return function != nullptr && card.is_cycled() && function->in_scope;
     });
 }
 
@@ -51,15 +51,15 @@ Weight weight_of_named(const Holder& holder, bool on_a_card)
     }
 }
 
-Weight weight_of(const Situation& situation, const RecoveryPlan& plan, const Holder& holder)
+Weight weight_of(const VmFacts& vm_facts, const RecoveryPlan& plan, const Holder& holder)
 {
     const auto& address = holder.function;
     auto weight = Weight::refusal; // of what goes along without being named
-    if (!situation.virtual_functions.contains(address)) {
-        const auto* device = device_of(situation.devices, address);
+    if (!vm_facts.virtual_functions.contains(address)) {
+        const auto* device = device_of(vm_facts.devices, address);
         if (device != nullptr && !device->passed_whole()) // shared: another guest must not have it whole
             weight = is_another_guests(holder) ? Weight::refusal : Weight::none;
-        else if (!situation.taken.contains(address))
+        else if (!vm_facts.taken.contains(address))
             weight = Weight::none;
         else if (device != nullptr)
             weight = weight_of_named(holder, is_on_a_card(plan, address));
@@ -69,22 +69,22 @@ Weight weight_of(const Situation& situation, const RecoveryPlan& plan, const Hol
 }
 
 // How Proxmox comes to take a function that is in use: by the guest's own word, or along with another.
-std::string in_use_fact(const Situation& situation, const Holder& holder)
+std::string in_use_fact(const VmFacts& vm_facts, const Holder& holder)
 {
     const auto name = quote(holder.function);
     const auto used = "is in use by " + describe(holder);
-    if (const auto parent = situation.virtual_functions.find(holder.function);
-        parent != situation.virtual_functions.end())
+    if (const auto parent = vm_facts.virtual_functions.find(holder.function);
+        parent != vm_facts.virtual_functions.end())
         return name + ", a virtual function of " + quote(parent->second) +
                " that goes when Proxmox takes it, " + used;
-    if (!key_of(situation.devices, holder.function).empty()) return name + " " + used;
+    if (!key_of(vm_facts.devices, holder.function).empty()) return name + " " + used;
     return name + ", which Proxmox takes along because it shares an IOMMU group with the guest's devices, " +
            used;
 }
 
-Advice in_use_advice(const Situation& situation, const RecoveryPlan& plan, const Holder& holder)
+Advice in_use_advice(const VmFacts& vm_facts, const RecoveryPlan& plan, const Holder& holder)
 {
-    const bool named = !key_of(situation.devices, holder.function).empty();
+    const bool named = !key_of(vm_facts.devices, holder.function).empty();
     auto remedy = named || is_another_guests(holder) ? in_use_message(holder).remedy
                                                      : std::string("end that use, or take the device with "
                                                                    "which it is taken out of the guest's "
@@ -92,31 +92,31 @@ Advice in_use_advice(const Situation& situation, const RecoveryPlan& plan, const
     if (!is_cycled(plan, holder.function))
         remedy +=
             R"(; "in_use": "warn" for this guest in )" + quote(paths::settings) + " starts it all the same";
-    return {in_use_fact(situation, holder), std::move(remedy)};
+    return {in_use_fact(vm_facts, holder), std::move(remedy)};
 }
 
-std::optional<Refusal> refuse_unknown_device(const Situation& situation, const RecoveryPlan& plan)
+std::optional<Refusal> refuse_unknown_device(const VmFacts& vm_facts, const RecoveryPlan& plan)
 {
     const bool cycles =
         std::ranges::any_of(plan.cards, [](const CardPlan& card) { return card.is_cycled(); });
-    if (!situation.search.empty() || !cycles) return std::nullopt; // Proxmox itself fails the start then
-    for (const auto& [device, selector] : missing_functions(situation.devices))
+    if (!vm_facts.search.empty() || !cycles) return std::nullopt; // Proxmox itself fails the start then
+    for (const auto& [device, selector] : missing_functions(vm_facts.devices))
         if (!plan.is_looked_for(selector))
-            return Refusal{Reason::not_found, names_unknown(situation, device, selector)};
+            return Refusal{ErrorKind::not_found, names_unknown(vm_facts, device, selector)};
     return std::nullopt;
 }
 
 // As choose_hostpci_devices in qemu-server's PCI.pm.
-std::optional<Refusal> refuse_double_device(const Situation& situation)
+std::optional<Refusal> refuse_double_device(const VmFacts& vm_facts)
 {
     std::map<PciAddress, std::string> seen;
-    for (const auto& device : situation.devices) {
+    for (const auto& device : vm_facts.devices) {
         if (!device.reserved()) continue;
         for (const auto& address : device.taken().functions) {
             const auto [first, added] = seen.emplace(address, device.key);
             if (!added)
                 return Refusal{
-                    Reason::invalid_config,
+                    ErrorKind::invalid_config,
                     {quote(address) + " is named by '" + first->second + "' and by '" + device.key + "'",
                      "Proxmox will not start the guest until one of them is taken out"}};
         }
@@ -124,12 +124,12 @@ std::optional<Refusal> refuse_double_device(const Situation& situation)
     return std::nullopt;
 }
 
-std::optional<Refusal> refuse_mismatched_mapping(const Situation& situation)
+std::optional<Refusal> refuse_mismatched_mapping(const VmFacts& vm_facts)
 {
-    if (situation.mapping_mismatches.empty()) return std::nullopt;
+    if (vm_facts.mapping_mismatches.empty()) return std::nullopt;
     return Refusal{
-        Reason::invalid_config,
-        {situation.mapping_mismatches.front(),
+        ErrorKind::invalid_config,
+        {vm_facts.mapping_mismatches.front(),
          "Proxmox will not start the guest until it is corrected under Datacenter > Resource Mappings"}};
 }
 
@@ -138,7 +138,7 @@ std::optional<Refusal> refuse_virtual_functions(const RecoveryPlan& plan)
     for (const auto& card : plan.cards)
         for (const auto& function : card.functions)
             if (card.is_cycled() && function.facts.virtual_functions > 0)
-                return Refusal{Reason::sriov_parent,
+                return Refusal{ErrorKind::sriov_parent,
                                {quote(function.address()) + " has virtual functions (" +
                                     std::to_string(function.facts.virtual_functions) +
                                     "), which removing it would destroy",
@@ -146,21 +146,21 @@ std::optional<Refusal> refuse_virtual_functions(const RecoveryPlan& plan)
     return std::nullopt;
 }
 
-std::optional<Refusal> refuse_held(const Situation& situation, const RecoveryPlan& plan)
+std::optional<Refusal> refuse_held(const VmFacts& vm_facts, const RecoveryPlan& plan)
 {
-    for (const auto& holder : situation.holders)
-        if (weight_of(situation, plan, holder) == Weight::refusal)
-            return Refusal{Reason::in_use, in_use_advice(situation, plan, holder)};
+    for (const auto& holder : vm_facts.holders)
+        if (weight_of(vm_facts, plan, holder) == Weight::refusal)
+            return Refusal{ErrorKind::in_use, in_use_advice(vm_facts, plan, holder)};
     return std::nullopt;
 }
 
 } // namespace
 
-std::optional<Refusal> refuse_stuck_writer(const Situation& situation)
+std::optional<Refusal> refuse_stuck_writer(const VmFacts& vm_facts)
 {
-    for (const auto& writer : situation.writers)
+    for (const auto& writer : vm_facts.writers)
         if (writer.stuck)
-            return Refusal{Reason::stuck_writer,
+            return Refusal{ErrorKind::stuck_writer,
                            {"pid " + std::to_string(writer.pid) + " (" + writer.program +
                                 ") blocks the PCI bus in the kernel's '" + writer.where +
                                 "' until a VM releases its device",
@@ -169,48 +169,48 @@ std::optional<Refusal> refuse_stuck_writer(const Situation& situation)
     return std::nullopt;
 }
 
-std::optional<Refusal> refuse_lost_bridge(const Situation& situation)
+std::optional<Refusal> refuse_lost_bridge(const VmFacts& vm_facts)
 {
-    if (!situation.lost_bridge) return std::nullopt;
-    return Refusal{Reason::not_found, without_numbers(*situation.lost_bridge)};
+    if (!vm_facts.lost_bridge) return std::nullopt;
+    return Refusal{ErrorKind::not_found, without_numbers(*vm_facts.lost_bridge)};
 }
 
-std::vector<Advice> warn_of_use(const Situation& situation, const RecoveryPlan& plan)
+std::vector<Advice> warn_of_use(const VmFacts& vm_facts, const RecoveryPlan& plan)
 {
     std::map<PciAddress, std::string> uses; // by function: each is said once
-    for (const auto& holder : situation.holders) {
-        if (weight_of(situation, plan, holder) != Weight::warning) continue;
+    for (const auto& holder : vm_facts.holders) {
+        if (weight_of(vm_facts, plan, holder) != Weight::warning) continue;
         auto& text = uses[holder.function];
-        text += text.empty() ? in_use_fact(situation, holder) : ", " + describe(holder);
+        text += text.empty() ? in_use_fact(vm_facts, holder) : ", " + describe(holder);
     }
     std::vector<Advice> warnings;
     warnings.reserve(uses.size());
     for (const auto& [function, text] : uses) warnings.push_back({text, "the guest gets it all the same"});
     std::map<PciAddress, unsigned> lost; // virtual functions by their parents
-    for (const auto& [function, parent] : situation.virtual_functions) ++lost[parent];
+    for (const auto& [function, parent] : vm_facts.virtual_functions) ++lost[parent];
     for (const auto& [parent, number] : lost)
         warnings.push_back({quote(parent) + " has virtual functions (" + std::to_string(number) +
                             "), which go when Proxmox takes it"});
     return warnings;
 }
 
-std::optional<Refusal> refuse_start(const Situation& situation, const RecoveryPlan& plan)
+std::optional<Refusal> refuse_start(const VmFacts& vm_facts, const RecoveryPlan& plan)
 {
-    auto refused = refuse_unknown_device(situation, plan);
-    if (!refused) refused = refuse_double_device(situation);
-    if (!refused) refused = refuse_mismatched_mapping(situation);
+    auto refused = refuse_unknown_device(vm_facts, plan);
+    if (!refused) refused = refuse_double_device(vm_facts);
+    if (!refused) refused = refuse_mismatched_mapping(vm_facts);
     if (!refused) refused = refuse_virtual_functions(plan);
-    if (!refused) refused = refuse_held(situation, plan);
+    if (!refused) refused = refuse_held(vm_facts, plan);
     return refused;
 }
 
-Advice names_unknown(const Situation& situation, const PassedDevice& device, const HostSelector& selector)
+Advice names_unknown(const VmFacts& vm_facts, const PassedDevice& device, const HostSelector& selector)
 {
     const auto fact =
         (device.mapping ? "the mapping " + quote(*device.mapping) + " of " + quote(device.key) + " lists "
                         : quote(device.key) + " names ") +
         quote(selector.text) + ", which is not on the PCI bus";
-    if (const auto cause = situation.absent.find(selector.text); cause != situation.absent.end())
+    if (const auto cause = vm_facts.absent.find(selector.text); cause != vm_facts.absent.end())
         return {fact + ": " + cause->second.fact, cause->second.remedy};
     if (!device.mapping)
         return {fact + ", and there is no port that could have lost it",

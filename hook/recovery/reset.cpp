@@ -41,26 +41,26 @@ const PciAddress& port_of(const CardPlan& card, const Reset& step)
     return step.by == ResetBy::function ? *card.card.port : step.target;
 }
 
-void wait_for_link_up(const Run& run, const CardPlan& card, const Reset& step)
+void wait_for_link_up(const RunContext& run, const CardPlan& card, const Reset& step)
 {
     const auto within = run.deadline.at_most(run.system, card.settings.timeouts.reappear);
     const bool up = run.system.wait_until([&] { return link_below(run.system, step.target).up; }, within);
     if (up) return;
     const std::string text = "the link below " + quote(step.target) + " did not come up within " +
                              in_seconds(within) + " after the reset";
-    if (card.settings.on_timeout == OnTimeout::fail) throw Error(Reason::failed, {text});
+    if (card.settings.on_timeout == OnTimeout::fail) throw Error(ErrorKind::failed, {text});
     run.warn({text, "the rescan will show whether the card is there"});
 }
 
 // As long as the standard wants, where nobody else has waited.
-void wait_after_reset(const Run& run, const CardPlan& card, const Reset& step, const Link& before)
+void wait_after_reset(const RunContext& run, const CardPlan& card, const Reset& step, const Link& before)
 {
     if (before.reported && before.up) wait_for_link_up(run, card, step);
-    let_pass(run, after_link_up);
+    sleep_for(run, after_link_up);
 }
 
 // The reset was done, and the card takes longer than the kernel waits for it.
-StepOutcome late(const Run& run, const CardPlan& card, const Reset& step, std::string_view file,
+StepOutcome late(const RunContext& run, const CardPlan& card, const Reset& step, std::string_view file,
                  Milliseconds waited)
 {
     const auto within = run.deadline.at_most(run.system, card.settings.timeouts.reappear);
@@ -74,19 +74,20 @@ StepOutcome late(const Run& run, const CardPlan& card, const Reset& step, std::s
         return {.detail = "by '" + std::string(file) + "'; the card answered " +
                           std::to_string(more.count()) + " ms after the kernel had given up waiting"};
     if (card.settings.on_timeout == OnTimeout::fail)
-        throw Error(Reason::failed, {what, "it does not answer " + in_seconds(within) + " later either"});
+        throw Error(ErrorKind::failed, {what, "it does not answer " + in_seconds(within) + " later either"});
     run.warn({what, "its link is slow or down, and the rescan will show whether it is there"});
     return {.detail = "by '" + std::string(file) + "'; the card did not answer within " + in_seconds(within)};
 }
 
-StepOutcome refused(const Run& run, const Reset& step, const Outcome& outcome)
+StepOutcome refused(const RunContext& run, const Reset& step, const SysResult& outcome)
 {
-    const auto reason = Error(Reason::failed, {"the kernel refuses to reset it"}, "", outcome.error_number);
+    const auto reason =
+        Error(ErrorKind::failed, {"the kernel refuses to reset it"}, "", outcome.error_number);
     run.warn({quote(step.target) + ": " + reason.what(), "removing and rescanning only"});
     return {StepResult::refused, reason.what()};
 }
 
-StepOutcome pulse(const Run& run, const CardPlan& card, const Reset& step)
+StepOutcome pulse(const RunContext& run, const CardPlan& card, const Reset& step)
 {
     const auto& timeouts = card.settings.timeouts;
     const auto config = paths::function(step.target, "config");
@@ -102,7 +103,7 @@ StepOutcome pulse(const Run& run, const CardPlan& card, const Reset& step)
     return {.detail = "by the secondary bus reset bit"};
 }
 
-StepOutcome by_file(const Run& run, const CardPlan& card, const Reset& step, std::string_view file)
+StepOutcome by_file(const RunContext& run, const CardPlan& card, const Reset& step, std::string_view file)
 {
     const auto port = step.by == ResetBy::reset_subordinate ? std::optional(step.target) : std::nullopt;
     const Link before = port ? link_below(run.system, *port) : Link{};
@@ -112,7 +113,7 @@ StepOutcome by_file(const Run& run, const CardPlan& card, const Reset& step, std
     if (outcome.refused() && outcome.error_number == ENOTTY && (outcome.took > refuses_within || went_down()))
         return late(run, card, step, file, outcome.took);
     if (says_later(outcome) && !find_pci_writers(run.system).empty())
-        throw Error(Reason::disturbed,
+        throw Error(ErrorKind::disturbed,
                     {quote(step.target) + " could not be reset: somebody else is at work on it"}, "",
                     outcome.error_number);
     if (outcome.refused()) return refused(run, step, outcome);
@@ -121,13 +122,13 @@ StepOutcome by_file(const Run& run, const CardPlan& card, const Reset& step, std
     return {.detail = "by '" + std::string(file) + "'"};
 }
 
-StepOutcome reset_by(const Run& run, const CardPlan& card, const Reset& step)
+StepOutcome reset_by(const RunContext& run, const CardPlan& card, const Reset& step)
 {
     if (step.by == ResetBy::bridge_control) return pulse(run, card, step);
     return by_file(run, card, step, step.by == ResetBy::function ? "reset" : "reset_subordinate");
 }
 
-void quiet_hotplug(const Run& run, const PciAddress& port)
+void quiet_hotplug(const RunContext& run, const PciAddress& port)
 {
     const auto service = hotplug_service(run.system, port);
     if (service.empty()) return;
@@ -137,7 +138,7 @@ void quiet_hotplug(const Run& run, const PciAddress& port)
 
 } // namespace
 
-StepOutcome reset(const Run& run, const CardPlan& card, const Reset& step)
+StepOutcome reset(const RunContext& run, const CardPlan& card, const Reset& step)
 {
     const auto& port = port_of(card, step);
     quiet_hotplug(run, port);
@@ -147,7 +148,7 @@ StepOutcome reset(const Run& run, const CardPlan& card, const Reset& step)
     return outcome;
 }
 
-bool restore_hotplug(const Run& run)
+bool restore_hotplug(const RunContext& run)
 {
     bool restored = false;
     const auto noted = run.journal.entries(); // a copy: settling takes entries out

@@ -9,11 +9,11 @@ namespace pvegpu {
 
 // A reset that the kernel refuses is a warning: removing and finding the card again is still worth it, and
 // the verification decides. Throws Error(stuck_write).
-StepOutcome reset(const Run& run, const CardPlan& card, const Reset& step);
+StepOutcome reset(const RunContext& run, const CardPlan& card, const Reset& step);
 
 // The reset leaves pciehp's service off the port, if it had one: pciehp takes the link's going down for the
 // card being pulled. It comes back when the card is there again; on an empty port it would switch the slot on
 // by itself, while we rescan. True if a port has it again.
-bool restore_hotplug(const Run& run);
+bool restore_hotplug(const RunContext& run);
 
 } // namespace pvegpu

@@ -1,7 +1,7 @@
 #include "recovery/return_plan.hpp"
 
 #include "base/lists.hpp"
-#include "recovery/situation.hpp"
+#include "recovery/vm_facts.hpp"
 
 #include <algorithm>
 
@@ -19,7 +19,7 @@ std::vector<Step> steps_of_one_left_alone(const CardPlan& card)
 {
     std::vector<Step> steps;
     for (const auto& function : card.functions)
-        if (function.to_vfio) steps.emplace_back(Unbind{function.address()});
+        if (function.goes_to_guest) steps.emplace_back(Unbind{function.address()});
     return steps;
 }
 
@@ -40,9 +40,10 @@ std::vector<Step> return_steps(const CardPlan& card, const GuestState& state)
 {
     auto steps = card.is_cycled() ? reset_as_at_a_start(card) : steps_of_one_left_alone(card);
     for (const auto& function : card.functions) {
-        if (!function.cycled || (!card.is_cycled() && !function.to_vfio)) continue;
-        auto driver = function.to_vfio ? native_driver_of(state, function.address()) : function.facts.driver;
-        if (driver.empty() && function.to_vfio) driver = function.vfio_driver;
+        if (!function.in_scope || (!card.is_cycled() && !function.goes_to_guest)) continue;
+        auto driver =
+            function.goes_to_guest ? native_driver_of(state, function.address()) : function.facts.driver;
+        if (driver.empty() && function.goes_to_guest) driver = function.vfio_driver;
         steps.emplace_back(GiveBack{function.address(), std::move(driver)});
     }
     return steps;
@@ -85,9 +86,9 @@ ReturnPlan plan_sleep(const GuestState& state, const std::vector<GuestState>& of
 }
 
 ReturnPlan plan_return(const GuestState& state, const std::vector<GuestState>& of_all_guests,
-                       const Situation& situation, const SettingsFile& settings)
+                       const VmFacts& vm_facts, const SettingsFile& settings)
 {
-    auto start = make_plan(situation, settings); // as if the guest started now
+    auto start = make_plan(vm_facts, settings); // as if the guest started now
     ReturnPlan plan;
     plan.refused = std::move(start.refused);
     plan.settings = start.settings;

@@ -40,7 +40,7 @@ ReturnPlan plan_sleep(const GuestState& state, const std::vector<GuestState>& of
 // `power` that another guest with a running card still needs stays as it is. `situation` is of the functions
 // that the guest was given and that are still there.
 ReturnPlan plan_return(const GuestState& state, const std::vector<GuestState>& of_all_guests,
-                       const Situation& situation, const SettingsFile& settings);
+                       const VmFacts& vm_facts, const SettingsFile& settings);
 
 std::vector<StepReport> planned_steps(const ReturnPlan& plan);
 

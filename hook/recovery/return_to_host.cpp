@@ -5,7 +5,7 @@
 #include "recovery/journal.hpp"
 #include "recovery/recover_card.hpp"
 #include "recovery/recover_gpu.hpp"
-#include "recovery/situation.hpp"
+#include "recovery/vm_facts.hpp"
 #include "recovery/vt_console.hpp"
 
 namespace pvegpu {
@@ -42,14 +42,15 @@ void give_cards_back(System& system, const Request& request, const ReturnPlan& p
                      std::vector<Advice>& warnings, std::vector<StepReport>& steps)
 {
     Journal journal(system, request.vmid);
-    const Run run{system, journal, Deadline(system, plan.settings.timeouts.total), request.vmid, warnings};
+    const RunContext run{system, journal, Deadline(system, plan.settings.timeouts.total), request.vmid,
+                         warnings};
     try {
         for (auto card : plan.cards)
             if (card.is_cycled()) run_card_steps(run, card, steps);
         put_back(system, plan, true, steps);
         journal.close();
     } catch (const std::exception& error) {
-        journal.undo_all(reason_of(error) == Reason::stuck_write);
+        journal.undo_all(reason_of(error) == ErrorKind::stuck_write);
         throw;
     }
 }
@@ -60,8 +61,8 @@ ReturnPlan plan_return_to_host(const SysReader& reader, const Request& request, 
                                const SettingsFile& settings)
 {
     const auto functions = present_functions(reader, state);
-    const auto situation = read_situation_of(reader, request, functions);
-    return plan_return(state, read_guest_states(reader), situation, settings);
+    const auto vm_facts = read_vm_facts_of(reader, request, functions);
+    return plan_return(state, read_guest_states(reader), vm_facts, settings);
 }
 
 void return_to_host(System& system, const Request& request, const ReturnPlan& plan,

@@ -24,7 +24,7 @@ std::string bridge_of(const PciBus& bus, std::string_view attribute)
 // A port that sleeps finds nothing. What is found is noted with the port as it was, so it is put back.
 class AwakeBridge {
 public:
-    AwakeBridge(const Run& run, const PciBus& bus, const Settings& settings) : run_(run)
+    AwakeBridge(const RunContext& run, const PciBus& bus, const Settings& settings) : run_(run)
     {
         for (const auto file : power_files) keep(bridge_of(bus, file), settings);
     }
@@ -47,11 +47,11 @@ private:
         keep_awake(run_.system, path, run_.deadline.at_most(run_.system, settings.timeouts.reset));
     }
 
-    const Run& run_;
+    const RunContext& run_;
     std::vector<Undo> changed_;
 };
 
-void rescan(const Run& run, const PciBus& bus, const Settings& settings)
+void rescan(const RunContext& run, const PciBus& bus, const Settings& settings)
 {
     write_checked(run, paths::bus_rescan(bus), "1", settings.timeouts.rescan, settings.retries);
 }
@@ -87,13 +87,13 @@ bool is_complete(const SysReader& reader, const std::vector<HostSelector>& missi
                                [&](const HostSelector& selector) { return names_one(selector, all); });
 }
 
-bool appears(const Run& run, const std::vector<HostSelector>& missing, Milliseconds within)
+bool appears(const RunContext& run, const std::vector<HostSelector>& missing, Milliseconds within)
 {
     return run.system.wait_until([&] { return is_complete(run.system, missing); },
                                  run.deadline.at_most(run.system, within));
 }
 
-void rescan_bus(const Run& run, const RecoveryPlan& plan, const PciBus& bus)
+void rescan_bus(const RunContext& run, const RecoveryPlan& plan, const PciBus& bus)
 {
     const auto bridge = bridge_to(run.system, bus);
     if (bridge) clear_left_reset(run, *bridge, plan.settings.timeouts.reappear);
@@ -101,17 +101,17 @@ void rescan_bus(const Run& run, const RecoveryPlan& plan, const PciBus& bus)
 }
 
 // What hangs on an empty bus is reset, which is nothing that the kernel knows.
-void reset_and_rescan(const Run& run, const RecoveryPlan& plan, const PciBus& bus)
+void reset_and_rescan(const RunContext& run, const RecoveryPlan& plan, const PciBus& bus)
 {
     const auto reset = bridge_of(bus, "reset_subordinate");
     const auto bridge = bridge_to(run.system, bus);
     if (!bridge || !run.system.exists(reset) || something_is_below(run.system, *bridge)) return;
     write_checked(run, reset, "1", plan.settings.timeouts.reset, plan.settings.retries);
-    let_pass(run, after_link_up);
+    sleep_for(run, after_link_up);
     rescan_bus(run, plan, bus);
 }
 
-void search_buses(const Run& run, const RecoveryPlan& plan)
+void search_buses(const RunContext& run, const RecoveryPlan& plan)
 {
     // A rescan returns when it has found what answers; what a hotplug port brings comes later.
     constexpr Milliseconds found_by_rescan{1'000};
@@ -140,7 +140,8 @@ bool is_the_guests(const RecoveryPlan& plan, const PciAddress& address)
 }
 
 // In the order of addresses, which has bridges before what is below them.
-void probe_what_is_the_hosts(const Run& run, const RecoveryPlan& plan, const std::vector<PciAddress>& before)
+void probe_what_is_the_hosts(const RunContext& run, const RecoveryPlan& plan,
+                             const std::vector<PciAddress>& before)
 {
     const auto now = list_functions(run.system);
     std::vector<PciAddress> found;
@@ -165,7 +166,8 @@ CardPlan plan_of(const SysReader& reader, const RecoveryPlan& plan, const LostCa
 }
 
 // Nothing can be bound while the bus is searched, and what is the host's is probed afterwards.
-template <typename Search> void with_autoprobe_held(const Run& run, const RecoveryPlan& plan, Search search)
+template <typename Search>
+void with_autoprobe_held(const RunContext& run, const RecoveryPlan& plan, Search search)
 {
     const auto before = list_functions(run.system);
     const bool held = hold_autoprobe(run);
@@ -177,7 +179,7 @@ template <typename Search> void with_autoprobe_held(const Run& run, const Recove
 
 } // namespace
 
-void search_missing(const Run& run, const RecoveryPlan& plan)
+void search_missing(const RunContext& run, const RecoveryPlan& plan)
 {
     with_autoprobe_held(run, plan, [&] {
         std::vector<AwakeBridge> awake;
@@ -190,7 +192,7 @@ void search_missing(const Run& run, const RecoveryPlan& plan)
     });
 }
 
-void search_card(const Run& run, const RecoveryPlan& plan, const LostCard& lost)
+void search_card(const RunContext& run, const RecoveryPlan& plan, const LostCard& lost)
 {
     const auto port = read_function(run.system, lost.port);
     const auto buses = port ? port->buses() : std::nullopt;

@@ -10,10 +10,10 @@ namespace pvegpu {
 // Rescans the plan's search buses; where that brings nothing, resets what hangs there, which is nothing that
 // the kernel knows, and rescans once more. What was found is left without a driver where the kernel allows
 // it: it may be dirty. Throws Error(stuck_write). Read the situation again afterwards.
-void search_missing(const Run& run, const RecoveryPlan& plan);
+void search_missing(const RunContext& run, const RecoveryPlan& plan);
 
 // The last step of a search: what is left of the card is removed, the port resets it, and its bus is scanned
 // anew. Only for a card that nothing says must be left alone. Throws as the steps do.
-void search_card(const Run& run, const RecoveryPlan& plan, const LostCard& lost);
+void search_card(const RunContext& run, const RecoveryPlan& plan, const LostCard& lost);
 
 } // namespace pvegpu

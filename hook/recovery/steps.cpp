@@ -32,17 +32,18 @@ std::uint64_t identity(const SysReader& reader, const PciAddress& address)
 
 [[noreturn]] void fail(const PciAddress& address, const Advice& advice, int error_number = 0)
 {
-    throw Error(Reason::failed, {quote(address) + " " + advice.fact, advice.remedy}, "", error_number);
+    throw Error(ErrorKind::failed, {quote(address) + " " + advice.fact, advice.remedy}, "", error_number);
 }
 
 // A refusal has no effect that would come later.
-Milliseconds effect_within(const Run& run, const Outcome& outcome, Milliseconds timeout)
+Milliseconds effect_within(const RunContext& run, const SysResult& outcome, Milliseconds timeout)
 {
     return outcome.refused() ? Milliseconds(0) : run.deadline.at_most(run.system, timeout);
 }
 
 // Lets go of whatever driver is bound. Also used where the native driver won a rescan.
-void unbind_now(const Run& run, const CardPlan& card, const PciAddress& address, const std::string& driver)
+void unbind_now(const RunContext& run, const CardPlan& card, const PciAddress& address,
+                const std::string& driver)
 {
     const auto& timeouts = card.settings.timeouts;
     const auto outcome = write_checked(run, paths::driver(driver, "unbind"), to_string(address),
@@ -73,8 +74,8 @@ bool came_back(const SysReader& reader, const CardPlan& card, const PciBus& bus,
     const bool whole_card = std::ranges::none_of(
         card.functions, [&](const PlannedFunction& one) { return bus_of(one.address()) == bus; });
     return std::ranges::all_of(card.functions, [&](const PlannedFunction& one) {
-        const bool expected = one.cycled && (whole_card || bus_of(one.address()) == bus) &&
-                              (one.to_vfio || wanted == Wanted::everything);
+        const bool expected = one.in_scope && (whole_card || bus_of(one.address()) == bus) &&
+                              (one.goes_to_guest || wanted == Wanted::everything);
         return !expected || is_present(reader, one.address());
     });
 }
@@ -93,7 +94,7 @@ std::vector<Bar> shrunken_bars(const SysReader& reader, const PlannedFunction& b
 }
 
 // The kernel resizes only while nothing is bound.
-void put_bar_sizes_back(const Run& run, const PciAddress& address, const std::vector<Bar>& bars)
+void put_bar_sizes_back(const RunContext& run, const PciAddress& address, const std::vector<Bar>& bars)
 {
     constexpr std::uint64_t mebibyte = 1U << 20U;
     for (const auto& bar : bars) {
@@ -117,7 +118,7 @@ std::string how_vfio_comes_first(const SysReader& reader, unsigned vmid)
 }
 
 // The first who counts.
-std::optional<Holder> holder_of(const Run& run, const CardPlan& card, const PciAddress& address)
+std::optional<Holder> holder_of(const RunContext& run, const CardPlan& card, const PciAddress& address)
 {
     const auto function = read_function(run.system, address);
     if (!function) return std::nullopt;
@@ -130,7 +131,7 @@ std::optional<Holder> holder_of(const Run& run, const CardPlan& card, const PciA
 
 // A native driver that won our own rescan is met by udev's programs and by monitors (alsactl, nvidia-smi):
 // they look at the new device and let go of it. Throws Error(in_use) if one stays.
-void wait_for_passers_by(const Run& run, const CardPlan& card, const PciAddress& address)
+void wait_for_passers_by(const RunContext& run, const CardPlan& card, const PciAddress& address)
 {
     constexpr Milliseconds between_looks{200}; // each reads all of /proc
     const auto patience = run.deadline.at_most(run.system, card.settings.timeouts.busy);
@@ -139,13 +140,13 @@ void wait_for_passers_by(const Run& run, const CardPlan& card, const PciAddress&
         const auto holder = holder_of(run, card, address);
         if (!holder) return;
         if (holder->kind != Holder::Kind::process || run.system.now() >= end)
-            throw Error(Reason::in_use, in_use_message(*holder));
-        let_pass(run, between_looks);
+            throw Error(ErrorKind::in_use, in_use_message(*holder));
+        sleep_for(run, between_looks);
     }
 }
 
 // driver_override rather than new_id: it names this one function, not every card of its kind.
-void bind_now(const Run& run, const CardPlan& card, const PlannedFunction& function)
+void bind_now(const RunContext& run, const CardPlan& card, const PlannedFunction& function)
 {
     const auto& address = function.address();
     const auto& driver = function.vfio_driver;
@@ -163,13 +164,13 @@ void bind_now(const Run& run, const CardPlan& card, const PlannedFunction& funct
 
 } // namespace
 
-void check_not_held(const Run& run, const CardPlan& card, const PciAddress& address)
+void check_not_held(const RunContext& run, const CardPlan& card, const PciAddress& address)
 {
     if (const auto holder = holder_of(run, card, address))
-        throw Error(Reason::in_use, in_use_message(*holder));
+        throw Error(ErrorKind::in_use, in_use_message(*holder));
 }
 
-StepOutcome wake(const Run& run, const CardPlan& card, const PciAddress& address)
+StepOutcome wake(const RunContext& run, const CardPlan& card, const PciAddress& address)
 {
     auto awake = card.find(address)->facts.above;
     awake.push_back(address);
@@ -180,7 +181,7 @@ StepOutcome wake(const Run& run, const CardPlan& card, const PciAddress& address
     return {};
 }
 
-StepOutcome unbind(const Run& run, const CardPlan& card, const PciAddress& address)
+StepOutcome unbind(const RunContext& run, const CardPlan& card, const PciAddress& address)
 {
     const auto driver = bound_driver(run.system, address);
     if (driver.empty()) return {StepResult::skipped, "no driver is bound"};
@@ -191,7 +192,7 @@ StepOutcome unbind(const Run& run, const CardPlan& card, const PciAddress& addre
     return {.detail = "from '" + driver + "'"};
 }
 
-StepOutcome remove(const Run& run, const CardPlan& card, const PciAddress& address)
+StepOutcome remove(const RunContext& run, const CardPlan& card, const PciAddress& address)
 {
     if (!is_present(run.system, address)) return {StepResult::skipped, "is not there"};
     for (const auto& function : card.functions)
@@ -212,25 +213,25 @@ StepOutcome remove(const Run& run, const CardPlan& card, const PciAddress& addre
     return {};
 }
 
-StepOutcome rescan(const Run& run, const CardPlan& card, const PciBus& bus)
+StepOutcome rescan(const RunContext& run, const CardPlan& card, const PciBus& bus)
 {
     const auto& timeouts = card.settings.timeouts;
     const auto path = paths::bus_rescan(bus);
     const auto outcome = write_checked(run, path, "1", timeouts.rescan, card.settings.retries);
     if (outcome.refused())
-        throw Error(Reason::failed, {"bus " + quote(bus) + " could not be rescanned"}, path,
+        throw Error(ErrorKind::failed, {"bus " + quote(bus) + " could not be rescanned"}, path,
                     outcome.error_number);
     const bool complete =
         run.system.wait_until([&] { return came_back(run.system, card, bus, Wanted::everything); },
                               run.deadline.at_most(run.system, timeouts.reappear));
     if (!complete && !came_back(run.system, card, bus, Wanted::what_the_guest_gets))
-        throw Error(Reason::failed,
+        throw Error(ErrorKind::failed,
                     {"not every function came back after bus " + quote(bus) + " was rescanned"});
     run.journal.settled({Undo::Kind::pci, path, "1"});
     return {};
 }
 
-StepOutcome bind(const Run& run, const CardPlan& card, const PciAddress& address)
+StepOutcome bind(const RunContext& run, const CardPlan& card, const PciAddress& address)
 {
     const auto& planned = *card.find(address);
     StepOutcome outcome;
@@ -252,7 +253,7 @@ StepOutcome bind(const Run& run, const CardPlan& card, const PciAddress& address
     return outcome;
 }
 
-StepOutcome give_back(const Run& run, const CardPlan& card, const GiveBack& step)
+StepOutcome give_back(const RunContext& run, const CardPlan& card, const GiveBack& step)
 {
     const auto& address = step.function;
     const auto& driver = step.driver;
@@ -269,20 +270,20 @@ StepOutcome give_back(const Run& run, const CardPlan& card, const GiveBack& step
     return {.detail = now.empty() ? "no driver has taken it" : "to '" + now + "'"};
 }
 
-void unbind_from_vfio(const Run& run, const CardPlan& card)
+void unbind_from_vfio(const RunContext& run, const CardPlan& card)
 {
     for (const auto& function : card.functions)
-        if (function.cycled && function.to_vfio &&
+        if (function.in_scope && function.goes_to_guest &&
             bound_driver(run.system, function.address()) == function.vfio_driver)
             unbind_now(run, card, function.address(), function.vfio_driver);
 }
 
-void require_vfio(const Run& run, Milliseconds timeout)
+void require_vfio(const RunContext& run, Milliseconds timeout)
 {
     if (run.system.exists(paths::driver(vfio_pci))) return;
     const auto outcome = run.system.run({"/sbin/modprobe", std::string(vfio_pci)}, timeout);
     if (!run.system.exists(paths::driver(vfio_pci)))
-        throw Error(Reason::failed,
+        throw Error(ErrorKind::failed,
                     {"'modprobe vfio-pci' failed: " + (outcome.text.empty() ? "not found" : outcome.text)});
 }
 

@@ -11,7 +11,7 @@ namespace {
 class Findings {
 public:
     explicit Findings(const PlannedFunction& function)
-        : name_(quote(function.address()) + " "), guest_gets_it_(function.to_vfio)
+        : name_(quote(function.address()) + " "), guest_gets_it_(function.goes_to_guest)
     {
     }
 
@@ -124,14 +124,15 @@ std::vector<Difference> compare(const CardPlan& card, const PlannedFunction& bef
                                 const std::optional<Function>& now)
 {
     Findings findings(before);
-    findings.fatal(!now, {"did not come back", before.to_vfio ? "switch the host off and on"
+    findings.fatal(!now,
+                   {"did not come back", before.goes_to_guest ? "switch the host off and on"
                                                               : "the host has it again after a reboot"});
     if (!now) return findings.take();
     compare_identity(before.facts, *now, findings);
     compare_bars(before.facts.bars, now->bars, findings);
     look_for_lost_bars(*now, findings);
     compare_groups(card, before.facts, *now, findings);
-    findings.fatal(before.to_vfio && now->driver != before.vfio_driver,
+    findings.fatal(before.goes_to_guest && now->driver != before.vfio_driver,
                    {"is bound to '" + now->driver + "' and not to '" + before.vfio_driver + "'",
                     "see the kernel's log (dmesg)"});
     return findings.take();

@@ -31,7 +31,7 @@ bool belongs_to(const std::string& place, const Function& gpu)
     return gpu.boot_vga && !firmware_device(place).empty();
 }
 
-void take_consoles_off(const Run& run)
+void take_consoles_off(const RunContext& run)
 {
     for (const auto& name : run.system.list(std::string(paths::virtual_consoles))) {
         const auto directory = paths::join(paths::virtual_consoles, name);
@@ -47,7 +47,7 @@ void take_consoles_off(const Run& run)
 
 } // namespace
 
-void release_console(const Run& run, const Function& gpu)
+void release_console(const RunContext& run, const Function& gpu)
 {
     const auto screens = framebuffers(run.system);
     if (screens.size() != 1) return; // none, or another screen for the console to stay on

@@ -11,6 +11,6 @@ inline constexpr Milliseconds console_within{
 
 // Takes the console, and a firmware framebuffer without a real driver, off the GPU if it is the only screen
 // that they have; noted in the journal, with a warning. The console alone is no reason not to start a guest.
-void release_console(const Run& run, const Function& gpu);
+void release_console(const RunContext& run, const Function& gpu);
 
 } // namespace pvegpu

@@ -6,20 +6,20 @@
 
 namespace pvegpu {
 
-bool says_later(const Outcome& outcome)
+bool says_later(const SysResult& outcome)
 {
     return outcome.refused() && (outcome.error_number == EAGAIN || outcome.error_number == EBUSY);
 }
 
-void Run::warn(const Advice& advice) const
+void RunContext::warn(const Advice& advice) const
 {
     warnings.push_back(advice);
     system.say(Severity::warning, to_string(advice));
 }
 
-void throw_stuck(const Outcome& outcome, const std::string& path)
+void throw_stuck(const SysResult& outcome, const std::string& path)
 {
-    throw Error(Reason::stuck_write,
+    throw Error(ErrorKind::stuck_write,
                 {"write is stuck in the kernel (pid " + std::to_string(outcome.child) + ", at " +
                      (outcome.child_stack.empty() ? "an unknown place" : outcome.child_stack) +
                      "); nothing else was touched",
@@ -27,19 +27,19 @@ void throw_stuck(const Outcome& outcome, const std::string& path)
                 path);
 }
 
-Outcome write_checked(const Run& run, const std::string& path, std::string_view text, Milliseconds timeout,
-                      unsigned retries)
+SysResult write_checked(const RunContext& run, const std::string& path, std::string_view text,
+                        Milliseconds timeout, unsigned retries)
 {
     constexpr Milliseconds try_again_after{200};
     for (unsigned left = retries;; --left) {
-        Outcome outcome = run.system.write(path, text, run.deadline.at_most(run.system, timeout));
+        SysResult outcome = run.system.write(path, text, run.deadline.at_most(run.system, timeout));
         if (outcome.still_running()) throw_stuck(outcome, path);
         if (!says_later(outcome) || left == 0) return outcome;
-        let_pass(run, try_again_after);
+        sleep_for(run, try_again_after);
     }
 }
 
-void let_pass(const Run& run, Milliseconds time)
+void sleep_for(const RunContext& run, Milliseconds time)
 {
     run.system.wait_until([] { return false; }, time);
 }

@@ -16,7 +16,7 @@ namespace pvegpu {
 inline constexpr Milliseconds setting_within{5'000};
 
 // What every step of a run needs.
-struct Run {
+struct RunContext {
     System& system;
     Journal& journal;
     Deadline deadline;
@@ -28,16 +28,16 @@ struct Run {
 
 // Refused with EAGAIN or EBUSY: a lock of the bus was taken at that moment, by an open or a close of a vfio
 // device for example; those last milliseconds.
-bool says_later(const Outcome& outcome);
+bool says_later(const SysResult& outcome);
 
 // Does not return a write that is still running: throws Error(stuck_write), which names the child and where
 // the kernel holds it. One that says later is tried again `retries` times.
-Outcome write_checked(const Run& run, const std::string& path, std::string_view text, Milliseconds timeout,
-                      unsigned retries);
+SysResult write_checked(const RunContext& run, const std::string& path, std::string_view text,
+                        Milliseconds timeout, unsigned retries);
 
-[[noreturn]] void throw_stuck(const Outcome& outcome, const std::string& path);
+[[noreturn]] void throw_stuck(const SysResult& outcome, const std::string& path);
 
 // Lets a minimum time of a standard pass.
-void let_pass(const Run& run, Milliseconds time);
+void sleep_for(const RunContext& run, Milliseconds time);
 
 } // namespace pvegpu

@@ -38,7 +38,7 @@ void run_step(System& system, StepReport report, std::vector<StepReport>& report
     try {
         finish(perform());
     } catch (const Error& error) {
-        const bool late = error.reason() == Reason::stuck_write || error.reason() == Reason::timed_out;
+        const bool late = error.reason() == ErrorKind::stuck_write || error.reason() == ErrorKind::timed_out;
         finish({late ? StepResult::timed_out : StepResult::refused, error.what()});
         throw;
     }

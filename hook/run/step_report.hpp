@@ -30,7 +30,7 @@ struct StepOutcome {
 
 // Why a guest must not start, or be given back.
 struct Refusal {
-    Reason reason = Reason::in_use;
+    ErrorKind reason = ErrorKind::in_use;
     Advice advice;
 };
 

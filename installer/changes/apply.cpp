@@ -8,6 +8,7 @@
 #include "host/pve_files.hpp"
 #include "machine/paths.hpp"
 #include "proxmox/guest_config.hpp"
+#include "proxmox/guest_files.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -102,7 +103,7 @@ private:
     {
         if (!change.hookscript || !programs_run_) return;
         if (const auto now = hookscript_of(change.hookscript->guest); now != change.hookscript->after)
-            throw Error(Reason::failed,
+            throw Error(ErrorKind::failed,
                         {quote(join(change.argv, " ")) + " ended well, but the guest's hookscript is " +
                              (now.empty() ? "none" : quote(now)),
                          "look at its config"});
@@ -122,7 +123,7 @@ private:
     static void check_unchanged(const Change& change, const std::optional<std::string>& now)
     {
         if (now != change.before)
-            throw Error(Reason::failed, {"was changed by somebody else just now", "run this again"},
+            throw Error(ErrorKind::failed, {"was changed by somebody else just now", "run this again"},
                         change.path);
     }
 
@@ -133,12 +134,12 @@ private:
             system_.replace_locked(change.path, change.lock, from, to, config_changed_within);
         if (outcome.done()) return;
         if (outcome.still_running())
-            throw Error(Reason::timed_out,
+            throw Error(ErrorKind::timed_out,
                         {"Proxmox's cluster file system does not answer, and the change may yet be made",
                          "see 'systemctl status pve-cluster'"},
                         change.path);
         if (outcome.error_number == ESTALE) check_unchanged(change, std::nullopt);
-        throw Error(Reason::failed,
+        throw Error(ErrorKind::failed,
                     outcome.error_number == EWOULDBLOCK
                         ? Advice{"is being changed by Proxmox", "run this again when that has ended"}
                         : Advice{"cannot be changed", "see 'systemctl status pve-cluster'"},
@@ -182,7 +183,7 @@ private:
                              ? " did not end within " + std::to_string(program_ends_within.count() / 60'000) +
                                    " minutes and was killed"
                              : " failed (" + std::to_string(outcome.error_number) + ")";
-        throw Error(Reason::failed, {quote(command) + how, hint});
+        throw Error(ErrorKind::failed, {quote(command) + how, hint});
     }
 
     // proxmox-boot-tool leaves out a partition that it cannot mount and ends well all the same

@@ -15,8 +15,8 @@ const Storage& storage_for_hooks(const Survey& survey)
 {
     const auto* found = choose_storage(survey.storages, survey.host.cluster.node);
     if (found == nullptr)
-        throw Error(Reason::failed, {"no storage of this node has a directory for snippets",
-                                     "add one of the type 'dir' below Datacenter, Storage"});
+        throw Error(ErrorKind::failed, {"no storage of this node has a directory for snippets",
+                                        "add one of the type 'dir' below Datacenter, Storage"});
     return *found;
 }
 
@@ -27,7 +27,7 @@ void link_snippet(const Survey& survey, const std::string& path, InstallPlan& pl
     if (survey.file(path) == stub_text())
         return; // of a removed package; it runs the hook that is there again
     if (link != survey.links.end() || survey.file(path))
-        throw Error(Reason::failed, {"is there already and is not ours", "move it away"}, path);
+        throw Error(ErrorKind::failed, {"is there already and is not ours", "move it away"}, path);
     if (!contains(plan.changes, path, &Change::path))
         plan.changes.push_back(link_change(path, std::nullopt, std::string(paths::hook_program),
                                            "a hookscript has to be a snippet of a storage"));
@@ -39,7 +39,7 @@ void remember_old_hook(const Survey& survey, const SurveyedGuest& guest, Install
     const auto path = snippet_path(survey.storages, volume);
     if (!path)
         throw Error(
-            Reason::failed,
+            ErrorKind::failed,
             {guest.id.name() + " has the hookscript " + quote(volume) + ", whose file cannot be found",
              "remove it with '" + guest.id.set_command("--delete hookscript") + "' first"});
     const auto file = paths::chained_hook(guest.id.vmid);
@@ -96,7 +96,7 @@ void check_programs(const Survey& survey, const InstallPlan& plan)
 {
     const auto need = [&](const std::string& program) {
         if (!survey.programs.contains(program))
-            throw Error(Reason::not_found, {"is not there, and it is needed", "install its package"},
+            throw Error(ErrorKind::not_found, {"is not there, and it is needed", "install its package"},
                         program);
     };
     if (!plan.attachments.empty()) need(std::string(paths::hook_program));

@@ -11,6 +11,7 @@
 #include "containers/kept_access.hpp"
 #include "containers/node_plan.hpp"
 #include "host/programs.hpp"
+#include "host/survey.hpp"
 #include "machine/paths.hpp"
 
 #include <algorithm>
@@ -27,11 +28,11 @@ public:
     {
     }
 
-    void add(const ContainerWishes& wishes)
+    void add(const ContainerOptions& options)
     {
-        const bool replaces = wishes.replace_hard_coded && !hard_coded_.lines.empty();
+        const bool replaces = options.replace_hard_coded && !hard_coded_.lines.empty();
         if (replaces) cut_hard_coded_lines();
-        if (!wishes.gpus.empty() || !wishes.mig.empty() || container_.wanted.empty()) add_gpus(wishes);
+        if (!options.gpus.empty() || !options.mig.empty() || container_.wanted.empty()) add_gpus(options);
         if (replaces) keep_what_was_mounted();
         make_it_startable();
         make_missing_nodes();
@@ -54,18 +55,18 @@ private:
     {
         const auto* found = survey_.find(container_.vmid);
         if (found == nullptr || !found->id.is_container())
-            throw Error(Reason::not_found, {"there is no container " + std::to_string(container_.vmid) +
-                                                " on the node '" + survey_.host.cluster.node + "'",
-                                            "'pct list' shows those that are"});
+            throw Error(ErrorKind::not_found, {"there is no container " + std::to_string(container_.vmid) +
+                                                   " on the node '" + survey_.host.cluster.node + "'",
+                                               "'pct list' shows those that are"});
         if (container_.config.is_template)
-            throw Error(Reason::invalid_config, {found->id.name() + " is a template"});
+            throw Error(ErrorKind::invalid_config, {found->id.name() + " is a template"});
         return *found;
     }
 
-    void add_gpus(const ContainerWishes& wishes)
+    void add_gpus(const ContainerOptions& options)
     {
-        const auto chosen = choose_gpus(container_.host.gpus, wishes.gpus);
-        const auto instances = choose_instances(chosen, container_, wishes.mig);
+        const auto chosen = choose_gpus(container_.host.gpus, options.gpus);
+        const auto instances = choose_instances(chosen, container_, options.mig);
         for (const auto* gpu : chosen) {
             for (const auto& path : node_paths_of(*gpu, container_, instances)) name_node(path);
             warn_of_vms(*gpu);
@@ -149,7 +150,7 @@ private:
     {
         auto forecast = forecast_start(container_, config_);
         if (!forecast.refusals.empty())
-            throw Error(Reason::invalid_config, cannot_start(container_.vmid, forecast.refusals));
+            throw Error(ErrorKind::invalid_config, cannot_start(container_.vmid, forecast.refusals));
         append(plan_.warnings, forecast.warnings);
         for (auto& argv : forecast.to_load)
             add_program(std::move(argv), "a driver makes device nodes that the container names");
@@ -166,7 +167,7 @@ private:
         for (const auto& path : to_make_) {
             const auto node = *parse_gpu_node(path);
             if (const auto missing = no_maker(node, container_.host))
-                throw Error(Reason::not_found,
+                throw Error(ErrorKind::not_found,
                             {quote(path) + " is not there" + missing->fact, missing->remedy});
             add_program(nvidia_modprobe_arguments(node, capability_file(node)),
                         quote(path) + " has to be there before a container can be given it");
@@ -300,9 +301,9 @@ private:
 } // namespace
 
 void add_container_changes(const Survey& survey, const ContainerSurvey& container,
-                           const ContainerWishes& wishes, const Manifest& manifest, InstallPlan& plan)
+                           const ContainerOptions& options, const Manifest& manifest, InstallPlan& plan)
 {
-    ContainerPlanner(survey, container, manifest, plan).add(wishes);
+    ContainerPlanner(survey, container, manifest, plan).add(options);
 }
 
 } // namespace pvegpu

@@ -10,7 +10,7 @@
 
 namespace pvegpu {
 
-struct ContainerWishes {
+struct ContainerOptions {
     std::vector<std::string> gpus = {}; // words of --gpu
     bool replace_hard_coded = false;    // the administrator has agreed to it
     std::vector<std::string> mig = {};  // words of --mig
@@ -21,6 +21,6 @@ struct ContainerWishes {
 // A container that names GPU nodes keeps them unless more are wished for, and all that its hard-coded lines
 // give it; what cannot be kept is named. Throws Error, also where it could not start afterwards.
 void add_container_changes(const Survey& survey, const ContainerSurvey& container,
-                           const ContainerWishes& wishes, const Manifest& manifest, InstallPlan& plan);
+                           const ContainerOptions& options, const Manifest& manifest, InstallPlan& plan);
 
 } // namespace pvegpu

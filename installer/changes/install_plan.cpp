@@ -8,6 +8,7 @@
 #include "host/host_files.hpp"
 #include "host/programs.hpp"
 #include "host/reboot.hpp"
+#include "host/survey.hpp"
 #include "machine/paths.hpp"
 
 #include <algorithm>
@@ -38,19 +39,21 @@ const SurveyedGuest& attachable(const Survey& survey, unsigned vmid)
 {
     const auto* guest = survey.find(vmid);
     if (guest == nullptr)
-        throw Error(Reason::not_found,
+        throw Error(ErrorKind::not_found,
                     {"there is no " + vm(vmid) + " on the node '" + survey.host.cluster.node + "'",
                      "'qm list' shows those that are"});
     if (guest->id.is_container())
-        throw Error(Reason::invalid_config,
+        throw Error(ErrorKind::invalid_config,
                     {"guest " + std::to_string(vmid) + " is a container, not a VM", "name it with '--ct'"});
     if (guest->problem)
-        throw Error(Reason::invalid_config, {vm(vmid) + ": " + guest->problem->fact, guest->problem->remedy});
+        throw Error(ErrorKind::invalid_config,
+                    {vm(vmid) + ": " + guest->problem->fact, guest->problem->remedy});
     if (guest->config.hostpci.empty())
-        throw Error(Reason::invalid_config, {vm(vmid) + " has no 'hostpci' line",
-                                             "give it its GPU first, in the web interface or with 'qm set'"});
+        throw Error(ErrorKind::invalid_config,
+                    {vm(vmid) + " has no 'hostpci' line",
+                     "give it its GPU first, in the web interface or with 'qm set'"});
     if (!has_gpu(survey, vmid))
-        throw Error(Reason::invalid_config,
+        throw Error(ErrorKind::invalid_config,
                     {"none of the devices of " + vm(vmid) + " is a GPU that is passed to it whole",
                      "it needs no hook"});
     return *guest;
@@ -63,7 +66,7 @@ public:
     InstallPlan plan()
     {
         if (!survey_.host.cluster.quorate)
-            throw Error(Reason::failed,
+            throw Error(ErrorKind::failed,
                         {"no quorum: guest configurations are read-only", "see 'pvecm status'"});
         std::vector<const SurveyedGuest*> guests;
         for (const auto vmid : request_.vms) guests.push_back(&attachable(survey_, vmid));
@@ -88,7 +91,7 @@ private:
         const auto after = text.empty() ? std::nullopt : std::optional(text);
         if (before == after) return;
         if (const auto link = survey_.links.find(std::string(path)); link != survey_.links.end())
-            throw Error(Reason::invalid_config,
+            throw Error(ErrorKind::invalid_config,
                         {"is a link to " + quote(link->second) + ", and only a plain file is changed",
                          "put a copy of that file in its place"},
                         std::string(path));
@@ -138,7 +141,7 @@ private:
         const auto text = survey_.file(paths::kernel_cmdline_file).value_or("");
         const auto given = parse_cmdline_file(text);
         if (!cmdline_file_is_usable())
-            throw Error(Reason::invalid_config,
+            throw Error(ErrorKind::invalid_config,
                         {"has no 'root=', without which 'proxmox-boot-tool refresh' fails",
                          "write the kernel's command line into it"},
                         std::string(paths::kernel_cmdline_file));

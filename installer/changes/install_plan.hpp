@@ -1,32 +1,22 @@
 // What the installer will change, decided from what is known. Pure.
 #pragma once
 
+#include "base/advice.hpp"
+#include "changes/attachment.hpp"
 #include "changes/change.hpp"
-#include "host/node_owners.hpp"
-#include "host/survey.hpp"
 
 #include <string>
 #include <vector>
 
 namespace pvegpu {
 
+struct HostFacts;
+struct Survey;
+
 struct InstallRequest {
     std::vector<unsigned> vms;
     bool host_only = false; // prepare the host for these VMs, attach nothing
     bool blacklist = false;
-};
-
-// A guest whose hookscript becomes ours.
-struct Attachment {
-    unsigned vmid = 0;
-    std::string volume;                    // ours: "local:snippets/pve-gpu-hook"
-    std::string old_volume;                // empty if it had none
-    std::vector<std::string> devices = {}; // that a container was given: "dev0=/dev/nvidia0,mode=0666"
-    std::vector<std::string> lines = {};   // that were taken out of its configuration for them
-
-    NodeOwners owners = {}; // of the nodes that it names by devN
-
-    bool operator==(const Attachment&) const = default;
 };
 
 struct InstallPlan {

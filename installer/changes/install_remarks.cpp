@@ -6,6 +6,7 @@
 #include "check/iommu_checks.hpp"
 #include "host/host_files.hpp"
 #include "host/reboot.hpp"
+#include "host/survey.hpp"
 #include "machine/paths.hpp"
 
 #include <algorithm>
@@ -109,8 +110,9 @@ void warn_of_vain_reboot(const Survey& survey, const std::vector<Change>& planne
 
 void note_ids_elsewhere(const Survey& survey, std::vector<std::string>& notes)
 {
-    const bool matters = std::ranges::any_of(
-        survey.functions, [](const auto& function) { return function.passed && !function.goes_back; });
+    const bool matters = std::ranges::any_of(survey.functions, [](const auto& function) {
+        return function.passed && !function.native_after_stop;
+    });
     if (!matters || survey.ids_elsewhere.empty()) return;
     notes.push_back(join(survey.ids_elsewhere, " and ") +
                     " gives 'ids=' to vfio-pci, and the kernel takes one such list only; that one is left as "
@@ -131,7 +133,7 @@ std::vector<std::string> install_notes(const Survey& survey, const InstallReques
                             " has a reset of its own (FLR) and may not need the hook; \"strategy\": "
                             "\"auto\" in '" +
                             std::string(paths::settings) + "' leaves it alone while it is well");
-        if (function.twin && function.passed && !function.goes_back)
+        if (function.twin && function.passed && !function.native_after_stop)
             notes.push_back(named(function.facts) + " has a twin, '" + to_string(*function.twin) +
                             "', that " +
                             (function.twin_vmids.empty()

@@ -38,7 +38,8 @@ std::optional<std::string> backup_text(const SysReader& reader, const Json& entr
     if (!entry.at(which).get<bool>()) return std::nullopt;
     const auto path = backup(entry.at("path").get<std::string>(), which);
     auto text = reader.read(path);
-    if (!text) throw Error(Reason::failed, {"is missing, so this file cannot be undone", "restore it"}, path);
+    if (!text)
+        throw Error(ErrorKind::failed, {"is missing, so this file cannot be undone", "restore it"}, path);
     return text;
 }
 
@@ -181,7 +182,7 @@ Manifest read_manifest(const SysReader& reader)
     } catch (const Error&) {
         throw;
     } catch (const std::exception&) { // of nlohmann::json or std::optional
-        throw Error(Reason::failed,
+        throw Error(ErrorKind::failed,
                     {"is damaged, so what was installed is not known", "restore it, or move it away"}, path);
     }
 }

@@ -2,8 +2,8 @@
 // texts that files had before and got from us. Written before the first change is made.
 #pragma once
 
+#include "changes/attachment.hpp"
 #include "changes/change.hpp"
-#include "changes/install_plan.hpp"
 #include "machine/system.hpp"
 
 #include <optional>

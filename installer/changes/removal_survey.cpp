@@ -6,6 +6,7 @@
 #include "hook/chained_hook.hpp"
 #include "machine/forwarding_system.hpp"
 #include "machine/paths.hpp"
+#include "proxmox/guest_files.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -47,9 +48,9 @@ public:
     {
         return is_away(path) ? std::nullopt : ForwardingSystem::file_facts(path);
     }
-    Outcome read_within(const std::string& path, std::size_t bytes, Milliseconds timeout) const override
+    SysResult read_within(const std::string& path, std::size_t bytes, Milliseconds timeout) const override
     {
-        if (is_away(path)) return {Outcome::Kind::refused, ENOENT, "", 0, ""};
+        if (is_away(path)) return {SysResult::Kind::refused, ENOENT, "", 0, ""};
         return ForwardingSystem::read_within(path, bytes, timeout);
     }
 

@@ -223,10 +223,11 @@ RemovePlan make_detach_plan(const Survey& survey, const Manifest& manifest,
     for (const auto vmid : vmids) {
         const auto* guest = survey.find(vmid);
         if (const auto* other = find_elsewhere(survey, vmid); guest == nullptr && other != nullptr)
-            throw Error(Reason::not_found, {where_it_is(*other), "detach it there, or move it here first"});
+            throw Error(ErrorKind::not_found,
+                        {where_it_is(*other), "detach it there, or move it here first"});
         if (guest == nullptr && manifest.attachment(vmid) == nullptr)
-            throw Error(Reason::not_found, {"there is no guest " + std::to_string(vmid) + " on this node",
-                                            "'qm list' and 'pct list' show those that are"});
+            throw Error(ErrorKind::not_found, {"there is no guest " + std::to_string(vmid) + " on this node",
+                                               "'qm list' and 'pct list' show those that are"});
         if (guest != nullptr)
             remover.detach(*guest);
         else

@@ -3,7 +3,7 @@
 #include "check/findings.hpp"
 #include "pci/device_table.hpp"
 #include "recovery/card_steps.hpp"
-#include "recovery/situation.hpp"
+#include "recovery/vm_facts.hpp"
 
 namespace pvegpu {
 namespace {
@@ -51,18 +51,18 @@ std::vector<PassedDevice> devices_with(const CheckFacts& facts, const SurveyedGu
 PlannedReset planned_reset(const CheckFacts& facts, const GpuFacts& gpu)
 {
     const auto vmid = facts.advised(gpu.vmids).value(); // it is passed
-    Situation situation;
-    situation.request = {vmid, Phase::pre_start, ""};
-    situation.devices = devices_with(facts, *facts.survey.find(vmid), gpu.address);
-    situation.topology = facts.topology;
-    situation.cards = {gpu.card};
-    situation.config_space_writable = !facts.host.lockdown.value_or(false);
-    const auto plan = make_plan(situation, facts.settings);
+    VmFacts vm_facts;
+    vm_facts.request = {vmid, Phase::pre_start, ""};
+    vm_facts.devices = devices_with(facts, *facts.survey.find(vmid), gpu.address);
+    vm_facts.topology = facts.topology;
+    vm_facts.cards = {gpu.card};
+    vm_facts.config_space_writable = !facts.host.lockdown.value_or(false);
+    const auto plan = make_plan(vm_facts, facts.settings);
     const auto& card = plan.cards.front();
     // What it would do is asked, not what keeps it from a start today: other findings tell of that.
     PlannedReset planned{card.is_cycled() || plan.refused, std::nullopt, {}};
     if (!planned.cycled) return planned;
-    const auto steps = steps_for(card, situation);
+    const auto steps = steps_for(card, vm_facts);
     for (const auto& step : steps.first)
         if (const auto* reset = std::get_if<Reset>(&step)) planned.by = reset->by;
     if (!steps.warnings.empty()) planned.why_none = steps.warnings.front();
@@ -275,7 +275,7 @@ Findings reset_module(const CheckFacts& facts)
     auto findings = each_passed_gpu<module_for>(facts);
     const bool all_there = std::ranges::all_of(facts.next_starts, [](const auto& one) {
         return one.second.absent.empty() &&
-               !(one.second.refused && one.second.refused->reason == Reason::not_found);
+               !(one.second.refused && one.second.refused->reason == ErrorKind::not_found);
     });
     if (findings.empty() && all_there && facts.loaded_modules.contains("vendor_reset"))
         findings.push_back(

@@ -180,7 +180,7 @@ Findings ct_numbers(const CheckFacts& facts, const ContainerFacts& container)
 }
 
 // A capability that is no MIG instance's: root's on the host too, and better left so.
-bool is_roots_capability(const GpuNode& node, const NodeSituation& host)
+bool is_roots_capability(const GpuNode& node, const NodeHost& host)
 {
     if (node.kind != NodeKind::nvidia_cap) return false;
     if (!host.capabilities) return true; // not known to be another
@@ -189,7 +189,7 @@ bool is_roots_capability(const GpuNode& node, const NodeSituation& host)
 }
 
 // Proxmox then makes it 0660 and root's (create_passthrough_device_node in pve-container's LXC.pm).
-bool is_for_root_only(const LxcDevice& device, const NodeSituation& host)
+bool is_for_root_only(const LxcDevice& device, const NodeHost& host)
 {
     const auto node = parse_gpu_node(device.path);
     return !device.start_error && node && !is_roots_capability(*node, host) &&

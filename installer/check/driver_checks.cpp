@@ -12,7 +12,7 @@ namespace {
 // vfio-pci is to have it from boot on.
 bool leaves_the_host(const SurveyedFunction& function)
 {
-    return function.passed && !function.goes_back;
+    return function.passed && !function.native_after_stop;
 }
 
 // Its native drivers that nothing keeps from it.

@@ -124,7 +124,7 @@ struct CheckFacts {
     std::map<unsigned, NextStart> next_starts; // of VMs with devices that do not run
     std::set<unsigned> running_vms;
     std::vector<ContainerFacts> containers;
-    NodeSituation node_host;           // what the nodes of all of them hang on. Read if there are containers
+    NodeHost node_host;                // what the nodes of all of them hang on. Read if there are containers
     std::vector<CardNodes> card_nodes; // of each GPU that a guest is passed, if there are containers
     std::string nvidia_version;        // of the loaded module: "550.90.07"; empty if there is none
     std::optional<KernelLog> log;      // nothing: it may not be read

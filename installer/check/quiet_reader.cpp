@@ -84,10 +84,10 @@ std::optional<std::string> QuietReader::read(const std::string& path) const
     });
 }
 
-Outcome QuietReader::read_within(const std::string& path, std::size_t bytes, Milliseconds timeout) const
+SysResult QuietReader::read_within(const std::string& path, std::size_t bytes, Milliseconds timeout) const
 {
-    return once(slow_, std::pair(path, bytes), [&]() -> Outcome {
-        if (would_wake(path)) return {Outcome::Kind::refused, EHOSTDOWN, "", 0, ""};
+    return once(slow_, std::pair(path, bytes), [&]() -> SysResult {
+        if (would_wake(path)) return {SysResult::Kind::refused, EHOSTDOWN, "", 0, ""};
         return ForwardingReader::read_within(path, bytes, timeout);
     });
 }
@@ -107,9 +107,9 @@ std::vector<std::string> QuietReader::list_directories(const std::string& path) 
     return once(directories_, path, [&] { return ForwardingReader::list_directories(path); });
 }
 
-Outcome QuietReader::try_claim_within(const std::string& /*path*/, Milliseconds /*timeout*/) const
+SysResult QuietReader::try_claim_within(const std::string& /*path*/, Milliseconds /*timeout*/) const
 {
-    return {Outcome::Kind::refused, EHOSTDOWN, "", 0, ""};
+    return {SysResult::Kind::refused, EHOSTDOWN, "", 0, ""};
 }
 
 } // namespace pvegpu

@@ -28,9 +28,9 @@ public:
     std::vector<std::string> list(const std::string& path) const override;
     std::vector<std::string> list_directories(const std::string& path) const override;
     // Refused with EHOSTDOWN for a sleeping device.
-    Outcome read_within(const std::string& path, std::size_t bytes, Milliseconds timeout) const override;
+    SysResult read_within(const std::string& path, std::size_t bytes, Milliseconds timeout) const override;
     // Refused: opening a disk would wake it, and nobody who only looks has to.
-    Outcome try_claim_within(const std::string& path, Milliseconds timeout) const override;
+    SysResult try_claim_within(const std::string& path, Milliseconds timeout) const override;
 
 private:
     bool would_wake(const std::string& path) const; // whichever way it leads to the function's directory
@@ -40,7 +40,7 @@ private:
     mutable std::map<PciAddress, bool> asleep_;
     mutable std::map<std::string, std::optional<std::string>> texts_, links_;
     mutable std::map<std::string, std::vector<std::string>> lists_, directories_;
-    mutable std::map<std::pair<std::string, std::size_t>, Outcome> slow_; // by path and most bytes
+    mutable std::map<std::pair<std::string, std::size_t>, SysResult> slow_; // by path and most bytes
 };
 
 } // namespace pvegpu

@@ -121,7 +121,7 @@ void read_container_facts(const SysReader& reader, CheckFacts& facts)
     std::vector<WantedNode> all;
     for (const auto& guest : facts.survey.guests)
         if (is_container(guest)) append(all, wanted_nodes(guest.lxc, guest.lxc.devices_at_next_start()));
-    facts.node_host = read_node_situation(reader, all, std::nullopt);
+    facts.node_host = read_node_host(reader, all, std::nullopt);
     auto owners = read_node_owners(reader);
     const auto running = running_containers(reader);
     for (const auto& guest : facts.survey.guests) {

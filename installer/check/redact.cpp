@@ -1,4 +1,5 @@
 // What a report for strangers leaves out.
+#include "check/facts.hpp"
 #include "check/report_html.hpp"
 
 #include "base/enum_names.hpp"

@@ -3,6 +3,7 @@
 #include "base/enum_names.hpp"
 #include "base/lists.hpp"
 #include "base/text.hpp"
+#include "check/facts.hpp"
 #include "check/findings.hpp"
 #include "check/report_style.hpp"
 #include "check/show_checks.hpp"

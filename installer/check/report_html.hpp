@@ -1,7 +1,7 @@
 // The findings as one HTML file without anything from elsewhere, to attach to a forum post. Pure.
 #pragma once
 
-#include "check/facts.hpp"
+#include "check/check.hpp"
 
 #include <string>
 #include <string_view>

@@ -2,6 +2,7 @@
 #include "check/report_html.hpp"
 
 #include "base/lists.hpp"
+#include "check/facts.hpp"
 #include "check/findings.hpp"
 
 #include <algorithm>

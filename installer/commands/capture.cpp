@@ -10,6 +10,7 @@
 #include "host/pve_files.hpp"
 #include "machine/paths.hpp"
 #include "pci/read_function.hpp"
+#include "proxmox/guest_files.hpp"
 #include "usage/interfaces.hpp"
 
 #include <array>
@@ -260,8 +261,8 @@ int capture(Session& session)
         return exit_done;
     }
     if (system.exists(options.output))
-        throw Error(Reason::failed, {quote(options.output) + " is there already, and nothing was written",
-                                     "take it away, or name another directory with '--output'"});
+        throw Error(ErrorKind::failed, {quote(options.output) + " is there already, and nothing was written",
+                                        "take it away, or name another directory with '--output'"});
     for (const auto& [name, text] : capture_guest(system, *options.guest))
         system.install_file(paths::join(options.output, name), text, mode_of_capture);
     if (!options.dry_run)

@@ -50,7 +50,7 @@ public:
         : recorder_(machine), guest_(read_guest_file(recorder_, {.vmid = vmid})),
           facts_(read_check_facts(recorder_))
     {
-        if (!facts_.pve_problem.empty()) throw Error(Reason::failed, {facts_.pve_problem});
+        if (!facts_.pve_problem.empty()) throw Error(ErrorKind::failed, {facts_.pve_problem});
         for (const auto phase : {Phase::pre_start, Phase::post_stop})
             plan_phase(recorder_, {vmid, phase, ""});
         find_names();

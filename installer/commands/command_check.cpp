@@ -34,7 +34,7 @@ void require_guest(const CheckFacts& facts, const Guest& wanted)
 {
     const auto* guest = facts.survey.find(wanted.vmid);
     if (!facts.pve_problem.empty() || (guest != nullptr && guest->id == wanted)) return;
-    throw Error(Reason::not_found,
+    throw Error(ErrorKind::not_found,
                 {"there is no " + wanted.name() + " on this node", "see '" + wanted.tool() + " list'"});
 }
 
@@ -53,11 +53,11 @@ void require_place(const SysReader& reader, const std::string& path)
 {
     const auto directory = path.substr(0, path.rfind('/'));
     if (!directory.empty() && !reader.exists(directory))
-        throw Error(Reason::not_found,
+        throw Error(ErrorKind::not_found,
                     {"there is no directory " + quote(directory), "make it, or name another"}, path);
     const auto there = reader.file_facts(path);
     if (there && !(there->regular && is_report(reader.read(path).value_or(""))))
-        throw Error(Reason::invalid_config,
+        throw Error(ErrorKind::invalid_config,
                     {"is there already and is no report", "name another file, or move it away"}, path);
 }
 

@@ -1,10 +1,14 @@
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "changes/apply.hpp"
+#include "changes/install_plan.hpp"
+#include "changes/manifest.hpp"
 #include "changes/show.hpp"
 #include "commands/command_install_container.hpp"
 #include "commands/commands.hpp"
 #include "host/programs.hpp"
+#include "host/pve_files.hpp"
+#include "host/survey.hpp"
 #include "machine/paths.hpp"
 
 namespace pvegpu {
@@ -19,7 +23,7 @@ void reboot(Session& session)
     const auto outcome =
         session.system.run({std::string(programs::systemctl), "reboot"}, reboot_begins_within);
     if (!outcome.done())
-        throw Error(Reason::failed, {"cannot reboot", "run 'reboot' yourself"}, "", outcome.error_number);
+        throw Error(ErrorKind::failed, {"cannot reboot", "run 'reboot' yourself"}, "", outcome.error_number);
 }
 
 void say_remarks(Session& session, const InstallPlan& plan)
@@ -68,7 +72,7 @@ int finish(Session& session, const InstallPlan& plan)
 void take_install_lock(System& system)
 {
     if (!system.lock(std::string(paths::install_lock), other_run_ends_within))
-        throw Error(Reason::timed_out, {"another pve-gpu-install is at work", "wait until it has ended"});
+        throw Error(ErrorKind::timed_out, {"another pve-gpu-install is at work", "wait until it has ended"});
 }
 
 void begin_change(Session& session)
@@ -84,9 +88,9 @@ bool carry_out(Session& session, const std::string& shown, const std::vector<Cha
     if (!options.json) session.console.print(shown);
     if (options.dry_run) return false;
     if (!options.yes && (options.json || !session.console.can_ask()))
-        throw Error(Reason::failed, {"not a terminal, so nothing was changed", "add '--yes'"});
+        throw Error(ErrorKind::failed, {"not a terminal, so nothing was changed", "add '--yes'"});
     if (!options.yes && !session.console.ask("Make these changes?"))
-        throw Error(Reason::interrupted, {"nothing is changed"});
+        throw Error(ErrorKind::interrupted, {"nothing is changed"});
     const bool noted = note_for_next_boot(session.system, changes);
     try {
         apply(session.system, session.console, changes, before, after, session.programs_run);

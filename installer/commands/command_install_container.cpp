@@ -5,10 +5,13 @@
 #include "base/lists.hpp"
 #include "base/text.hpp"
 #include "changes/container_install_plan.hpp"
+#include "changes/install_plan.hpp"
+#include "changes/manifest.hpp"
 #include "containers/conflicts.hpp"
 #include "containers/container_start.hpp"
 #include "containers/hard_coded.hpp"
 #include "host/programs.hpp"
+#include "host/survey.hpp"
 #include "machine/paths.hpp"
 
 namespace pvegpu {
@@ -25,7 +28,7 @@ void restart(Session& session, unsigned vmid)
     for (LineReader lines(outcome.text); lines.next() && !outcome.done();)
         session.system.say(Severity::info, lines.line());
     if (!outcome.done())
-        throw Error(Reason::failed, {"'pct reboot " + number + "' failed", "see its output above"});
+        throw Error(ErrorKind::failed, {"'pct reboot " + number + "' failed", "see its output above"});
 }
 
 bool restart_is_wanted(Session& session, unsigned vmid)
@@ -49,7 +52,7 @@ void look_at(Session& session, unsigned vmid)
                                   name + " has to be restarted: 'pct reboot " + std::to_string(vmid) + "'");
     restart(session, vmid);
     if (const auto left = reasons(); !left.empty())
-        throw Error(Reason::failed,
+        throw Error(ErrorKind::failed,
                     {name + " was restarted, and still: " + left, "see 'journalctl -t pve-gpu-hook'"});
 }
 
@@ -70,7 +73,7 @@ void require_nodes(Session& session, unsigned vmid)
     for (const auto& path : forecast.missing)
         refusals.push_back({quote(path) + " is still not on the host",
                             "see 'pve-gpu-install check --ct " + std::to_string(vmid) + "'"});
-    if (!refusals.empty()) throw Error(Reason::failed, cannot_start(vmid, refusals));
+    if (!refusals.empty()) throw Error(ErrorKind::failed, cannot_start(vmid, refusals));
 }
 
 // Proxmox looks at devN paths before it calls any hookscript.
@@ -122,7 +125,8 @@ void plan_containers(Session& session, const Survey& survey, const Manifest& man
 {
     if (!session.options.vms.empty()) warn_of_shared_cards(session.system, survey, plan);
     if (!session.options.containers.empty() && !survey.host.cluster.quorate)
-        throw Error(Reason::failed, {"no quorum: guest configurations are read-only", "see 'pvecm status'"});
+        throw Error(ErrorKind::failed,
+                    {"no quorum: guest configurations are read-only", "see 'pvecm status'"});
     for (const auto vmid : session.options.containers) {
         const auto container = survey_container(session.system, vmid);
         add_container_changes(survey, container,
@@ -138,7 +142,7 @@ void confirm_losses(Session& session, const InstallPlan& plan)
     if (plan.losses.empty() || options.yes || options.dry_run || options.json || !session.console.can_ask())
         return; // agreed to; or nothing is changed, for without '--yes' somebody has to be asked
     if (!session.console.ask(join(plan.losses, ", ") + ". Go on?"))
-        throw Error(Reason::interrupted, {"nothing is changed"});
+        throw Error(ErrorKind::interrupted, {"nothing is changed"});
 }
 
 void finish_containers(Session& session)

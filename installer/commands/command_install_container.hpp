@@ -5,6 +5,10 @@
 
 namespace pvegpu {
 
+struct InstallPlan; // changes/install_plan.hpp
+struct Manifest;    // changes/manifest.hpp
+struct Survey;      // host/survey.hpp
+
 // Appends to the plan what the containers of the options need, and warns of cards that a VM and a container
 // name. On a terminal it asks whether a container's hard-coded lines may be replaced: that is no part of what
 // '--yes' agrees to, for somebody has written them by hand. Throws Error.

@@ -8,6 +8,7 @@
 #include "commands/commands.hpp"
 #include "host/stub.hpp"
 #include "machine/paths.hpp"
+#include "proxmox/guest_files.hpp"
 
 #include <algorithm>
 
@@ -71,7 +72,7 @@ void undo(Session& session, const Manifest& rest)
 {
     auto survey = survey_what_can_be_seen(session.system, rest);
     if (!survey)
-        throw Error(Reason::failed,
+        throw Error(ErrorKind::failed,
                     {"this is no Proxmox VE host any more, so what the installer changed is left as it is"});
     survey->guests.clear();
     const auto plan = make_uninstall_plan(*survey, rest, {});

@@ -16,7 +16,7 @@ std::vector<HookReference> references(const Session& session)
 {
     const auto known = read_hook_references(session.system);
     if (!known && session.programs_run)
-        throw Error(Reason::failed,
+        throw Error(ErrorKind::failed,
                     {"it cannot be known which guests need the hook", "see 'systemctl status pve-cluster'"});
     return known.value_or(std::vector<HookReference>{});
 }

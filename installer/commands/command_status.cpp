@@ -3,6 +3,7 @@
 #include "base/text.hpp"
 #include "commands/commands.hpp"
 #include "host/status.hpp"
+#include "machine/paths.hpp"
 #include "pci/function_json.hpp"
 
 #include <algorithm>

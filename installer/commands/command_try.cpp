@@ -20,11 +20,11 @@ constexpr int rounds = 2;
 void check(const SysReader& reader, unsigned vmid)
 {
     if (!read_pve_file(reader, paths::vm_config(vmid)))
-        throw Error(Reason::not_found, {"there is no VM " + std::to_string(vmid) + " on this node",
-                                        "'qm list' shows those that are"});
+        throw Error(ErrorKind::not_found, {"there is no VM " + std::to_string(vmid) + " on this node",
+                                           "'qm list' shows those that are"});
     if (vm_runs(reader, vmid))
-        throw Error(Reason::in_use, {"VM " + std::to_string(vmid) + " is running and its GPU is in use",
-                                     "stop it first, 'qm shutdown " + std::to_string(vmid) + "'"});
+        throw Error(ErrorKind::in_use, {"VM " + std::to_string(vmid) + " is running and its GPU is in use",
+                                        "stop it first, 'qm shutdown " + std::to_string(vmid) + "'"});
 }
 
 // Shows each step when it ends.
@@ -93,7 +93,7 @@ int run_rounds(Session& session, const Request& request, Json& runs)
         system->remove_file(paths::claim(request.vmid)); // nobody starts the VM, and others may have the card
         result = report.exit_status();
         if (result == exit_done && tries_nothing(report.steps))
-            throw Error(Reason::not_found, why_not_tried(report.plan));
+            throw Error(ErrorKind::not_found, why_not_tried(report.plan));
         if (!session.options.json) session.console.print(end_of_round(round, report));
         runs.push_back(Json::parse(report_json(report)));
     }

@@ -1,8 +1,6 @@
 // What pve-gpu-install can do. Each command returns its exit status; trouble is thrown as Error.
 #pragma once
 
-#include "changes/install_plan.hpp"
-#include "changes/manifest.hpp"
 #include "changes/terminal.hpp"
 #include "machine/system.hpp"
 
@@ -13,6 +11,9 @@
 #include <vector>
 
 namespace pvegpu {
+
+struct Change;   // changes/change.hpp
+struct Manifest; // changes/manifest.hpp
 
 inline constexpr int exit_done = 0;
 inline constexpr int exit_failed = 1;

@@ -27,7 +27,7 @@ using Words = std::vector<std::string>;
 using Runner = std::function<GuestAnswer(const Words&)>;
 
 // `front` is what runs a program in the guest.
-Runner run_in(System& system, const Words& front, GuestAnswer (*parse)(const Outcome&))
+Runner run_in(System& system, const Words& front, GuestAnswer (*parse)(const SysResult&))
 {
     return [&system, front, parse](const Words& words) {
         auto all = front;
@@ -240,8 +240,8 @@ std::vector<Function> gpus_of_vm(const SysReader& reader, unsigned vmid)
     const auto survey = survey_host(reader, {});
     const auto* guest = survey.find(vmid);
     if (guest == nullptr || !guest->id.is_vm())
-        throw Error(Reason::not_found, {"there is no VM " + std::to_string(vmid) + " on this node",
-                                        "'qm list' shows those that are"});
+        throw Error(ErrorKind::not_found, {"there is no VM " + std::to_string(vmid) + " on this node",
+                                           "'qm list' shows those that are"});
     for (const auto& address : given_to(reader, *guest))
         if (auto function = read_function(reader, address); function && is_gpu(*function))
             gpus.push_back(std::move(*function));
@@ -325,7 +325,7 @@ GuestVerification verify_vm(System& system, unsigned vmid)
 }
 
 // lxc-attach ends with 127 where there is no such program, as a shell does.
-GuestAnswer parse_attach_answer(const Outcome& outcome)
+GuestAnswer parse_attach_answer(const SysResult& outcome)
 {
     constexpr int no_such_program = 127;
     if (outcome.only_listed) return {GuestAnswer::Kind::not_run, ""};
@@ -338,7 +338,7 @@ GuestAnswer parse_attach_answer(const Outcome& outcome)
 // {"exitcode": 0, "exited": 1, "out-data": "..."}, the data decoded (qemu_exec_status in qemu-server's
 // Agent.pm); without "exited" the program runs on, with "signal" and no "exitcode" it was killed. The agent
 // itself tells of a program that is not there (guest-exec in QEMU's qga/commands.c), and qm prints that.
-GuestAnswer parse_agent_answer(const Outcome& outcome)
+GuestAnswer parse_agent_answer(const SysResult& outcome)
 {
     if (outcome.only_listed) return {GuestAnswer::Kind::not_run, ""};
     if (outcome.still_running()) return {GuestAnswer::Kind::no_answer, outcome.text};

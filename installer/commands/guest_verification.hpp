@@ -26,9 +26,9 @@ struct GuestAnswer {
 };
 
 // Of `qm guest exec`: the JSON that the guest agent's answer is printed as. Pure.
-GuestAnswer parse_agent_answer(const Outcome& outcome);
+GuestAnswer parse_agent_answer(const SysResult& outcome);
 // Of `pct exec`, which ends as the program did. Pure.
-GuestAnswer parse_attach_answer(const Outcome& outcome);
+GuestAnswer parse_attach_answer(const SysResult& outcome);
 
 // Within a minute or two for each GPU, whatever the guest does. Throws Error for a guest that is not here.
 GuestVerification verify_container(System& system, unsigned vmid);

@@ -52,7 +52,7 @@ std::optional<FileFacts> Recorder::file_facts(const std::string& path) const
     return facts;
 }
 
-Outcome Recorder::read_within(const std::string& path, std::size_t bytes, Milliseconds timeout) const
+SysResult Recorder::read_within(const std::string& path, std::size_t bytes, Milliseconds timeout) const
 {
     auto outcome = QuietReader::read_within(path, bytes, timeout);
     if (outcome.done()) answers_[path].text = outcome.text;
@@ -67,8 +67,8 @@ std::optional<std::string> Recorder::read_records(const std::string& path, std::
     return records;
 }
 
-Outcome Recorder::list_inside(const std::string& root, const std::string& directory,
-                              const std::string& prefix, Milliseconds timeout) const
+SysResult Recorder::list_inside(const std::string& root, const std::string& directory,
+                                const std::string& prefix, Milliseconds timeout) const
 {
     auto outcome = QuietReader::list_inside(root, directory, prefix, timeout);
     for (const auto& entry : parse_inside(outcome.text)) {

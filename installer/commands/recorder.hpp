@@ -29,11 +29,11 @@ public:
     bool exists(const std::string& path) const override;
     std::optional<DeviceNumber> device_number(const std::string& path) const override;
     std::optional<FileFacts> file_facts(const std::string& path) const override;
-    Outcome read_within(const std::string& path, std::size_t bytes, Milliseconds timeout) const override;
+    SysResult read_within(const std::string& path, std::size_t bytes, Milliseconds timeout) const override;
     std::optional<std::string> read_records(const std::string& path, std::size_t bytes,
                                             Milliseconds timeout) const override;
-    Outcome list_inside(const std::string& root, const std::string& directory, const std::string& prefix,
-                        Milliseconds timeout) const override;
+    SysResult list_inside(const std::string& root, const std::string& directory, const std::string& prefix,
+                          Milliseconds timeout) const override;
 
 private:
     mutable std::map<std::string, Answers> answers_;

@@ -12,6 +12,7 @@
 #include "machine/paths.hpp"
 #include "proxmox/config_lines.hpp"
 #include "proxmox/gpu_nodes.hpp"
+#include "proxmox/guest_files.hpp"
 #include "settings/settings.hpp"
 #include "usage/reservations.hpp"
 

@@ -3,6 +3,7 @@
 #include "base/error.hpp"
 #include "base/lists.hpp"
 #include "base/text.hpp"
+#include "machine/paths.hpp"
 
 #include <algorithm>
 #include <set>
@@ -59,13 +60,14 @@ const HostGpu& by_word(const std::vector<HostGpu>& gpus, std::string_view word)
     const auto number = parse_decimal(word);
     const auto address = parse_pci_address(word);
     const auto* found = number ? by_number(gpus, *number) : find_by(gpus, address, &HostGpu::address);
-    if (found == nullptr) throw Error(Reason::not_found, {"there is no GPU " + quote(word), choice_of(gpus)});
+    if (found == nullptr)
+        throw Error(ErrorKind::not_found, {"there is no GPU " + quote(word), choice_of(gpus)});
     if (!found->holders.empty())
-        throw Error(Reason::in_use,
+        throw Error(ErrorKind::in_use,
                     {quote(found->address) + " is in use by " + describe(found->holders.front()),
                      "a container and a VM cannot have one GPU at a time, stop it first"});
     if (!has_nodes(*found))
-        throw Error(Reason::invalid_config,
+        throw Error(ErrorKind::invalid_config,
                     {quote(found->address) + " has no device nodes on the host, because its driver is " +
                          (found->driver.empty() ? "not loaded" : quote(found->driver)),
                      "a container needs the host's driver"});
@@ -135,7 +137,7 @@ std::vector<NvidiaCapability> instances_without_a_word(const HostGpu& gpu,
     std::set<std::string> unknown;
     if (!named.empty()) return instances_named(capabilities, named, unknown);
     if (compute > 1)
-        throw Error(Reason::not_found,
+        throw Error(ErrorKind::not_found,
                     {"which MIG instance of " + quote(gpu.address) + "? name it with '--mig'",
                      "it has " + instances_of(capabilities)});
     return capabilities;
@@ -170,7 +172,7 @@ std::vector<const HostGpu*> choose_gpus(const std::vector<HostGpu>& gpus,
     for (const auto& gpu : gpus)
         if (has_nodes(gpu)) chosen.push_back(&gpu);
     if (chosen.size() != 1)
-        throw Error(Reason::not_found, {"which GPU? name it with '--gpu'", choice_of(gpus)});
+        throw Error(ErrorKind::not_found, {"which GPU? name it with '--gpu'", choice_of(gpus)});
     return chosen;
 }
 
@@ -192,7 +194,7 @@ std::vector<NvidiaCapability> choose_instances(const std::vector<const HostGpu*>
                                     : instances_named(found->second, list, unknown));
     }
     if (!unknown.empty())
-        throw Error(Reason::not_found,
+        throw Error(ErrorKind::not_found,
                     {"there is no MIG instance " + quote(*unknown.begin()),
                      choice.empty() ? "no GPU that was chosen is divided; see 'nvidia-smi -L'" : choice});
     return chosen;

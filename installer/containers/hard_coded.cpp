@@ -3,6 +3,7 @@
 #include "base/lists.hpp"
 #include "base/text.hpp"
 #include "containers/node_plan.hpp"
+#include "machine/paths.hpp"
 
 #include <algorithm>
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "host/container_survey.hpp"
+#include "machine/paths.hpp"
 
 #include <string>
 #include <string_view>

@@ -2,6 +2,7 @@
 
 #include "base/lists.hpp"
 #include "base/text.hpp"
+#include "machine/paths.hpp"
 
 #include <algorithm>
 

@@ -6,6 +6,7 @@
 #include "host/pve_files.hpp"
 #include "machine/paths.hpp"
 #include "proxmox/delegated_ids.hpp"
+#include "proxmox/guest_files.hpp"
 #include "usage/containers.hpp"
 
 namespace pvegpu {
@@ -40,8 +41,8 @@ ContainerSurvey survey_container(const SysReader& reader, unsigned vmid)
 {
     const auto text = read_pve_file(reader, paths::ct_config(vmid));
     if (!text)
-        throw Error(Reason::not_found, {"there is no container " + std::to_string(vmid) + " on this node",
-                                        "'pct list' shows those that are"});
+        throw Error(ErrorKind::not_found, {"there is no container " + std::to_string(vmid) + " on this node",
+                                           "'pct list' shows those that are"});
     ContainerSurvey container;
     container.vmid = vmid;
     container.text = *text;
@@ -50,7 +51,7 @@ ContainerSurvey survey_container(const SysReader& reader, unsigned vmid)
     const auto running = running_containers(reader);
     container.running = contains(running, vmid);
     if (container.running) container.inside = look_inside(reader, vmid, container.wanted);
-    container.host = read_node_situation(reader, container.wanted, vmid);
+    container.host = read_node_host(reader, container.wanted, vmid);
     std::vector<std::string> paths{"/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools",
                                    "/dev/nvidia-modeset", "/dev/kfd"};
     for (const auto& wanted : container.wanted) paths.push_back(wanted.node.path);

@@ -27,8 +27,8 @@ struct ContainerSurvey {
     LxcConfig config;
     std::vector<WantedNode> wanted; // at its next start
     bool running = false;
-    Inside inside;      // of one that runs
-    NodeSituation host; // the GPUs, and what its nodes hang on
+    Inside inside; // of one that runs
+    NodeHost host; // the GPUs, and what its nodes hang on
     // That are there, of those that it wants or has, of those of /dev/dri and of those that a GPU has besides
     // its own: "/dev/nvidia-uvm", "/dev/kfd", "/dev/nvidia-caps/nvidia-cap3".
     std::map<std::string, DeviceNumber> host_nodes;          // of a directory 0:0

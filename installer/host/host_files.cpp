@@ -40,7 +40,7 @@ std::vector<std::string> modules_of_passed(const std::vector<SurveyedFunction>& 
 
 bool vfio_from_boot(const SurveyedFunction& function)
 {
-    return function.passed && !function.goes_back;
+    return function.passed && !function.native_after_stop;
 }
 
 // The modules of the file's lines that are made of `begin`, a module and `end`.

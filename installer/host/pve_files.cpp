@@ -6,6 +6,7 @@
 #include "base/text.hpp"
 #include "base/vmid.hpp"
 #include "machine/paths.hpp"
+#include "proxmox/guest_files.hpp"
 
 #include <algorithm>
 
@@ -96,7 +97,7 @@ void require_cluster_file_system(const SysReader& reader)
     const auto packages = reader.read(std::string(paths::dpkg_status)).value_or("");
     if (package_version(packages, "pve-manager").empty()) return;
     if (read_pve_file(reader, paths::pve_vm_list)) return;
-    throw Error(Reason::failed,
+    throw Error(ErrorKind::failed,
                 {"Proxmox's cluster file system is not mounted", "see 'systemctl status pve-cluster'"},
                 std::string(paths::pve));
 }

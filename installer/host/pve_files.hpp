@@ -1,7 +1,8 @@
 // What Proxmox's files say of this node and its guests, and who of the cluster's would run a snippet.
 #pragma once
 
-#include "proxmox/guest_files.hpp"
+#include "machine/system.hpp"
+#include "proxmox/guest.hpp"
 
 #include <optional>
 #include <string>

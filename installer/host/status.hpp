@@ -2,6 +2,7 @@
 #pragma once
 
 #include "host/survey.hpp"
+#include "machine/paths.hpp"
 
 #include <cstdint>
 #include <optional>

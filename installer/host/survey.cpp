@@ -136,7 +136,7 @@ private:
         function.vmids.push_back(guest.id.vmid);
         if (contains(guest.passed, facts.address)) function.passed = true;
         if (settings.for_device(guest.id.vmid, device_id(facts)).after_stop == AfterStop::native)
-            function.goes_back = true;
+            function.native_after_stop = true;
     }
 
     bool leaves_the_host(const PciAddress& address) const

@@ -66,7 +66,7 @@ struct SurveyedFunction {
     bool passed = false;
     bool reset_with_card = false;            // the hook resets it with the whole card;
     std::string left_alone_because, instead; // or not: as Card has it
-    bool goes_back = false;           // "after_stop": "native": the host has it while the guest is stopped
+    bool native_after_stop = false;   // "after_stop": "native": the host has it while the guest is stopped
     std::optional<PciAddress> twin;   // a function with equal ids that is not prepared,
     std::vector<unsigned> twin_vmids; // and whose it is; empty: it stays with the host
     bool by_address = false;          // not by its ids: because of the twin, or of ids that others give
@@ -75,7 +75,10 @@ struct SurveyedFunction {
     std::string loaded_first;             // of them, a module that was loaded before vfio-pci; empty: none
 
     bool on_card_of(unsigned vmid) const;
-    bool leaves_the_host() const { return passed && !goes_back; } // vfio-pci is to have it from boot on
+    bool leaves_the_host() const
+    {
+        return passed && !native_after_stop;
+    } // vfio-pci is to have it from boot on
 };
 
 // It has a Function-Level Reset that works, as far as the device table knows.

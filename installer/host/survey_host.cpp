@@ -5,6 +5,7 @@
 #include "host/survey.hpp"
 #include "machine/paths.hpp"
 #include "pci/read_function.hpp"
+#include "proxmox/guest_files.hpp"
 
 namespace pvegpu {
 namespace {
@@ -82,7 +83,7 @@ HostFacts read_machine(const SysReader& reader)
     host.lockdown = locked_down(reader);
     host.running = parse_command_line(text_of(reader, paths::kernel_command_line));
     if (host.proxmox.empty())
-        throw Error(Reason::failed,
+        throw Error(ErrorKind::failed,
                     {"this is not a Proxmox VE host: the package 'pve-manager' is not installed",
                      "run this on the host, not in a guest"});
     return host;

@@ -2,6 +2,7 @@
 #include "fuzz.hpp"
 #include "host/pve_files.hpp"
 #include "host/status.hpp"
+#include "proxmox/guest_files.hpp"
 
 using namespace pvegpu;
 

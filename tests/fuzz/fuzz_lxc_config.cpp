@@ -16,9 +16,9 @@ void require_node(const GpuNode& node)
 }
 
 // A GPU of each kind that a node can be of: of a VM, of the host, of nobody.
-NodeSituation host_with(std::vector<NodeFacts> nodes)
+NodeHost host_with(std::vector<NodeFacts> nodes)
 {
-    NodeSituation host;
+    NodeHost host;
     host.nodes = std::move(nodes);
     host.gpus.resize(4);
     host.gpus[0].id = "8086:56a6";

@@ -26,7 +26,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         check(file.for_device(101, "8086:56a6"));
         check(file.for_guest(101));
     } catch (const Error& error) {
-        fuzz::require(error.reason() == Reason::invalid_config);
+        fuzz::require(error.reason() == ErrorKind::invalid_config);
         fuzz::require_printable(error.what());
         fuzz::require(std::string_view(error.what()).starts_with("settings.json:"));
     }

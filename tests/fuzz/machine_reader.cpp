@@ -134,12 +134,12 @@ std::optional<FileFacts> MachineReader::file_facts(const std::string& path) cons
     return facts;
 }
 
-Outcome MachineReader::read_within(const std::string& path, std::size_t bytes, Milliseconds) const
+SysResult MachineReader::read_within(const std::string& path, std::size_t bytes, Milliseconds) const
 {
     const auto* node = tree_.find(path);
     if (node == nullptr || node->kind != FakeNode::Kind::file)
-        return {Outcome::Kind::refused, ENOENT, "", 0, ""};
-    return {Outcome::Kind::done, 0, node->text.substr(0, bytes), 0, ""};
+        return {SysResult::Kind::refused, ENOENT, "", 0, ""};
+    return {SysResult::Kind::done, 0, node->text.substr(0, bytes), 0, ""};
 }
 
 std::optional<std::string> MachineReader::read_records(const std::string& path, std::size_t,
@@ -149,15 +149,15 @@ std::optional<std::string> MachineReader::read_records(const std::string& path, 
 }
 
 // A container's own tree is no file of the host's.
-Outcome MachineReader::list_inside(const std::string&, const std::string&, const std::string&,
-                                   Milliseconds) const
+SysResult MachineReader::list_inside(const std::string&, const std::string&, const std::string&,
+                                     Milliseconds) const
 {
-    return {Outcome::Kind::refused, ENOENT, "", 0, ""};
+    return {SysResult::Kind::refused, ENOENT, "", 0, ""};
 }
 
-Outcome MachineReader::try_claim_within(const std::string& path, Milliseconds) const
+SysResult MachineReader::try_claim_within(const std::string& path, Milliseconds) const
 {
-    if (tree_.find(path) == nullptr) return {Outcome::Kind::refused, ENOENT, "", 0, ""};
+    if (tree_.find(path) == nullptr) return {SysResult::Kind::refused, ENOENT, "", 0, ""};
     return {};
 }
 

@@ -24,12 +24,12 @@ public:
     std::optional<DeviceNumber> device_number(const std::string& path) const override;
     std::int64_t wall_clock() const override { return 1'700'000'000; }
     std::optional<FileFacts> file_facts(const std::string& path) const override;
-    Outcome read_within(const std::string& path, std::size_t bytes, Milliseconds timeout) const override;
+    SysResult read_within(const std::string& path, std::size_t bytes, Milliseconds timeout) const override;
     std::optional<std::string> read_records(const std::string& path, std::size_t bytes,
                                             Milliseconds timeout) const override;
-    Outcome list_inside(const std::string& root, const std::string& directory, const std::string& prefix,
-                        Milliseconds timeout) const override;
-    Outcome try_claim_within(const std::string& path, Milliseconds timeout) const override;
+    SysResult list_inside(const std::string& root, const std::string& directory, const std::string& prefix,
+                          Milliseconds timeout) const override;
+    SysResult try_claim_within(const std::string& path, Milliseconds timeout) const override;
 
 private:
     testing::FakeTree tree_;

@@ -18,7 +18,7 @@
 
 namespace pvegpu {
 
-struct Situation {
+struct VmFacts {
     Request request;
     VmFile vm;
     std::vector<PassedDevice> devices;
@@ -43,18 +43,18 @@ struct Situation {
 
 // What the VM's lines name, and no more. Throws Error(invalid_config) or Error(not_found) where Proxmox would
 // refuse the configuration, Error(timed_out) when /etc/pve does not answer.
-Situation read_named(const SysReader& reader, const Request& request, const VmFile& vm);
+VmFacts read_named(const SysReader& reader, const Request& request, const VmFile& vm);
 
 // Whether there may be anything to do for it: a GPU is named, or a device that is missing. Costs the classes
 // of what is named, so that a guest without a GPU does not wait for the lock.
-bool may_have_a_gpu(const SysReader& reader, const Situation& named);
+bool may_have_a_gpu(const SysReader& reader, const VmFacts& named);
 
 // All of it. Throws as read_named does.
-Situation read_situation(const SysReader& reader, const Request& request, const VmFile& vm);
+VmFacts read_vm_facts(const SysReader& reader, const Request& request, const VmFile& vm);
 
 // The same for functions that a guest was given at its start, whatever its configuration says by now. The
 // guest's own use of them counts as use.
-Situation read_situation_of(const SysReader& reader, const Request& request,
-                            const std::vector<PciAddress>& functions);
+VmFacts read_vm_facts_of(const SysReader& reader, const Request& request,
+                         const std::vector<PciAddress>& functions);
 
 } // namespace pvegpu

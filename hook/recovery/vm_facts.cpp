@@ -1,4 +1,4 @@
-#include "recovery/situation.hpp"
+#include "recovery/vm_facts.hpp"
 
 #include "base/lists.hpp"
 #include "base/text.hpp"
@@ -68,15 +68,15 @@ std::vector<PciAddress> other_functions(const std::vector<PassedDevice>& devices
 }
 
 // The devices to ask about: everything that may be taken or is shared, with everything on the cards.
-std::vector<Function> watched(const SysReader& reader, const Situation& situation,
+std::vector<Function> watched(const SysReader& reader, const VmFacts& vm_facts,
                               const std::vector<PciAddress>& candidates)
 {
-    const auto& topology = situation.topology;
+    const auto& topology = vm_facts.topology;
     auto addresses = taken_by(candidates, topology);
     const auto virtual_functions = virtual_functions_of(reader, addresses, topology);
     for (const auto& card : find_cards(topology, candidates))
         addresses.insert(card.functions.begin(), card.functions.end());
-    for (const auto& address : other_functions(situation.devices))
+    for (const auto& address : other_functions(vm_facts.devices))
         if (topology.find(address) != nullptr) addresses.insert(address);
     std::vector<Function> result;
     result.reserve(addresses.size());
@@ -88,20 +88,20 @@ std::vector<Function> watched(const SysReader& reader, const Situation& situatio
 }
 
 // Everything about the situation's devices.
-void read_surroundings(const SysReader& reader, Situation& situation, std::optional<unsigned> own_vmid)
+void read_surroundings(const SysReader& reader, VmFacts& vm_facts, std::optional<unsigned> own_vmid)
 {
-    const auto candidates = whole_functions(situation.devices, true);
+    const auto candidates = whole_functions(vm_facts.devices, true);
     auto named = candidates;
-    append(named, other_functions(situation.devices));
-    situation.topology = read_topology(reader, named, config_space_within);
-    situation.mapping_mismatches = mapping_mismatches(reader, situation.devices, situation.topology);
-    situation.holders = find_holders(reader, watched(reader, situation, candidates), own_vmid);
-    choose_free_alternatives(situation.devices, situation.holders);
-    const auto functions = whole_functions(situation.devices, false);
-    situation.taken = taken_by(functions, situation.topology);
-    situation.virtual_functions = virtual_functions_of(reader, situation.taken, situation.topology);
-    situation.cards = find_cards(situation.topology, functions);
-    situation.config_space_writable = locked_down(reader) != true;
+    append(named, other_functions(vm_facts.devices));
+    vm_facts.topology = read_topology(reader, named, config_space_within);
+    vm_facts.mapping_mismatches = mapping_mismatches(reader, vm_facts.devices, vm_facts.topology);
+    vm_facts.holders = find_holders(reader, watched(reader, vm_facts, candidates), own_vmid);
+    choose_free_alternatives(vm_facts.devices, vm_facts.holders);
+    const auto functions = whole_functions(vm_facts.devices, false);
+    vm_facts.taken = taken_by(functions, vm_facts.topology);
+    vm_facts.virtual_functions = virtual_functions_of(reader, vm_facts.taken, vm_facts.topology);
+    vm_facts.cards = find_cards(vm_facts.topology, functions);
+    vm_facts.config_space_writable = locked_down(reader) != true;
 }
 
 // Every function of the host, for lines to name; a guest without lines does not ask for them.
@@ -111,47 +111,47 @@ std::vector<PciAddress> functions_to_name(const SysReader& reader, const GuestCo
     return list_functions(reader);
 }
 
-Situation read_named_among(const SysReader& reader, const Request& request, const VmFile& vm,
-                           const std::vector<PciAddress>& all)
+VmFacts read_named_among(const SysReader& reader, const Request& request, const VmFile& vm,
+                         const std::vector<PciAddress>& all)
 {
-    Situation situation;
-    situation.request = request;
-    situation.vm = vm;
-    for (const auto& warning : vm.config.warnings) situation.warnings.push_back(warning.in(vm.path));
-    if (vm.config.is_template || vm.config.hostpci.empty()) return situation;
+    VmFacts vm_facts;
+    vm_facts.request = request;
+    vm_facts.vm = vm;
+    for (const auto& warning : vm.config.warnings) vm_facts.warnings.push_back(warning.in(vm.path));
+    if (vm.config.is_template || vm.config.hostpci.empty()) return vm_facts;
     auto named = read_named_devices(reader, vm.config, all);
-    situation.devices = std::move(named.devices);
-    append(situation.warnings, named.warnings);
-    return situation;
+    vm_facts.devices = std::move(named.devices);
+    append(vm_facts.warnings, named.warnings);
+    return vm_facts;
 }
 
 // A card's own bridges get their numbers back with the card.
-std::optional<Function> find_lost_bridge(const SysReader& reader, const Situation& situation)
+std::optional<Function> find_lost_bridge(const SysReader& reader, const VmFacts& vm_facts)
 {
-    for (const auto& card : situation.cards) {
+    for (const auto& card : vm_facts.cards) {
         if (!card.port) continue;
-        const auto& port = situation.topology.at(*card.port);
+        const auto& port = vm_facts.topology.at(*card.port);
         if (has_lost_its_numbers(port)) return port;
         for (const auto& above : port.above)
-            if (has_lost_its_numbers(situation.topology.at(above))) return situation.topology.at(above);
+            if (has_lost_its_numbers(vm_facts.topology.at(above))) return vm_facts.topology.at(above);
     }
-    for (const auto& card : situation.lost_cards)
+    for (const auto& card : vm_facts.lost_cards)
         if (auto bridge = lost_bridge_above(reader, card.port)) return bridge;
     return std::nullopt;
 }
 
-Situation read_situation_with(const SysReader& reader, const Request& request, const VmFile& vm,
-                              const std::vector<PciAddress>& all)
+VmFacts read_vm_facts_with(const SysReader& reader, const Request& request, const VmFile& vm,
+                           const std::vector<PciAddress>& all)
 {
-    auto situation = read_named_among(reader, request, vm, all);
-    if (situation.devices.empty()) return situation;
-    read_surroundings(reader, situation, request.vmid);
-    situation.absent = why_absent(reader, situation.devices, all);
-    situation.search = find_lost(reader, situation.devices, all);
-    if (!situation.search.empty()) situation.lost_cards = find_lost_cards(reader, situation.devices, request);
-    situation.lost_bridge = find_lost_bridge(reader, situation);
-    if (!situation.nothing_to_do()) situation.writers = find_pci_writers(reader);
-    return situation;
+    auto vm_facts = read_named_among(reader, request, vm, all);
+    if (vm_facts.devices.empty()) return vm_facts;
+    read_surroundings(reader, vm_facts, request.vmid);
+    vm_facts.absent = why_absent(reader, vm_facts.devices, all);
+    vm_facts.search = find_lost(reader, vm_facts.devices, all);
+    if (!vm_facts.search.empty()) vm_facts.lost_cards = find_lost_cards(reader, vm_facts.devices, request);
+    vm_facts.lost_bridge = find_lost_bridge(reader, vm_facts);
+    if (!vm_facts.nothing_to_do()) vm_facts.writers = find_pci_writers(reader);
+    return vm_facts;
 }
 
 bool is_gpu_class(const SysReader& reader, const PciAddress& address)
@@ -162,12 +162,12 @@ bool is_gpu_class(const SysReader& reader, const PciAddress& address)
 
 } // namespace
 
-Situation read_named(const SysReader& reader, const Request& request, const VmFile& vm)
+VmFacts read_named(const SysReader& reader, const Request& request, const VmFile& vm)
 {
     return read_named_among(reader, request, vm, functions_to_name(reader, vm.config));
 }
 
-bool may_have_a_gpu(const SysReader& reader, const Situation& named)
+bool may_have_a_gpu(const SysReader& reader, const VmFacts& named)
 {
     const auto functions = whole_functions(named.devices, true);
     return !missing_functions(named.devices).empty() ||
@@ -175,31 +175,30 @@ bool may_have_a_gpu(const SysReader& reader, const Situation& named)
                                [&](const PciAddress& address) { return is_gpu_class(reader, address); });
 }
 
-Situation read_situation(const SysReader& reader, const Request& request, const VmFile& vm)
+VmFacts read_vm_facts(const SysReader& reader, const Request& request, const VmFile& vm)
 {
     // What is found or removed by somebody else in between is missing in one part and there in another.
     constexpr unsigned most_times = 4;
     for (unsigned time = 1;; ++time) {
         const auto all = functions_to_name(reader, vm.config);
-        auto situation = read_situation_with(reader, request, vm, all);
-        if (situation.devices.empty() || time == most_times || list_functions(reader) == all)
-            return situation;
+        auto vm_facts = read_vm_facts_with(reader, request, vm, all);
+        if (vm_facts.devices.empty() || time == most_times || list_functions(reader) == all) return vm_facts;
     }
 }
 
-Situation read_situation_of(const SysReader& reader, const Request& request,
-                            const std::vector<PciAddress>& functions)
+VmFacts read_vm_facts_of(const SysReader& reader, const Request& request,
+                         const std::vector<PciAddress>& functions)
 {
-    Situation situation;
-    situation.request = request;
+    VmFacts vm_facts;
+    vm_facts.request = request;
     PassedDevice given;
     given.key = "the last start";
     given.keep_driver = given.on_vfio = true; // whichever of vfio's has them
     given.alternatives.push_back({functions, {}, std::nullopt});
-    situation.devices.push_back(std::move(given));
-    read_surroundings(reader, situation, std::nullopt);
-    situation.writers = find_pci_writers(reader);
-    return situation;
+    vm_facts.devices.push_back(std::move(given));
+    read_surroundings(reader, vm_facts, std::nullopt);
+    vm_facts.writers = find_pci_writers(reader);
+    return vm_facts;
 }
 
 } // namespace pvegpu
