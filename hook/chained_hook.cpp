@@ -3,6 +3,7 @@
 #include "base/error.hpp"
 #include "base/json.hpp"
 #include "base/text.hpp"
+#include "machine/deadlines.hpp"
 #include "machine/paths.hpp"
 
 #include <sys/stat.h>
@@ -38,7 +39,6 @@ std::string directory_of_others(const SysReader& reader, const std::string& path
 std::optional<Advice> why_not(const SysReader& reader, const std::string& path)
 {
     // Bounded, so that a storage that does not answer is met here; what is asked next is known by then.
-    constexpr Milliseconds storage_answers_within{10'000};
     if (reader.read_within(path, 1, storage_answers_within).still_running())
         return Advice{"its storage does not answer", "'pvesm status' shows which"};
     const auto facts = reader.file_facts(path);

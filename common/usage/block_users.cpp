@@ -2,6 +2,7 @@
 
 #include "base/lists.hpp"
 #include "base/text.hpp"
+#include "machine/deadlines.hpp"
 #include "machine/paths.hpp"
 
 #include <algorithm>
@@ -9,9 +10,6 @@
 
 namespace pvegpu {
 namespace {
-
-// Opening a disk is instant; a dead one does not answer at all.
-constexpr Milliseconds disk_answers_within{2'000};
 
 // The kernel writes a blank, a tab, a line end and a backslash in these files as \040, \011, \012 and \134
 // (mangle_path in fs/seq_file.c).
@@ -42,7 +40,7 @@ void add_claim(const SysReader& reader, const BlockDevice& device, std::vector<s
 {
     const auto node = node_of(device);
     if (device.partition || reader.device_number(node) != device.number) return;
-    const auto outcome = reader.try_claim_within(node, disk_answers_within);
+    const auto outcome = reader.try_claim_within(node, driver_answers_within);
     if (outcome.still_running()) users.push_back(quote(device.name) + ", which does not answer");
     if (outcome.refused() && outcome.error_number == EBUSY)
         users.push_back(quote(device.name) + " claimed by a file system, a pool or a program");

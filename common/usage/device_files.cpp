@@ -2,6 +2,7 @@
 
 #include "base/lists.hpp"
 #include "base/text.hpp"
+#include "machine/deadlines.hpp"
 #include "machine/paths.hpp"
 #include "usage/interfaces.hpp"
 #include "usage/kernel_devices.hpp"
@@ -13,9 +14,6 @@ namespace pvegpu {
 namespace {
 
 constexpr unsigned usual_nvidia_major = 195; // Linux's Documentation/admin-guide/devices.txt
-
-// The driver asks the GPU's firmware for this file's text, so a sick GPU may not answer.
-constexpr Milliseconds nvidia_answers_within{2'000};
 
 // Directories of every device that no device node lies in, and the names of links.
 constexpr std::array<std::string_view, 16> nothing_inside{
@@ -148,7 +146,8 @@ std::optional<unsigned> nvidia_minor(const SysReader& reader, const PciAddress& 
 {
     const auto file = paths::join(paths::join(paths::nvidia_gpus, to_string(address)), "information");
     if (!reader.exists(file)) return std::nullopt;
-    const auto outcome = reader.read_within(file, 4096, nvidia_answers_within);
+    // The driver asks the GPU's firmware for some of it.
+    const auto outcome = reader.read_within(file, 4096, driver_answers_within);
     const auto minor = value_in(outcome.text, "Device Minor");
     return minor ? parse_decimal(*minor) : std::nullopt;
 }

@@ -2,12 +2,11 @@
 
 #include "base/lists.hpp"
 #include "base/text.hpp"
+#include "machine/deadlines.hpp"
 #include "machine/paths.hpp"
 
 namespace pvegpu {
 namespace {
-
-constexpr Milliseconds driver_answers_within{2'000};
 
 // Of the tree of capabilities: gpu0/mig/gi1/ci0/access is the deepest there is.
 constexpr unsigned deepest = 6;

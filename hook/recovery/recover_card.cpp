@@ -1,6 +1,7 @@
 #include "recovery/recover_card.hpp"
 
 #include "base/overloaded.hpp"
+#include "machine/deadlines.hpp"
 #include "machine/paths.hpp"
 #include "pci/read_function.hpp"
 #include "recovery/device_settings.hpp"
@@ -236,7 +237,6 @@ void release_firmware_console(const RunContext& run, const CardPlan& card)
 
 bool others_are_at_work(const RunContext& run)
 {
-    constexpr Milliseconds between_looks{200}; // each reads all of /proc
     constexpr unsigned looks = 3;              // a loop of rescans makes no longer pauses
     for (unsigned look = 1; find_pci_writers(run.system).empty(); ++look) {
         if (look == looks) return false;

@@ -1,6 +1,7 @@
 #include "recovery/steps.hpp"
 
 #include "base/lists.hpp"
+#include "machine/deadlines.hpp"
 #include "machine/paths.hpp"
 #include "pci/read_function.hpp"
 #include "recovery/device_settings.hpp"
@@ -133,7 +134,6 @@ std::optional<Holder> holder_of(const RunContext& run, const CardPlan& card, con
 // they look at the new device and let go of it. Throws Error(in_use) if one stays.
 void wait_for_passers_by(const RunContext& run, const CardPlan& card, const PciAddress& address)
 {
-    constexpr Milliseconds between_looks{200}; // each reads all of /proc
     const auto patience = run.deadline.at_most(run.system, card.settings.timeouts.busy);
     const auto end = run.system.now() + patience;
     for (;;) {

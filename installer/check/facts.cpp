@@ -6,6 +6,7 @@
 #include "check/guest_args.hpp"
 #include "check/quiet_reader.hpp"
 #include "host/module_aliases.hpp"
+#include "machine/deadlines.hpp"
 #include "machine/paths.hpp"
 #include "pci/read_function.hpp"
 #include "pci/read_topology.hpp"
@@ -232,7 +233,7 @@ CheckFacts read_check_facts(const SysReader& machine)
     } catch (const Error& error) {
         facts.pve_problem = error.what();
     }
-    facts.topology = read_topology(reader, list_functions(reader), config_space_answers_within);
+    facts.topology = read_topology(reader, list_functions(reader), driver_answers_within);
     try {
         facts.settings = read_settings(reader);
     } catch (const Error& error) { // the hook refuses it too, and names file and line

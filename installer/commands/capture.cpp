@@ -8,6 +8,7 @@
 #include "commands/commands.hpp"
 #include "commands/shareable.hpp"
 #include "host/pve_files.hpp"
+#include "machine/deadlines.hpp"
 #include "machine/paths.hpp"
 #include "pci/read_function.hpp"
 #include "proxmox/guest_files.hpp"
@@ -19,7 +20,6 @@
 namespace pvegpu {
 namespace {
 
-constexpr Milliseconds sysfs_answers_within{2'000};
 constexpr mode_t mode_of_capture = 0644;     // it is made to be given away
 constexpr unsigned most_levels = 2;          // nvme/nvme0/nvme0n1/nvme0n1p1
 constexpr std::size_t bytes_of_config = 256; // what the hook reads; serial numbers are behind it
@@ -76,10 +76,10 @@ private:
     // Reading these can block for ever on a sick device.
     void add_slow_files(const std::string& directory)
     {
-        const auto config = reader_.read_within(directory + "/config", bytes_of_config, sysfs_answers_within);
+        const auto config = reader_.read_within(directory + "/config", bytes_of_config, driver_answers_within);
         if (config.done()) facts_[directory + "/config"] = fact_of_bytes(config.text);
         const auto driver =
-            reader_.read_within(directory + "/driver_override", bytes_of_config, sysfs_answers_within);
+            reader_.read_within(directory + "/driver_override", bytes_of_config, driver_answers_within);
         if (driver.done()) line(directory + "/driver_override", driver.text);
     }
 

@@ -4,6 +4,7 @@
 #include "base/lists.hpp"
 #include "base/text.hpp"
 #include "host/reboot.hpp"
+#include "machine/deadlines.hpp"
 #include "machine/paths.hpp"
 #include "pci/read_function.hpp"
 #include "pci/read_topology.hpp"
@@ -73,7 +74,7 @@ Status read_status(const SysReader& reader)
     Status status;
     status.host = survey.host;
     const auto gpus = find_gpus(reader);
-    status.topology = read_topology(reader, gpus, config_space_answers_within);
+    status.topology = read_topology(reader, gpus, driver_answers_within);
     status.cards = find_cards(status.topology, gpus);
     for (const auto& guest : survey.guests)
         if (guest.attached || !guest.config.hostpci.empty())

@@ -1,6 +1,7 @@
 #include "host/stub.hpp"
 
 #include "base/error.hpp"
+#include "machine/deadlines.hpp"
 #include "machine/paths.hpp"
 
 namespace pvegpu {
@@ -8,7 +9,6 @@ namespace {
 
 // Proxmox asks for the right to execute it; and guests may be started by others than its owner's group.
 constexpr mode_t mode_of_stub = 0755;
-constexpr Milliseconds storage_answers_within{10'000};
 
 // The name of what will be there.
 std::string make_room_beside(System& system, const std::string& path)

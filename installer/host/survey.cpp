@@ -7,6 +7,7 @@
 #include "host/module_aliases.hpp"
 #include "host/programs.hpp"
 #include "host/stub.hpp"
+#include "machine/deadlines.hpp"
 #include "machine/paths.hpp"
 #include "pci/device_table.hpp"
 #include "pci/read_function.hpp"
@@ -107,7 +108,7 @@ private:
     // Its GPUs and what is on their cards besides; its other devices are Proxmox's business.
     void add_functions(const SurveyedGuest& guest)
     {
-        const auto topology = read_topology(reader_, guest.passed, config_space_answers_within);
+        const auto topology = read_topology(reader_, guest.passed, driver_answers_within);
         const auto settings = read_settings(reader_);
         for (const auto& card : find_cards(topology, guest.passed)) {
             if (card.port && !topology.at(*card.port).has_reset_subordinate)
@@ -325,9 +326,9 @@ Survey survey_host_for_every_vm(const SysReader& reader)
 bool storage_answers(const SysReader& reader, const std::string& path)
 {
     // A server that is there answers in milliseconds. One that is not costs this for each hookscript on it.
-    constexpr Milliseconds storage_answers_within{1'000};
+    constexpr Milliseconds within{1'000};
     constexpr std::size_t any = 1; // of its bytes
-    return !reader.read_within(path, any, storage_answers_within).still_running();
+    return !reader.read_within(path, any, within).still_running();
 }
 
 // By the program that it leads to; by its name only where the file is gone or nobody can look: a file of

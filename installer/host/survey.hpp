@@ -20,9 +20,6 @@
 
 namespace pvegpu {
 
-// A card that does not answer is still a card; the hook waits longer.
-inline constexpr Milliseconds config_space_answers_within{2'000};
-
 // How the host's kernel gets its command line.
 enum class BootLoader {
     grub,              // update-grub
