@@ -62,6 +62,13 @@ public:
         const auto word = lower(trim(answer.data()));
         return word == "y" || word == "yes";
     }
+    std::string input(std::size_t most) override
+    {
+        std::string text(most, '\0');
+        const SignalsLetThrough ended_by_signals;
+        text.resize(std::fread(text.data(), 1, most, stdin));
+        return text;
+    }
     bool colours() const override
     {
         const char* const no = std::getenv("NO_COLOR"); // NOLINT(concurrency-mt-unsafe): there is one thread
@@ -98,7 +105,7 @@ int act(const Arguments& arguments)
                     [&name, &arguments] { return std::make_unique<LinuxSystem>(name, arguments.root); },
                     root.empty()};
     try {
-        const bool looks = given.explain.empty() && !given.list;
+        const bool looks = given.explain.empty() && given.explain_file.empty() && !given.list;
         if (looks && root.empty() && geteuid() != 0)
             throw Error(ErrorKind::failed, {"only root can look at all of the host", "run it as root"});
         return command->run(session);

@@ -205,36 +205,6 @@ TEST_CASE("when Proxmox's files do not answer, the host and its cards are still 
     CHECK(count(findings, Verdict::ok) > 3);
 }
 
-TEST_CASE("a pasted message is explained, whatever its case, and an unknown one is said to be unknown",
-          "[check]")
-{
-    const auto text = explain("[ 12.3] vfio-pci 0000:01:00.0: NOT READY 65535ms after FLR; giving up\n"
-                              "write error: Inappropriate ioctl for device\r\n");
-    CHECK(text.find("cause (certain): the card did not come back") != std::string::npos);
-    CHECK(text.find("harmless") != std::string::npos);
-    CHECK(text.find('\r') == std::string::npos);
-    CHECK(explain("all is well").empty());
-    CHECK(explain("vfio 0000:01:00.0: vfio: Unable to power on device, stuck in D3")
-              .find("/devices/0000:01:00.0/d3cold_allowed") != std::string::npos);
-    CHECK(explain("No IOMMU detected").find("'VT-d' (Intel) or 'IOMMU' ('AMD-Vi'") != std::string::npos);
-    for (const auto* message :
-         {"Unable to change power state from D3cold to D0, device inaccessible", "unknown header type 7f",
-          "BAR 3: can't reserve", "can't assign; no space",
-          "Failed to assign device: Operation not permitted", "Interrupt Remapping hardware not found",
-          "Device took too long to activate", "Code 43", "Device busy"}) {
-        INFO(message);
-        const bool is_bar = std::string(message) == "can't assign; no space";
-        CHECK(messages_like(is_bar ? "BAR 2 [mem size 0x1]: can't assign; no space" : message).size() == 1);
-    }
-    FakeSystem nothing; // no Proxmox, no PCI: nothing is looked at
-    Printed console;
-    CHECK(check_with(nothing, console, {.explain = "Code 43"}) == exit_done);
-    CHECK(console.text.find("cause (possible)") != std::string::npos);
-    Printed unknown;
-    CHECK(check_with(nothing, unknown, {.explain = "hello"}) == exit_done);
-    CHECK(unknown.text.find("unknown message") != std::string::npos);
-}
-
 TEST_CASE("each known message says where it is from, and its remedy has no place left open", "[check]")
 {
     for (const auto& message : known_messages()) {

@@ -1,6 +1,7 @@
 // Where the installer talks with the administrator. Messages of trouble go through System::say.
 #pragma once
 
+#include <string>
 #include <string_view>
 
 namespace pvegpu {
@@ -17,6 +18,8 @@ public:
     virtual bool can_ask() const = 0;                 // somebody sits at a terminal
     virtual bool ask(std::string_view question) = 0;  // true for yes
     virtual bool colours() const = 0;
+    // Standard input to its end, or so many bytes of it; empty where there is none.
+    virtual std::string input(std::size_t /*most*/) { return ""; }
 };
 
 } // namespace pvegpu

@@ -80,12 +80,30 @@ bool maps_memory_of_guest(std::string_view lowered)
     return error == std::errc() && (at < below_cards || at == above_4g || at == above_1t);
 }
 
+// Where the part stands in the text; npos if it does not, or only within a longer number.
+std::size_t find_part(std::string_view text, std::string_view part)
+{
+    const auto splits_number = [](char left, char right) { return is_digit(left) && is_digit(right); };
+    auto at = text.find(part);
+    for (; at != std::string_view::npos && !part.empty(); at = text.find(part, at + 1)) {
+        const auto end = at + part.size();
+        if ((at == 0 || !splits_number(text[at - 1], part.front())) &&
+            (end == text.size() || !splits_number(part.back(), text[end])))
+            break;
+    }
+    return at;
+}
+
 // The pattern's parts one behind the other, wherever they stand. A log has thousands of lines.
 bool has_pattern(std::string_view lowered, std::string_view pattern)
 {
+    if (pattern.starts_with('^')) {
+        pattern.remove_prefix(1);
+        if (!trim(lowered).starts_with(pattern.substr(0, pattern.find('*')))) return false;
+    }
     while (true) {
         const auto part = pattern.substr(0, std::min(pattern.find('*'), pattern.size()));
-        const auto at = lowered.find(part);
+        const auto at = find_part(lowered, part);
         if (at == std::string_view::npos) return false;
         if (part.size() == pattern.size()) return true;
         lowered.remove_prefix(at + part.size());
@@ -205,18 +223,6 @@ std::optional<PciAddress> address_in(std::string_view text)
 {
     const auto all = addresses_in(text);
     return all.empty() ? std::nullopt : std::optional(all.front());
-}
-
-std::string explain(std::string_view text)
-{
-    std::string answer;
-    for (LineReader lines(text); lines.next();)
-        for (const auto* message : messages_like(lines.line()))
-            answer += (answer.empty() ? "" : "\n") + printable(trim(lines.line()), 200) + "\n  cause (" +
-                      to_string(message->certainty) + "): " + message->cause +
-                      "\n  fix: " + remedy_of(*message, CpuVendor::other, {}, address_in(lines.line())) +
-                      "\n";
-    return answer;
 }
 
 } // namespace pvegpu

@@ -50,7 +50,4 @@ std::string remedy_of(const KnownMessage& message, CpuVendor cpu, const std::vec
 std::vector<PciAddress> addresses_in(std::string_view given);
 std::optional<PciAddress> address_in(std::string_view text); // the first
 
-// What a person who pasted this text is told; several lines are looked at one by one.
-std::string explain(std::string_view text);
-
 } // namespace pvegpu

@@ -29,7 +29,7 @@ constexpr std::array commands{
     Command{"capture", capture, "[--guest N]", "print this host as a test fixture, without secrets",
             " guest output ", ""},
     Command{"check", check, "[--vm N ...] [--ct N ...]", "what is wrong with this host, and how to mend it",
-            " vm ct html full explain list ", ""},
+            " vm ct html full explain explain-file list ", ""},
     Command{"verify", verify, "--vm N | --ct N", "what works of the GPU inside a guest that runs", " vm ct ",
             "which guest? 'pve-gpu-install verify --ct 901' looks into container 901"},
 };
@@ -43,8 +43,8 @@ constexpr std::array package_commands{
 
 // Options that mean something to some commands only: to the others they would be a wish that is not granted.
 constexpr std::array some_commands{
-    "vm",   "ct",      "host", "blacklist", "reboot", "gpu",   "mig", "replace-hard-coded",
-    "html", "explain", "full", "list",      "guest",  "output"};
+    "vm",   "ct",      "host",         "blacklist", "reboot", "gpu",   "mig",   "replace-hard-coded",
+    "html", "explain", "explain-file", "full",      "list",   "guest", "output"};
 
 struct OptionHelp {
     std::string_view option, help;
@@ -66,7 +66,8 @@ constexpr std::array option_helps{
                "check: also write a report to attach to a forum post; with '--root' below DIR"},
     OptionHelp{"--full", "check: with the names of host and guests in the report"},
     OptionHelp{"--explain TEXT",
-               "check: what a message of the kernel, QEMU or Proxmox means; looks at nothing"},
+               "check: what a message of the kernel, QEMU or Proxmox means; '-' reads standard input"},
+    OptionHelp{"--explain-file FILE", "check: the same for a whole log; neither looks at the host"},
     OptionHelp{"--list", "check: print what it looks at"},
     OptionHelp{"--guest N", "capture: write a directory with all that concerns this VM or container"},
     OptionHelp{"--output DIR", "capture: that directory; without it 'capture-N' where you are"},
@@ -90,7 +91,7 @@ options::variables_map parse(int argc, const char* const* argv)
     for (const auto* flag : {"help", "version", "host", "blacklist", "dry-run", "yes", "reboot", "json",
                              "full", "list", "replace-hard-coded"})
         add(flag, "");
-    for (const auto* text : {"html", "explain", "guest", "output", "root"})
+    for (const auto* text : {"html", "explain", "explain-file", "guest", "output", "root"})
         add(text, options::value<std::string>());
     for (const auto* list : {"vm", "ct", "gpu", "mig"}) add(list, options::value<std::vector<std::string>>());
     return parse_options(known, argc, argv);
@@ -164,7 +165,8 @@ Options options_of(const options::variables_map& values)
             has("replace-hard-coded"),
             captured_guest(values),
             capture_directory(values),
-            strings(values, "mig")};
+            strings(values, "mig"),
+            absolute(text_of(values, "explain-file"), values)};
 }
 
 const Command& command_of(const options::variables_map& values)

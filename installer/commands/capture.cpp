@@ -76,7 +76,8 @@ private:
     // Reading these can block for ever on a sick device.
     void add_slow_files(const std::string& directory)
     {
-        const auto config = reader_.read_within(directory + "/config", bytes_of_config, driver_answers_within);
+        const auto config =
+            reader_.read_within(directory + "/config", bytes_of_config, driver_answers_within);
         if (config.done()) facts_[directory + "/config"] = fact_of_bytes(config.text);
         const auto driver =
             reader_.read_within(directory + "/driver_override", bytes_of_config, driver_answers_within);

@@ -2,12 +2,13 @@
 #include "base/error.hpp"
 #include "base/lists.hpp"
 #include "base/text.hpp"
+#include "check/explain.hpp"
 #include "check/facts.hpp"
-#include "check/known_messages.hpp"
 #include "check/report_html.hpp"
 #include "check/show_checks.hpp"
 #include "commands/commands.hpp"
 #include "hook/report.hpp"
+#include "machine/deadlines.hpp"
 #include "machine/paths.hpp"
 
 namespace pvegpu {
@@ -21,13 +22,32 @@ std::string time_text(std::int64_t wall_clock)
     return time.substr(0, 10) + " " + time.substr(11, 5) + " UTC"; // the day, the hour and the minute
 }
 
+// A log of days has some MiB.
+constexpr std::size_t most_of_a_log = 16U << 20U;
+
+std::string text_to_explain(Session& session)
+{
+    const auto& file = session.options.explain_file;
+    if (file.empty())
+        return session.options.explain == "-" ? session.console.input(most_of_a_log)
+                                              : session.options.explain;
+    auto outcome = session.system.read_within(file, most_of_a_log, storage_answers_within);
+    if (!outcome.done())
+        throw Error(ErrorKind::not_found, {"cannot be read", "name a file with messages"}, file,
+                    outcome.error_number);
+    return std::move(outcome.text);
+}
+
+// Several messages of a log are looked at together; how many of its lines mean nothing to us does not matter.
 int explain_text(Session& session)
 {
-    const auto answer = explain(session.options.explain);
-    session.console.print(
-        answer.empty() ? "unknown message; 'pve-gpu-install check --list' prints those that are known\n"
-                       : answer);
-    return exit_done;
+    const auto text = text_to_explain(session);
+    const auto answer = explain(text, session.options.vms, session.options.containers);
+    if (text.size() == most_of_a_log) session.console.progress("only the first 16 MiB were read");
+    session.console.print(answer.empty()
+                              ? "no message is known; 'pve-gpu-install check --list' prints those that are\n"
+                              : answer);
+    return answer.empty() ? exit_failed : exit_done;
 }
 
 void require_guest(const CheckFacts& facts, const Guest& wanted)
@@ -79,7 +99,7 @@ void write_report(Session& session, const CheckFacts& facts, const Findings& fin
 int check(Session& session)
 {
     const auto& options = session.options;
-    if (!options.explain.empty()) return explain_text(session);
+    if (!options.explain.empty() || !options.explain_file.empty()) return explain_text(session);
     if (options.list) {
         session.console.print(checks_list());
         return exit_done;

@@ -32,7 +32,7 @@ struct Options {
 
     // of 'check'
     std::string html = {};    // where the report goes; absolute
-    std::string explain = {}; // a message that somebody pasted
+    std::string explain = {}; // a message that somebody pasted; "-": what standard input has
     bool full = false;
     bool list = false;
     std::vector<std::string> gpus = {}; // of the containers: "0,1", "0000:01:00.0"
@@ -43,6 +43,7 @@ struct Options {
     std::string output = {}; // the directory that is made; absolute
 
     std::vector<std::string> mig = {}; // of the containers: "1/0,2"
+    std::string explain_file = {};     // of 'check': a file of messages; absolute
 };
 
 struct Session {
