@@ -508,7 +508,7 @@ std::vector<CheckCase> log_cases()
              "Windows has stopped this device because it has reported problems. (Code 43)"),
         said("log.busy", Verdict::warning,
              "vfio 0000:03:00.0: failed to open /dev/vfio/15: Device or resource busy", gpu),
-        said("log.busy", Verdict::warning, "cannot bind: Device busy"),
+        said("log.busy", Verdict::warning, "/sys/bus/pci/drivers/vfio-pci/bind: Device or resource busy"),
         said("log.usage-count", Verdict::error,
              "NVRM: Attempting to remove device 0000:03:00.0 with non-zero usage count!", gpu),
         said_of_dead("log.fallen-off", Verdict::error, "NVRM: GPU 0000:03:00.0: GPU has fallen off the bus.",
@@ -527,7 +527,8 @@ std::vector<CheckCase> log_cases()
          .verdict = Verdict::note,
          .fires =
              [](FakeSystem& m) {
-                 add_to_kernel_log(m, "vfio 0000:03:00.0: failed to open: Device or resource busy");
+                 add_to_kernel_log(m,
+                                   "vfio 0000:03:00.0: failed to open /dev/vfio/15: Device or resource busy");
                  m.add_process(3101, "kvm");
                  m.file("/run/qemu-server/101.pid", "3101\n");
              },

@@ -46,7 +46,8 @@ void add_secrets(FakeSystem& machine)
     add_to_kernel_log(
         machine, "vfio-pci 0000:03:00.0: not ready 1ms after FLR; giving up on Payroll-DB bc:24:11:aa:bb:cc "
                  "00-01-02-03-04-05-06-07");
-    add_to_kernel_log(machine, "cannot bind 1b4e28ba-2fa1-11d2-883f-0016d3cca427 192.168.1.10: Device busy");
+    add_to_kernel_log(machine,
+                      "cannot bind 1b4e28ba-2fa1-11d2-883f-0016d3cca427 192.168.1.10 to vfio: Device busy");
 }
 
 std::string report_of(FakeSystem& machine, bool full)
