@@ -284,6 +284,25 @@ TEST_CASE("what was set on a device is as before when its card was removed and f
     CHECK_FALSE(host.exists("/run/pve-gpu-hook/journal/101.json"));
 }
 
+TEST_CASE("what was chosen for a link is written again where its switch would say so either way",
+          "[disturbed]")
+{
+    const auto l1 = device(gpu, "link/l1_aspm");
+    for (const auto& [policy, written] : {std::pair{"default performance [powersave] powersupersave", 1},
+                                          {"default performance powersave [powersupersave]", 1},
+                                          {"[default] performance powersave powersupersave", 0}}) {
+        ArcHost host;
+        host.file("/sys/module/pcie_aspm/parameters/policy", std::string(policy) + '\n');
+        host.file(l1, "0\n");
+        REQUIRE(host.start().exit_status() == 0);
+        CHECK(std::ranges::count(host.writes(), l1 + " = 0") == written);
+        // Found out while the driver had let go of it, and not left enabled: that would be taken for a guest
+        // that runs.
+        CHECK(host.text(device(gpu, "enable")) == "0");
+        CHECK_FALSE(host.exists("/run/pve-gpu-hook/journal/101.json"));
+    }
+}
+
 TEST_CASE("a card whose own reset is harmful is given to the guest with another one, and back as it was",
           "[disturbed]")
 {

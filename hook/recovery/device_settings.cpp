@@ -5,6 +5,7 @@
 #include "machine/paths.hpp"
 #include "pci/device_table.hpp"
 #include "pci/read_function.hpp"
+#include "recovery/link_switches.hpp"
 #include "recovery/writes.hpp"
 
 #include <array>
@@ -15,9 +16,13 @@ namespace {
 constexpr std::string_view reset_method = "reset_method";
 
 // Documentation/ABI/testing/sysfs-bus-pci; those of the link in the order in which one allows the next.
-constexpr std::array<std::string_view, 10> files{
-    reset_method,   "msi_bus",        "numa_node",      "link/clkpm",      "link/l0s_aspm",
-    "link/l1_aspm", "link/l1_1_aspm", "link/l1_2_aspm", "link/l1_1_pcipm", "link/l1_2_pcipm"};
+constexpr std::array<std::string_view, 12> files{reset_method,      "msi_bus",        "numa_node",
+                                                 "link/clkpm",      "link/l0s_aspm",  "link/l1_aspm",
+                                                 "link/l1_1_aspm",  "link/l1_2_aspm", "link/l1_1_pcipm",
+                                                 "link/l1_2_pcipm", power_files[0],   power_files[1]};
+
+// It may have been put to sleep since it was found, and then the write wakes it: see keep_awake.
+constexpr Milliseconds wakes_within{65'000};
 
 std::optional<std::string> text_of(const SysReader& reader, const std::string& path)
 {
@@ -28,7 +33,8 @@ std::optional<std::string> text_of(const SysReader& reader, const std::string& p
 // True if the file says so afterwards. A line end alone is how nothing is written.
 bool set(const RunContext& run, const std::string& path, const std::string& text)
 {
-    const auto outcome = write_checked(run, path, text + '\n', setting_within, 0);
+    const auto within = text == "on" ? wakes_within : setting_within;
+    const auto outcome = write_checked(run, path, text + '\n', within, 0);
     return !outcome.refused() && text_of(run.system, path) == text;
 }
 
@@ -88,6 +94,32 @@ std::string without_bus(const std::string& methods)
     return join(others, " ");
 }
 
+// Meanwhile the switches of a device's link say what was chosen, also where no driver has enabled the device.
+class ShownLink {
+public:
+    ShownLink(const RunContext& run, const PciAddress& address)
+        : run_(run), undo_{Undo::Kind::setting, paths::function(address, "enable"), "0"}
+    {
+        if (!links_wait_for_a_driver(run.system) ||
+            run.system.list(paths::function(address, "link")).empty() ||
+            !bound_driver(run.system, address).empty() || text_of(run.system, undo_.path) != "0")
+            return;
+        run.journal.note(undo_);
+        enabled_ = write_checked(run, undo_.path, "1", setting_within, 0).done();
+    }
+
+    void hide()
+    {
+        if (enabled_) write_checked(run_, undo_.path, "0", setting_within, 0);
+        run_.journal.settled(undo_);
+    }
+
+private:
+    const RunContext& run_;
+    Undo undo_;
+    bool enabled_ = false;
+};
+
 // Letting it sleep again takes no longer than its driver needs to suspend it.
 constexpr Milliseconds sleeps_within{5'000};
 
@@ -108,12 +140,15 @@ void note_device_settings(const RunContext& run, const PciAddress& address)
     auto devices = list_below(run.system, address);
     devices.push_back(address);
     std::vector<Undo> undos;
-    for (const auto& each : devices)
+    for (const auto& each : devices) {
+        ShownLink shown(run, each);
         for (const auto file : files) {
             const auto path = paths::function(each, file);
             if (auto text = text_of(run.system, path))
                 undos.push_back({Undo::Kind::device, path, std::move(*text)});
         }
+        shown.hide();
+    }
     run.journal.note(undos);
 }
 
@@ -125,7 +160,7 @@ void put_back_device_settings(const RunContext& run)
         const auto now = text_of(run.system, undo.path);
         if (!now) continue;
         over.push_back(undo);
-        if (*now == undo.text || set(run, undo.path, undo.text)) continue;
+        if (says(run.system, undo.path, undo.text) || set(run, undo.path, undo.text)) continue;
         run.warn({"'" + undo.path + "' said '" + undo.text + "' before and says '" +
                   text_of(run.system, undo.path).value_or("") + "' now, and could not be put back"});
     }

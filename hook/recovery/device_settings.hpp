@@ -1,6 +1,7 @@
 // What an administrator, a udev rule or the firmware has set on a PCI device, and what the kernel forgets
 // when it is removed and found again (measured on 6.12: "bus" to reset_method, remove, rescan: "flr bus").
-// power/control and d3cold_allowed are the guest state's.
+// power/control and d3cold_allowed of what a guest has are the guest state's too: it is kept awake, and as it
+// was at the stop.
 #pragma once
 
 #include "machine/system.hpp"
@@ -12,8 +13,8 @@
 
 namespace pvegpu {
 
-// Notes reset_method, msi_bus, numa_node and the switches below link/ of the device and of everything below
-// it in the journal, before it is removed.
+// Notes reset_method, msi_bus, numa_node, the switches below link/, power/control and d3cold_allowed of the
+// device and of everything below it in the journal, before it is removed.
 void note_device_settings(const RunContext& run, const PciAddress& address);
 
 // Puts back what is noted and differs by now. What is not there yet stays noted. Warns of what cannot be put

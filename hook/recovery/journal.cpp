@@ -5,6 +5,7 @@
 #include "base/json.hpp"
 #include "base/text.hpp"
 #include "machine/paths.hpp"
+#include "recovery/link_switches.hpp"
 
 #include <algorithm>
 #include <array>
@@ -40,7 +41,7 @@ SysResult undo_one(System& system, const Undo& undo, Milliseconds pci_within)
         return system.clear_secondary_bus_reset(undo.path, setting_within_at_the_end);
     if (undo.kind != Undo::Kind::device) return system.write(undo.path, undo.text, setting_within_at_the_end);
     // What is as it was is not written: numa_node taints the kernel.
-    if (trim(system.read(undo.path).value_or("")) == undo.text) return {};
+    if (says(system, undo.path, undo.text)) return {};
     return system.write(undo.path, undo.text + '\n', setting_within_at_the_end);
 }
 

@@ -43,7 +43,7 @@ make_initramfs() {
 }
 
 # make_payload HOOK|"" OUTPUT SCENARIO_FILE...   what a machine that is ready gets: the hook, the scenarios and what they are written
-# in, and this commit's number
+# in, and this commit's number; and the installer, where INSTALLER names it
 make_payload() {
     local hook=$1 output=$2 tree
     shift 2
@@ -53,6 +53,7 @@ make_payload() {
     cp "$@" "$tree/lab/scenarios/"
     (cd "$here" && turn 1000000) >"$tree/lab/turn"
     [[ -z $hook ]] || install -m 755 "$hook" "$tree/usr/sbin/pve-gpu-hook"
+    [[ -z ${INSTALLER:-} ]] || install -m 755 "$INSTALLER" "$tree/usr/sbin/pve-gpu-install"
     tar -C "$tree" --owner=0 --group=0 -cf "$output" usr lab
     rm -rf "$tree"
 }

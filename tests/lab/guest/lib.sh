@@ -164,7 +164,13 @@ start_hook() {
     echo $! >"$lab_run/$name.keeper"
 }
 
-hook_ended() { grep -q '^lab-start: \(exit\|signal\)' "$lab_run/$1.stderr"; }
+hook_ended() {
+    local line
+    while read -r line; do
+        case $line in "lab-start: exit"* | "lab-start: signal"*) return 0 ;; esac
+    done <"$lab_run/$1.stderr"
+    return 1
+}
 
 # wait_hook NAME [SECONDS]   (longer than the hook itself may take, 180 s) waits until it has exited and its output has ended, and makes it the "last hook"
 wait_hook() {
