@@ -181,8 +181,8 @@ private:
         report_.plan.guest = kind_of(inputs_, has_notes);
         if (!has_notes) return;
         const bool after = request_.phase == Phase::post_stop;
-        if (after && host_is_shutting_down()) return;
         const auto stop = plan_stop(system_, request_, inputs_);
+        if (after && stop.plan.gives_cards_back() && host_is_shutting_down()) return;
         for (const auto& warning : stop.warnings) warn(warning);
         if (!stop.warnings.empty()) return;
         report_.plan.plan = stop.plan;
