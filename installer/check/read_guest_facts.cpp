@@ -34,24 +34,23 @@ void read_hookscript(const SysReader& reader, const SurveyedGuest& guest, CheckF
 }
 
 // The hook's plan itself, so that nothing is refused that was not told of here.
-NextStart plan_start(const SysReader& reader, const SurveyedGuest& guest, const SettingsFile& settings)
+std::optional<Refusal> plan_start(const SysReader& reader, const SurveyedGuest& guest,
+                                  const SettingsFile& settings)
 {
     const Request request{guest.id.vmid, Phase::pre_start, ""};
     try {
-        auto plan = plan_recovery(reader, request, {guest.id.config_path(), guest.config}, settings);
-        return {std::move(plan.refused), std::move(plan.absent)};
+        return plan_recovery(reader, request, {guest.id.config_path(), guest.config}, settings).refused;
     } catch (const Error& error) {
-        return {Refusal{error.reason(), error.advice()}, {}};
+        return Refusal{error.reason(), error.advice()};
     }
 }
 
 void plan_starts(const SysReader& reader, CheckFacts& facts)
 {
-    const auto settings = read_settings(reader);
     for (const auto& guest : facts.survey.guests)
         if (guest.id.is_vm() && !guest.config.is_template && !guest.config.hostpci.empty() &&
             !facts.running_vms.contains(guest.id.vmid))
-            facts.next_starts[guest.id.vmid] = plan_start(reader, guest, settings);
+            facts.next_starts[guest.id.vmid] = plan_start(reader, guest, facts.settings);
 }
 
 // Bounded: a hookscript is a few hundred lines, and its storage may hang.
