@@ -5,6 +5,7 @@
 #include "check/facts.hpp"
 #include "containers/node_plan.hpp"
 #include "hook/chained_hook.hpp"
+#include "host/container_survey.hpp"
 #include "machine/paths.hpp"
 #include "proxmox/delegated_ids.hpp"
 #include "proxmox/request.hpp"
@@ -128,15 +129,15 @@ void read_container_facts(const SysReader& reader, CheckFacts& facts)
         const auto devices = guest.lxc.devices_at_next_start();
         const auto wanted = wanted_nodes(guest.lxc, devices);
         const bool refused =
-            std::ranges::any_of(devices, [](const auto& device) { return device.start_error.has_value(); });
+            std::ranges::any_of(devices, [](const auto& device) { return device.start_error.has_value(); }) ||
+            contains(guest.lxc.warnings, true, &ConfigWarning::loses_device);
         if (wanted.empty() && !refused && double_entries(guest.lxc, devices).empty()) continue;
         ContainerFacts container{
             guest.id.vmid, read_nodes(reader, wanted, facts.node_host), contains(running, guest.id.vmid), {}};
         container.owners = owners[guest.id.vmid];
-        container.not_delegated = not_delegated(guest.lxc, reader.read(std::string(paths::subuid)),
-                                                reader.read(std::string(paths::subgid)));
-        if (container.running && !wanted.empty())
-            container.inside = look_inside(reader, guest.id.vmid, wanted);
+        container.not_delegated = not_delegated(reader, guest.lxc);
+        if (!wanted.empty())
+            container.inside = look_at_container(reader, guest.id.vmid, guest.lxc, wanted, container.running);
         facts.containers.push_back(std::move(container));
     }
     for (const auto& gpu : facts.gpus)
