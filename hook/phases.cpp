@@ -7,6 +7,7 @@
 #include "hook/report.hpp"
 #include "machine/paths.hpp"
 #include "pci/read_function.hpp"
+#include "proxmox/delegated_ids.hpp"
 #include "recovery/guest_state.hpp"
 #include "recovery/recover_gpu.hpp"
 #include "recovery/return_to_host.hpp"
@@ -64,12 +65,14 @@ VmFile vm_of(const SysReader& reader, const GuestFile& file)
     return {file.path, read_guest_config(reader, file.text)};
 }
 
-ContainerGuest container_of(const GuestFile& file, unsigned vmid)
+// Of one without a GPU's node nothing is said, but that it loses one.
+ContainerGuest container_of(const SysReader& reader, const GuestFile& file, unsigned vmid)
 {
-    ContainerGuest guest{vmid, parse_lxc_config(file.text), {}, {}};
+    ContainerGuest guest{vmid, read_lxc_config(reader, file.text), {}, {}};
     guest.wanted = wanted_nodes(guest.config);
-    if (!guest.wanted.empty())
-        for (const auto& warning : guest.config.warnings) guest.warnings.push_back(warning.in(file.path));
+    for (const auto& warning : guest.config.warnings)
+        if (!guest.wanted.empty() || warning.loses_device) guest.warnings.push_back(warning.in(file.path));
+    if (!guest.wanted.empty()) append(guest.warnings, not_delegated(reader, guest.config));
     return guest;
 }
 
@@ -132,9 +135,9 @@ private:
         if (file.kind == GuestKind::vm)
             return recover_gpu(system_, request_, vm_of(system_, file), settings,
                                report_.plan.plan.emplace<RecoveryPlan>(), report_.steps);
-        const auto guest = container_of(file, request_.vmid);
+        const auto guest = container_of(system_, file, request_.vmid);
         auto& plan = report_.plan.plan.emplace<NodePlan>();
-        if (!guest.wanted.empty())
+        if (!guest.wanted.empty() || !guest.warnings.empty())
             prepare_container(system_, guest, settings.for_guest(request_.vmid), plan, report_.steps);
     }
 
@@ -158,7 +161,7 @@ private:
 
     void look_at_container()
     {
-        const auto wanted = wanted_nodes(parse_lxc_config(inputs_.guest.get().text));
+        const auto wanted = wanted_nodes(read_lxc_config(system_, inputs_.guest.get().text));
         if (wanted.empty()) return;
         const auto inside = look_inside(system_, request_.vmid, wanted);
         for (const auto& warning : inside_warnings(inside, nvidia_module_version(system_), request_.vmid))
@@ -181,8 +184,8 @@ private:
         report_.plan.guest = kind_of(inputs_, has_notes);
         if (!has_notes) return;
         const bool after = request_.phase == Phase::post_stop;
-        if (after && host_is_shutting_down()) return;
         const auto stop = plan_stop(system_, request_, inputs_);
+        if (after && stop.plan.gives_cards_back() && host_is_shutting_down()) return;
         for (const auto& warning : stop.warnings) warn(warning);
         if (!stop.warnings.empty()) return;
         report_.plan.plan = stop.plan;
@@ -305,7 +308,8 @@ Plan make_phase_plan(const SysReader& reader, const Inputs& inputs, PhasePlan& p
         phase.refused = plan.refused;
         return plan;
     }
-    auto plan = plan_container(reader, container_of(file, request.vmid), settings.for_guest(request.vmid));
+    auto plan =
+        plan_container(reader, container_of(reader, file, request.vmid), settings.for_guest(request.vmid));
     phase.refused = plan.refused;
     return plan;
 }

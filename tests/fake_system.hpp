@@ -31,7 +31,8 @@ public:
     FakeReturn& add_function(const std::string& parent, const std::string& address,
                              const FunctionFacts& facts = {});
     FakeReturn& function(const std::string& address) { return pci_.returning(address_of(address)); }
-    void add_virtual_function(const std::string& physical, const std::string& address);
+    void add_virtual_function(const std::string& physical, const std::string& address,
+                              const FunctionFacts& facts = {.reset_methods = {"flr"}});
     void set_group(unsigned group, const std::vector<std::string>& addresses);
     void without_iommu_group(const std::string& address);
     void add_driver(const std::string& name, const std::vector<std::string>& ids); // {"8086:56a6"}

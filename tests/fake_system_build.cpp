@@ -31,11 +31,10 @@ FakeReturn& FakeSystem::add_function(const std::string& parent, const std::strin
     return behaviour;
 }
 
-void FakeSystem::add_virtual_function(const std::string& physical, const std::string& address)
+void FakeSystem::add_virtual_function(const std::string& physical, const std::string& address,
+                                      const FunctionFacts& facts)
 {
     const auto parent = base_name(directory_of(pci_.directory(address_of(physical))));
-    FunctionFacts facts;
-    facts.reset_methods = {"flr"};
     add_function(parse_pci_address(parent) ? parent : "", address, facts);
     const auto above = pci_.directory(address_of(physical));
     const auto own = pci_.directory(address_of(address));

@@ -64,6 +64,8 @@ std::string print_recovery(const RecoveryPlan& plan)
     for (const auto& bus : plan.search) text += "look for a missing device on bus " + to_string(bus) + "\n";
     for (const auto& card : plan.cards) {
         text += card.card.port ? "card below " + to_string(*card.card.port) + "\n" : "card without a port\n";
+        for (const auto& bridge : card.held_in_reset)
+            text += "  the reset bit of " + to_string(bridge) + " is cleared first\n";
         for (const auto& function : card.functions) text += print_function(function);
         text += print_steps("steps", card.steps);
         text += print_steps("if that does not help", card.whole_card);

@@ -145,3 +145,18 @@ TEST_CASE("where high availability may start a guest", "[install]")
     CHECK(ha_placement({resources, "", rules}, "vm:102")->nodes == std::vector<std::string>{"pve1"});
     CHECK(ha_placement({resources, "", std::string(rules) + "\tdisable\n"}, "vm:102")->nodes.empty());
 }
+
+TEST_CASE("a container's root can be read where it is a file system of ZFS, and nowhere else")
+{
+    const auto storages =
+        parse_storages("dir: local\n\tpath /var/lib/vz\n\tcontent rootdir\n\n"
+                       "zfspool: local-zfs\n\tpool rpool/data\n\n"
+                       "zfspool: elsewhere\n\tpool tank\n\tmountpoint /mnt/tank\n\n"
+                       "zfspool: odd\n\tpool ../etc\n\nlvmthin: local-lvm\n\tthinpool data\n");
+    CHECK(tree_path(storages, "local-zfs:subvol-901-disk-0") == "/rpool/data/subvol-901-disk-0");
+    CHECK(tree_path(storages, "elsewhere:subvol-901-disk-0") == "/mnt/tank/subvol-901-disk-0");
+    for (const auto* volume :
+         {"local-zfs:vm-901-disk-0", "local-zfs:subvol-901-disk-0/../x", "odd:subvol-901-disk-0",
+          "local-lvm:vm-901-disk-0", "local:901/vm-901-disk-0.raw", "gone:subvol-901-disk-0", "subvol-1", ""})
+        CHECK_FALSE(tree_path(storages, volume));
+}

@@ -2,11 +2,18 @@
 #include "machine/linux_system.hpp"
 
 #include "catch.hpp"
+#include "machine/paths.hpp"
 #include "real_process.hpp"
 
+#include <algorithm>
+#include <arpa/inet.h>
 #include <array>
 #include <cerrno>
+#include <cstring>
 #include <fcntl.h>
+#include <net/if.h>
+#include <sched.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 using namespace pvegpu;
@@ -249,4 +256,46 @@ TEST_CASE("a configuration space that cannot be read or is too short is a refusa
     CHECK(real.system.pulse_secondary_bus_reset("/config", Milliseconds(1), soon).error_number == EIO);
     CHECK(real.system.pulse_secondary_bus_reset("/absent", Milliseconds(1), soon).error_number == ENOENT);
     CHECK(real.root.text("/config") == "short");
+}
+
+// --- what the kernel tells by no file ---
+
+TEST_CASE("interfaces with an IPv4 address are told by the kernel, a /32 without a route too")
+{
+    if (lacks_root("to have a network of its own")) return;
+    TestProcess process([] {
+        if (unshare(CLONE_NEWNET) != 0) return 77;
+        LinuxSystem system("test", "");
+        const auto names = [&] {
+            return system.read_within(std::string(paths::ipv4_interfaces), 4096, soon).text;
+        };
+        if (!names().empty()) return 1;
+        const int channel = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        ifreq request{};
+        std::ranges::copy(std::string_view("lo"), std::begin(request.ifr_name));
+        const auto set = [&](unsigned long what, std::uint32_t address) {
+            sockaddr_in value{};
+            value.sin_family = AF_INET;
+            value.sin_addr.s_addr = htonl(address);
+            std::memcpy(&request.ifr_addr, &value, sizeof value);
+            return ioctl(channel, what, &request) == 0;
+        };
+        if (!set(SIOCSIFADDR, 0x0a010203) || !set(SIOCSIFNETMASK, 0xffffffff)) return 77;
+        if (names() != "lo\n") return 2;
+        return system.read(std::string(paths::routes)).value_or("").find("lo\t") == std::string::npos ? 0 : 3;
+    });
+    const int status = process.wait();
+    if (status == 77)
+        WARN("not run: no network can be made here");
+    else
+        CHECK(status == 0);
+}
+
+TEST_CASE("in a tree of files the interfaces with an address stand in a file")
+{
+    RealSystem real;
+    const std::string path(paths::ipv4_interfaces);
+    CHECK(real.system.read_within(path, 4096, soon).refused());
+    real.root.file(path, "eno1\n");
+    CHECK(real.system.read_within(path, 4096, soon).text == "eno1\n");
 }

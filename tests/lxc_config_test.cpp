@@ -117,3 +117,27 @@ TEST_CASE("a node that two lines name is wanted once, by the line that Proxmox m
     CHECK(wanted[0].from == "dev0");
     CHECK(wanted[0].by_proxmox);
 }
+
+TEST_CASE("devN lines are read as the installed pve-container reads them")
+{
+    const std::string text = "dev0: /dev/dri/renderD128,deny-write=1\n[pve:pending]\ndev1: /dev/kfd\n";
+    for (const auto* version : {"", "5.2.0", "5.2.0~1", "6.1.10", "unreadable"}) {
+        const auto config = parse_lxc_config(text, {version});
+        CHECK(config.devices.size() == 1);
+        CHECK_FALSE(config.devices.front().start_error);
+        CHECK(config.warnings.empty());
+    }
+    for (const auto* version : {"5.0.7", "5.0.7~pve1", "5.1.12"}) {
+        const auto config = parse_lxc_config(text, {version});
+        CHECK(config.devices.size() == 1);
+        CHECK(config.devices.front().start_error);
+        CHECK(config.devices.front().value_without("deny-write") == "/dev/dri/renderD128");
+        CHECK_FALSE(config.pending.front().start_error);
+    }
+    for (const auto* version : {"5.0.6", "5.0.4+deb12u1", "4.4-3"}) {
+        const auto config = parse_lxc_config(text, {version});
+        CHECK(config.devices_at_next_start().empty());
+        CHECK(config.warnings.size() == 2);
+        for (const auto& warning : config.warnings) CHECK(warning.loses_device);
+    }
+}

@@ -143,6 +143,22 @@ TEST_CASE("a stop leaves a card alone that another VM has by now", "[phases]")
     CHECK(host.driver_of(gpu) == "vfio-pci");
 }
 
+TEST_CASE("where nothing is given back no program is asked, and whoever uses something else is no matter",
+          "[phases]")
+{
+    Host host;
+    host.add_function("", "0000:00:1f.6", network_card);
+    host.set_group(4, {gpu, "0000:00:1f.6"});
+    host.phase(Phase::pre_start);
+    host.file("/sys/bus/pci/devices/0000:00:1f.6/net/eno1/flags", "0x1003\n");
+    host.file("/proc/net/if_inet", "eno1\n");
+    const auto before = host.effects().size();
+    CHECK(host.phase(Phase::post_stop).exit_status() == 0);
+    CHECK(host.text(port_control) == "auto");
+    for (auto i = before; i < host.effects().size(); ++i)
+        CHECK(host.effects()[i].find("systemctl") == std::string::npos);
+}
+
 TEST_CASE("while the host shuts down nothing is given back", "[phases]")
 {
     Host host;

@@ -159,7 +159,8 @@ TEST_CASE("the first reason of a refusal is the one that is told", "[plan]")
     CHECK(plan.refused->reason == ErrorKind::stuck_writer);
     CHECK_FALSE(plan.others_at_work);
     vm_facts.writers.clear();
-    vm_facts.mapping_mismatches = {"mapping 'a': is another device", "mapping 'b': is another device"};
+    vm_facts.mapping_mismatches = {{"hostpci0", "a", 2, "is another device"},
+                                   {"hostpci1", "b", 4, "is another device"}};
     CHECK(plan_of(vm_facts).refused->advice.fact == "mapping 'a': is another device");
 }
 

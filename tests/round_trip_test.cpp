@@ -1,4 +1,5 @@
 // 'pve-gpu-install capture --guest N': the folder that it writes stands for the host, and tells nothing else.
+#include "base/lists.hpp"
 #include "base/text.hpp"
 #include "catch.hpp"
 #include "check/facts.hpp"
@@ -58,6 +59,25 @@ bool cannot_be_captured(const CheckCase& one)
         return one.check == known.first && one.says.find(known.second) != std::string::npos;
     });
 }
+
+// Of the hosts of tests/hosts: what they say hangs on what a capture leaves out.
+constexpr std::array<std::string_view, 16> not_whole_in_a_capture{
+    "absent_behind_thunderbolt",                         // a serial number
+    "ct_capabilities_are_mounted_and_no_gpu_is_divided", // modes of device nodes
+    "ct_group_is_another_in_the_container",              // a container's files
+    "ct_group_is_the_containers_own",
+    "ct_group_of_a_stopped_container_on_zfs",
+    "ct_render_nodes_are_exchanged", // the installer's notes
+    "network_card_below_a_vlan",     // names of interfaces
+    "network_card_up_and_unused",
+    "network_card_with_an_address_alone",
+    "sound_takes_the_network_card_along",
+    "sound_takes_the_network_card_along_as_told",
+    "older_hookscript_that_rescans",       // somebody's script
+    "romfile_is_missing",                  // a file's name
+    "sata_controller_with_a_mounted_disk", // what is deeper below a function than a GPU's devices
+    "vmd_controller_with_the_hosts_disk",
+    "usb_controller_with_a_keyboard"};
 
 // A host on which everything that has a name is called "secret".
 void add_secret_host(FakeSystem& machine)
@@ -173,7 +193,8 @@ TEST_CASE("a host of tests/hosts is captured as it is there", "[capture][host]")
             FakeSystem machine;
             const auto files = read_host_folder(hosts_directory + name);
             load_host(machine, files);
-            if (!files.contains("install")) check_round_trip(machine, guest_of(files));
+            if (!files.contains("install") && !contains(not_whole_in_a_capture, name))
+                check_round_trip(machine, guest_of(files));
         }
     }
 }

@@ -2,6 +2,7 @@
 
 #include "base/bridge_control.hpp"
 #include "machine/descriptors.hpp"
+#include "machine/ipv4_interfaces.hpp"
 #include "machine/list_inside.hpp"
 #include "machine/new_file.hpp"
 
@@ -97,6 +98,8 @@ int perform_task(const Task& task, std::string& text)
         return pulse_bridge_control(path, number);
     case Task::Kind::clear_bridge_control:
         return clear_bridge_control(path);
+    case Task::Kind::list_ipv4:
+        return list_ipv4_interfaces(text);
     case Task::Kind::list_inside: {
         const auto end_of_directory = given.find('\n');
         return list_inside(path, given.substr(0, end_of_directory), given.substr(end_of_directory + 1), text);

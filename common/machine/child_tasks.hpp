@@ -13,6 +13,7 @@ struct Task {
         claim,
         pulse_bridge_control,
         clear_bridge_control,
+        list_ipv4,      // interfaces with an address
         list_inside,    // `text`: the directory and the prefix, a line each
         replace_locked, // `text`: a packed LockedReplacement; `number`: milliseconds to wait for the lock
         guard,          // the child's own: a write that it does when its parent has gone

@@ -3,6 +3,7 @@
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "machine/new_file.hpp"
+#include "machine/paths.hpp"
 #include "machine/run_program.hpp"
 
 #include <algorithm>
@@ -131,7 +132,8 @@ SysResult LinuxSystem::in_child(Task::Kind kind, const std::string& path, std::s
     if (!stopped()) return outcome;
     if (child->answers_within(ends_after_a_stop)) throw_stopped();
     // Of these nothing is left undone in the kernel when they are given up.
-    const bool looks_only = kind == Task::Kind::read || kind == Task::Kind::list_inside;
+    const bool looks_only =
+        kind == Task::Kind::read || kind == Task::Kind::list_ipv4 || kind == Task::Kind::list_inside;
     throw Error(looks_only ? ErrorKind::interrupted : ErrorKind::stuck_write,
                 {"the task was stopped while the kernel had not come back from this (pid " +
                      std::to_string(outcome.child) + ", in: " + outcome.child_stack + ")",
@@ -141,6 +143,8 @@ SysResult LinuxSystem::in_child(Task::Kind kind, const std::string& path, std::s
 
 SysResult LinuxSystem::read_within(const std::string& path, std::size_t bytes, Milliseconds timeout) const
 {
+    if (path == paths::ipv4_interfaces && root_.is_live_host())
+        return in_child(Task::Kind::list_ipv4, path, "", 0, timeout);
     return in_child(Task::Kind::read, path, "", bytes, timeout);
 }
 

@@ -75,6 +75,9 @@ inline constexpr std::string_view own_program = "/proc/self/exe";
 inline constexpr std::string_view proc_devices = "/proc/devices";
 inline constexpr std::string_view routes = "/proc/net/route";
 inline constexpr std::string_view ipv6_addresses = "/proc/net/if_inet6";
+// Interfaces with an IPv4 address, a name a line. No kernel has this file: whoever reads it in a child
+// (SysReader::read_within) gets what the kernel answers (ipv4_interfaces.hpp), in a tree of files a file.
+inline constexpr std::string_view ipv4_interfaces = "/proc/net/if_inet";
 inline constexpr std::string_view loaded_modules = "/proc/modules";
 inline constexpr std::string_view proc_swaps = "/proc/swaps";
 inline constexpr std::string_view mount_table = "/proc/self/mountinfo";

@@ -1,6 +1,7 @@
 #include "proxmox/delegated_ids.hpp"
 
 #include "base/text.hpp"
+#include "machine/paths.hpp"
 
 #include <algorithm>
 #include <cstdint>
@@ -48,6 +49,12 @@ Advice not_given(const LxcIdMap& map, const Range& gap)
 }
 
 } // namespace
+
+std::vector<Advice> not_delegated(const SysReader& reader, const LxcConfig& config)
+{
+    return not_delegated(config, reader.read(std::string(paths::subuid)),
+                         reader.read(std::string(paths::subgid)));
+}
 
 std::vector<Advice> not_delegated(const LxcConfig& config, const std::optional<std::string>& subuid,
                                   const std::optional<std::string>& subgid)

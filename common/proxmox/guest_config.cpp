@@ -170,6 +170,11 @@ bool QemuServer::knows_driver() const
     return version_before(version, {9, 0, 25}) != true;
 }
 
+bool QemuServer::compares_mdev() const
+{
+    return version_before(version, {8, 3, 9}) != true;
+}
+
 GuestConfig parse_guest_config(std::string_view text, const QemuServer& server)
 {
     return GuestConfigParser(server).parse(text);

@@ -31,6 +31,8 @@ struct QemuServer {
     // `driver=` came with 9.0.25 (aa47045f, October 2025; Proxmox VE 8 never had it). Before, Proxmox drops a
     // line that has it.
     bool knows_driver() const;
+    // Whether a mapping's `mdev` has to be what the hardware offers: from 8.3.9 on (4a9d7737, April 2025).
+    bool compares_mdev() const;
 };
 
 inline constexpr unsigned max_hostpci = 16; // MAX_HOSTPCI_DEVICES in PCI.pm

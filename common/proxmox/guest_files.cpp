@@ -19,7 +19,19 @@ Error no_answer(std::string_view path)
             std::string(path)};
 }
 
+std::string version_of(const SysReader& reader, std::string_view package)
+{
+    return package_version(reader.read(std::string(paths::dpkg_status)).value_or(""), package);
+}
+
 } // namespace
+
+Error not_mounted()
+{
+    return {ErrorKind::failed,
+            {"Proxmox's cluster file system is not mounted", "see 'systemctl status pve-cluster'"},
+            std::string(paths::pve)};
+}
 
 std::optional<std::string> read_pve_file(const SysReader& reader, std::string_view path)
 {
@@ -49,9 +61,7 @@ GuestFile read_guest_file(const SysReader& reader, const Request& request)
     if (auto text = read_pve_file(reader, vm)) return {GuestKind::vm, vm, std::move(*text)};
     if (auto text = read_pve_file(reader, ct)) return {GuestKind::container, ct, std::move(*text)};
     if (!reader.exists(std::string(paths::pve_vm_configs))) // pmxcfs makes the link, guests or not
-        throw Error(ErrorKind::failed,
-                    {"Proxmox's cluster file system is not mounted", "see 'systemctl status pve-cluster'"},
-                    std::string(paths::pve));
+        throw not_mounted();
     throw Error(ErrorKind::not_found, {"there is no guest " + std::to_string(vmid) +
                                        " on this node; looked for '" + vm + "' and '" + ct + "'"});
 }
@@ -60,8 +70,24 @@ GuestConfig read_guest_config(const SysReader& reader, std::string_view text)
 {
     auto config = parse_guest_config(text);
     if (std::ranges::none_of(config.hostpci, &HostPci::names_driver)) return config;
-    const auto packages = reader.read(std::string(paths::dpkg_status)).value_or("");
-    return parse_guest_config(text, {package_version(packages, "qemu-server")});
+    return parse_guest_config(text, installed_qemu_server(reader));
+}
+
+LxcConfig read_lxc_config(const SysReader& reader, std::string_view text)
+{
+    auto config = parse_lxc_config(text);
+    if (config.devices.empty() && config.pending.empty()) return config;
+    return parse_lxc_config(text, installed_pve_container(reader));
+}
+
+QemuServer installed_qemu_server(const SysReader& reader)
+{
+    return {version_of(reader, "qemu-server")};
+}
+
+PveContainer installed_pve_container(const SysReader& reader)
+{
+    return {version_of(reader, "pve-container")};
 }
 
 std::string package_version(std::string_view dpkg_status, std::string_view package)

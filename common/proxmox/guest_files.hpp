@@ -2,9 +2,11 @@
 // the guest's own: which it is, and what is in it.
 #pragma once
 
+#include "base/error.hpp"
 #include "machine/system.hpp"
 #include "proxmox/guest.hpp"
 #include "proxmox/guest_config.hpp"
+#include "proxmox/lxc_config.hpp"
 #include "proxmox/request.hpp"
 
 #include <optional>
@@ -20,6 +22,9 @@ inline constexpr Milliseconds pve_answers_within{10'000};
 
 // The largest file that pmxcfs keeps (memdb.h).
 inline constexpr std::size_t pve_file_bytes = 1U << 20U;
+
+// What is thrown where its place is empty: then every guest seems to be gone.
+Error not_mounted();
 
 // Nothing if there is no such file. Throws Error(timed_out) if the file system does not answer, Error(failed)
 // if it refuses.
@@ -46,6 +51,13 @@ GuestFile read_guest_file(const SysReader& reader, const Request& request);
 // Of a VM, by the format of the qemu-server that is installed; its version is only asked for where it
 // matters.
 GuestConfig read_guest_config(const SysReader& reader, std::string_view text);
+
+// Of a container, by that of the pve-container that is installed.
+LxcConfig read_lxc_config(const SysReader& reader, std::string_view text);
+
+// By dpkg's status.
+QemuServer installed_qemu_server(const SysReader& reader);
+PveContainer installed_pve_container(const SysReader& reader);
 
 // The version of an installed package, of the text of /var/lib/dpkg/status; empty if it is not installed.
 std::string package_version(std::string_view dpkg_status, std::string_view package);

@@ -65,7 +65,9 @@ constexpr std::array keys = {
 Problem check(std::string_view name, std::string_view value, const QemuServer& server)
 {
     if (name == "driver" && !server.knows_driver())
-        return "qemu-server " + server.version + " does not know the key 'driver', which came with 9.0.25";
+        return "qemu-server " + server.version +
+               " does not know the key 'driver', which came with 9.0.25; without it "
+               "the device is bound to vfio-pci, as 'driver=vfio' says";
     const auto* const key = find_by(keys, name, &Key::name);
     if (key == nullptr) return "unknown key " + quote(name);
     if (key->takes(value)) return std::nullopt;

@@ -53,8 +53,11 @@ bool is_mode(std::string_view text)
            consists_of(text, [](char c) { return c >= '0' && c <= '7'; });
 }
 
-std::optional<std::string> problem_of(const std::string& key, const std::string& value)
+std::optional<std::string> problem_of(const std::string& key, const std::string& value,
+                                      const PveContainer& package)
 {
+    if (key == "deny-write" && !package.knows_deny_write())
+        return "pve-container " + package.version + " does not know 'deny-write', which came with 5.2.0";
     if (key == "path" && !is_device_path(value)) return "the path " + quote(value) + " is not below '/dev'";
     if (key == "mode" && !is_mode(value)) return "the mode " + quote(value) + " is not like '0660'";
     if ((key == "uid" || key == "gid") && !consists_of(value, is_digit))
@@ -66,7 +69,7 @@ std::optional<std::string> problem_of(const std::string& key, const std::string&
 }
 
 // parse_device: the first thing that is wrong with it, or the path.
-void read_properties(LxcDevice& device)
+void read_properties(LxcDevice& device, const PveContainer& package)
 {
     const auto parsed = parse_property_string(device.value, "path");
     if (const auto* const problem = std::get_if<std::string>(&parsed)) {
@@ -74,7 +77,8 @@ void read_properties(LxcDevice& device)
         return;
     }
     for (const auto& [key, value] : std::get<Properties>(parsed)) {
-        if (!device.start_error) device.start_error = problem_of(key, value);
+        if (!device.start_error) device.start_error = problem_of(key, value, package);
+        if (key == "deny-write" && !package.knows_deny_write()) device.too_new = key;
         if (key == "path") device.path = value;
     }
     if (!device.start_error && device.path.empty()) device.start_error = "it names no path";
@@ -117,6 +121,8 @@ bool is_true(std::string_view value)
 
 class LxcConfigParser {
 public:
+    explicit LxcConfigParser(const PveContainer& package) : package_(package) {}
+
     LxcConfig parse(std::string_view text)
     {
         for (LineReader reader(text); reader.next();) {
@@ -176,13 +182,21 @@ private:
         if (setting.key == "unprivileged") unprivileged_ = is_true(setting.value);
         if (setting.key == "template") config_.is_template = is_true(setting.value);
         if (setting.key == "hookscript") config_.hookscript = setting.value;
+        if (setting.key == "rootfs") config_.rootfs = split(setting.value, ',').front();
     }
 
     // Of two lines with one key the last one counts, even one that is not valid.
     void read_device(const ConfigSetting& setting)
     {
+        if (!package_.knows_devices()) {
+            warn({std::string(setting.key) + ": pve-container " + package_.version +
+                      " does not know 'devN', which came with 5.0.7: the container starts without the device",
+                  "upgrade Proxmox ('apt update; apt full-upgrade')"});
+            config_.warnings.back().loses_device = true;
+            return;
+        }
         LxcDevice device{std::string(setting.key), std::string(setting.value), "", number_, std::nullopt};
-        read_properties(device);
+        read_properties(device, package_);
         auto& list = section_ == LxcSection::pending ? config_.pending : config_.devices;
         std::erase_if(list, [&](const LxcDevice& other) { return other.key == device.key; });
         list.push_back(std::move(device));
@@ -254,6 +268,7 @@ private:
 
     void warn(Advice advice) { config_.warnings.push_back({number_, std::move(advice)}); }
 
+    const PveContainer& package_;
     LxcConfig config_;
     bool unprivileged_ = false;
     LxcSection section_ = LxcSection::live;
@@ -282,6 +297,15 @@ bool LxcDevice::is_everybodys() const
     constexpr unsigned read_and_write = 06; // of the last of the four octal digits
     const auto mode = number("mode");
     return mode && *mode % 10 == read_and_write;
+}
+
+std::string LxcDevice::value_without(const std::string& property) const
+{
+    auto parts = split(value, ',');
+    std::erase_if(parts, [&](std::string_view part) { return part.starts_with(property + "="); });
+    std::string result;
+    for (const auto part : parts) result.append(result.empty() ? "" : ",").append(part);
+    return result;
 }
 
 std::string LxcDevice::value_with(const std::string& property, const std::string& other) const
@@ -324,9 +348,19 @@ std::vector<LxcDevice> LxcConfig::devices_at_next_start() const
     return result;
 }
 
-LxcConfig parse_lxc_config(std::string_view text)
+bool PveContainer::knows_devices() const
 {
-    return LxcConfigParser().parse(text);
+    return version_before(version, {5, 0, 7}) != true;
+}
+
+bool PveContainer::knows_deny_write() const
+{
+    return version_before(version, {5, 2, 0}) != true;
+}
+
+LxcConfig parse_lxc_config(std::string_view text, const PveContainer& package)
+{
+    return LxcConfigParser(package).parse(text);
 }
 
 } // namespace pvegpu

@@ -11,6 +11,17 @@
 
 namespace pvegpu {
 
+// The installed pve-container, by whose format the lines are read.
+struct PveContainer {
+    std::string version; // of the package: "5.0.4"; empty: unknown, which is taken for the newest
+
+    // devN came with 5.0.7 (ce1976b, November 2023: Proxmox VE 8.0 has none). Before, Proxmox warns of such a
+    // line and does nothing with it.
+    bool knows_devices() const;
+    // With 5.2.0 (6935e9f, September 2024). Before, Proxmox does not start a container with it.
+    bool knows_deny_write() const;
+};
+
 // A devN line: Proxmox makes the node in the container, with the number that the path has when it starts.
 struct LxcDevice {
     std::string key;   // "dev0"
@@ -20,6 +31,7 @@ struct LxcDevice {
 
     // Why Proxmox, which keeps the line, will refuse to start the container because of it.
     std::optional<std::string> start_error;
+    std::string too_new = {}; // the property that the installed pve-container does not know, if that is why
 
     // Of its properties: "gid" is 104.
     std::optional<unsigned> number(std::string_view property) const;
@@ -28,6 +40,7 @@ struct LxcDevice {
     // The value with another path, with another property; the rest stays.
     std::string value_with_path(const std::string& other) const;
     std::string value_with(const std::string& property, const std::string& other) const;
+    std::string value_without(const std::string& property) const;
 };
 
 // An lxc.mount.entry: fstab's fields.
@@ -65,6 +78,7 @@ struct LxcConfig {
     std::vector<LxcIdMap> id_maps;    // empty: the container's ids are the host's
     bool is_template = false;
     std::string hookscript; // the volume id as written; empty if there is none
+    std::string rootfs;     // the same
     std::vector<ConfigWarning> warnings;
 
     // Proxmox applies what is pending before it looks at any device (vm_start in LXC.pm).
@@ -79,6 +93,6 @@ private:
 };
 
 // The live section and what is pending; snapshots are left out. Never fails.
-LxcConfig parse_lxc_config(std::string_view text);
+LxcConfig parse_lxc_config(std::string_view text, const PveContainer& package = {});
 
 } // namespace pvegpu

@@ -84,8 +84,15 @@ bool is_spoken_for(const std::vector<Holder>& holders, const std::vector<PciAddr
     });
 }
 
+// Whether mediated devices, or NVIDIA's own vGPUs, are offered for the function as it is now.
+bool offers_mediated_devices(const SysReader& reader, const PciAddress& function)
+{
+    return reader.exists(paths::function(function, "mdev_supported_types")) ||
+           makes_nvidia_vgpus(reader, function);
+}
+
 void look_at_paths(const SysReader& reader, const PassedDevice& device, const MappedDevice& mapped,
-                   const Topology& topology, std::vector<std::string>& mismatches)
+                   const Topology& topology, std::vector<MappingMismatch>& mismatches)
 {
     for (std::size_t index = 0; index < mapped.paths.size(); ++index) {
         const auto address = first_function(mapped.paths[index].text);
@@ -93,9 +100,10 @@ void look_at_paths(const SysReader& reader, const PassedDevice& device, const Ma
         if (function == nullptr) continue; // it is missing, which is another matter
         MappedFacts facts{device_id(*function), subsystem_id(*function), function->iommu_group, std::nullopt};
         // One that is passed whole will be on vfio-pci when Proxmox looks, where nothing offers them.
-        if (!device.passed_whole()) facts.mdev = offers_mediated_devices(reader, *address);
-        if (const auto reason = mapping_mismatch(mapped, facts, index))
-            mismatches.push_back("mapping " + quote(device.mapping.value_or("")) + ": " + *reason);
+        if (!device.passed_whole() && installed_qemu_server(reader).compares_mdev())
+            facts.mdev = offers_mediated_devices(reader, *address);
+        if (auto reason = mapping_mismatch(mapped, facts, index))
+            mismatches.push_back({device.key, device.mapping.value_or(""), mapped.line, std::move(*reason)});
     }
 }
 
@@ -119,16 +127,11 @@ NamedDevices read_named_devices(const SysReader& reader, const GuestConfig& conf
     return named;
 }
 
-bool offers_mediated_devices(const SysReader& reader, const PciAddress& function)
+std::vector<MappingMismatch> mapping_mismatches(const SysReader& reader,
+                                                const std::vector<PassedDevice>& devices,
+                                                const Topology& topology)
 {
-    return reader.exists(paths::function(function, "mdev_supported_types")) ||
-           makes_nvidia_vgpus(reader, function);
-}
-
-std::vector<std::string> mapping_mismatches(const SysReader& reader, const std::vector<PassedDevice>& devices,
-                                            const Topology& topology)
-{
-    std::vector<std::string> mismatches;
+    std::vector<MappingMismatch> mismatches;
     for (const auto& device : devices)
         for (const auto& one : device.alternatives)
             if (one.mapped) look_at_paths(reader, device, *one.mapped, topology, mismatches);

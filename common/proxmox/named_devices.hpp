@@ -25,11 +25,14 @@ NamedDevices read_named_devices(const SysReader& reader, const GuestConfig& conf
 
 // Why Proxmox will refuse to start: assert_valid in pve-guest-common's Mapping/PCI.pm looks at every
 // alternative before it chooses one. What is missing is not told here.
-std::vector<std::string> mapping_mismatches(const SysReader& reader, const std::vector<PassedDevice>& devices,
-                                            const Topology& topology);
-
-// Whether mediated devices, or NVIDIA's own vGPUs, are offered for the function as it is now.
-bool offers_mediated_devices(const SysReader& reader, const PciAddress& function);
+struct MappingMismatch {
+    std::string key, mapping; // "hostpci0", and what it names
+    unsigned line = 0;        // of the mapping's entry in /etc/pve/mapping/pci.cfg
+    std::string reason;       // "the mapping's id is '10de:2206', the device's is '10de:2204'"
+};
+std::vector<MappingMismatch> mapping_mismatches(const SysReader& reader,
+                                                const std::vector<PassedDevice>& devices,
+                                                const Topology& topology);
 
 // Chooses for each device as Proxmox will, by what the holders say of other guests.
 void choose_free_alternatives(std::vector<PassedDevice>& devices, const std::vector<Holder>& holders);

@@ -40,9 +40,15 @@ Storage storage_from(const ConfigSection& section)
     Storage storage{section.id,
                     section.type,
                     "",
+                    "",
                     !section.is_set("disable"),
                     network || section.is_set("shared"),
                     parse_list(section.get("nodes"))};
+    if (storage.type == "zfspool") {
+        const auto place = section.get("mountpoint");
+        storage.trees = place.empty() ? "/" + std::string(section.get("pool")) : std::string(place);
+        if (!is_plain_path(storage.trees)) storage.trees.clear();
+    }
     const bool mounted = network && section.get("path").empty();
     const auto path = mounted ? "/mnt/pve/" + storage.id : std::string(section.get("path"));
     const auto directory = path + "/" + snippets_directory(section.get("content-dirs"));
@@ -71,6 +77,16 @@ std::optional<std::string> snippet_path(const std::vector<Storage>& storages, st
     const auto* storage = storage_of(storages, volume);
     if (storage == nullptr || storage->snippets.empty() || !is_plain_name(name)) return std::nullopt;
     return paths::join(storage->snippets, name);
+}
+
+std::optional<std::string> tree_path(const std::vector<Storage>& storages, std::string_view volume)
+{
+    const auto parts = split_once(volume, ':');
+    const auto* storage = storage_of(storages, volume);
+    if (!parts || storage == nullptr || storage->trees.empty() || !parts->second.starts_with("subvol-") ||
+        !is_plain_name(parts->second))
+        return std::nullopt;
+    return paths::join(storage->trees, parts->second);
 }
 
 const Storage* storage_of(const std::vector<Storage>& storages, std::string_view volume)

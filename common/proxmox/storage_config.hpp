@@ -14,6 +14,7 @@ struct Storage {
     std::string id;
     std::string type;
     std::string snippets; // the directory; empty: a storage without files, or of a kind that we do not know
+    std::string trees;    // of ZFS: where its file systems for containers are mounted
     bool enabled = true;
     bool shared = false;
     std::vector<std::string> nodes; // empty: all
@@ -27,6 +28,11 @@ std::vector<Storage> parse_storages(std::string_view text);
 // Where a hookscript's volume ("local:snippets/old.sh") lies; nothing if it is no such volume, or its storage
 // is unknown.
 std::optional<std::string> snippet_path(const std::vector<Storage>& storages, std::string_view volume);
+
+// Where the root of a container lies that is a file system of ZFS ("local-zfs:subvol-901-disk-0"), which is
+// mounted whether the container runs or not (filesystem_path in PVE::Storage::ZFSPoolPlugin); nothing for any
+// other volume.
+std::optional<std::string> tree_path(const std::vector<Storage>& storages, std::string_view volume);
 
 // The storage that a volume names; nullptr if it is unknown.
 const Storage* storage_of(const std::vector<Storage>& storages, std::string_view volume);

@@ -29,6 +29,19 @@ bool has_global_address(const SysReader& reader, std::string_view name)
     return false;
 }
 
+// In a child of its own: see paths::ipv4_interfaces. An address without a route in the main table is a use
+// too: a /32, or one with routes in another table.
+std::string ipv4_use(const SysReader& reader, std::string_view name)
+{
+    constexpr std::size_t most = 65'536; // some thousand interfaces
+    constexpr Milliseconds answers_within{2'000};
+    const auto outcome = reader.read_within(std::string(paths::ipv4_interfaces), most, answers_within);
+    if (outcome.still_running()) return "whose addresses the kernel does not tell";
+    for (LineReader lines(outcome.text); lines.next();)
+        if (lines.line() == name) return "which has an address";
+    return "";
+}
+
 } // namespace
 
 std::string use_of_interface(const SysReader& reader, const std::string& directory)
@@ -40,7 +53,7 @@ std::string use_of_interface(const SysReader& reader, const std::string& directo
         if (name.starts_with(upper)) return "on which " + quote(name.substr(upper.size())) + " stands";
     const auto name = last_name(directory);
     if (has_global_address(reader, name)) return "which has an address";
-    return has_route(reader, name) ? "which carries a route" : "";
+    return has_route(reader, name) ? "which carries a route" : ipv4_use(reader, name);
 }
 
 } // namespace pvegpu

@@ -22,7 +22,7 @@ std::vector<WantedNode> wanted_by(const SysReader& reader, unsigned vmid)
 {
     try {
         const auto file = read_guest_file(reader, {.vmid = vmid});
-        if (file.kind == GuestKind::container) return wanted_nodes(parse_lxc_config(file.text));
+        if (file.kind == GuestKind::container) return wanted_nodes(read_lxc_config(reader, file.text));
     } catch (const Error&) { // see above
     }
     return {};

@@ -27,7 +27,7 @@ constexpr std::string_view library = "libnvidia-ml.so.";
 
 class Look {
 public:
-    Look(const SysReader& reader, pid_t init) : reader_(reader), root_(paths::process(init, "root")) {}
+    Look(const SysReader& reader, std::string root) : reader_(reader), root_(std::move(root)) {}
 
     // Of a path in the container: the number of a character device there.
     std::optional<DeviceNumber> number_of(const std::string& path)
@@ -138,7 +138,7 @@ Inside look_inside(const SysReader& reader, unsigned vmid, const std::vector<Wan
     Inside inside;
     const auto init = container_init(reader, vmid);
     if (!init) return inside;
-    Look look(reader, *init);
+    Look look(reader, paths::process(*init, "root"));
     for (const auto& one : wanted)
         if (one.node.is_directory()) {
             if (reader.list(one.node.path).empty()) inside.empty.push_back(one);
@@ -154,6 +154,11 @@ Inside look_inside(const SysReader& reader, unsigned vmid, const std::vector<Wan
     if (look.hangs() || container_init(reader, vmid) != init) return {};
     inside.seen = true;
     return inside;
+}
+
+std::map<unsigned, std::string> groups_below(const SysReader& reader, const std::string& root)
+{
+    return parse_groups(Look(reader, root).text_of("etc", "group"));
 }
 
 std::vector<std::string> restart_reasons(const Inside& inside)
@@ -177,14 +182,24 @@ std::optional<unsigned> group_for(const Inside& inside, const GpuNode& node)
     return std::nullopt;
 }
 
+std::vector<LxcDevice> devices_of_groups(const std::vector<LxcDevice>& devices)
+{
+    std::vector<LxcDevice> of_groups;
+    for (const auto& device : devices) {
+        const auto node = parse_gpu_node(device.path);
+        if (node && is_of_a_group(*node) && device.number("gid").value_or(0) != 0 && !device.is_everybodys())
+            of_groups.push_back(device);
+    }
+    return of_groups;
+}
+
 std::vector<WrongGroup> wrong_groups(const Inside& inside, const std::vector<LxcDevice>& devices)
 {
     std::vector<WrongGroup> wrong;
     if (inside.groups.empty()) return wrong;
-    for (const auto& device : devices) {
+    for (const auto& device : devices_of_groups(devices)) {
         const auto node = parse_gpu_node(device.path);
         const auto number = device.number("gid");
-        if (!node || !is_of_a_group(*node) || !number || *number == 0 || device.is_everybodys()) continue;
         const auto group = inside.groups.find(*number);
         if (group != inside.groups.end() && (group->second == "render" || group->second == "video")) continue;
         const auto right = group_for(inside, *node);

@@ -23,8 +23,8 @@ struct InsideNode {
 };
 
 struct Inside {
-    bool seen =
-        false; // false, and the rest empty: it does not run, or did not let itself be looked at in time
+    bool seen = false; // false, and the rest but `groups` empty: it does not run, or did not let itself be
+                       // looked at in time
     std::vector<InsideNode> nodes;               // those that are no directories
     std::vector<WantedNode> empty;               // directories in which the host has nothing
     std::map<std::string, DeviceNumber> devices; // of its /dev, what belongs to GPUs, by path
@@ -35,6 +35,9 @@ struct Inside {
 };
 
 Inside look_inside(const SysReader& reader, unsigned vmid, const std::vector<WantedNode>& wanted);
+
+// The groups of a container that does not run, whose root lies there on the host.
+std::map<unsigned, std::string> groups_below(const SysReader& reader, const std::string& root);
 
 // Nodes that the host has and the running container has not, or with another number: it was started before
 // they were made or before its configuration named them, and only a new start gives them to it, whoever
@@ -49,6 +52,9 @@ struct WrongGroup {
     std::string fact, value;
 };
 std::vector<WrongGroup> wrong_groups(const Inside& inside, const std::vector<LxcDevice>& devices);
+
+// Those whose group says who may open them: on its own number in the container it depends whom that lets in.
+std::vector<LxcDevice> devices_of_groups(const std::vector<LxcDevice>& devices);
 
 // The number that the container's group for such a node has in it; nothing where it has none.
 std::optional<unsigned> group_for(const Inside& inside, const GpuNode& node);

@@ -193,7 +193,7 @@ void collect(const SysReader& reader, unsigned vmid, ContainerGuest& all)
         return; // it was removed, or went to another node, since the list was made
     }
     if (file.kind != GuestKind::container) return;
-    const auto config = parse_lxc_config(file.text);
+    const auto config = read_lxc_config(reader, file.text);
     if (config.is_template) return;
     LxcConfig devices_only;
     for (auto& wanted : wanted_nodes(devices_only, config.devices_at_next_start())) {

@@ -90,6 +90,15 @@ private:
         return std::nullopt;
     }
 
+    // The same of what the slot's own driver answers: ACPI's asks the firmware (acpiphp_core.c), and may
+    // wait.
+    std::string answer_of(const std::string& slot, std::string_view file) const
+    {
+        constexpr std::size_t most = 64;
+        constexpr Milliseconds answers_within{2'000};
+        return trim(reader_.read_within(paths::join(slot, file), most, answers_within).text);
+    }
+
     // Documentation/ABI/testing/sysfs-bus-pci and pci_hotplug_core.c: what is in the slot, and whether it has
     // power.
     Cause slot_without_it(const PciAddress& wanted) const
@@ -100,11 +109,11 @@ private:
             const auto directory = paths::join(slots, name);
             if (line_in(directory, "address") != place) continue;
             const auto slot = "its slot (" + quote(directory) + ") ";
-            if (line_in(directory, "adapter") == "0")
+            if (answer_of(directory, "adapter") == "0")
                 return Advice{slot + "is empty",
                               "see whether the card sits in it and has its power cables; one that has "
                               "dropped off comes back when you switch the host off and on"};
-            if (line_in(directory, "power") == "0")
+            if (answer_of(directory, "power") == "0")
                 return Advice{slot + "is switched off", "echo 1 > " + paths::join(directory, "power")};
         }
         return std::nullopt;
@@ -127,12 +136,21 @@ private:
         return "";
     }
 
+    bool is_named(const PciAddress& address) const
+    {
+        return std::ranges::any_of(devices_, [&](const PassedDevice& device) {
+            return std::ranges::any_of(device.alternatives, [&](const MappingChoice& one) {
+                return contains(one.functions, address);
+            });
+        });
+    }
+
     Cause moved(const PassedDevice& device, const HostSelector& selector, const PciAddress& wanted) const
     {
         const auto id = id_of(device, selector, wanted);
         if (id.empty()) return std::nullopt;
         for (const auto& address : all_) {
-            if (!key_of(devices_, address).empty()) continue;
+            if (is_named(address)) continue;
             const auto function = read_function(reader_, address);
             if (!function || device_id(*function) != id) continue;
             return Advice{"a device with its ids (" + id + ") is at " + quote(to_string(address)),
@@ -166,10 +184,10 @@ private:
 
 } // namespace
 
-std::map<std::string, Advice> why_absent(const SysReader& reader, const std::vector<PassedDevice>& devices,
-                                         const std::vector<PciAddress>& all)
+AbsentCauses why_absent(const SysReader& reader, const std::vector<PassedDevice>& devices,
+                        const std::vector<PciAddress>& all)
 {
-    std::map<std::string, Advice> causes;
+    AbsentCauses causes;
     std::optional<Search> search;
     for (const auto& device : devices)
         for (const auto& selector : device.taken().missing) {
@@ -178,6 +196,14 @@ std::map<std::string, Advice> why_absent(const SysReader& reader, const std::vec
                 causes.emplace(selector.text, std::move(*cause));
         }
     return causes;
+}
+
+std::optional<Advice> with_cause(const std::string& fact, const AbsentCauses& causes,
+                                 const HostSelector& missing)
+{
+    const auto cause = causes.find(missing.text);
+    if (cause == causes.end()) return std::nullopt;
+    return Advice{fact + ": " + cause->second.fact, cause->second.remedy};
 }
 
 } // namespace pvegpu

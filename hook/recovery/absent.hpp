@@ -7,6 +7,7 @@
 #include "proxmox/passthrough.hpp"
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,7 +17,12 @@ namespace pvegpu {
 // that its parent does not have, a hotplug slot that is empty or off, a device with the same ids at another
 // address (of a mapping, or of our notes of this boot), a Thunderbolt or USB4 device that nobody has
 // authorised, a device that was there at an earlier start. Not in it: what nobody can tell.
-std::map<std::string, Advice> why_absent(const SysReader& reader, const std::vector<PassedDevice>& devices,
-                                         const std::vector<PciAddress>& all);
+using AbsentCauses = std::map<std::string, Advice>;
+AbsentCauses why_absent(const SysReader& reader, const std::vector<PassedDevice>& devices,
+                        const std::vector<PciAddress>& all);
+
+// The fact, its cause and what to do; nothing where no cause of it is known.
+std::optional<Advice> with_cause(const std::string& fact, const AbsentCauses& causes,
+                                 const HostSelector& missing);
 
 } // namespace pvegpu

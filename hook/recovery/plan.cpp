@@ -125,11 +125,6 @@ void plan_steps(const VmFacts& vm_facts, RecoveryPlan& plan)
     }
 }
 
-bool cycles_something(const RecoveryPlan& plan)
-{
-    return std::ranges::any_of(plan.cards, [](const CardPlan& card) { return card.is_cycled(); });
-}
-
 // Who else is at work there, and whether it can be reached at all: a search waits for the same lock of the
 // kernel as a removal.
 void look_at_the_bus(const VmFacts& vm_facts, RecoveryPlan& plan)
@@ -163,9 +158,14 @@ bool CardPlan::may_hold(const HostSelector& selector) const
     return buses && first && buses->has(bus_of(*first));
 }
 
+bool RecoveryPlan::cycles_something() const
+{
+    return std::ranges::any_of(cards, &CardPlan::is_cycled);
+}
+
 bool RecoveryPlan::nothing_to_do() const
 {
-    return !refused && search.empty() && !cycles_something(*this);
+    return !refused && search.empty() && !cycles_something();
 }
 
 bool RecoveryPlan::is_looked_for(const HostSelector& missing) const
@@ -199,7 +199,7 @@ RecoveryPlan make_plan(const VmFacts& vm_facts, const SettingsFile& settings)
     if (plan.settings.strategy == Strategy::off) plan.search.clear();
     for (const auto& card : vm_facts.cards) plan_card(vm_facts, card, settings, plan);
     plan_steps(vm_facts, plan);
-    const bool cycles = cycles_something(plan);
+    const bool cycles = plan.cycles_something();
     if (cycles || !plan.search.empty()) look_at_the_bus(vm_facts, plan);
     if (!plan.refused) plan.refused = refuse_start(vm_facts, plan);
     if (plan.refused) {

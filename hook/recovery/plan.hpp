@@ -4,6 +4,7 @@
 #include "pci/cards.hpp"
 #include "proxmox/guest_files.hpp"
 #include "proxmox/passthrough.hpp"
+#include "recovery/absent.hpp"
 #include "recovery/lost_devices.hpp"
 #include "recovery/step.hpp"
 #include "settings/settings.hpp"
@@ -55,12 +56,13 @@ struct RecoveryPlan {
     std::vector<PassedDevice> devices;
     std::vector<CardPlan> cards;
     std::vector<PciBus> search;            // rescanned first; then everything is read again
-    std::map<std::string, Advice> absent;  // causes of what is missing, by the guest's word for it
+    AbsentCauses absent;                   // causes of what is missing, by the guest's word for it
     std::vector<LostCard> lost_cards;      // tried where that brings nothing
     std::optional<PciAddress> lost_bridge; // waited for: the kernel takes the numbers away while it scans
     bool others_at_work = false; // on the PCI bus, and not stuck: waited for; then everything is read again
     Settings settings;           // of this guest
 
+    bool cycles_something() const;
     bool nothing_to_do() const; // no step, no search, no refusal
     // A card that is reset and found again would hold it.
     bool is_looked_for(const HostSelector& missing) const;

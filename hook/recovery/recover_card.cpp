@@ -237,7 +237,7 @@ void release_firmware_console(const RunContext& run, const CardPlan& card)
 
 bool others_are_at_work(const RunContext& run)
 {
-    constexpr unsigned looks = 3;              // a loop of rescans makes no longer pauses
+    constexpr unsigned looks = 3; // a loop of rescans makes no longer pauses
     for (unsigned look = 1; find_pci_writers(run.system).empty(); ++look) {
         if (look == looks) return false;
         sleep_for(run, between_looks);

@@ -130,8 +130,8 @@ std::string missing_names(const RecoveryPlan& plan)
                          std::string("stop what uses it and start the guest again, else ") +
                              (card.has_lost_numbers ? "reboot the host" : "switch the host off and on")});
     for (const auto& [device, selector] : missing_functions(plan.devices))
-        if (const auto cause = plan.absent.find(selector.text); cause != plan.absent.end())
-            throw Error(ErrorKind::not_found, {fact + ": " + cause->second.fact, cause->second.remedy});
+        if (const auto known = with_cause(fact, plan.absent, selector))
+            throw Error(ErrorKind::not_found, *known);
     throw Error(ErrorKind::not_found, {fact + ", though its port was reset",
                                        "switch the host off and on, or correct the guest's hostpci lines"});
 }

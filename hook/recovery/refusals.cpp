@@ -2,6 +2,7 @@
 
 #include "base/text.hpp"
 #include "machine/paths.hpp"
+#include "recovery/absent.hpp"
 #include "recovery/port.hpp"
 #include "recovery/vm_facts.hpp"
 
@@ -55,7 +56,7 @@ Weight weight_of(const VmFacts& vm_facts, const RecoveryPlan& plan, const Holder
 {
     const auto& address = holder.function;
     auto weight = Weight::refusal; // of what goes along without being named
-    if (!vm_facts.virtual_functions.contains(address)) {
+    if (!vm_facts.virtual_functions.contains(address) && !vm_facts.behind.contains(address)) {
         const auto* device = device_of(vm_facts.devices, address);
         if (device != nullptr && !device->passed_whole()) // shared: another guest must not have it whole
             weight = is_another_guests(holder) ? Weight::refusal : Weight::none;
@@ -77,6 +78,8 @@ std::string in_use_fact(const VmFacts& vm_facts, const Holder& holder)
         parent != vm_facts.virtual_functions.end())
         return name + ", a virtual function of " + quote(parent->second) +
                " that goes when Proxmox takes it, " + used;
+    if (const auto controller = vm_facts.behind.find(holder.function); controller != vm_facts.behind.end())
+        return name + ", behind " + quote(controller->second) + " and gone when Proxmox takes that, " + used;
     if (!key_of(vm_facts.devices, holder.function).empty()) return name + " " + used;
     return name + ", which Proxmox takes along because it shares an IOMMU group with the guest's devices, " +
            used;
@@ -89,7 +92,8 @@ Advice in_use_advice(const VmFacts& vm_facts, const RecoveryPlan& plan, const Ho
                                                      : std::string("end that use, or take the device with "
                                                                    "which it is taken out of the guest's "
                                                                    "hostpci lines");
-    if (!is_cycled(plan, holder.function))
+    // What another guest has Proxmox itself refuses to give by name.
+    if (!is_cycled(plan, holder.function) && !(named && is_another_guests(holder)))
         remedy +=
             R"(; "in_use": "warn" for this guest in )" + quote(paths::settings) + " starts it all the same";
     return {in_use_fact(vm_facts, holder), std::move(remedy)};
@@ -97,9 +101,8 @@ Advice in_use_advice(const VmFacts& vm_facts, const RecoveryPlan& plan, const Ho
 
 std::optional<Refusal> refuse_unknown_device(const VmFacts& vm_facts, const RecoveryPlan& plan)
 {
-    const bool cycles =
-        std::ranges::any_of(plan.cards, [](const CardPlan& card) { return card.is_cycled(); });
-    if (!vm_facts.search.empty() || !cycles) return std::nullopt; // Proxmox itself fails the start then
+    if (!vm_facts.search.empty() || !plan.cycles_something())
+        return std::nullopt; // Proxmox itself fails the start then
     for (const auto& [device, selector] : missing_functions(vm_facts.devices))
         if (!plan.is_looked_for(selector))
             return Refusal{ErrorKind::not_found, names_unknown(vm_facts, device, selector)};
@@ -118,7 +121,7 @@ std::optional<Refusal> refuse_double_device(const VmFacts& vm_facts)
                 return Refusal{
                     ErrorKind::invalid_config,
                     {quote(address) + " is named by '" + first->second + "' and by '" + device.key + "'",
-                     "Proxmox will not start the guest until one of them is taken out"}};
+                     "take one of the two out: Proxmox does not start the guest with both"}};
         }
     }
     return std::nullopt;
@@ -127,9 +130,10 @@ std::optional<Refusal> refuse_double_device(const VmFacts& vm_facts)
 std::optional<Refusal> refuse_mismatched_mapping(const VmFacts& vm_facts)
 {
     if (vm_facts.mapping_mismatches.empty()) return std::nullopt;
+    const auto& first = vm_facts.mapping_mismatches.front();
     return Refusal{
         ErrorKind::invalid_config,
-        {vm_facts.mapping_mismatches.front(),
+        {"mapping " + quote(first.mapping) + ": " + first.reason,
          "Proxmox will not start the guest until it is corrected under Datacenter > Resource Mappings"}};
 }
 
@@ -199,8 +203,9 @@ std::optional<Refusal> refuse_start(const VmFacts& vm_facts, const RecoveryPlan&
     auto refused = refuse_unknown_device(vm_facts, plan);
     if (!refused) refused = refuse_double_device(vm_facts);
     if (!refused) refused = refuse_mismatched_mapping(vm_facts);
+    if (!refused)
+        refused = refuse_held(vm_facts, plan); // before anybody is told to give virtual functions up
     if (!refused) refused = refuse_virtual_functions(plan);
-    if (!refused) refused = refuse_held(vm_facts, plan);
     return refused;
 }
 
@@ -210,8 +215,7 @@ Advice names_unknown(const VmFacts& vm_facts, const PassedDevice& device, const 
         (device.mapping ? "the mapping " + quote(*device.mapping) + " of " + quote(device.key) + " lists "
                         : quote(device.key) + " names ") +
         quote(selector.text) + ", which is not on the PCI bus";
-    if (const auto cause = vm_facts.absent.find(selector.text); cause != vm_facts.absent.end())
-        return {fact + ": " + cause->second.fact, cause->second.remedy};
+    if (auto known = with_cause(fact, vm_facts.absent, selector)) return std::move(*known);
     if (!device.mapping)
         return {fact + ", and there is no port that could have lost it",
                 "correct the line ('lspci' shows what is there)"};

@@ -8,6 +8,8 @@
 #include "recovery/vm_facts.hpp"
 #include "recovery/vt_console.hpp"
 
+#include <algorithm>
+
 namespace pvegpu {
 namespace {
 
@@ -60,8 +62,14 @@ void give_cards_back(System& system, const Request& request, const ReturnPlan& p
 ReturnPlan plan_return_to_host(const SysReader& reader, const Request& request, const GuestState& state,
                                const SettingsFile& settings)
 {
-    const auto functions = present_functions(reader, state);
-    const auto vm_facts = read_vm_facts_of(reader, request, functions);
+    const auto goes_back = [&](const GuestFunction& known) {
+        return settings.for_device(request.vmid, known.id).after_stop == AfterStop::native;
+    };
+    VmFacts vm_facts;
+    vm_facts.request = request;
+    // Else nothing is taken from anybody, and whoever uses the host's devices need not be found.
+    if (std::ranges::any_of(state.functions, goes_back))
+        vm_facts = read_vm_facts_of(reader, request, present_functions(reader, state));
     return plan_return(state, read_guest_states(reader), vm_facts, settings);
 }
 

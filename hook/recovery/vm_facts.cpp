@@ -46,6 +46,24 @@ virtual_functions_of(const SysReader& reader, const std::set<PciAddress>& taken,
     return result;
 }
 
+// What lies behind a controller of Intel's VMD, in a domain of its own, which goes with the controller's
+// driver (vmd_probe in the kernel's drivers/pci/controller/vmd.c makes the link `domain`).
+std::map<PciAddress, PciAddress>
+behind_controllers(const SysReader& reader, const std::set<PciAddress>& taken, const Topology& topology)
+{
+    std::map<PciAddress, PciAddress> result;
+    for (const auto& controller : taken) {
+        if (is_vfio_driver(topology.at(controller).driver)) continue;
+        const auto domain = reader.read_link(paths::function(controller, "domain"));
+        const auto root = domain ? "/" + std::string(last_name(*domain)) + "/" : "";
+        if (root.empty()) continue;
+        for (const auto& address : list_functions(reader))
+            if (reader.read_link(paths::function(address)).value_or("").find(root) != std::string::npos)
+                result.emplace(address, controller);
+    }
+    return result;
+}
+
 std::vector<PciAddress> whole_functions(const std::vector<PassedDevice>& devices, bool every_alternative)
 {
     std::vector<PciAddress> result;
@@ -73,7 +91,8 @@ std::vector<Function> watched(const SysReader& reader, const VmFacts& vm_facts,
 {
     const auto& topology = vm_facts.topology;
     auto addresses = taken_by(candidates, topology);
-    const auto virtual_functions = virtual_functions_of(reader, addresses, topology);
+    auto going = virtual_functions_of(reader, addresses, topology);
+    going.merge(behind_controllers(reader, addresses, topology));
     for (const auto& card : find_cards(topology, candidates))
         addresses.insert(card.functions.begin(), card.functions.end());
     for (const auto& address : other_functions(vm_facts.devices))
@@ -81,7 +100,7 @@ std::vector<Function> watched(const SysReader& reader, const VmFacts& vm_facts,
     std::vector<Function> result;
     result.reserve(addresses.size());
     for (const auto& address : addresses) result.push_back(topology.at(address));
-    for (const auto& [address, parent] : virtual_functions)
+    for (const auto& [address, parent] : going)
         if (auto function = addresses.contains(address) ? std::nullopt : read_function(reader, address))
             result.push_back(std::move(*function));
     return result;
@@ -100,6 +119,7 @@ void read_surroundings(const SysReader& reader, VmFacts& vm_facts, std::optional
     const auto functions = whole_functions(vm_facts.devices, false);
     vm_facts.taken = taken_by(functions, vm_facts.topology);
     vm_facts.virtual_functions = virtual_functions_of(reader, vm_facts.taken, vm_facts.topology);
+    vm_facts.behind = behind_controllers(reader, vm_facts.taken, vm_facts.topology);
     vm_facts.cards = find_cards(vm_facts.topology, functions);
     vm_facts.config_space_writable = locked_down(reader) != true;
 }

@@ -6,7 +6,9 @@
 #include "pci/cards.hpp"
 #include "pci/topology.hpp"
 #include "proxmox/guest_files.hpp"
+#include "proxmox/named_devices.hpp"
 #include "proxmox/passthrough.hpp"
+#include "recovery/absent.hpp"
 #include "recovery/lost_devices.hpp"
 #include "usage/holders.hpp"
 #include "usage/pci_writers.hpp"
@@ -27,16 +29,17 @@ struct VmFacts {
     std::set<PciAddress> taken; // what Proxmox will bind to vfio-pci
     // Of those whose own driver Proxmox will take away: these go with it. Each with its parent.
     std::map<PciAddress, PciAddress> virtual_functions;
-    std::vector<Holder> holders;    // of all these, of the cards, and of what is named for mediated devices
-    std::vector<PciWriter> writers; // on the whole host
-    std::map<std::string, Advice> absent; // causes of what is missing, by the guest's word for it
-    std::vector<PciBus> search;           // buses to be rescanned for functions that are missing
-    std::vector<LostCard> lost_cards;     // that those may belong to, when a rescan does not bring them
+    std::map<PciAddress, PciAddress> behind; // the same of what lies behind a controller of Intel's VMD
+    std::vector<Holder> holders;      // of all these, of the cards, and of what is named for mediated devices
+    std::vector<PciWriter> writers;   // on the whole host
+    AbsentCauses absent;              // causes of what is missing, by the guest's word for it
+    std::vector<PciBus> search;       // buses to be rescanned for functions that are missing
+    std::vector<LostCard> lost_cards; // that those may belong to, when a rescan does not bring them
     std::optional<Function>
         lost_bridge; // above one of the cards: without its bus numbers nothing below is reached
     std::vector<Advice> warnings;
-    std::vector<std::string> mapping_mismatches; // Proxmox will refuse to start for these reasons
-    bool config_space_writable = true;           // false under kernel lockdown
+    std::vector<MappingMismatch> mapping_mismatches; // Proxmox will refuse to start for these reasons
+    bool config_space_writable = true;               // false under kernel lockdown
 
     bool nothing_to_do() const { return cards.empty() && search.empty(); }
 };

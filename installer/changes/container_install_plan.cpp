@@ -92,7 +92,7 @@ private:
     void cut_hard_coded_lines()
     {
         auto cut = without_lines(container_.text, hard_coded_.lines);
-        config_ = parse_lxc_config(cut.text);
+        config_ = parse_lxc_config(cut.text, container_.package);
         auto change = file_change(paths::ct_config(container_.vmid), container_.text, std::move(cut.text),
                                   "devN entries, which follow the numbers, take the place of these lines");
         change.of_a_guest = true;
@@ -209,6 +209,12 @@ private:
     void set_devices()
     {
         if (new_.empty()) return;
+        if (!container_.package.knows_devices())
+            throw Error(ErrorKind::invalid_config,
+                        {"pve-container " + container_.package.version +
+                             " does not know 'devN', by which a container is given a device; it came with "
+                             "5.0.7",
+                         "upgrade Proxmox ('apt update; apt full-upgrade') first"});
         const std::string pct(programs::pct);
         const auto vmid = std::to_string(container_.vmid);
         Change change;

@@ -273,10 +273,16 @@ Findings module_for(const CheckFacts& facts, const GpuFacts& gpu)
 Findings reset_module(const CheckFacts& facts)
 {
     auto findings = each_passed_gpu<module_for>(facts);
-    const bool all_there = std::ranges::all_of(facts.next_starts, [](const auto& one) {
-        return one.second.absent.empty() &&
-               !(one.second.refused && one.second.refused->reason == ErrorKind::not_found);
-    });
+    const bool all_there = std::ranges::none_of(facts.named,
+                                                [](const auto& one) {
+                                                    return std::ranges::any_of(
+                                                        one.second.devices, [](const PassedDevice& device) {
+                                                            return !device.taken().missing.empty();
+                                                        });
+                                                }) &&
+                           std::ranges::none_of(facts.next_starts, [](const auto& one) {
+                               return one.second && one.second->reason == ErrorKind::not_found;
+                           });
     if (findings.empty() && all_there && facts.loaded_modules.contains("vendor_reset"))
         findings.push_back(
             {Verdict::note,

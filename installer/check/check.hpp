@@ -41,8 +41,8 @@ struct Finding {
     std::string why = {}; // why it matters; empty: for the reason of the check that found it
 
     // Of the subject and of the check; a check sets them where the finding is about something else.
-    std::string subject = "host";      // or "log", "0000:03:00.0" (a GPU, for its card), "VM 101"
-    std::vector<unsigned> guests = {}; // whom it concerns; empty: everybody
+    std::string subject = "host";           // or "log", "0000:03:00.0" (a GPU, for its card), "VM 101"
+    std::vector<unsigned> guests = {};      // whom it concerns; empty: everybody
     std::string_view name = {}, title = {}; // texts of a check, which live as long as the program
 
     bool concerns(unsigned vmid) const { return guests.empty() || contains(guests, vmid); }

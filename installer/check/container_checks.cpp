@@ -43,18 +43,28 @@ Findings ct_config(const CheckFacts& facts, const ContainerFacts& container)
     Findings findings;
     for (const auto& device : guest.lxc.devices_at_next_start())
         if (device.start_error)
-            findings.push_back({Verdict::error, line_with(container, device) + ": " + *device.start_error,
-                                set(guest, "--delete " + device.key,
-                                    "takes the line out; or write the path of a device into it")});
+            findings.push_back(
+                {Verdict::error, line_with(container, device) + ": " + *device.start_error,
+                 device.too_new.empty()
+                     ? set(guest, "--delete " + device.key,
+                           "takes the line out; or write the path of a device into it")
+                     : set(guest, "--" + device.key + " '" + device.value_without(device.too_new) + "'",
+                           "goes without it; or upgrade Proxmox")});
     for (const auto& [fact, remedy] : double_entries(guest.lxc, guest.lxc.devices_at_next_start()))
         findings.push_back({Verdict::error, in_conf(fact), {remedy}});
     for (const auto& [fact, remedy] : container.not_delegated)
         findings.push_back({Verdict::error, in_conf(fact), {remedy}, "the container does not start"});
     for (const auto& warning : guest.lxc.warnings)
-        findings.push_back({Verdict::note,
-                            to_string(warning.in(conf)),
-                            {"correct the line in " + conf},
-                            "the container starts, but not as the line says"});
+        if (warning.loses_device)
+            findings.push_back({Verdict::error,
+                                warning.in(conf).fact,
+                                {warning.advice.remedy},
+                                "the container starts without the device"});
+        else
+            findings.push_back({Verdict::note,
+                                to_string(warning.in(conf)),
+                                {"correct the line in " + conf},
+                                "the container starts, but not as the line says"});
     return or_ok(findings, conf + " has no line that Proxmox refuses");
 }
 
@@ -214,6 +224,14 @@ Findings ct_rights(const CheckFacts& facts, const ContainerFacts& container)
          wrong_groups(container.inside, guest.lxc.devices_at_next_start()))
         findings.push_back({Verdict::warning, line_with(container, device) + ": " + fact,
                             set(guest, "--" + device.key + " '" + value + "'")});
+    if (container.inside.groups.empty())
+        for (const auto& device : devices_of_groups(guest.lxc.devices_at_next_start()))
+            findings.push_back({Verdict::unknown,
+                                line_with(container, device) +
+                                    ": which of the container's groups has that number is seen only while "
+                                    "it runs",
+                                by_command("pve-gpu-install check --ct " + guest.id.number(),
+                                           "when it runs; its own /etc/group tells")});
     if (container.nodes.empty()) return findings;
     return or_ok(findings, container.conf() + " names no node that only root could open");
 }

@@ -116,6 +116,20 @@ void add_gpus(CheckFacts& facts)
     }
 }
 
+void add_named(const SysReader& reader, const std::vector<PciAddress>& all, CheckFacts& facts)
+{
+    for (const auto& guest : facts.survey.guests) {
+        if (guest.config.hostpci.empty()) continue;
+        try {
+            NamedByVm named{read_named_devices(reader, guest.config, all).devices, {}, {}};
+            named.mismatches = mapping_mismatches(reader, named.devices, facts.topology);
+            named.absent = why_absent(reader, named.devices, all);
+            facts.named[guest.id.vmid] = std::move(named);
+        } catch (const Error&) { // 'guest.config' says why
+        }
+    }
+}
+
 // Of the cards, and of every bridge above them.
 void add_states(const QuietReader& reader, CheckFacts& facts)
 {
@@ -229,16 +243,14 @@ CheckFacts read_check_facts(const SysReader& machine)
     facts.host = read_machine(reader);
     read_host_facts(reader, facts);
     try {
+        facts.settings = read_settings(reader); // wrong ones the hook refuses too
         read_guest_facts(reader, facts);
     } catch (const Error& error) {
         facts.pve_problem = error.what();
     }
-    facts.topology = read_topology(reader, list_functions(reader), driver_answers_within);
-    try {
-        facts.settings = read_settings(reader);
-    } catch (const Error& error) { // the hook refuses it too, and names file and line
-        if (facts.pve_problem.empty()) facts.pve_problem = error.what();
-    }
+    const auto all = list_functions(reader);
+    facts.topology = read_topology(reader, all, driver_answers_within);
+    add_named(reader, all, facts);
     add_gpus(facts);
     add_states(reader, facts);
     add_neighbours(reader, facts);

@@ -12,7 +12,9 @@
 #include "host/status.hpp"
 #include "host/survey.hpp"
 #include "machine/paths.hpp"
+#include "proxmox/named_devices.hpp"
 #include "proxmox/pci_mapping.hpp"
+#include "recovery/absent.hpp"
 #include "run/step_report.hpp"
 #include "settings/settings.hpp"
 #include "usage/holders.hpp"
@@ -73,10 +75,11 @@ struct HookscriptFacts {
     bool unseen = false;             // its storage does not answer
 };
 
-// How the next start of a VM that does not run would begin.
-struct NextStart {
-    std::optional<Refusal> refused;       // by the hook's own plan
-    std::map<std::string, Advice> absent; // causes of what is missing, by the guest's word for it
+// What a VM's lines name, as the hook reads it.
+struct NamedByVm {
+    std::vector<PassedDevice> devices;
+    std::vector<MappingMismatch> mismatches;
+    AbsentCauses absent; // of what is missing
 };
 
 // A guest's hookscript that is not ours: the only one it has, or the one that ours runs first.
@@ -121,7 +124,9 @@ struct CheckFacts {
     std::map<unsigned, OtherHook> other_hooks;       // by VMID
     std::set<std::string> absent_roms;               // paths of 'romfile's that are not there
     std::map<unsigned, LastRun> last_runs;
-    std::map<unsigned, NextStart> next_starts; // of VMs with devices that do not run
+    std::map<unsigned, NamedByVm> named; // by VMID; not those whose lines Proxmox would refuse
+    // Of VMs with devices that do not run: what the hook's own plan of the next start refuses, if anything.
+    std::map<unsigned, std::optional<Refusal>> next_starts;
     std::set<unsigned> running_vms;
     std::vector<ContainerFacts> containers;
     NodeHost node_host;                // what the nodes of all of them hang on. Read if there are containers

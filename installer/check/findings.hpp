@@ -118,8 +118,9 @@ inline Findings or_ok(Findings findings, const std::string& evidence)
 
 // --- facts ---
 
-// As Proxmox resolves the VM's lines; empty where it would refuse: 'guest.config' says why.
-std::vector<PassedDevice> devices_of(const CheckFacts& facts, const SurveyedGuest& guest);
+// Of the VM's lines; nothing where Proxmox would refuse them.
+const NamedByVm& named_by(const CheckFacts& facts, const SurveyedGuest& guest);
+const std::vector<PassedDevice>& devices_of(const CheckFacts& facts, const SurveyedGuest& guest);
 
 // Whether the kernel's log has that known message about the GPU's card.
 bool log_has(const CheckFacts& facts, const GpuFacts& gpu, std::string_view message);

@@ -91,8 +91,8 @@ Finding card_twins(const CheckFacts& facts, const GpuFacts& gpu)
 {
     const auto id = device_id(facts.function(gpu));
     for (const auto& other : facts.gpus) {
-        if (other.address == gpu.address || device_id(facts.function(other)) != id ||
-            !facts.named_by(other.address).empty())
+        if (other.address == gpu.address || facts.function(other).virtual_function ||
+            device_id(facts.function(other)) != id || !facts.named_by(other.address).empty())
             continue;
         const auto evidence = named(facts.function(other)) + " has the same ids and stays with the host";
         const auto ids = vfio_ids(facts.modprobe);
@@ -171,8 +171,15 @@ Finding card_sriov(const CheckFacts& facts, const GpuFacts& gpu)
 {
     const auto existing = facts.function(gpu).virtual_functions;
     if (existing == 0) return {Verdict::ok, gpu.file("virtfn*") + " is absent"};
-    return {Verdict::error,
-            gpu.file("virtfn*") + ": it is passed itself and has " + counted(existing, "virtual function"),
+    const auto evidence =
+        gpu.file("virtfn*") + ": it is passed itself and has " + counted(existing, "virtual function");
+    const auto start = facts.next_starts.find(facts.advised(gpu.vmids).value());
+    if (start != facts.next_starts.end() && start->second && start->second->reason == ErrorKind::in_use)
+        return {Verdict::error,
+                evidence,
+                {"pass a virtual function instead; they can be given up when nobody has one: 'guest.start' "
+                 "says who"}};
+    return {Verdict::error, evidence,
             by_command("echo 0 > " + gpu.file("sriov_numvfs"),
                        "this gives them up; or pass a virtual function instead")};
 }

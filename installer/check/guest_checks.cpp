@@ -30,15 +30,13 @@ Findings guest_config(const SurveyedGuest& guest)
     return or_ok(findings, conf + " has no line that Proxmox drops");
 }
 
-Finding absent(const CheckFacts& facts, const SurveyedGuest& guest, const PassedDevice& device,
+Finding absent(const NamedByVm& named, const SurveyedGuest& guest, const PassedDevice& device,
                const HostSelector& selector)
 {
     const auto evidence = guest.id.config_path() + ": " + device.key + " names " + quote(selector.text) +
                           ", and " + std::string(paths::pci_functions) + " has nothing that begins so";
-    const auto start = facts.next_starts.find(guest.id.vmid);
-    if (start != facts.next_starts.end())
-        if (const auto cause = start->second.absent.find(selector.text); cause != start->second.absent.end())
-            return {Verdict::error, evidence + ": " + cause->second.fact, {cause->second.remedy}};
+    if (const auto known = with_cause(evidence, named.absent, selector))
+        return {Verdict::error, known->fact, {known->remedy}};
     return {Verdict::error, evidence,
             by_command("lspci -D", "if it has another address now, write that one into " + device.key +
                                        "; what is off in the firmware, or has no power, is not listed")};
@@ -47,53 +45,32 @@ Finding absent(const CheckFacts& facts, const SurveyedGuest& guest, const Passed
 Findings guest_device_present(const CheckFacts& facts, const SurveyedGuest& guest)
 {
     const std::string functions(paths::pci_functions);
-    const auto devices = devices_of(facts, guest);
+    const auto& named = named_by(facts, guest);
     Findings findings;
-    for (const auto& device : devices)
-        for (const auto& alternative : device.alternatives)
-            for (const auto& selector : alternative.missing)
-                findings.push_back(absent(facts, guest, device, selector));
-    if (devices.empty()) return {};
+    for (const auto& device : named.devices)
+        for (const auto& selector : device.taken().missing) // what one alternative lacks all lack
+            findings.push_back(absent(named, guest, device, selector));
+    if (named.devices.empty()) return {};
     return or_ok(findings, functions + " has every device that " + guest.id.config_path() + " names");
-}
-
-// assert_valid in pve-guest-common's Mapping/PCI.pm. By then Proxmox has a device that it passes whole on
-// vfio-pci, where nothing offers mediated devices.
-std::string mismatch_of(const CheckFacts& facts, const PassedDevice& device, const MappedDevice& mapped)
-{
-    for (std::size_t index = 0; index < mapped.paths.size(); ++index) {
-        const auto address = first_function(mapped.paths[index].text);
-        const auto* function = address ? facts.topology.find(*address) : nullptr;
-        if (function == nullptr) continue; // 'guest.device-present' tells
-        MappedFacts now{device_id(*function), subsystem_id(*function), function->iommu_group, std::nullopt};
-        if (!device.passed_whole() && facts.states.contains(*address))
-            now.mdev = !facts.state(*address).vgpu_types.empty();
-        if (const auto reason = mapping_mismatch(mapped, now, index)) return *reason;
-    }
-    return "";
-}
-
-Finding mapping_of(const CheckFacts& facts, const SurveyedGuest& guest, const PassedDevice& device)
-{
-    auto evidence = guest.id.config_path() + ": " + device.key + ", mapping " + quote(*device.mapping) +
-                    " (" + std::string(paths::pve_pci_mappings);
-    for (const auto& alternative : device.alternatives) {
-        const auto reason = alternative.mapped ? mismatch_of(facts, device, *alternative.mapped) : "";
-        if (reason.empty()) continue;
-        evidence.append(":" + std::to_string(alternative.mapped->line) + "): ").append(reason);
-        return {Verdict::error,
-                evidence,
-                {"Datacenter > Resource Mappings > " + *device.mapping +
-                 ": choose the device anew on this node"}};
-    }
-    return {Verdict::ok, evidence + "), matches"};
 }
 
 Findings guest_mapping(const CheckFacts& facts, const SurveyedGuest& guest)
 {
+    const auto& named = named_by(facts, guest);
     Findings findings;
-    for (const auto& device : devices_of(facts, guest))
-        if (device.mapping) findings.push_back(mapping_of(facts, guest, device));
+    for (const auto& device : named.devices) {
+        if (!device.mapping) continue;
+        const auto evidence = guest.id.config_path() + ": " + device.key + ", mapping " +
+                              quote(*device.mapping) + " (" + std::string(paths::pve_pci_mappings);
+        const auto* wrong = find_by(named.mismatches, device.key, &MappingMismatch::key);
+        if (wrong == nullptr)
+            findings.push_back({Verdict::ok, evidence + "), matches"});
+        else
+            findings.push_back({Verdict::error,
+                                evidence + ":" + std::to_string(wrong->line) + "): " + wrong->reason,
+                                {"Datacenter > Resource Mappings > " + *device.mapping +
+                                 ": choose the device anew on this node"}});
+    }
     return findings;
 }
 
@@ -102,7 +79,7 @@ Findings guest_start(const CheckFacts& facts, const SurveyedGuest& guest)
 {
     const auto start = facts.next_starts.find(guest.id.vmid);
     if (start == facts.next_starts.end()) return {}; // it runs
-    const auto& refused = start->second.refused;
+    const auto& refused = start->second;
     if (!refused)
         return {
             {Verdict::ok, "'pve-gpu-hook --dry-run " + guest.id.number() + " pre-start' refuses nothing"}};
@@ -283,16 +260,16 @@ Findings guest_last_run(const CheckFacts& facts, const SurveyedGuest& guest)
 
 } // namespace
 
-std::vector<PassedDevice> devices_of(const CheckFacts& facts, const SurveyedGuest& guest)
+const NamedByVm& named_by(const CheckFacts& facts, const SurveyedGuest& guest)
 {
-    std::vector<PciAddress> all;
-    all.reserve(facts.topology.functions.size());
-    for (const auto& [address, function] : facts.topology.functions) all.push_back(address);
-    try {
-        return resolve_hostpci(guest.config, facts.mappings, facts.host.cluster.node, all);
-    } catch (const Error&) {
-        return {};
-    }
+    static const NamedByVm nothing;
+    const auto found = facts.named.find(guest.id.vmid);
+    return found == facts.named.end() ? nothing : found->second;
+}
+
+const std::vector<PassedDevice>& devices_of(const CheckFacts& facts, const SurveyedGuest& guest)
+{
+    return named_by(facts, guest).devices;
 }
 
 std::vector<Check> guest_checks()

@@ -114,6 +114,9 @@ Remedy remedy_for(const CheckFacts& facts, const KnownMessage& message, const st
 {
     const bool left_alone = gpu != nullptr && gpu->passed() && !gpu->card.port;
     if (left_alone && message.reset) return {"the hook does not reset this card: see 'card.reset'"};
+    const bool about_a_guest = message.hook || message.remedy.find("{vmid}") != std::string::npos;
+    if (gpu != nullptr && !gpu->passed() && about_a_guest)
+        return {"no guest has this GPU: see what else the host's own driver of it says"};
     const auto vmid = facts.advised(guests);
     const auto whom = vmid ? std::vector{*vmid} : std::vector<unsigned>{};
     // Where it helps and is not attached it is the command.

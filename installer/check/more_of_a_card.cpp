@@ -84,7 +84,7 @@ Remedy map_them(const CheckFacts& facts, const SurveyedGuest& guest, const HostP
                 const PciAddress& gpu, const Addresses& left)
 {
     const auto* mapping = facts.mappings.find(*line.mapping);
-    const auto devices = devices_of(facts, guest);
+    const auto& devices = devices_of(facts, guest);
     const auto* device = find_where(devices, [&](const PassedDevice& one) { return one.key == line.key(); });
     if (mapping == nullptr || device == nullptr) return {"see 'guest.mapping'"};
     for (const auto& alternative : device->alternatives)

@@ -5,6 +5,7 @@
 #include "check/facts.hpp"
 #include "containers/node_plan.hpp"
 #include "hook/chained_hook.hpp"
+#include "host/container_survey.hpp"
 #include "machine/paths.hpp"
 #include "proxmox/delegated_ids.hpp"
 #include "proxmox/request.hpp"
@@ -34,24 +35,23 @@ void read_hookscript(const SysReader& reader, const SurveyedGuest& guest, CheckF
 }
 
 // The hook's plan itself, so that nothing is refused that was not told of here.
-NextStart plan_start(const SysReader& reader, const SurveyedGuest& guest, const SettingsFile& settings)
+std::optional<Refusal> plan_start(const SysReader& reader, const SurveyedGuest& guest,
+                                  const SettingsFile& settings)
 {
     const Request request{guest.id.vmid, Phase::pre_start, ""};
     try {
-        auto plan = plan_recovery(reader, request, {guest.id.config_path(), guest.config}, settings);
-        return {std::move(plan.refused), std::move(plan.absent)};
+        return plan_recovery(reader, request, {guest.id.config_path(), guest.config}, settings).refused;
     } catch (const Error& error) {
-        return {Refusal{error.reason(), error.advice()}, {}};
+        return Refusal{error.reason(), error.advice()};
     }
 }
 
 void plan_starts(const SysReader& reader, CheckFacts& facts)
 {
-    const auto settings = read_settings(reader);
     for (const auto& guest : facts.survey.guests)
         if (guest.id.is_vm() && !guest.config.is_template && !guest.config.hostpci.empty() &&
             !facts.running_vms.contains(guest.id.vmid))
-            facts.next_starts[guest.id.vmid] = plan_start(reader, guest, settings);
+            facts.next_starts[guest.id.vmid] = plan_start(reader, guest, facts.settings);
 }
 
 // Bounded: a hookscript is a few hundred lines, and its storage may hang.
@@ -129,15 +129,15 @@ void read_container_facts(const SysReader& reader, CheckFacts& facts)
         const auto devices = guest.lxc.devices_at_next_start();
         const auto wanted = wanted_nodes(guest.lxc, devices);
         const bool refused =
-            std::ranges::any_of(devices, [](const auto& device) { return device.start_error.has_value(); });
+            std::ranges::any_of(devices, [](const auto& device) { return device.start_error.has_value(); }) ||
+            contains(guest.lxc.warnings, true, &ConfigWarning::loses_device);
         if (wanted.empty() && !refused && double_entries(guest.lxc, devices).empty()) continue;
         ContainerFacts container{
             guest.id.vmid, read_nodes(reader, wanted, facts.node_host), contains(running, guest.id.vmid), {}};
         container.owners = owners[guest.id.vmid];
-        container.not_delegated = not_delegated(guest.lxc, reader.read(std::string(paths::subuid)),
-                                                reader.read(std::string(paths::subgid)));
-        if (container.running && !wanted.empty())
-            container.inside = look_inside(reader, guest.id.vmid, wanted);
+        container.not_delegated = not_delegated(reader, guest.lxc);
+        if (!wanted.empty())
+            container.inside = look_at_container(reader, guest.id.vmid, guest.lxc, wanted, container.running);
         facts.containers.push_back(std::move(container));
     }
     for (const auto& gpu : facts.gpus)

@@ -348,7 +348,7 @@ std::string shareable_aliases(std::string_view text, const Topology& topology)
 std::string shareable_packages(std::string_view dpkg_status)
 {
     std::string text;
-    for (const std::string package : {"pve-manager", "qemu-server"})
+    for (const std::string package : {"pve-manager", "qemu-server", "pve-container"})
         if (const auto version = package_version(dpkg_status, package); !version.empty())
             text.append("Package: ")
                 .append(package)

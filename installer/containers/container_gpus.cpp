@@ -231,7 +231,7 @@ NewDevice device_for(const std::string& path, const ContainerSurvey& container,
     constexpr gid_t video = 44;
     const auto node = parse_gpu_node(path);
     const bool cap = node && node->kind == NodeKind::nvidia_cap;
-    if (cap && rights && (rights->mode & (S_IRWXG | S_IRWXO)) == 0) return {path, path + ",mode=0400"};
+    if (cap && rights && (rights->mode & S_IRWXO) == 0) return {path, path + ",mode=0400"};
     const bool card = node && (node->kind == NodeKind::dri_card || path.ends_with("-card"));
     const bool everybodys = rights && (rights->mode & S_IROTH) != 0 && (rights->mode & S_IWOTH) != 0;
     if (!node || !card || everybodys) return {path, path + ",mode=0666"};

@@ -68,16 +68,27 @@ std::vector<std::string> nodes_of_dri(const ContainerSurvey& container)
     return paths;
 }
 
+// What a mounted directory gives it of GPUs today.
+std::vector<std::string> nodes_in(const LxcMount& mount, const GpuNode& directory,
+                                  const ContainerSurvey& container)
+{
+    if (directory.kind == NodeKind::dri) return nodes_of_dri(container);
+    std::vector<std::string> paths;
+    for (const auto& device : container.mounted)
+        if (device.line == mount.line && parse_gpu_node(device.path)) paths.push_back(device.path);
+    return paths;
+}
+
 // Proxmox makes a devN at its host's path only, and refuses to start without the node.
 bool is_replaceable(const LxcMount& mount, const GpuNode& node, const ContainerSurvey& container)
 {
     if (node.path != "/" + mount.target.substr(0, mount.target.find_last_not_of('/') + 1)) return false;
-    if (node.kind == NodeKind::dri) return !nodes_of_dri(container).empty();
+    if (node.is_directory()) return !nodes_in(mount, node, container).empty();
     const WantedNode wanted{node, "lxc.mount.entry", node.path, mount.line, mount.optional};
     const bool can_be_made = container.host.nvidia_modprobe && nvidia_modprobe_makes(node.kind) &&
                              node.kind != NodeKind::nvidia_cap &&
                              !why_missing(wanted, container.host, container.wanted);
-    return !node.is_directory() && (container.host_nodes.contains(node.path) || can_be_made);
+    return container.host_nodes.contains(node.path) || can_be_made;
 }
 
 struct Sections {
@@ -129,12 +140,12 @@ HardCoded hard_coded_lines(const ContainerSurvey& container)
         const bool good = is_replaceable(mount, *node, container);
         (good ? found.lines : found.left)
             .push_back({mount.line, "lxc.mount.entry of " + quote(mount.source)});
-        const bool all = node->kind == NodeKind::dri;
-        const auto paths = all ? nodes_of_dri(container) : std::vector<std::string>{node->path};
+        const bool all = node->is_directory();
+        const auto paths = all ? nodes_in(mount, *node, container) : std::vector<std::string>{node->path};
         append(mounted, paths);
         if (!good) continue;
         append(found.paths, paths);
-        found.directory = found.directory || all;
+        found.directory = found.directory || node->kind == NodeKind::dri;
         if (all || mount.optional) append(found.dispensable, paths);
     }
     if (found.lines.empty() && found.left.empty()) return found;

@@ -23,7 +23,7 @@ struct HardCoded {
     std::vector<HardCodedLine> lines; // that devN entries can replace, in the order of the file
     std::vector<HardCodedLine> left;  // that they cannot: another path in the container, or no node to name
     std::vector<std::string> paths;   // of the nodes that the replaceable lines give it
-    // Of those: without which it starts today, because the mount is optional or is of all of /dev/dri.
+    // Of those: without which it starts today, because the mount is optional or is of a directory.
     std::vector<std::string> dispensable;
     bool directory = false;        // all of /dev/dri is mounted
     std::vector<LxcAllow> allowed; // of `lines`

@@ -7,6 +7,7 @@
 #include "machine/paths.hpp"
 #include "proxmox/delegated_ids.hpp"
 #include "proxmox/guest_files.hpp"
+#include "proxmox/storage_config.hpp"
 #include "usage/containers.hpp"
 
 namespace pvegpu {
@@ -37,6 +38,16 @@ void add_mounts(const SysReader& reader, const std::vector<LxcMount>& mounts,
 
 } // namespace
 
+Inside look_at_container(const SysReader& reader, unsigned vmid, const LxcConfig& config,
+                         const std::vector<WantedNode>& wanted, bool running)
+{
+    if (running) return look_inside(reader, vmid, wanted);
+    const auto storages = parse_storages(read_pve_file(reader, paths::pve_storages).value_or(""));
+    Inside inside;
+    if (const auto root = tree_path(storages, config.rootfs)) inside.groups = groups_below(reader, *root);
+    return inside;
+}
+
 ContainerSurvey survey_container(const SysReader& reader, unsigned vmid)
 {
     const auto text = read_pve_file(reader, paths::ct_config(vmid));
@@ -46,11 +57,12 @@ ContainerSurvey survey_container(const SysReader& reader, unsigned vmid)
     ContainerSurvey container;
     container.vmid = vmid;
     container.text = *text;
-    container.config = parse_lxc_config(*text);
+    container.package = installed_pve_container(reader);
+    container.config = read_lxc_config(reader, *text);
     container.wanted = wanted_nodes(container.config, container.config.devices_at_next_start());
     const auto running = running_containers(reader);
     container.running = contains(running, vmid);
-    if (container.running) container.inside = look_inside(reader, vmid, container.wanted);
+    container.inside = look_at_container(reader, vmid, container.config, container.wanted, container.running);
     container.host = read_node_host(reader, container.wanted, vmid);
     std::vector<std::string> paths{"/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools",
                                    "/dev/nvidia-modeset", "/dev/kfd"};
@@ -65,14 +77,14 @@ ContainerSurvey survey_container(const SysReader& reader, unsigned vmid)
             paths.push_back("/dev/nvidia-caps/nvidia-cap" + std::to_string(one.number));
         if (!capabilities.empty()) container.mig[gpu.address] = std::move(capabilities);
     }
+    add_mounts(reader, container.config.mounts, container.mounted);
+    add_mounts(reader, container.config.bind_points, container.mounted);
+    for (const auto& device : container.mounted) paths.push_back(device.path);
     for (const auto& path : paths)
         if (const auto node = parse_gpu_node(path); node && node_is_there(reader, *node))
             container.host_nodes[path] = reader.device_number(path).value_or(DeviceNumber{});
     container.owners = read_node_owners(reader)[vmid];
-    container.not_delegated = not_delegated(container.config, reader.read(std::string(paths::subuid)),
-                                            reader.read(std::string(paths::subgid)));
-    add_mounts(reader, container.config.mounts, container.mounted);
-    add_mounts(reader, container.config.bind_points, container.mounted);
+    container.not_delegated = not_delegated(reader, container.config);
     for (const auto& device : container.config.devices_at_next_start())
         if (!device.path.empty() && !parse_gpu_node(device.path) && !reader.device_number(device.path))
             container.missing_devices.push_back(quote(device.path) + " (" + device.key + ")");

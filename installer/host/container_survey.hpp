@@ -25,6 +25,7 @@ struct ContainerSurvey {
     unsigned vmid = 0;
     std::string text; // of its configuration file
     LxcConfig config;
+    PveContainer package;
     std::vector<WantedNode> wanted; // at its next start
     bool running = false;
     Inside inside; // of one that runs
@@ -39,6 +40,10 @@ struct ContainerSurvey {
     std::vector<Advice> not_delegated;        // ids that its configuration maps and root may not map
     std::vector<std::string> missing_devices; // devN of other things than GPUs, that are not there
 };
+
+// Inside of one that runs; of one that does not its groups, where its root can be read.
+Inside look_at_container(const SysReader& reader, unsigned vmid, const LxcConfig& config,
+                         const std::vector<WantedNode>& wanted, bool running);
 
 // Looks only. Throws Error(not_found) for a container that is not on this node.
 ContainerSurvey survey_container(const SysReader& reader, unsigned vmid);

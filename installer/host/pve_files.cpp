@@ -97,9 +97,7 @@ void require_cluster_file_system(const SysReader& reader)
     const auto packages = reader.read(std::string(paths::dpkg_status)).value_or("");
     if (package_version(packages, "pve-manager").empty()) return;
     if (read_pve_file(reader, paths::pve_vm_list)) return;
-    throw Error(ErrorKind::failed,
-                {"Proxmox's cluster file system is not mounted", "see 'systemctl status pve-cluster'"},
-                std::string(paths::pve));
+    throw not_mounted();
 }
 
 std::vector<GuestEntry> list_guests(const SysReader& reader, const std::string& node)

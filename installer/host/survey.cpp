@@ -76,7 +76,7 @@ private:
         SurveyedGuest guest;
         guest.id = entry.id;
         guest.config = read_guest_config(reader_, *text);
-        if (guest.id.is_container()) guest.lxc = parse_lxc_config(*text);
+        if (guest.id.is_container()) guest.lxc = read_lxc_config(reader_, *text);
         if (guest.id.is_container()) guest.text = *text;
         guest.attached = is_our_volume(survey_.storages, guest.config.hookscript, reader_);
         const auto* storage = storage_of(survey_.storages, guest.config.hookscript);
