@@ -3,8 +3,8 @@
 #pragma once
 
 #include "base/advice.hpp"
+#include "base/pci_address.hpp"
 #include "machine/system.hpp"
-#include "proxmox/passthrough.hpp"
 
 #include <map>
 #include <optional>
@@ -12,6 +12,9 @@
 #include <vector>
 
 namespace pvegpu {
+
+struct HostSelector; // proxmox/guest_config.hpp
+struct PassedDevice; // proxmox/passthrough.hpp
 
 // By what the guest's lines say ("0000:06:10.1"), each with a cause that the host shows: a virtual function
 // that its parent does not have, a hotplug slot that is empty or off, a device with the same ids at another
