@@ -17,6 +17,7 @@
 #include "host_folder.hpp"
 #include "machine/forwarding_system.hpp"
 #include "machine/paths.hpp"
+#include "printed_console.hpp"
 
 #include <cerrno>
 #include <nlohmann/json.hpp>
@@ -25,17 +26,6 @@ using namespace pvegpu;
 using namespace pvegpu::testing;
 
 namespace {
-
-class Printed : public Console {
-public:
-    std::string text;
-
-    void print(std::string_view more) override { text += more; }
-    void progress(std::string_view) override {}
-    bool can_ask() const override { return false; }
-    bool ask(std::string_view) override { return false; }
-    bool colours() const override { return false; }
-};
 
 // Remembers what was read, and nothing else may be done to it.
 class Watched : public ForwardingSystem {

@@ -7,6 +7,7 @@
 #include "check/known_messages.hpp"
 #include "commands/commands.hpp"
 #include "fake_system.hpp"
+#include "printed_console.hpp"
 
 #include <fstream>
 #include <set>
@@ -16,16 +17,9 @@ using namespace pvegpu::testing;
 
 namespace {
 
-class Pasted : public Console {
+class Pasted : public Printed {
 public:
     explicit Pasted(std::string pasted = "") : pasted_(std::move(pasted)) {}
-    std::string text;
-
-    void print(std::string_view more) override { text += more; }
-    void progress(std::string_view) override {}
-    bool can_ask() const override { return false; }
-    bool ask(std::string_view) override { return false; }
-    bool colours() const override { return false; }
     std::string input(std::size_t most) override { return pasted_.substr(0, most); }
 
 private:

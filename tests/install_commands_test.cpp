@@ -9,6 +9,7 @@
 #include "machine/paths.hpp"
 #include "machine_file.hpp"
 #include "pci/read_topology.hpp"
+#include "printed_console.hpp"
 #include "recovery/journal.hpp"
 #include "run/step_report.hpp"
 
@@ -18,17 +19,6 @@ using namespace pvegpu;
 using namespace pvegpu::testing;
 
 namespace {
-
-class Printed : public Console {
-public:
-    std::string text;
-
-    void print(std::string_view more) override { text += more; }
-    void progress(std::string_view) override {}
-    bool can_ask() const override { return false; }
-    bool ask(std::string_view) override { return false; }
-    bool colours() const override { return false; }
-};
 
 constexpr const char* arc_guest = "hostpci0: 0000:03:00.0,pcie=1\nhostpci1: 0000:04:00.0,pcie=1\n";
 

@@ -2,6 +2,7 @@
 
 #include "base/lists.hpp"
 #include "base/text.hpp"
+#include "machine/deadlines.hpp"
 #include "machine/paths.hpp"
 #include "pci/read_function.hpp"
 #include "proxmox/named_devices.hpp"
@@ -95,8 +96,7 @@ private:
     std::string answer_of(const std::string& slot, std::string_view file) const
     {
         constexpr std::size_t most = 64;
-        constexpr Milliseconds answers_within{2'000};
-        return trim(reader_.read_within(paths::join(slot, file), most, answers_within).text);
+        return trim(reader_.read_within(paths::join(slot, file), most, driver_answers_within).text);
     }
 
     // Documentation/ABI/testing/sysfs-bus-pci and pci_hotplug_core.c: what is in the slot, and whether it has

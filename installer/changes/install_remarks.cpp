@@ -110,9 +110,7 @@ void warn_of_vain_reboot(const Survey& survey, const std::vector<Change>& planne
 
 void note_ids_elsewhere(const Survey& survey, std::vector<std::string>& notes)
 {
-    const bool matters = std::ranges::any_of(survey.functions, [](const auto& function) {
-        return function.passed && !function.native_after_stop;
-    });
+    const bool matters = std::ranges::any_of(survey.functions, &SurveyedFunction::leaves_the_host);
     if (!matters || survey.ids_elsewhere.empty()) return;
     notes.push_back(join(survey.ids_elsewhere, " and ") +
                     " gives 'ids=' to vfio-pci, and the kernel takes one such list only; that one is left as "
@@ -133,7 +131,7 @@ std::vector<std::string> install_notes(const Survey& survey, const InstallReques
                             " has a reset of its own (FLR) and may not need the hook; \"strategy\": "
                             "\"auto\" in '" +
                             std::string(paths::settings) + "' leaves it alone while it is well");
-        if (function.twin && function.passed && !function.native_after_stop)
+        if (function.twin && function.leaves_the_host())
             notes.push_back(named(function.facts) + " has a twin, '" + to_string(*function.twin) +
                             "', that " +
                             (function.twin_vmids.empty()

@@ -4,16 +4,11 @@
 #include "host/module_aliases.hpp"
 
 #include <array>
+#include <functional>
 #include <map>
 
 namespace pvegpu {
 namespace {
-
-// vfio-pci is to have it from boot on.
-bool leaves_the_host(const SurveyedFunction& function)
-{
-    return function.passed && !function.native_after_stop;
-}
 
 // Its native drivers that nothing keeps from it.
 std::vector<std::string> free_drivers(const CheckFacts& facts, const SurveyedFunction& function)
@@ -43,8 +38,8 @@ Findings modules_initramfs(const CheckFacts& facts)
     std::vector<std::string> early; // of passed functions, and nothing keeps them away
     for (const auto& function : facts.survey.functions)
         for (const auto& module : free_drivers(facts, function))
-            if (leaves_the_host(function) && !contains(early, module)) early.push_back(module);
-    if (std::ranges::none_of(facts.survey.functions, leaves_the_host)) return {};
+            if (function.leaves_the_host() && !contains(early, module)) early.push_back(module);
+    if (std::ranges::none_of(facts.survey.functions, &SurveyedFunction::leaves_the_host)) return {};
     const std::string file(paths::initramfs_modules);
     const auto list = facts.module_lists.find(file);
     if (list == facts.module_lists.end())
@@ -96,7 +91,8 @@ Finding order_of(const CheckFacts& facts, const SurveyedFunction& function)
 
 Findings driver_order(const CheckFacts& facts)
 {
-    return about_each<order_of>(facts, facts.survey.functions, leaves_the_host);
+    return about_each<order_of>(facts, facts.survey.functions,
+                                std::mem_fn(&SurveyedFunction::leaves_the_host));
 }
 
 // Of a guest, or on the card of one: that goes with it.

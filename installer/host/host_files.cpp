@@ -38,11 +38,6 @@ std::vector<std::string> modules_of_passed(const std::vector<SurveyedFunction>& 
     return modules;
 }
 
-bool vfio_from_boot(const SurveyedFunction& function)
-{
-    return function.passed && !function.native_after_stop;
-}
-
 // The modules of the file's lines that are made of `begin`, a module and `end`.
 void add_modules_of(std::string_view modprobe, std::string_view begin, std::string_view end,
                     std::vector<std::string>& modules)
@@ -60,7 +55,7 @@ std::vector<std::string> ids_for_vfio(const std::vector<SurveyedFunction>& funct
 {
     std::vector<std::string> ids;
     for (const auto& function : functions)
-        if (vfio_from_boot(function) && !function.by_address) add_once(ids, device_id(function.facts));
+        if (function.leaves_the_host() && !function.by_address) add_once(ids, device_id(function.facts));
     return ids;
 }
 
@@ -123,7 +118,7 @@ std::string udev_rules_text(const std::vector<SurveyedFunction>& functions)
 {
     std::string early, late;
     for (const auto& function : functions) {
-        if (!vfio_from_boot(function) || !function.by_address) continue;
+        if (!function.leaves_the_host() || !function.by_address) continue;
         early += early_rules(function.facts);
         late += late_rule(function.facts);
     }
