@@ -146,17 +146,25 @@ TEST_CASE("where high availability may start a guest", "[install]")
     CHECK(ha_placement({resources, "", std::string(rules) + "\tdisable\n"}, "vm:102")->nodes.empty());
 }
 
-TEST_CASE("a container's root can be read where it is a file system of ZFS, and nowhere else")
+TEST_CASE("a container's root can be read where it is a directory on the host, and nowhere else")
 {
     const auto storages =
         parse_storages("dir: local\n\tpath /var/lib/vz\n\tcontent rootdir\n\n"
+                       "btrfs: ssd\n\tpath /mnt/ssd\n\tcontent-dirs images=guests\n\n"
+                       "nfs: away\n\tpath /mnt/pve/away\n\tserver filer\n\texport /vz\n\n"
                        "zfspool: local-zfs\n\tpool rpool/data\n\n"
                        "zfspool: elsewhere\n\tpool tank\n\tmountpoint /mnt/tank\n\n"
                        "zfspool: odd\n\tpool ../etc\n\nlvmthin: local-lvm\n\tthinpool data\n");
     CHECK(tree_path(storages, "local-zfs:subvol-901-disk-0") == "/rpool/data/subvol-901-disk-0");
     CHECK(tree_path(storages, "elsewhere:subvol-901-disk-0") == "/mnt/tank/subvol-901-disk-0");
+    CHECK(tree_path(storages, "local:901/subvol-901-disk-0.subvol") ==
+          "/var/lib/vz/images/901/subvol-901-disk-0.subvol");
+    CHECK(tree_path(storages, "ssd:901/subvol-901-disk-0.subvol") == "/mnt/ssd/guests/901/subvol-901-disk-0.subvol");
+    CHECK(tree_path(parse_storages(""), "local:901/x.subvol") == "/var/lib/vz/images/901/x.subvol");
     for (const auto* volume :
          {"local-zfs:vm-901-disk-0", "local-zfs:subvol-901-disk-0/../x", "odd:subvol-901-disk-0",
-          "local-lvm:vm-901-disk-0", "local:901/vm-901-disk-0.raw", "gone:subvol-901-disk-0", "subvol-1", ""})
+          "local-lvm:vm-901-disk-0", "local:901/vm-901-disk-0.raw", "gone:subvol-901-disk-0", "subvol-1", "",
+          "local:../subvol-901-disk-0.subvol", "local:901/../x.subvol", "local:subvol-901-disk-0",
+          "local:901/.subvol/x", "away:901/subvol-901-disk-0.subvol"})
         CHECK_FALSE(tree_path(storages, volume));
 }

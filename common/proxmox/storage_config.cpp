@@ -1,6 +1,7 @@
 #include "proxmox/storage_config.hpp"
 
 #include "base/text.hpp"
+#include "base/vmid.hpp"
 #include "machine/paths.hpp"
 #include "proxmox/config_lines.hpp"
 
@@ -25,13 +26,13 @@ bool is_plain_name(std::string_view name)
            consists_of(name, [](char c) { return c > ' ' && c < '\x7f'; });
 }
 
-// "snippets=hooks,iso=images", relative to the storage's path.
-std::string snippets_directory(std::string_view content_dirs)
+// "snippets=hooks,iso=images", relative to the storage's path. Without one the directory has the kind's name.
+std::string directory_of(std::string_view kind, std::string_view content_dirs)
 {
     for (const auto part : split(content_dirs, ','))
-        if (const auto pair = split_once(part, '='); pair && trim(pair->first) == "snippets")
+        if (const auto pair = split_once(part, '='); pair && trim(pair->first) == kind)
             return std::string(trim(pair->second));
-    return "snippets";
+    return std::string(kind);
 }
 
 Storage storage_from(const ConfigSection& section)
@@ -51,9 +52,11 @@ Storage storage_from(const ConfigSection& section)
     }
     const bool mounted = network && section.get("path").empty();
     const auto path = mounted ? "/mnt/pve/" + storage.id : std::string(section.get("path"));
-    const auto directory = path + "/" + snippets_directory(section.get("content-dirs"));
-    const bool has_files = network || storage.type == "dir" || storage.type == "btrfs";
-    if (has_files && is_plain_path(path) && is_plain_path(directory)) storage.snippets = directory;
+    const auto snippets = path + "/" + directory_of("snippets", section.get("content-dirs"));
+    const auto images = path + "/" + directory_of("images", section.get("content-dirs"));
+    const bool on_this_host = storage.type == "dir" || storage.type == "btrfs";
+    if ((network || on_this_host) && is_plain_path(path) && is_plain_path(snippets)) storage.snippets = snippets;
+    if (on_this_host && is_plain_path(path) && is_plain_path(images)) storage.trees = images;
     return storage;
 }
 
@@ -83,10 +86,16 @@ std::optional<std::string> tree_path(const std::vector<Storage>& storages, std::
 {
     const auto parts = split_once(volume, ':');
     const auto* storage = storage_of(storages, volume);
-    if (!parts || storage == nullptr || storage->trees.empty() || !parts->second.starts_with("subvol-") ||
-        !is_plain_name(parts->second))
+    if (!parts || storage == nullptr || storage->trees.empty()) return std::nullopt;
+    const auto name = parts->second;
+    if (storage->type == "zfspool")
+        return name.starts_with("subvol-") && is_plain_name(name)
+                   ? std::optional(paths::join(storage->trees, name))
+                   : std::nullopt;
+    const auto owned = split_once(name, '/');
+    if (!owned || !parse_vmid(owned->first) || !owned->second.ends_with(".subvol") || !is_plain_name(owned->second))
         return std::nullopt;
-    return paths::join(storage->trees, parts->second);
+    return paths::join(paths::join(storage->trees, owned->first), owned->second);
 }
 
 const Storage* storage_of(const std::vector<Storage>& storages, std::string_view volume)

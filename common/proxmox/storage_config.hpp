@@ -14,7 +14,7 @@ struct Storage {
     std::string id;
     std::string type;
     std::string snippets; // the directory; empty: a storage without files, or of a kind that we do not know
-    std::string trees;    // of ZFS: where its file systems for containers are mounted
+    std::string trees;    // where the directories lie that are roots of containers; empty: it has none here
     bool enabled = true;
     bool shared = false;
     std::vector<std::string> nodes; // empty: all
@@ -29,9 +29,10 @@ std::vector<Storage> parse_storages(std::string_view text);
 // is unknown.
 std::optional<std::string> snippet_path(const std::vector<Storage>& storages, std::string_view volume);
 
-// Where the root of a container lies that is a file system of ZFS ("local-zfs:subvol-901-disk-0"), which is
-// mounted whether the container runs or not (filesystem_path in PVE::Storage::ZFSPoolPlugin); nothing for any
-// other volume.
+// Where the root of a container lies that is a directory on the host whether the container runs or not: a file
+// system of ZFS ("local-zfs:subvol-901-disk-0"), or a directory or subvolume of btrfs
+// ("local:901/subvol-901-disk-0.subvol"; filesystem_path in PVE::Storage::ZFSPoolPlugin, PVE::Storage::Plugin and
+// PVE::Storage::BTRFSPlugin); nothing for any other volume, which would have to be mounted.
 std::optional<std::string> tree_path(const std::vector<Storage>& storages, std::string_view volume);
 
 // The storage that a volume names; nullptr if it is unknown.
