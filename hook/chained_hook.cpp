@@ -46,11 +46,11 @@ std::optional<Advice> why_not(const SysReader& reader, const std::string& path)
     const auto own = reader.file_facts(std::string(paths::own_program));
     if (own && own->same_file(*facts)) return Advice{"it is this program itself"};
     if (!only_root_can_change(*facts))
-        return Advice{"others than root can change it", "'chown root:root' and 'chmod 755' mend that"};
+        return Advice{"others than root can change it", "'chown root:root' and 'chmod 755' fix that"};
     if (const auto directory = directory_of_others(reader, path); !directory.empty())
         return Advice{"others than root can put another file in its place, in " + quote(directory),
-                      "'chown root:root' and 'chmod 755' mend that"};
-    if ((facts->mode & S_IXUSR) == 0) return Advice{"it is not executable", "'chmod 755' mends that"};
+                      "'chown root:root' and 'chmod 755' fix that"};
+    if ((facts->mode & S_IXUSR) == 0) return Advice{"it is not executable", "'chmod 755' fixes that"};
     return std::nullopt;
 }
 

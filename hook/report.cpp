@@ -120,9 +120,9 @@ std::string why_nothing(const PhasePlan& phase)
     const auto* const plan = std::get_if<RecoveryPlan>(&phase.plan);
     if (plan == nullptr) return to_string(phase.request.phase) + " has nothing to put back";
     if (plan->settings.strategy == Strategy::off) return "its 'strategy' is 'off'";
-    if (plan->cards.empty()) return "its hostpci lines name no GPU that is passed whole";
+    if (plan->cards.empty()) return "no hostpci line passes a whole GPU through";
     for (const auto& card : plan->cards)
-        if (!card.card.port) return "its GPU is left to Proxmox: " + card.card.left_alone_because;
+        if (!card.card.port) return "the hook does not reset its GPU: " + card.card.left_alone_because;
     return "its GPU has a working reset of its own ('strategy': 'auto')";
 }
 

@@ -49,7 +49,7 @@ struct Report {
 
 std::string plan_json(const PhasePlan& plan);
 std::string plan_text(const PhasePlan& plan);    // a line for each step, or why there is none
-std::string why_nothing(const PhasePlan& phase); // "its hostpci lines name no GPU that is passed whole"
+std::string why_nothing(const PhasePlan& phase); // "no hostpci line passes a whole GPU through"
 std::string report_json(const Report& report);
 std::string summary(const Report& report); // one line about a run that did something; empty if it did nothing
 

@@ -107,7 +107,7 @@ void plan_card(const VmFacts& vm_facts, const Card& card, const SettingsFile& se
     planned.settings = settings.for_device(vm_facts.request.vmid, device_id(gpu));
     if (!card.port)
         plan.warnings.push_back(
-            {"the card of " + quote(gpu.address) + " is left to Proxmox: " + card.left_alone_because});
+            {"the hook does not reset the card of " + quote(gpu.address) + ": " + card.left_alone_because});
     else if (!may_be_left_alone(planned))
         spare_busy_companions(vm_facts, planned, plan.warnings);
     plan.cards.push_back(std::move(planned));
@@ -209,7 +209,7 @@ RecoveryPlan make_plan(const VmFacts& vm_facts, const SettingsFile& settings)
         return plan;
     }
     append(plan.warnings, warn_of_use(vm_facts, plan));
-    if (cycles) warn_of_idle_neighbours(vm_facts, plan);
+    warn_of_idle_neighbours(vm_facts, plan);
     if (!cycles && plan.search.empty()) warn_of_unknown_device(vm_facts, plan);
     return plan;
 }

@@ -28,7 +28,7 @@ constexpr std::array commands{
     Command{"uninstall", uninstall, "", "undo everything that 'install' has done on this host", "", ""},
     Command{"capture", capture, "[--guest N]", "print this host as a test fixture, without secrets",
             " guest output ", ""},
-    Command{"check", check, "[--vm N ...] [--ct N ...]", "what is wrong with this host, and how to mend it",
+    Command{"check", check, "[--vm N ...] [--ct N ...]", "what is wrong with this host, and how to fix it",
             " vm ct html full explain explain-file list ", ""},
     Command{"verify", verify, "--vm N | --ct N", "what works of the GPU inside a guest that runs", " vm ct ",
             "which guest? 'pve-gpu-install verify --ct 901' looks into container 901"},

@@ -1,4 +1,4 @@
-# A card whose GPU has a function-level reset is cycled by default, and left to Proxmox under "auto". Where the kernel has reset it and then says
+# A card whose GPU has a function-level reset is cycled by default, and left alone under "auto". Where the kernel has reset it and then says
 # ENOTTY, because it did not see the link come up, the hook takes that for no refusal: it waits for the card, and says that the reset was done.
 # machine: flr
 # slots: acpiphp pciehp

@@ -22,7 +22,7 @@ expect_still_dirty 0000:03:00.2
 echo 3 >/proc/sys/vm/drop_caches
 expect_file_says /data/file precious
 
-# Not mounted it is only a warning; the disk is not part of the card and is left to Proxmox.
+# Not mounted it is only a warning; the disk is not part of the card and is not reset by the hook.
 umount /data
 hook 101 pre-start
 expect_exit 0
