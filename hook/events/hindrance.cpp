@@ -5,7 +5,6 @@
 #include "base/vmid.hpp"
 #include "machine/paths.hpp"
 #include "proxmox/config_lines.hpp"
-#include "proxmox/guest_config.hpp"
 #include "proxmox/guest_files.hpp"
 #include "proxmox/ha_config.hpp"
 #include "proxmox/storage_config.hpp"
@@ -79,7 +78,7 @@ std::optional<Hindrance> of_its_config(const SysReader& reader, Files& files, un
         return Hindrance{Kind::locked,
                          {config.lock == "backup" ? "it is being backed up"
                                                   : "it is locked (" + quote(config.lock) + ")"}};
-    if (ends_at_a_reset(text))
+    if (ends_at_a_reset(config))
         return Hindrance{Kind::setup,
                          {"'reboot: 0' ends it at its own reboot",
                           "'qm set " + std::to_string(vmid) + " --delete reboot' lets it be started anew"}};
@@ -120,9 +119,8 @@ bool is_locked(std::string_view locks, std::uint64_t inode)
     return false;
 }
 
-bool ends_at_a_reset(std::string_view text)
+bool ends_at_a_reset(const GuestConfig& config)
 {
-    const auto config = parse_guest_config(text);
     if (parse_boolean(config.setting("reboot")) == false) return true;
     for (const auto& word : args_words(config.setting("args")).words)
         if (word.text == "-no-reboot" || word.text == "--no-reboot") return true;

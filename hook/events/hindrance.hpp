@@ -4,6 +4,7 @@
 #include "base/advice.hpp"
 #include "events/notes.hpp"
 #include "machine/system.hpp"
+#include "proxmox/guest_config.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -30,8 +31,8 @@ struct Hindrance {
 std::optional<Hindrance> find_hindrance(const SysReader& reader, unsigned vmid, const Process& qemu);
 
 // The administrator's own 'reboot: 0', or '-no-reboot' in `args`: QEMU ends where the guest resets itself,
-// and was started so. It is left as it is. By the text of the guest's configuration.
-bool ends_at_a_reset(std::string_view config);
+// and was started so. It is left as it is.
+bool ends_at_a_reset(const GuestConfig& config);
 
 // Whether somebody holds a lock on the file with this inode, by the text of /proc/locks
 // (Documentation/filesystems/proc.rst of the kernel). Of the inode alone: a lock too many is noticed later

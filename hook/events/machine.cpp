@@ -157,7 +157,9 @@ void Machine::begin()
 {
     connected_before_ = true;
     const auto config = open_()->read_within(paths::vm_config(vmid_), pve_file_bytes, config_is_there_within);
-    course_.armed = !config.done() || !ends_at_a_reset(config.text); // by an earlier reader, for all we know
+    course_.armed =
+        !config.done() ||
+        !ends_at_a_reset(parse_guest_config(config.text)); // by an earlier reader, for all we know
     remember();
     drain();
     look_at_ = {};
