@@ -1,8 +1,8 @@
 # For scenarios with `# systemd: yes`: PID 1 becomes the systemd of a Debian host, whose disk is attached (tests/lab/tree), and what runs
 # the scenario is a service of it. Sourced by init, which has loaded the modules. Nothing is ever written to the disk.
 mkdir -p /disk /over /root-of-debian
-wait_until 20 test -b /dev/vda || echo "lab: there is no disk"
-mount -t ext4 -o ro,noatime /dev/vda /disk
+for lab_module in virtio_pci virtio_blk ext4 overlay; do load_module "$lab_module"; done
+wait_until 20 test -b /dev/vda && mount -t ext4 -o ro,noatime /dev/vda /disk || { echo "lab: there is no disk" && lab-finish failed; }
 mount -t tmpfs over /over
 mkdir -p /over/upper /over/work
 mount -t overlay -o lowerdir=/disk,upperdir=/over/upper,workdir=/over/work overlay /root-of-debian
@@ -10,7 +10,7 @@ cd /root-of-debian
 
 # The lab's programs and busybox's are found before Debian's by what the lab runs, and by nothing else.
 mkdir -p lab/bin lab/sys lab/run
-cp -a /lab/* lab/
+cp -a /lab/*.sh /lab/firmware.bin /lab/modules lab/
 cp /bin/busybox /bin/lab-* lab/bin/
 chroot . /lab/bin/busybox --install -s /lab/bin
 

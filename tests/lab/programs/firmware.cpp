@@ -198,7 +198,7 @@ void write_config(unsigned slot, unsigned function, unsigned reg, uint32_t value
     out32(0xcfc, value);
 }
 
-// --- power ---
+// --- power management ---
 
 // The power management of the i440fx machine's southbridge (00:01.3), at the ports where SeaBIOS puts it.
 constexpr uint16_t power_status = 0x600, power_enable = 0x602, power_control = 0x604, power_button = 0x100;
@@ -211,8 +211,7 @@ void set_up_power()
     out16(power_enable, power_button);
 }
 
-
-// --- what is there ---
+// --- what is on bus 0 ---
 
 uint32_t next_memory, next_port;
 uint32_t xhci; // where its registers are, 0 without one
@@ -334,6 +333,8 @@ bool dma()
     memory(xhci + (memory(xhci + 0x18) & ~31U) + 0x38) = low(&events[event]) | 8;
     return done;
 }
+
+// --- the end ---
 
 void reset_machine()
 {
