@@ -6,6 +6,7 @@
 #include "base/text.hpp"
 #include "base/vmid.hpp"
 #include "containers/prepare.hpp"
+#include "events/read_events.hpp"
 #include "hook/phases.hpp"
 #include "hook/report.hpp"
 #include "machine/harden_process.hpp"
@@ -14,6 +15,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -27,6 +29,7 @@ constexpr int exit_usage = 2;
 constexpr const char* help_text =
     "usage: pve-gpu-hook [--dry-run] [--json] [--root DIR] VMID PHASE\n"
     "       pve-gpu-hook [--root DIR] --nodes\n"
+    "       pve-gpu-hook --events VMID\n"
     "\n"
     "Proxmox VE runs this as a guest's hookscript. At pre-start it frees the guest's GPU, resets its card,\n"
     "takes it off the PCI bus, finds it again and leaves it on vfio-pci. For a container it loads the "
@@ -36,6 +39,8 @@ constexpr const char* help_text =
     "  VMID        100 to 999999999\n"
     "  PHASE       pre-start, post-start, pre-stop or post-stop\n"
     "  --nodes     make the device nodes that the containers of this host name, as at boot\n"
+    "  --events    start the VM anew whenever its guest reboots by itself: for the service\n"
+    "              pve-gpu-hook-events@VMID\n"
     "  --dry-run   print the plan and change nothing\n"
     "  --json      print the plan or the report as JSON on standard output\n"
     "  --root DIR  put DIR before every path that is read or written\n"
@@ -57,7 +62,8 @@ struct Command {
     std::fprintf(stderr,
                  "pve-gpu-hook: %s\n"
                  "usage: pve-gpu-hook [--dry-run] [--json] [--root DIR] VMID PHASE\n"
-                 "       pve-gpu-hook [--root DIR] --nodes\n",
+                 "       pve-gpu-hook [--root DIR] --nodes\n"
+                 "       pve-gpu-hook --events VMID\n",
                  printable(problem).c_str());
     std::exit(exit_usage); // NOLINT(concurrency-mt-unsafe): there is one thread
 }
@@ -65,7 +71,7 @@ struct Command {
 options::variables_map parse(int argc, const char* const* argv)
 {
     options::options_description known;
-    known.add_options()("help", "")("version", "")("dry-run", "")("json", "")("nodes", "")(
+    known.add_options()("help", "")("version", "")("dry-run", "")("json", "")("nodes", "")("events", "")(
         "root", options::value<std::string>());
     return parse_options(known, argc, argv);
 }
@@ -127,6 +133,36 @@ int prepare_nodes(const options::variables_map& values)
     }
 }
 
+std::string environment(const char* name)
+{
+    const char* const value = std::getenv(name); // NOLINT(concurrency-mt-unsafe): there is one thread
+    return value != nullptr ? value : "";
+}
+
+int read_events(const options::variables_map& values)
+{
+    const auto words = values.count("words") != 0 ? values["words"].as<std::vector<std::string>>()
+                                                  : std::vector<std::string>{};
+    const auto vmid = words.size() == 1 ? parse_vmid(words.front()) : std::nullopt;
+    for (const auto* other : {"dry-run", "json", "root", "nodes"})
+        if (values.count(other) != 0) exit_with_usage("'--events' and a VMID stand alone");
+    if (!vmid) exit_with_usage("'--events' takes one argument, a VMID");
+    const OpenSystem open = [&] {
+        auto system = std::make_unique<LinuxSystem>("pve-gpu-hook", "");
+        system->log_for_guest("VM " + std::to_string(*vmid));
+        return system;
+    };
+    try {
+        read_events(open, *vmid,
+                    ServiceManager(environment("NOTIFY_SOCKET"), environment("LISTEN_PID"),
+                                   environment("LISTEN_FDS")));
+        return 0;
+    } catch (const std::exception& error) {
+        open()->say(Severity::error, error.what());
+        return 1;
+    }
+}
+
 } // namespace
 
 int main(int argc, char** argv)
@@ -136,6 +172,7 @@ int main(int argc, char** argv)
         const auto values = parse(argc, argv);
         if (values.count("help") != 0) return std::fputs(help_text, stdout) < 0 ? 1 : 0;
         if (values.count("version") != 0) return std::printf("pve-gpu-hook %s\n", version) < 0 ? 1 : 0;
+        if (values.count("events") != 0) return read_events(values);
         return values.count("nodes") != 0 ? prepare_nodes(values) : act(command_from(values));
     } catch (const options::error& error) {
         exit_with_usage(error.what());

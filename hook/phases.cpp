@@ -1,22 +1,30 @@
 #include "hook/phases.hpp"
 
 #include "base/lists.hpp"
+#include "base/text.hpp"
 #include "containers/inside.hpp"
 #include "containers/prepare.hpp"
+#include "events/notes.hpp"
 #include "hook/chained_hook.hpp"
 #include "hook/report.hpp"
 #include "machine/paths.hpp"
 #include "pci/read_function.hpp"
 #include "proxmox/delegated_ids.hpp"
+#include "proxmox/vm_args.hpp"
 #include "recovery/guest_state.hpp"
 #include "recovery/recover_gpu.hpp"
 #include "recovery/return_to_host.hpp"
+#include "run/host_shutdown.hpp"
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 
 namespace pvegpu {
 namespace {
+
+// It answers from memory, but a host that boots or goes down is busy.
+constexpr Milliseconds systemd_answers_within{5'000};
 
 // What is read once in a run, when it begins. What cannot be read stops who needs it, and nobody else: a stop
 // puts back what it can.
@@ -131,6 +139,8 @@ private:
     {
         const auto& file = inputs_.guest.get();
         report_.plan.guest = file.kind;
+        if (const auto noted = paths::stop_note(request_.vmid); system_.exists(noted))
+            system_.remove_file(noted);
         const auto& settings = inputs_.settings.get();
         if (file.kind == GuestKind::vm)
             return recover_gpu(system_, request_, vm_of(system_, file), settings,
@@ -148,6 +158,7 @@ private:
         system_.remove_file(paths::claim(request_.vmid));
         report_.plan.guest = kind_of(inputs_, state.has_value());
         if (report_.plan.guest == GuestKind::container) look_at_container();
+        start_reader();
         if (!state) return;
         const auto holders = current_holders(system_, *state);
         const auto* opened = find_by(holders, Holder::Kind::vfio, &Holder::kind);
@@ -170,22 +181,42 @@ private:
             warn({cannot_inspect, "see 'pve-gpu-install verify --ct " + std::to_string(request_.vmid) + "'"});
     }
 
-    // systemd's own word; a host without systemd is not shutting down as far as anybody can tell.
-    bool host_is_shutting_down()
+    // Before anything that takes time: from here on a reset of the guest is no reason to start it again.
+    void note_stop_of_vm()
     {
-        constexpr Milliseconds answers_within{5'000};
-        return system_.run({"/bin/systemctl", "is-system-running"}, answers_within)
-            .text.starts_with("stopping");
+        try {
+            note_stop(system_, request_.vmid);
+        } catch (const std::exception& error) {
+            warn({error.what()});
+        }
+    }
+
+    // Where `args` has our monitor, its reader. The start does not wait for it.
+    void start_reader()
+    {
+        if (report_.plan.guest != GuestKind::vm || !inputs_.guest.value ||
+            !has_monitor(read_vm_args(inputs_.guest.value->text).live))
+            return;
+        const auto unit = "pve-gpu-hook-events@" + std::to_string(request_.vmid) + ".service";
+        const auto outcome = system_.run({std::string(paths::systemctl_program), "start", "--no-block", unit},
+                                         systemd_answers_within);
+        const bool below_a_root = outcome.refused() && outcome.error_number == ENOSYS;
+        if (!outcome.done() && !below_a_root)
+            warn({"when the guest reboots by itself its card stays as it is: the service " + quote(unit) +
+                      " cannot be started",
+                  "see 'systemctl status " + unit + "'"});
     }
 
     void stop()
     {
+        if (request_.phase == Phase::pre_stop) note_stop_of_vm();
         const bool has_notes = read_guest_state(system_, request_.vmid).has_value();
         report_.plan.guest = kind_of(inputs_, has_notes);
         if (!has_notes) return;
         const bool after = request_.phase == Phase::post_stop;
         const auto stop = plan_stop(system_, request_, inputs_);
-        if (after && stop.plan.gives_cards_back() && host_is_shutting_down()) return;
+        if (after && stop.plan.gives_cards_back() && host_is_shutting_down(system_, systemd_answers_within))
+            return;
         for (const auto& warning : stop.warnings) warn(warning);
         if (!stop.warnings.empty()) return;
         report_.plan.plan = stop.plan;

@@ -321,6 +321,15 @@ void FakeSystem::remove_file(const std::string& path)
     tree_.erase(path);
 }
 
+bool FakeSystem::create_file(const std::string& path, std::string_view text)
+{
+    record("create " + path);
+    fail_if_refused(path);
+    if (tree_.find_unfollowed(path) != nullptr) return false;
+    tree_.set_file(path, text);
+    return true;
+}
+
 void FakeSystem::move_file(const std::string& from, const std::string& to)
 {
     record("move " + from + " to " + to);

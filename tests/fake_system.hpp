@@ -142,6 +142,7 @@ public:
     void forget_guarded_writes() override;
     void replace_file(const std::string& path, std::string_view text) override;
     void remove_file(const std::string& path) override;
+    bool create_file(const std::string& path, std::string_view text) override;
     void install_file(const std::string& path, std::string_view text, mode_t mode_if_new) override;
     void make_link(const std::string& path, const std::string& target) override;
     void move_file(const std::string& from, const std::string& to) override;

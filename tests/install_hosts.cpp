@@ -28,21 +28,24 @@ std::string utf16(std::string_view text)
     return result;
 }
 
-std::string without_hookscript(std::string_view config)
+std::string without_key(std::string_view config, const std::string& key)
 {
     std::string text;
     for (LineReader lines(config); lines.next();)
-        if (!lines.line().starts_with("hookscript:")) text += std::string(lines.line()) + "\n";
+        if (!lines.line().starts_with(key + ":")) text += std::string(lines.line()) + "\n";
     return text;
 }
 
-// What qm does with "set VMID --hookscript VOLUME" and "set VMID --delete hookscript" (API2/Qemu.pm).
+// What qm does with "set VMID --KEY VALUE" and "set VMID --delete KEY" of a VM that does not run
+// (API2/Qemu.pm).
 SysResult qm(FakeSystem& machine, const std::vector<std::string>& arguments)
 {
     const auto path = "/etc/pve/qemu-server/" + arguments.at(2) + ".conf";
     if (!machine.exists(path)) return {SysResult::Kind::refused, 2, "no such VM\n", 0, ""};
-    auto text = without_hookscript(machine.text(path) + "\n");
-    if (arguments.at(3) == "--hookscript") text = "hookscript: " + arguments.at(4) + "\n" + text;
+    const bool deletes = arguments.at(3) == "--delete";
+    const auto key = deletes ? arguments.at(4) : arguments.at(3).substr(2);
+    auto text = without_key(machine.text(path) + "\n", key);
+    if (!deletes) text = key + ": " + arguments.at(4) + "\n" + text;
     machine.file(path, text);
     return {SysResult::Kind::done, 0, "update VM " + arguments.at(2) + "\n", 0, ""};
 }

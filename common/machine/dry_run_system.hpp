@@ -38,6 +38,10 @@ public:
         note("replace " + path);
     }
     void remove_file(const std::string& path) override { note("remove " + path); }
+    bool create_file(const std::string& path, std::string_view /*text*/) override
+    {
+        return note("create " + path).done();
+    }
     void install_file(const std::string& path, std::string_view /*text*/, mode_t /*mode_if_new*/) override
     {
         note("install " + path);

@@ -81,6 +81,10 @@ public:
         inner_.replace_file(path, text);
     }
     void remove_file(const std::string& path) override { inner_.remove_file(path); }
+    bool create_file(const std::string& path, std::string_view text) override
+    {
+        return inner_.create_file(path, text);
+    }
     void install_file(const std::string& path, std::string_view text, mode_t mode) override
     {
         inner_.install_file(path, text, mode);

@@ -150,6 +150,12 @@ void LinuxSystem::remove_file(const std::string& path)
         throw Error(ErrorKind::failed, {"cannot remove a file"}, root_.resolve_nofollow(path), errno);
 }
 
+bool LinuxSystem::create_file(const std::string& path, std::string_view text)
+{
+    require_private_directories(root_, path);
+    return pvegpu::create_file(root_.resolve_nofollow(path), text);
+}
+
 void LinuxSystem::move_file(const std::string& from, const std::string& to)
 {
     if (rename(root_.resolve_nofollow(from).c_str(), root_.resolve_nofollow(to).c_str()) != 0)

@@ -144,6 +144,21 @@ void put_file(const std::string& path, std::string_view text, const FileRights& 
     throw Error(ErrorKind::failed, {"cannot write a file", remedy_of(error)}, path, error);
 }
 
+bool create_file(const std::string& path, std::string_view text)
+{
+    const auto directory = fs::path(path).parent_path().string();
+    const Descriptor file(open(directory.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, S_IRUSR | S_IWUSR));
+    int error = file.failed() ? errno : write_all(file.number(), text);
+    if (error == 0) {
+        const auto without_name = "/proc/self/fd/" + std::to_string(file.number());
+        if (linkat(AT_FDCWD, without_name.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) == 0)
+            return true;
+        error = errno;
+    }
+    if (error == EEXIST) return false;
+    throw Error(ErrorKind::failed, {"cannot make a file", remedy_of(error)}, path, error);
+}
+
 void sync_directory_of(const std::string& path)
 {
     const Descriptor directory(

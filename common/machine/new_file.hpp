@@ -34,6 +34,10 @@ void refuse_link(const std::string& path);
 // A temporary file beside it, synced and renamed. Throws Error; then the file is as it was.
 void put_file(const std::string& path, std::string_view text, const FileRights& rights);
 
+// A file without a name, written, then given its name: whoever finds the name finds all of the text (open(2),
+// O_TMPFILE). False if the name is taken. Throws Error.
+bool create_file(const std::string& path, std::string_view text);
+
 // A power cut does not take back what was done in it.
 void sync_directory_of(const std::string& path);
 

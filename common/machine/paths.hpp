@@ -86,6 +86,7 @@ inline constexpr std::string_view roms = "/usr/share/kvm"; // of Proxmox's QEMU,
 inline constexpr std::string_view host_name = "/proc/sys/kernel/hostname";
 inline constexpr std::string_view kernel_release = "/proc/sys/kernel/osrelease";
 inline constexpr std::string_view nvidia_gpus = "/proc/driver/nvidia/gpus";
+inline constexpr std::string_view file_locks = "/proc/locks";
 inline constexpr std::string_view nvidia_capabilities = "/proc/driver/nvidia/capabilities";
 
 inline std::string process(pid_t pid)
@@ -103,6 +104,9 @@ inline constexpr std::string_view dev = "/dev";
 // --- programs that the hook runs ---
 inline constexpr std::string_view modprobe_program = "/sbin/modprobe";
 inline constexpr std::string_view nvidia_modprobe_program = "/usr/bin/nvidia-modprobe";
+inline constexpr std::string_view systemctl_program = "/bin/systemctl";
+inline constexpr std::string_view systemd_run_program = "/usr/bin/systemd-run";
+inline constexpr std::string_view qm_program = "/usr/sbin/qm";
 
 // --- /etc/pve: Proxmox's cluster file system, which can block for ever ---
 inline constexpr std::string_view pve = "/etc/pve";
@@ -134,6 +138,18 @@ inline std::string pve_pid_file(unsigned vmid)
 {
     return join(pve_run, std::to_string(vmid)) + ".pid";
 }
+// While it is there the end of the VM's QEMU is followed by a start (create_reboot_request and
+// clear_reboot_request in PVE/QemuServer.pm, `cleanup` in PVE/CLI/qm.pm).
+inline std::string pve_reboot_request(unsigned vmid)
+{
+    return join(pve_run, std::to_string(vmid)) + ".reboot";
+}
+// What Proxmox locks with flock(2) while it starts, stops or changes a VM (config_file_lock in
+// PVE/QemuConfig.pm).
+inline std::string vm_config_lock(unsigned vmid)
+{
+    return join("/run/lock/qemu-server", "lock-" + std::to_string(vmid) + ".conf");
+}
 
 inline constexpr std::string_view nvidia_persistence = "/run/nvidia-persistenced/nvidia-persistenced.pid";
 
@@ -143,6 +159,22 @@ inline constexpr std::string_view claims = "/run/pve-gpu-hook/claims";
 inline constexpr std::string_view journals = "/run/pve-gpu-hook/journal";
 inline constexpr std::string_view guest_states = "/run/pve-gpu-hook/state";
 inline constexpr std::string_view known_cards = "/run/pve-gpu-hook/cards";
+// Of the guests' own reboots (events/notes.hpp), by VMID.
+inline constexpr std::string_view stop_notes = "/run/pve-gpu-hook/stops";
+inline constexpr std::string_view restart_times = "/run/pve-gpu-hook/reboots";
+inline constexpr std::string_view reader_notes = "/run/pve-gpu-hook/events";
+inline std::string stop_note(unsigned vmid)
+{
+    return join(stop_notes, std::to_string(vmid));
+}
+inline std::string restart_times_of(unsigned vmid)
+{
+    return join(restart_times, std::to_string(vmid));
+}
+inline std::string reader_note(unsigned vmid)
+{
+    return join(reader_notes, std::to_string(vmid));
+}
 
 inline std::string json_file(std::string_view directory, unsigned vmid)
 {
@@ -206,6 +238,11 @@ inline constexpr std::string_view dpkg_status = "/var/lib/dpkg/status";
 inline constexpr std::string_view pve_vm_list = "/etc/pve/.vmlist";
 inline constexpr std::string_view pve_members = "/etc/pve/.members";
 inline constexpr std::string_view pve_ha_resources = "/etc/pve/ha/resources.cfg";
+inline constexpr std::string_view pve_ha_manager = "/etc/pve/ha/manager_status";
+inline std::string pve_ha_node(std::string_view node) // `node` must have been checked to be a host name
+{
+    return join(pve_nodes, node) + "/lrm_status";
+}
 inline constexpr std::string_view pve_ha_groups = "/etc/pve/ha/groups.cfg"; // Proxmox VE 8
 inline constexpr std::string_view pve_ha_rules = "/etc/pve/ha/rules.cfg";   // 9
 inline constexpr std::string_view interrupts = "/sys/kernel/irq";

@@ -75,6 +75,8 @@ json parse_json(std::string_view text, const std::string& path)
 
 constexpr double longest_timeout = 3600; // seconds: whoever wants more than an hour has mistyped
 constexpr unsigned most_retries = 100;
+constexpr unsigned most_guest_reboots = 1000;     // each is written down
+constexpr unsigned longest_guest_reboots = 86400; // seconds: a day
 
 template <typename Names> std::string list_of(const Names& names)
 {
@@ -147,15 +149,17 @@ private:
     {
         if (key == "timeouts") return read_timeouts(settings.timeouts, path, value);
         if (key == "retries") return read_retries(settings.retries, path, value);
+        if (key == "guest_reboot") return read_guest_reboot(settings.guest_reboot, path, value);
         if (key == "reset_method") return read_reset_method(settings.reset_method, path, value);
         if (key == "strategy") return choose(settings.strategy, path, value, strategy_names);
         if (key == "on_timeout") return choose(settings.on_timeout, path, value, on_timeout_names);
         if (key == "after_stop") return choose(settings.after_stop, path, value, after_stop_names);
         if (key == "in_use") return choose(settings.in_use, path, value, in_use_names);
         if (key == "reset_with") return choose(settings.reset_with, path, value, reset_with_names);
-        fail(path, {"is no setting", std::string("known are 'timeouts', 'retries', 'strategy', 'on_timeout', "
-                                                 "'after_stop', 'in_use', 'reset_with', 'reset_method'") +
-                                         (path == key ? ", 'guests', 'devices'" : "")});
+        fail(path, {"is no setting",
+                    std::string("known are 'timeouts', 'retries', 'strategy', 'on_timeout', "
+                                "'after_stop', 'in_use', 'reset_with', 'reset_method', 'guest_reboot'") +
+                        (path == key ? ", 'guests', 'devices'" : "")});
     }
 
     void read_timeouts(Timeouts& timeouts, const std::string& path, const json& value) const
@@ -177,6 +181,23 @@ private:
         if (!value.is_number_unsigned() || value.get<std::uint64_t>() > most_retries)
             fail(path, {"must be a whole number from 0 to " + std::to_string(most_retries)});
         retries = value.get<unsigned>();
+    }
+
+    void read_guest_reboot(GuestReboots& reboots, const std::string& path, const json& value) const
+    {
+        require_object(path, value, "write '{ \"most\": 5, \"within\": 600 }'");
+        for (const auto& [key, number] : value.items()) {
+            if (key != "most" && key != "within")
+                fail(below(path, key), {"is no setting", "known are 'most', 'within'"});
+            const unsigned largest = key == "most" ? most_guest_reboots : longest_guest_reboots;
+            if (!number.is_number_unsigned() || number.get<std::uint64_t>() == 0 ||
+                number.get<std::uint64_t>() > largest)
+                fail(below(path, key), {"must be a whole number from 1 to " + std::to_string(largest)});
+            if (key == "most")
+                reboots.most = number.get<unsigned>();
+            else
+                reboots.within = std::chrono::seconds(number.get<unsigned>());
+        }
     }
 
     // The names are the kernel's (pci_reset_fn_methods in drivers/pci/pci.c); it takes several, the first one
@@ -244,7 +265,10 @@ Settings default_settings()
         .after_stop =
             AfterStop::keep, // as Proxmox leaves a device; the native driver must not meet a dirty card
         .reset_with = ResetWith::best, // the kernel's own reset where it has one
-        .in_use = InUse::refuse,   // Proxmox takes a mounted disk or the node's network without a question
+        .in_use = InUse::refuse, // Proxmox takes a mounted disk or the node's network without a question
+        // A large update restarts Windows four times within minutes; a guest that never comes up resets every
+        // half minute, and each start pins its memory and resets its card.
+        .guest_reboot = {.most = 5, .within = 600s},
         .reset_method = "default", // what the device table says, or else what is set
     };
 }

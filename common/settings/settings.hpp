@@ -28,6 +28,12 @@ enum class InUse { refuse, warn };
 
 enum class ResetWith { best, reset_subordinate, bridge_control };
 
+// How often a guest that reboots by itself is started anew.
+struct GuestReboots {
+    unsigned most;
+    std::chrono::seconds within;
+};
+
 struct Settings {
     Timeouts timeouts;
     unsigned retries; // of a step that answered EAGAIN or EBUSY
@@ -36,6 +42,7 @@ struct Settings {
     AfterStop after_stop;
     ResetWith reset_with;
     InUse in_use; // what the host or another guest uses, and Proxmox would take for this guest
+    GuestReboots guest_reboot;
     std::string
         reset_method; // of the GPU while a guest has it: "default", "none", or as the kernel's file takes it
 };

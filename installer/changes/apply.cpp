@@ -9,6 +9,7 @@
 #include "machine/paths.hpp"
 #include "proxmox/guest_config.hpp"
 #include "proxmox/guest_files.hpp"
+#include "proxmox/vm_args.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -85,7 +86,7 @@ private:
             return put_link(change, change.after);
         case Change::Kind::program:
             run(change.argv, change.hint);
-            return check_hookscript(change);
+            return check_setting(change);
         }
     }
 
@@ -94,27 +95,28 @@ private:
         return change.of_a_guest ? read_pve_file(system_, change.path) : system_.read(change.path);
     }
 
-    std::string hookscript_of(const Guest& guest) const
+    std::string now_set(const GuestSetting& setting) const
     {
-        return parse_guest_config(read_pve_file(system_, guest.config_path()).value_or("")).hookscript;
+        const auto text = read_pve_file(system_, setting.guest.config_path()).value_or("");
+        return setting.key == "args" ? read_vm_args(text).next : parse_guest_config(text).hookscript;
     }
 
-    void check_hookscript(const Change& change) const
+    void check_setting(const Change& change) const
     {
-        if (!change.hookscript || !programs_run_) return;
-        if (const auto now = hookscript_of(change.hookscript->guest); now != change.hookscript->after)
+        if (!change.setting || !programs_run_) return;
+        if (const auto now = now_set(*change.setting); now != change.setting->after)
             throw Error(ErrorKind::failed,
-                        {quote(join(change.argv, " ")) + " ended well, but the guest's hookscript is " +
-                             (now.empty() ? "none" : quote(now)),
+                        {quote(join(change.argv, " ")) + " ended well, but the guest's " +
+                             change.setting->key + " is " + (now.empty() ? "none" : quote(now)),
                          "look at its config"});
     }
 
     // Of a program that failed: whether it has changed the guest all the same.
     bool happened(const Change& change) const
     {
-        if (!change.hookscript || !programs_run_) return false;
+        if (!change.setting || !programs_run_) return false;
         try {
-            return hookscript_of(change.hookscript->guest) == change.hookscript->after;
+            return now_set(*change.setting) == change.setting->after;
         } catch (const Error&) {
             return true; // then the program that undoes it says what is wrong
         }

@@ -87,8 +87,8 @@ void attach_guest(const Survey& survey, const SurveyedGuest& guest, InstallPlan&
     else
         remember_old_hook(survey, guest, plan);
     const auto volume = storage_for_hooks(survey).id + ":snippets/" + std::string(paths::hook_snippet);
-    plan.changes.push_back(hookscript_change({guest.id, old, volume},
-                                             "Proxmox runs the hook before " + guest.id.name() + " starts"));
+    plan.changes.push_back(setting_change({guest.id, old, volume},
+                                          "Proxmox runs the hook before " + guest.id.name() + " starts"));
     plan.attachments.push_back({guest.id.vmid, volume, old});
 }
 

@@ -8,15 +8,26 @@
 namespace pvegpu {
 namespace {
 
-std::vector<std::string> set_hookscript(const HookscriptChange& what, const std::string& volume)
+std::vector<std::string> set_to(const GuestSetting& what, const std::string& value)
 {
     const auto& program = what.guest.is_container() ? programs::pct : programs::qm;
     std::vector<std::string> argv{std::string(program), "set", what.guest.number()};
-    if (volume.empty())
-        argv.insert(argv.end(), {"--delete", "hookscript"});
+    if (value.empty())
+        argv.insert(argv.end(), {"--delete", what.key});
     else
-        argv.insert(argv.end(), {"--hookscript", volume});
+        argv.insert(argv.end(), {"--" + what.key, value});
     return argv;
+}
+
+// To be read: a word with blanks in it is told from several.
+std::string command_line(const std::vector<std::string>& argv)
+{
+    std::string line;
+    for (const auto& word : argv) {
+        const bool blanks = word.find(' ') != std::string::npos;
+        line += (line.empty() ? "" : " ") + (blanks ? '"' + word + '"' : word);
+    }
+    return line;
 }
 
 std::string put(const Change& change, const std::optional<std::string>& from,
@@ -49,15 +60,15 @@ Change link_change(std::string path, std::optional<std::string> before, std::opt
     return change;
 }
 
-Change hookscript_change(HookscriptChange what, std::string reason)
+Change setting_change(GuestSetting what, std::string reason)
 {
     Change change;
     change.kind = Change::Kind::program;
-    change.argv = set_hookscript(what, what.after);
-    change.undo = set_hookscript(what, what.before);
+    change.argv = set_to(what, what.after);
+    change.undo = set_to(what, what.before);
     change.reason = std::move(reason);
     change.hint = "see 'systemctl status pve-cluster' and whether the guest is locked";
-    change.hookscript = std::move(what);
+    change.setting = std::move(what);
     return change;
 }
 
@@ -65,20 +76,20 @@ Change inverse(Change change)
 {
     std::swap(change.before, change.after);
     std::swap(change.argv, change.undo);
-    if (change.hookscript) std::swap(change.hookscript->before, change.hookscript->after);
+    if (change.setting) std::swap(change.setting->before, change.setting->after);
     return change;
 }
 
 std::string describe(const Change& change)
 {
-    if (change.kind == Change::Kind::program) return "run '" + join(change.argv, " ") + "'";
+    if (change.kind == Change::Kind::program) return "run '" + command_line(change.argv) + "'";
     return put(change, change.before, change.after);
 }
 
 std::string describe_undo(const Change& change)
 {
     if (change.kind == Change::Kind::program)
-        return change.undo.empty() ? "nothing" : "run '" + join(change.undo, " ") + "'";
+        return change.undo.empty() ? "nothing" : "run '" + command_line(change.undo) + "'";
     if (change.before && change.kind == Change::Kind::file) return "restore '" + change.path + "'";
     return put(change, change.after, change.before);
 }

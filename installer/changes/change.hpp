@@ -11,10 +11,11 @@ namespace pvegpu {
 
 // What a program does to a guest. Proxmox can have made the change and still end with an error, and the other
 // way round: so the guest's config is looked at.
-struct HookscriptChange {
+struct GuestSetting {
     Guest guest;
-    std::string before; // the volume; empty: none
+    std::string before; // empty: none
     std::string after;
+    std::string key = "hookscript"; // or "args", for the guest's next start
 };
 
 struct Change {
@@ -29,7 +30,7 @@ struct Change {
     std::string lock;                  // of that configuration: Proxmox's own
     std::vector<std::string> argv;     // of a program
     std::vector<std::string> undo;     // the program that takes it back; empty: there is nothing to take back
-    std::optional<HookscriptChange> hookscript; // of a program that changes one
+    std::optional<GuestSetting> setting; // of a program that changes one
     std::string reason;
     std::string hint; // what to do if it fails
 
@@ -41,7 +42,7 @@ struct Change {
 Change file_change(std::string path, std::optional<std::string> before, std::optional<std::string> after,
                    std::string reason);
 // `qm set` or `pct set`, with its inverse.
-Change hookscript_change(HookscriptChange what, std::string reason);
+Change setting_change(GuestSetting what, std::string reason);
 Change link_change(std::string path, std::optional<std::string> before, std::optional<std::string> after,
                    std::string reason);
 

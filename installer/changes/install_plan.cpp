@@ -4,6 +4,7 @@
 #include "base/lists.hpp"
 #include "base/text.hpp"
 #include "changes/attach.hpp"
+#include "changes/guest_reboots.hpp"
 #include "changes/install_remarks.hpp"
 #include "host/host_files.hpp"
 #include "host/programs.hpp"
@@ -71,15 +72,18 @@ public:
         std::vector<const SurveyedGuest*> guests;
         for (const auto vmid : request_.vms) guests.push_back(&attachable(survey_, vmid));
         for (const auto* guest : guests)
-            if (!request_.host_only) attach_guest(survey_, *guest, plan_);
+            if (!request_.host_only) {
+                attach_guest(survey_, *guest, plan_);
+                plan_guest_reboots(survey_, *guest, request_.guest_reboot, plan_);
+            }
         if (request_.host_only && survey_.host.cluster.clustered) // a guest can come from another node
             link_hook(survey_, plan_);
         change_host_files();
         for (auto& program : build_programs(survey_.host, plan_.changes))
             plan_.changes.push_back(std::move(program));
         check_programs(survey_, plan_);
-        plan_.notes = install_notes(survey_, request_);
-        plan_.warnings = install_warnings(survey_, request_, plan_);
+        append(plan_.notes, install_notes(survey_, request_));
+        append(plan_.warnings, install_warnings(survey_, request_, plan_));
         plan_.reboot_reasons = reboot_reasons(survey_, changes_next_boot(plan_.changes));
         return std::move(plan_);
     }

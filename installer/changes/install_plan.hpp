@@ -2,9 +2,11 @@
 #pragma once
 
 #include "base/advice.hpp"
+#include "base/enum_names.hpp"
 #include "changes/attachment.hpp"
 #include "changes/change.hpp"
 
+#include <array>
 #include <string>
 #include <vector>
 
@@ -13,10 +15,16 @@ namespace pvegpu {
 struct HostFacts;
 struct Survey;
 
+// What becomes of a card when its guest reboots by itself: "clean", it is started anew; "leave", nothing.
+enum class GuestReboot { where_needed, clean, leave };
+inline constexpr std::array guest_reboot_names{EnumName{"clean", GuestReboot::clean},
+                                               EnumName{"leave", GuestReboot::leave}};
+
 struct InstallRequest {
     std::vector<unsigned> vms;
     bool host_only = false; // prepare the host for these VMs, attach nothing
     bool blacklist = false;
+    GuestReboot guest_reboot = GuestReboot::where_needed;
 };
 
 struct InstallPlan {

@@ -4,6 +4,7 @@
 #include "base/lists.hpp"
 #include "base/text.hpp"
 #include "changes/attach.hpp"
+#include "changes/guest_reboots.hpp"
 #include "changes/removal_survey.hpp"
 #include "containers/hard_coded.hpp"
 #include "hook/chained_hook.hpp"
@@ -42,6 +43,7 @@ public:
                                                       "), which is left as it is")});
         }
         take_devices(guest);
+        take_monitor(guest);
         forget(guest.id.vmid);
     }
 
@@ -119,11 +121,11 @@ private:
                                       "a hookscript that it had before is not given back, see " +
                                           quote(paths::install_manifest) +
                                           " on the node where it was attached"});
-        return hookscript_change({guest.id, guest.config.hookscript, old},
-                                 !known           ? "no hookscript that the guest had before is known here"
-                                 : known->empty() ? "the guest had no hookscript before"
-                                 : old.empty()    ? "the hookscript that the guest had before is gone"
-                                                  : "the guest had this hookscript before");
+        return setting_change({guest.id, guest.config.hookscript, old},
+                              !known           ? "no hookscript that the guest had before is known here"
+                              : known->empty() ? "the guest had no hookscript before"
+                              : old.empty()    ? "the hookscript that the guest had before is gone"
+                                               : "the guest had this hookscript before");
     }
 
     void give_lines_back(const SurveyedGuest& guest)
@@ -165,6 +167,20 @@ private:
             "the container had no such device nodes before; one that runs keeps them until it stops";
         change.hint = "see whether the container is locked";
         plan_.changes.push_back(std::move(change));
+    }
+
+    void take_monitor(const SurveyedGuest& guest)
+    {
+        if (auto change = monitor_change(guest, without_monitor(guest.args.next),
+                                         "it told the hook when the guest reboots by itself; what else "
+                                         "stands in 'args' stays"))
+            plan_.changes.push_back(std::move(*change));
+        if (!guest.args.snapshots.empty())
+            plan_.warnings.push_back(
+                {(guest.args.snapshots.size() == 1 ? "the snapshot '" : "the snapshots '") +
+                     join(guest.args.snapshots, "', '") + "' of " + guest.id.name() +
+                     " still have the hook's monitor in 'args', where it does no harm",
+                 "after a rollback '" + guest.id.tool() + " config " + guest.id.number() + "' shows it"});
     }
 
     void drop(const std::string& path)
@@ -244,7 +260,7 @@ RemovePlan make_uninstall_plan(const Survey& survey, const Manifest& manifest,
     };
     Remover remover(survey, manifest);
     for (const auto& guest : survey.guests)
-        if (guest.attached || manifest.attachment(guest.id.vmid) != nullptr) remover.detach(guest);
+        if (is_ours(guest) || manifest.attachment(guest.id.vmid) != nullptr) remover.detach(guest);
     for (const auto& guest : manifest.attachments) {
         if (survey.find(guest.vmid) != nullptr) continue;
         if (const auto* other = find_elsewhere(survey, guest.vmid); other != nullptr && refers(guest.vmid))

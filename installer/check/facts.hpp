@@ -7,6 +7,7 @@
 #include "containers/conflicts.hpp"
 #include "containers/inside.hpp"
 #include "containers/node_facts.hpp"
+#include "events/notes.hpp"
 #include "host/modprobe_config.hpp"
 #include "host/node_owners.hpp"
 #include "host/status.hpp"
@@ -128,6 +129,7 @@ struct CheckFacts {
     // Of VMs with devices that do not run: what the hook's own plan of the next start refuses, if anything.
     std::map<unsigned, std::optional<Refusal>> next_starts;
     std::set<unsigned> running_vms;
+    std::map<unsigned, ReaderState> readers; // of VMs that run: what the reader of their events is at
     std::vector<ContainerFacts> containers;
     NodeHost node_host;                // what the nodes of all of them hang on. Read if there are containers
     std::vector<CardNodes> card_nodes; // of each GPU that a guest is passed, if there are containers

@@ -24,6 +24,7 @@ std::vector<Check> nvidia_checks();
 std::vector<Check> guest_checks();
 std::vector<Check> guest_hardware_checks();
 std::vector<Check> guest_option_checks();
+std::vector<Check> own_reboot_checks();
 std::vector<Check> container_checks();
 std::vector<Check> log_checks();
 

@@ -2,6 +2,7 @@
 
 #include "base/json.hpp"
 #include "base/text.hpp"
+#include "proxmox/vm_args.hpp"
 
 namespace pvegpu {
 namespace {
@@ -63,33 +64,7 @@ std::optional<ArgsDevice> device_in(const std::string& value, std::size_t word)
 std::vector<std::string> shell_words(std::string_view text)
 {
     std::vector<std::string> words;
-    std::string word;
-    bool in_word = false;
-    char quoted = '\0';
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        const char c = text[i];
-        const bool escapes = c == '\\' && quoted != '\'' && i + 1 < text.size();
-        if (escapes) {
-            word += text[++i];
-            in_word = true;
-        } else if (quoted != '\0') {
-            if (c == quoted)
-                quoted = '\0';
-            else
-                word += c;
-        } else if (c == '\'' || c == '"') {
-            quoted = c;
-            in_word = true;
-        } else if (is_space(c)) {
-            if (in_word) words.push_back(std::move(word));
-            word.clear();
-            in_word = false;
-        } else {
-            word += c;
-            in_word = true;
-        }
-    }
-    if (in_word) words.push_back(std::move(word));
+    for (auto& word : args_words(text).words) words.push_back(std::move(word.text));
     return words;
 }
 

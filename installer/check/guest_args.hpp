@@ -10,8 +10,7 @@
 
 namespace pvegpu {
 
-// The words of a shell: blanks, both kinds of quotes, backslashes. Proxmox reads `args` so (split_args in
-// pve-common's Tools.pm: Perl's shellwords).
+// Those of args_words (proxmox/vm_args.hpp).
 std::vector<std::string> shell_words(std::string_view text);
 
 // The word as a shell reads it back; as it is where nothing in it needs quotes.

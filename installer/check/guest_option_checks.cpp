@@ -1,5 +1,5 @@
 // Options of a VM that reach QEMU beside its 'hostpci' lines, or stand in their way: a ROM file, `args`,
-// `kvm`, `reboot`.
+// `kvm`.
 #include "base/lists.hpp"
 #include "check/findings.hpp"
 #include "check/guest_args.hpp"
@@ -237,24 +237,6 @@ Findings guest_args(const CheckFacts& facts, const SurveyedGuest& guest)
     return findings;
 }
 
-// A machine reset then ends the VM (QEMU's '-no-reboot'), and nothing starts it again. Without it QEMU goes
-// on with the same card, and no hook runs.
-Findings guest_reboot(const SurveyedGuest& guest)
-{
-    const auto words = shell_words(guest.config.setting("args"));
-    const bool by_args = contains(words, std::string("-no-reboot"));
-    if (guest.config.setting("reboot") != "0" && !by_args) return {};
-    const std::string say =
-        "it reboots by itself then, without the hook: QEMU goes on with the card as it is";
-    auto rest = words;
-    std::erase(rest, "-no-reboot");
-    return {
-        {Verdict::note, by_args ? "'args' has '-no-reboot'" : "'reboot: 0'",
-         by_args ? set_args(guest, rest, "", say) : set(guest, "--delete reboot", say),
-         "a reboot inside the guest ends the VM, and nothing starts it again; the start after it resets the "
-         "card"}};
-}
-
 } // namespace
 
 std::string rom_of(const HostPci& line)
@@ -276,8 +258,6 @@ std::vector<Check> guest_option_checks()
          "passthrough",
          "what 'args' says Proxmox neither checks nor knows",
          [](const CheckFacts& facts) { return about_each<guest_args>(facts, facts.survey.guests, is_vm); }},
-        {"guest.reboot", "the guest can reboot by itself", "'reboot: 0', and '-no-reboot' in 'args'",
-         "a reboot inside the guest then ends the VM", each_config_with_gpu<guest_reboot>},
     };
 }
 

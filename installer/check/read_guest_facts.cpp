@@ -86,6 +86,14 @@ void read_roms(const SysReader& reader, const SurveyedGuest& guest, CheckFacts& 
             facts.absent_roms.insert(path);
 }
 
+// Of a reader that is there, about the QEMU that is there.
+void read_reader(const SysReader& reader, unsigned vmid, CheckFacts& facts)
+{
+    const auto note = read_reader_note(reader, vmid);
+    if (note && note->qemu == qemu_of(reader, vmid) && lives(reader, note->reader))
+        facts.readers[vmid] = note->state;
+}
+
 bool is_container(const SurveyedGuest& guest)
 {
     return guest.id.is_container() && !guest.lxc.is_template;
@@ -103,7 +111,10 @@ void read_guest_facts(const SysReader& reader, CheckFacts& facts)
     facts.cpu_models = parse_cpu_models(read_pve_file(reader, paths::pve_cpu_models).value_or(""));
     facts.mappings = parse_pci_mappings(read_pve_file(reader, paths::pve_pci_mappings).value_or(""));
     for (const auto& guest : facts.survey.guests) {
-        if (guest.id.is_vm() && vm_runs(reader, guest.id.vmid)) facts.running_vms.insert(guest.id.vmid);
+        if (guest.running) {
+            facts.running_vms.insert(guest.id.vmid);
+            read_reader(reader, guest.id.vmid, facts);
+        }
         read_hookscript(reader, guest, facts);
         read_other_hook(reader, guest, facts);
         read_roms(reader, guest, facts);

@@ -18,7 +18,7 @@ namespace options = boost::program_options;
 // Those that a command can be given besides: --json, --root, --dry-run and --yes are for all.
 constexpr std::array commands{
     Command{"install", install, "--vm N [--ct N ...]", "prepare the host and attach the hook to these guests",
-            " vm ct host blacklist reboot gpu mig replace-hard-coded ",
+            " vm ct host blacklist reboot gpu mig replace-hard-coded guest-reboot ",
             "which VM? 'pve-gpu-install --vm 101' attaches the hook to VM 101"},
     Command{"status", status, "", "cards, guests, the hook's last runs", "", ""},
     Command{"try", try_recovery, "--vm N", "recover the VM's GPU twice, with the VM stopped", " vm ",
@@ -43,8 +43,8 @@ constexpr std::array package_commands{
 
 // Options that mean something to some commands only: to the others they would be a wish that is not granted.
 constexpr std::array some_commands{
-    "vm",   "ct",      "host",         "blacklist", "reboot", "gpu",   "mig",   "replace-hard-coded",
-    "html", "explain", "explain-file", "full",      "list",   "guest", "output"};
+    "vm",   "ct",      "host",         "blacklist", "reboot", "gpu",   "mig",    "replace-hard-coded",
+    "html", "explain", "explain-file", "full",      "list",   "guest", "output", "guest-reboot"};
 
 struct OptionHelp {
     std::string_view option, help;
@@ -57,6 +57,9 @@ constexpr std::array option_helps{
     OptionHelp{"--mig LIST",
                "the containers' MIG instances: 1/0 (GPU instance/compute instance), or 1 for all of it"},
     OptionHelp{"--replace-hard-coded", "containers: devN in place of lxc.mount.entry and device numbers"},
+    OptionHelp{"--guest-reboot WHAT",
+               "when a VM's guest reboots by itself: 'clean', its card is recovered, or 'leave'; without it "
+               "clean where the card cannot reset itself"},
     OptionHelp{"--host", "prepare the host only, attach nothing"},
     OptionHelp{"--blacklist", "also blacklist the native drivers of the VMs' GPUs"},
     OptionHelp{"--dry-run", "show what would be changed, and stop"},
@@ -91,7 +94,7 @@ options::variables_map parse(int argc, const char* const* argv)
     for (const auto* flag : {"help", "version", "host", "blacklist", "dry-run", "yes", "reboot", "json",
                              "full", "list", "replace-hard-coded"})
         add(flag, "");
-    for (const auto* text : {"html", "explain", "explain-file", "guest", "output", "root"})
+    for (const auto* text : {"html", "explain", "explain-file", "guest", "output", "root", "guest-reboot"})
         add(text, options::value<std::string>());
     for (const auto* list : {"vm", "ct", "gpu", "mig"}) add(list, options::value<std::vector<std::string>>());
     return parse_options(known, argc, argv);
@@ -146,6 +149,16 @@ std::string capture_directory(const options::variables_map& values)
     return absolute(named.empty() ? "capture-" + text_of(values, "guest") : named, values);
 }
 
+GuestReboot guest_reboot_of(const options::variables_map& values)
+{
+    const auto text = text_of(values, "guest-reboot");
+    if (text.empty()) return GuestReboot::where_needed;
+    const auto* const known = find_name(guest_reboot_names, text);
+    if (known == guest_reboot_names.end())
+        throw options::error("'--guest-reboot' is 'clean' or 'leave', not " + quote(text));
+    return known->value;
+}
+
 Options options_of(const options::variables_map& values)
 {
     const auto has = [&](const char* name) { return values.count(name) != 0; };
@@ -166,7 +179,8 @@ Options options_of(const options::variables_map& values)
             captured_guest(values),
             capture_directory(values),
             strings(values, "mig"),
-            absolute(text_of(values, "explain-file"), values)};
+            absolute(text_of(values, "explain-file"), values),
+            guest_reboot_of(values)};
 }
 
 const Command& command_of(const options::variables_map& values)
@@ -190,6 +204,8 @@ void check_options(const Command& command, const options::variables_map& values)
     const bool guests = values.count("vm") != 0 || values.count("ct") != 0;
     if (!command.which_guest.empty() && !guests && values.count("host") == 0)
         throw options::error(std::string(command.which_guest));
+    if (command.name == "install" && values.count("guest-reboot") != 0 && values.count("vm") == 0)
+        throw options::error("'--guest-reboot' is for VMs, and no '--vm' names one");
     if (command.name == "install" && values.count("mig") != 0 && values.count("ct") == 0)
         throw options::error("'--mig' is for containers, and no '--ct' names one");
     if (command.name == "install" && values.count("gpu") != 0 && values.count("ct") == 0)

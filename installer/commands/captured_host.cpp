@@ -30,7 +30,7 @@ constexpr std::string_view as_they_are =
     "/proc/driver/nvidia/capabilities/* /etc/systemd/system/*/pve-gpu-hook-nodes.service "
     "/run/qemu-server/*.pid /run/pve-gpu-hook/claims/*.json /run/pve-gpu-hook/state/*.json "
     "/run/pve-gpu-hook/cards/*.json /run/pve-gpu-hook/journal/*.json "
-    "/run/pve-gpu-hook/boot-files-changed";
+    "/run/pve-gpu-hook/events/* /run/pve-gpu-hook/boot-files-changed";
 
 // Whether they are there, and what number or mode they have.
 constexpr std::string_view only_there =

@@ -110,8 +110,10 @@ int install(Session& session)
     const auto survey =
         for_every_vm ? survey_host_for_every_vm(session.system) : survey_host(session.system, options.vms);
     const bool only_containers = options.vms.empty() && !options.host; // they need nothing of vfio
-    auto plan = only_containers ? InstallPlan()
-                                : make_install_plan(survey, {options.vms, options.host, options.blacklist});
+    auto plan =
+        only_containers
+            ? InstallPlan()
+            : make_install_plan(survey, {options.vms, options.host, options.blacklist, options.guest_reboot});
     const auto manifest = read_manifest(session.system);
     plan_containers(session, survey, manifest, plan);
     say_remarks(session, plan);

@@ -2,13 +2,17 @@
 // goes on as far as it can and says what it could not do.
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "base/vmid.hpp"
 #include "changes/apply.hpp"
 #include "changes/removal_survey.hpp"
 #include "changes/remove_plan.hpp"
 #include "commands/commands.hpp"
+#include "events/notes.hpp"
+#include "host/programs.hpp"
 #include "host/stub.hpp"
 #include "machine/paths.hpp"
 #include "proxmox/guest_files.hpp"
+#include "proxmox/vm_args.hpp"
 
 #include <algorithm>
 
@@ -34,6 +38,28 @@ void repair(System& system, const ManifestEntry& entry)
         system.say(Severity::info, "'" + entry.path + "' leads to the hook again");
     } catch (const Error& error) {
         system.say(Severity::warning, error.what());
+    }
+}
+
+// Of VMs that run with our monitor, whatever their configuration says by now: the words are on QEMU's command
+// line. Those that run already were started anew by the package.
+void start_readers(System& system)
+{
+    constexpr std::size_t longest_command_line = 1U
+                                                 << 20U; // what we look for stands behind Proxmox's own words
+    constexpr Milliseconds answers_within{2'000};        // its reader waits for the process's memory
+    for (const auto& name : system.list(std::string(paths::pve_run))) {
+        const auto vmid = name.ends_with(".pid") ? parse_vmid(name.substr(0, name.size() - 4)) : std::nullopt;
+        const auto qemu = vmid ? qemu_of(system, *vmid) : std::nullopt;
+        if (!qemu) continue;
+        const auto line =
+            system.read_within(paths::process(qemu->pid, "cmdline"), longest_command_line, answers_within);
+        if (line.text.find("id=" + std::string(monitor_name) + ",") == std::string::npos) continue;
+        const auto unit = "pve-gpu-hook-events@" + std::to_string(*vmid) + ".service";
+        if (!system.run({std::string(programs::systemctl), "start", "--no-block", unit}, answers_within)
+                 .done())
+            system.say(Severity::warning,
+                       quote(unit) + " cannot be started; see 'systemctl status " + unit + "'");
     }
 }
 
@@ -112,6 +138,7 @@ int package_configured(Session& session)
 {
     for (const auto& entry : read_manifest_or_none(session.system).entries)
         if (entry.leads_to_hook()) repair(session.system, entry);
+    start_readers(session.system);
     return exit_done;
 }
 

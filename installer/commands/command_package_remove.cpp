@@ -3,6 +3,7 @@
 #include "base/lists.hpp"
 #include "base/text.hpp"
 #include "changes/apply.hpp"
+#include "changes/guest_reboots.hpp"
 #include "changes/removal_survey.hpp"
 #include "changes/remove_plan.hpp"
 #include "commands/commands.hpp"
@@ -77,7 +78,7 @@ private:
     void detach_guests()
     {
         for (const auto& guest : survey_->guests) {
-            if (!guest.attached) continue;
+            if (!is_ours(guest)) continue;
             try {
                 const auto plan = make_detach_plan(*survey_, manifest_, {guest.id.vmid});
                 const auto before = manifest_;

@@ -1,6 +1,7 @@
 // What pve-gpu-install can do. Each command returns its exit status; trouble is thrown as Error.
 #pragma once
 
+#include "changes/install_plan.hpp"
 #include "changes/terminal.hpp"
 #include "machine/system.hpp"
 
@@ -44,6 +45,7 @@ struct Options {
 
     std::vector<std::string> mig = {}; // of the containers: "1/0,2"
     std::string explain_file = {};     // of 'check': a file of messages; absolute
+    GuestReboot guest_reboot = GuestReboot::where_needed;
 };
 
 struct Session {

@@ -114,7 +114,8 @@ std::string shareable_args(std::string_view value)
                                 [&](std::string_view text) { return next.find(text) != std::string::npos; }))
             kept.insert(kept.end(), {words[i], next});
     }
-    return shell_line(kept);
+    const auto line = shell_line(kept);
+    return has_monitor(value) ? with_monitor(line).value_or(line) : line;
 }
 
 std::optional<std::string> shareable_vm_line(std::string_view line)

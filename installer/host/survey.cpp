@@ -78,6 +78,10 @@ private:
         guest.config = read_guest_config(reader_, *text);
         if (guest.id.is_container()) guest.lxc = read_lxc_config(reader_, *text);
         if (guest.id.is_container()) guest.text = *text;
+        if (guest.id.is_vm()) {
+            guest.args = read_vm_args(*text);
+            guest.running = vm_runs(reader_, guest.id.vmid);
+        }
         guest.attached = is_our_volume(survey_.storages, guest.config.hookscript, reader_);
         const auto* storage = storage_of(survey_.storages, guest.config.hookscript);
         guest.snippet_unseen = storage != nullptr && storage->shared;
@@ -303,6 +307,14 @@ bool SurveyedFunction::on_card_of(unsigned vmid) const
 const SurveyedGuest* Survey::find(unsigned vmid) const
 {
     return find_where(guests, [&](const auto& one) { return one.id.vmid == vmid; });
+}
+
+bool Survey::reboot_leaves_dirty(unsigned vmid) const
+{
+    return std::ranges::any_of(functions, [&](const SurveyedFunction& function) {
+        return function.passed && function.reset_with_card && function.on_card_of(vmid) &&
+               is_gpu(function.facts) && !resets_itself(function.facts);
+    });
 }
 
 std::optional<std::string> Survey::file(std::string_view path) const

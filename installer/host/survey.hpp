@@ -10,6 +10,7 @@
 #include "proxmox/ha_config.hpp"
 #include "proxmox/lxc_config.hpp"
 #include "proxmox/storage_config.hpp"
+#include "proxmox/vm_args.hpp"
 #include "settings/settings.hpp"
 
 #include <map>
@@ -50,6 +51,8 @@ struct SurveyedGuest {
     std::string text;                       // and its configuration as it is written
     std::vector<PciAddress> passed;         // by its hostpci lines, whole, every alternative of a mapping
     std::map<PciAddress, std::string> keys; // of those: "hostpci0"
+    VmArgs args;                            // of a VM
+    bool running = false;                   // a VM
     std::optional<Advice> problem;          // why its hostpci lines cannot be read
     bool attached = false;                  // our hook is its hookscript
     bool snippet_unseen = false;            // it lies on a storage that can hang, so nobody looked
@@ -97,6 +100,9 @@ struct Survey {
 
     const SurveyedGuest* find(unsigned vmid) const; // nullptr if there is none
     std::optional<std::string> file(std::string_view path) const;
+    // The VM is passed a GPU whose card the hook resets before a start, and that has no reset of its own
+    // which works: when the guest reboots by itself nothing resets it.
+    bool reboot_leaves_dirty(unsigned vmid) const;
 };
 
 // Looks only. `prepared` are the guests to be attached; those that are attached already count with them.
