@@ -108,7 +108,7 @@ print_hostpci_devices() {
 vm_running_locally() {
     local pid
     pid=$(cat "/run/qemu-server/$1.pid" 2>/dev/null) || return 0
-    ! grep -qs "^qemu-system" "/proc/$pid/cmdline" || echo "$pid"
+    ! grep -qsE "^(/usr/bin/)?qemu-system" "/proc/$pid/cmdline" || echo "$pid"
 }
 
 # PVE::GuestHelpers::exec_hookscript   its parent is the task, which lives until QEMU runs
