@@ -1,5 +1,6 @@
 #include "check_cases.hpp"
 #include "machine/paths.hpp"
+#include "proxmox/vm_args.hpp"
 
 namespace pvegpu::testing {
 namespace {
@@ -15,6 +16,15 @@ Build guest(const std::string& lines)
 Build guest_with(const std::string& line)
 {
     return guest(healthy_guest + line + "\n");
+}
+
+// VM 101 runs, and the reader of its events is at that; empty: there is none.
+void read_by(FakeSystem& machine, const std::string& state)
+{
+    machine.add_process(4711, "kvm");
+    machine.add_process(4712, "pve-gpu-hook");
+    machine.file("/run/qemu-server/101.pid", "4711\n");
+    if (!state.empty()) machine.file("/run/pve-gpu-hook/events/101", "4711 1000 4712 1000 " + state + "\n");
 }
 
 Build mapped(const std::string& id)
@@ -290,22 +300,51 @@ std::vector<CheckCase> guest_cases()
          .fix = "qm set 101 --delete kvm"},
         {"guest.args", Verdict::warning, guest_with("args: -cpu kvm64,+aes"), vm,
          "nothing of 'cpu: host' counts", keep, true},
-        {.check = "guest.reboot",
+        {.check = "guest.own-reboot",
          .verdict = Verdict::note,
          .fires = guest_with("reboot: 0"),
          .subject = vm,
          .says = "'reboot: 0'",
-         .quiet = guest_with("reboot: 1"),
-         .silent = true,
          .fix = "qm set 101 --delete reboot"},
-        {.check = "guest.reboot",
+        {.check = "guest.own-reboot",
          .verdict = Verdict::note,
-         .fires = guest_with("args: -no-reboot -smbios type=1"),
+         .fires = guest(guest_without("args", "args: -no-reboot -smbios type=1\n")),
          .subject = vm,
          .says = "'-no-reboot'",
-         .quiet = keep,
-         .silent = true,
          .fix = "qm set 101 --args '-smbios type=1'"},
+        {.check = "guest.own-reboot",
+         .fires = guest(guest_without("args")),
+         .subject = vm,
+         .says = "no monitor",
+         .quiet = [](FakeSystem& m) { read_by(m, "armed"); },
+         .fix = "pve-gpu-install --vm 101 --guest-reboot clean"},
+        {.check = "guest.own-reboot",
+         .verdict = Verdict::note,
+         .fires =
+             [](FakeSystem& m) {
+                 replace_guest(m, guest_without("args") + "\n[PENDING]\nargs: " + std::string(monitor_words));
+                 m.add_process(4711, "kvm");
+                 m.file("/run/qemu-server/101.pid", "4711\n");
+             },
+         .subject = vm,
+         .says = "as it runs",
+         .fix = "qm reboot 101"},
+        {.check = "guest.own-reboot",
+         .fires = [](FakeSystem& m) { read_by(m, ""); },
+         .subject = vm,
+         .says = "nobody reads its events",
+         .fix = "systemctl restart pve-gpu-hook-events@101"},
+        {.check = "guest.own-reboot",
+         .fires = [](FakeSystem& m) { read_by(m, "refused"); },
+         .subject = vm,
+         .says = "does not know 'set-action'",
+         .fix = "pve-qemu-kvm"},
+        {.check = "guest.own-reboot",
+         .verdict = Verdict::note,
+         .fires = [](FakeSystem& m) { read_by(m, "waits it is being backed up"); },
+         .subject = vm,
+         .says = "for now",
+         .fix = "journalctl -u pve-gpu-hook-events@101"},
         {"guest.last-run", Verdict::error, report("refused", "'0000:03:00.0' is in use by VM 102"), vm,
          "VM 102"},
         {"guest.machine", Verdict::error, guest(guest_without("machine")), vm, "does not start"},

@@ -1,5 +1,6 @@
 #include "check_cases.hpp"
 #include "machine/paths.hpp"
+#include "proxmox/vm_args.hpp"
 
 namespace pvegpu::testing {
 
@@ -10,6 +11,9 @@ const std::string healthy_guest = "name: media\n"
                                   "memory: 8192\n"
                                   "balloon: 0\n"
                                   "hookscript: local:snippets/pve-gpu-hook\n"
+                                  "args: " +
+                                  std::string(monitor_words) +
+                                  "\n"
                                   "hostpci0: 0000:03:00.0,pcie=1\n"
                                   "hostpci1: 0000:04:00.0,pcie=1\n";
 

@@ -5,6 +5,7 @@
 #include "hook/phases.hpp"
 #include "hook/report.hpp"
 #include "machines.hpp"
+#include "proxmox/vm_args.hpp"
 #include "recovery/guest_state.hpp"
 
 #include <algorithm>
@@ -406,4 +407,93 @@ TEST_CASE("a dry run of the stop names who has the GPU by now", "[phases]")
     REQUIRE(planned.all_warnings().size() == 1);
     CHECK(planned.all_warnings().front().fact ==
           "the GPU stays as it is: VM 101 (pid 4711, kvm) has it by now");
+}
+
+// --- the guest's own reboots ---
+
+namespace {
+
+const std::string request_file = "/run/qemu-server/101.reboot";
+const std::string start_of_reader = "run /bin/systemctl start --no-block pve-gpu-hook-events@101.service";
+
+void add_monitor(Host& host)
+{
+    add_guest(host, 101, "args: -cpu host " + std::string(monitor_words) + "\nhostpci0: 03:00\n");
+}
+
+std::size_t count_effects(const Host& host, const std::string& effect)
+{
+    return static_cast<std::size_t>(std::ranges::count(host.effects(), effect));
+}
+
+} // namespace
+
+TEST_CASE("a stop is noted, and our request taken back, before anything else", "[phases][guest-reboots]")
+{
+    Host host;
+    host.phase(Phase::pre_start);
+    host.qemu_opens_it();
+    host.phase(Phase::post_start);
+    host.file(request_file, "pve-gpu-hook 4711 1000\n");
+    const auto before = host.effects().size();
+    host.phase(Phase::pre_stop);
+    REQUIRE(host.effects().size() > before + 1);
+    CHECK(host.effects()[before] == "replace /run/pve-gpu-hook/stops/101");
+    CHECK(host.effects()[before + 1] == "remove file " + request_file);
+    CHECK(host.text("/run/pve-gpu-hook/stops/101") == "4711 1000");
+}
+
+TEST_CASE("a stop of a guest without notes of ours is noted too, and Proxmox's own request stays",
+          "[phases][guest-reboots]")
+{
+    Host host;
+    host.add_process(4711, "kvm");
+    host.file("/run/qemu-server/101.pid", "4711\n");
+    host.file(request_file, "");
+    CHECK(host.phase(Phase::pre_stop).outcome == RunOutcome::nothing_to_do);
+    CHECK(host.exists("/run/pve-gpu-hook/stops/101"));
+    CHECK(host.exists(request_file));
+}
+
+TEST_CASE("a note of a stop that cannot be written keeps nothing else from being done",
+          "[phases][guest-reboots]")
+{
+    Host host;
+    host.phase(Phase::pre_start);
+    host.qemu_opens_it();
+    host.refuse_write("/run/pve-gpu-hook/stops/101", ENOSPC);
+    const auto report = host.phase(Phase::pre_stop);
+    CHECK(report.exit_status() == 0);
+    CHECK(host.said("/run/pve-gpu-hook/stops/101"));
+    CHECK(host.text(port_control) == "auto");
+}
+
+TEST_CASE("the next start forgets the stop, and has the reader started where 'args' has our monitor",
+          "[phases][guest-reboots]")
+{
+    Host host;
+    add_monitor(host);
+    host.file("/run/pve-gpu-hook/stops/101", "4000 1\n");
+    host.phase(Phase::pre_start);
+    CHECK_FALSE(host.exists("/run/pve-gpu-hook/stops/101"));
+    CHECK(count_effects(host, start_of_reader) == 0);
+    host.qemu_opens_it();
+    host.phase(Phase::post_start);
+    CHECK(count_effects(host, start_of_reader) == 1);
+}
+
+TEST_CASE("without our monitor no reader is started, and one that cannot be is told of",
+          "[phases][guest-reboots]")
+{
+    Host without;
+    without.phase(Phase::pre_start);
+    without.phase(Phase::post_start);
+    CHECK(count_effects(without, start_of_reader) == 0);
+    Host host;
+    add_monitor(host);
+    host.answer_run(start_of_reader.substr(4), 5, "Unit not found.\n");
+    host.phase(Phase::pre_start);
+    host.qemu_opens_it();
+    CHECK(host.phase(Phase::post_start).exit_status() == 0);
+    CHECK(host.said("pve-gpu-hook-events@101.service"));
 }

@@ -185,6 +185,7 @@ TEST_CASE("comments and strings with braces are what they are")
                        "s.json: 'strategy'"));
     CHECK(refusal(R"({ "retries": 1, // "retries": 2
  /* "retries": 3 */ "reset_method": "none" })") == "accepted");
+    CHECK(refusal(R"({ "guest_reboot": { "most": 1, "within": 86400 } })") == "accepted");
 }
 
 TEST_CASE("depth alone does not break the reader")
@@ -192,4 +193,21 @@ TEST_CASE("depth alone does not break the reader")
     const std::string deep = std::string(100000, '[') + std::string(100000, ']');
     CHECK(refused_with("{\"retries\":" + deep + "}", "'retries'"));
     CHECK(refused_with(std::string(100000, '{'), "s.json:1"));
+}
+
+TEST_CASE("how often a guest that reboots itself is started anew has bounds")
+{
+    CHECK(default_settings().guest_reboot.most == 5);
+    CHECK(default_settings().guest_reboot.within == 600s);
+    const auto file = SettingsFile::parse(R"({"guest_reboot": {"most": 2}, "guests": {"101": {"guest_reboot":
+        {"within": 60}}}})",
+                                          "s.json");
+    CHECK(file.for_guest(101).guest_reboot.most == 2);
+    CHECK(file.for_guest(101).guest_reboot.within == 60s);
+    CHECK(file.for_guest(102).guest_reboot.within == 600s);
+    for (const auto* wrong :
+         {R"({"most": 0})", R"({"within": 0})", R"({"most": 1001})", R"({"within": 86401})",
+          R"({"most": -1})", R"({"most": 1.5})", R"({"most": "5"})", R"({"often": 5})", "5"})
+        CHECK(refusal(R"({"guest_reboot": )" + std::string(wrong) + "}").find("guest_reboot") !=
+              std::string::npos);
 }

@@ -172,6 +172,21 @@ TEMPLATE_TEST_CASE("a file of our own is replaced whole, made with its directori
     CHECK(errno_of([&] { machine.system.remove_file("/absent/file"); }) == 0);
 }
 
+TEMPLATE_TEST_CASE("a file that somebody else may make is made whole, or not at all", "[contract]", Fake,
+                   Real)
+{
+    TestType machine;
+    machine.directory("/run/qemu-server");
+    CHECK(machine.system.create_file("/run/qemu-server/101.reboot", "ours"));
+    CHECK(machine.system.read("/run/qemu-server/101.reboot") == "ours");
+    CHECK(machine.system.file_facts("/run/qemu-server/101.reboot")->regular);
+    CHECK_FALSE(machine.system.create_file("/run/qemu-server/101.reboot", "another"));
+    CHECK(machine.system.read("/run/qemu-server/101.reboot") == "ours");
+    CHECK(machine.system.list("/run/qemu-server") == std::vector<std::string>{"101.reboot"});
+    machine.system.make_link("/run/qemu-server/102.reboot", "/nowhere");
+    CHECK_FALSE(machine.system.create_file("/run/qemu-server/102.reboot", "ours"));
+}
+
 TEMPLATE_TEST_CASE("a lock can be taken, and its file can be in a directory that was not there", "[contract]",
                    Fake, Real)
 {

@@ -20,7 +20,7 @@ Halt halt_of(const Halted& how)
 Actions look_at_running(const Course& course, const Look& look)
 {
     const bool wanted = !look.hindrance && !course.refuses;
-    if (wanted && !course.armed) return {Action::arm};
+    if (wanted && !(course.armed && course.sure)) return {Action::arm};
     if (!wanted && course.armed) return {Action::disarm};
     return {};
 }

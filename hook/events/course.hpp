@@ -31,6 +31,7 @@ using Actions = std::vector<Action>;
 struct Course {
     // QEMU may halt at a reset because of us: from before it is told so until it has agreed to the opposite.
     bool armed = false;
+    bool sure = false;    // this reader has told it so; else an earlier one may have
     bool refuses = false; // QEMU does not know how
     Halt halt = Halt::none;
     TimePoint since = {}; // of the halt

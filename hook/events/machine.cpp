@@ -85,8 +85,8 @@ Machine::End Machine::read()
             return End::told_to_end;
         }
         if (wakers_.stop_is_noted() || clock_now() >= look_at_) {
-            look();
             look_at_ = clock_now() + between_looks_at_it;
+            look();
             manager_.alive();
             continue;
         }
@@ -160,6 +160,7 @@ void Machine::begin()
     course_.armed =
         !config.done() ||
         !ends_at_a_reset(parse_guest_config(config.text)); // by an earlier reader, for all we know
+    course_.sure = false;
     remember();
     drain();
     look_at_ = {};
@@ -232,7 +233,7 @@ void Machine::look()
     if (!monitor_) return;
     try {
         const auto system = open_();
-        const bool may_arm = course_.halt == Halt::none && !course_.armed;
+        const bool may_arm = course_.halt == Halt::none && !(course_.armed && course_.sure);
         hindrance_ = hindrance_now(*system, may_arm);
         if (!hindrance_ && backup_runs())
             hindrance_ = Hindrance{Hindrance::Kind::locked, {"it is being backed up"}};

@@ -176,7 +176,8 @@ void Machine::arm()
     manager_.keep(monitor_->descriptor());
     course_.armed = true;
     note(); // who comes after us must know of it
-    if (set_action("shutdown")) return;
+    course_.sure = set_action("shutdown");
+    if (course_.sure) return;
     course_.armed = false;
     course_.refuses = true;
     manager_.forget();
@@ -202,6 +203,7 @@ void Machine::run_again()
     machine_runs(course_);
     take_back();
     manager_.forget();
+    look_at_ = {}; // whether it may be armed again
     note();
     tell(Severity::warning,
          "it has rebooted by itself and goes on with the card as it is, which was not recovered: " +
@@ -221,7 +223,7 @@ void Machine::tell(Severity severity, const std::string& line)
 // What becomes of a reset, once for each answer. While it is being stopped nobody asks.
 void Machine::tell_of_resets()
 {
-    if (course_.halt != Halt::none) return;
+    if (course_.halt != Halt::none || (!course_.armed && !course_.refuses && !hindrance_)) return;
     std::string line = "when the guest reboots by itself it is started anew, and its card recovered";
     if (course_.refuses)
         line = "its QEMU does not know 'set-action', so when the guest reboots by itself the card stays as "
