@@ -44,7 +44,7 @@ tasks() { grep -c "^$2 $1\$" "$lab_run/tasks" || :; }
 starts() { tasks "$1" qmstart; }
 state_of() { if [ -z "$(vm_running_locally "$1")" ]; then echo stopped; else mon_cmd "$1" query-status | sed 's/.*"status": "\([a-z-]*\)".*/\1/'; fi; }
 nobody_works() { ! cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\0' ' ' | grep -q '/usr/sbin/q[m] '; }
-is_settled() { [ "$(state_of "$1") $(starts "$1")" = "$2 $3" ] && nobody_works; }
+is_settled() { [ "$(starts "$1")" = "$3" ] && nobody_works && [ "$(state_of "$1")" = "$2" ]; }
 reader_pid() { systemctl show -p MainPID --value "pve-gpu-hook-events@$1"; }
 another_reader() { case $(reader_pid "$1") in 0 | "$2") return 1 ;; esac; }
 journal() { journalctl -q --no-pager -o cat -t pve-gpu-hook | grep "VM $1" || :; }
@@ -62,6 +62,7 @@ expect_vm() {
         expect_equal "state and starts of VM $1" "$2 $3" "$(state_of "$1") $(starts "$1")"
         nobody_works || fail "qm does not end"
         show_host "$1"
+        return 1 # what comes after it would only wait
     fi
     expect_equal "request to start VM $1 anew" none "$(request_of "$1")"
 }
@@ -73,7 +74,7 @@ expect_off() {
 }
 # expect_reader VMID STATE   within what a look takes (5 s) and more; armed, waits ... The note is there a moment before QEMU is told.
 expect_reader() {
-    wait_until 20 reader_is "$1" "$2" || { fail "the reader of VM $1: expected '$2', seen '$(reader_note "$1")'"; show_host "$1"; }
+    wait_until 20 reader_is "$1" "$2" || { fail "the reader of VM $1: expected '$2', seen '$(reader_note "$1")'"; show_host "$1"; return 1; }
     usleep 1000000
 }
 expect_journal() { journal "$1" | grep -qF -- "$2" || { fail "the journal does not say '$2' of VM $1"; show_host "$1"; }; }
