@@ -17,6 +17,7 @@
 #include <cstdlib>
 #include <memory>
 #include <string>
+#include <sys/wait.h>
 #include <vector>
 
 namespace {
@@ -148,6 +149,9 @@ int read_events(const options::variables_map& values)
         if (values.count(other) != 0) exit_with_usage("'--events' and a VMID stand alone");
     if (!vmid) exit_with_usage("'--events' takes one argument, a VMID");
     const OpenSystem open = [&] {
+        // Those of systems that are closed end a moment later, and would count until this process does.
+        while (waitpid(-1, nullptr, WNOHANG) > 0) {
+        }
         auto system = std::make_unique<LinuxSystem>("pve-gpu-hook", "");
         system->log_for_guest("VM " + std::to_string(*vmid));
         return system;

@@ -7,6 +7,8 @@ lab_qemu_packages=(qemu-system-x86 busybox-static kmod xz-utils zstd)
 # Any of these may be named in `# load:`; they are in every initramfs with their dependencies, and loaded only when asked.
 lab_modules=(vfio-pci vfio_iommu_type1 bochs snd_hda_intel loop ext4 nvme virtio_pci virtio-gpu virtio_net e1000e xhci_pci fuse)
 lab_qemu_modules=(kvm-amd) # and these where there is a QEMU
+lab_suite=trixie
+lab_systemd_modules=(virtio_pci virtio_blk ext4 overlay kvm-amd) # and these where there is a Debian host
 
 # Builds what runs beside busybox in the machine, and prints where it is.
 lab_programs() {
@@ -15,8 +17,9 @@ lab_programs() {
     echo "$build/lab/programs"
 }
 
-# make_initramfs KERNEL_DIRECTORY PROGRAMS_DIRECTORY OUTPUT [lxc|qemu]
+# make_initramfs KERNEL_DIRECTORY PROGRAMS_DIRECTORY OUTPUT [lxc|qemu|systemd]
 # What a machine needs until it is ready; OUTPUT.sum tells one content from another. Neither the hook nor a scenario is in it.
+# OUTPUT.disk is the disk that the machine has, if it has one.
 make_initramfs() {
     local kernel=$1 programs=$2 output=$3 tree
     tree=$(mktemp -d "$output.XXXXXX")
@@ -34,6 +37,12 @@ make_initramfs() {
         add_modules "$kernel" "$tree/lab/modules" "${lab_qemu_modules[@]}"
         add_qemu "$tree" "$programs/firmware.bin"
         ;;
+    systemd)
+        add_modules "$kernel" "$tree/lab/modules" "${lab_systemd_modules[@]}"
+        cp "$here"/guest/{systemd,begin}.sh "$programs/firmware.bin" "$tree/lab/"
+        ln -sfn "$("$here/tree" "$lab_suite")" "$output.disk"
+        readlink "$output.disk" >"$tree/lab/disk" # its name has a sum, and this one's sum shall, too
+        ;;
     esac
     (cd "$tree" && { find . -type f -print0 | sort -z | xargs -0 sha256sum; find . -printf '%y %m %p %l\n' | sort; }) |
         sha256sum | cut -d ' ' -f 1 >"$output.sum"
@@ -43,17 +52,22 @@ make_initramfs() {
 }
 
 # make_payload HOOK|"" OUTPUT SCENARIO_FILE...   what a machine that is ready gets: the hook, the scenarios and what they are written
-# in, and this commit's number; and the installer, where INSTALLER names it
+# in, and this commit's number; the installer, where INSTALLER names it; the package's units and Proxmox's programs, where STAND_INS does
 make_payload() {
     local hook=$1 output=$2 tree
     shift 2
     tree=$(mktemp -d "$output.XXXXXX")
     mkdir -p "$tree"/{usr/sbin,lab/scenarios}
-    find "$here/guest" -type f ! -name init ! -name modules.sh -exec cp -t "$tree/lab" {} +
+    find "$here/guest" -type f ! -name init ! -name modules.sh ! -name systemd.sh ! -name begin.sh -exec cp -t "$tree/lab" {} +
     cp "$@" "$tree/lab/scenarios/"
     (cd "$here" && turn 1000000) >"$tree/lab/turn"
     [[ -z $hook ]] || install -m 755 "$hook" "$tree/usr/sbin/pve-gpu-hook"
     [[ -z ${INSTALLER:-} ]] || install -m 755 "$INSTALLER" "$tree/usr/sbin/pve-gpu-install"
+    if [[ -n ${STAND_INS:-} ]]; then
+        mkdir -p "$tree/usr/lib/systemd/system"
+        cp "$top"/packaging/*.service "$tree/usr/lib/systemd/system/"
+        install -m 755 "$STAND_INS"/* "$tree/usr/sbin/"
+    fi
     tar -C "$tree" --owner=0 --group=0 -cf "$output" usr lab
     rm -rf "$tree"
 }
@@ -124,6 +138,8 @@ machine_words() {
     # With acpiphp slots QEMU's ports say that they report an active link (LnkCap bit 20) and never do (LnkSta bit 13 is 0 even
     # with a working card); with pciehp slots the bit is set, and stays set during a reset.
     [[ $slots == acpiphp ]] || printf '%s\n' -global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off
+    [[ ! -e $initramfs.disk ]] ||
+        printf '%s\n' -drive "if=none,id=disk,file=$(readlink "$initramfs.disk"),format=raw,readonly=on" -device virtio-blk-pci,drive=disk,addr=10.0
     # On a busy host the kernel's checks of its timer and of its clock run out of time, and it panics (no_timer_check) or complains
     # (tsc=nowatchdog). log_buf_len: the whole log of a scenario is judged at its end.
     printf '%s\n' -kernel "$kernel/vmlinux" -initrd "$initramfs" -append "console=ttyS0,115200 quiet panic=-1 intel_iommu=on iommu=pt \

@@ -108,7 +108,7 @@ print_hostpci_devices() {
 vm_running_locally() {
     local pid
     pid=$(cat "/run/qemu-server/$1.pid" 2>/dev/null) || return 0
-    ! grep -qs "^qemu-system" "/proc/$pid/cmdline" || echo "$pid"
+    ! grep -qsE "^(/usr/bin/)?qemu-system" "/proc/$pid/cmdline" || echo "$pid"
 }
 
 # PVE::GuestHelpers::exec_hookscript   its parent is the task, which lives until QEMU runs
@@ -124,10 +124,13 @@ exec_hookscript() {
 end_task() { [ ! -e "$lab_run/task$1.keeper" ] || { end_parent "task$1"; rm -f "$lab_run/task$1.keeper"; }; }
 
 # config_to_command VMID   what it has to do with these VMs' devices; no -id, which is Proxmox's own patch
+vm_log= # where it is set, QEMU itself writes what the guest says, after what earlier ones said
+more_words() { :; }
 config_to_command() {
-    echo "qemu-system-x86_64 -name vm$1,debug-threads=on -chardev pipe,id=serial0,path=$vm_directory/$1 \
+    echo "qemu-system-x86_64 -name vm$1,debug-threads=on \
+-chardev pipe,id=serial0,path=$vm_directory/$1${vm_log:+,logfile=$vm_directory/$1.$vm_log,logappend=on} \
 -pidfile /run/qemu-server/$1.pid -daemonize -smp 1 -nodefaults -vga none -nographic -cpu host -m 32 -machine type=pc,accel=kvm \
--bios /lab/firmware.bin -serial chardev:serial0 $(print_hostpci_devices "$1" | tr '\n' ' ')"
+-bios /lab/firmware.bin -serial chardev:serial0 $(print_hostpci_devices "$1" | tr '\n' ' ') $(more_words "$1")"
 }
 
 # vm_start_nolock VMID   A scenario may define before_qemu, which is called when all is ready for it. What happened is in vm_error.

@@ -15,6 +15,7 @@
 //   l  the same over and over, until the machine is reset or ends                   vm: dma goes on
 //   r  resets the machine (port 0xcf9)
 //   p  switches it off (ACPI)
+//   i  ignores the power button from now on; without it the guest says 'vm: power button' and switches itself off
 #include <stdint.h>
 
 // The processor begins in 16-bit mode, 16 bytes below 4 GiB. firmware.ld says what lies where.
@@ -55,10 +56,10 @@ gdt:
     .text
     .globl on_interrupt, on_fault
 on_interrupt:
-    pushl %eax
-    movb $0x20, %al
-    outb %al, $0x20
-    popl %eax
+    pushal
+    cld
+    call interrupted
+    popal
     iretl
 on_fault:
     call fault
@@ -69,6 +70,7 @@ void on_interrupt();
 void on_fault();
 [[noreturn]] void firmware();
 [[noreturn]] void fault();
+void interrupted();
 }
 
 namespace {
@@ -89,6 +91,12 @@ uint8_t in8(uint16_t port)
 {
     uint8_t value;
     asm volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
+    return value;
+}
+uint16_t in16(uint16_t port)
+{
+    uint16_t value;
+    asm volatile("inw %1, %0" : "=a"(value) : "Nd"(port));
     return value;
 }
 uint32_t in32(uint16_t port)
@@ -123,11 +131,20 @@ void say_hex(uint32_t value, int digits)
     say(text);
 }
 
-// Sleeps until there is a character: a guest that looks over and over keeps its host's processor busy.
+// The power button, and whether the guest obeys it.
+volatile bool button_pressed;
+bool button_ignored;
+
+// Sleeps until there is a character, or the power button is pressed: a guest that looks over and over keeps its host's processor busy.
 char next_character()
 {
     for (;;) {
         asm volatile("cli");
+        if (button_pressed) {
+            button_pressed = false;
+            say("vm: power button\n");
+            if (!button_ignored) return 'p';
+        }
         if ((in8(serial + 5) & 1) != 0) return static_cast<char>(in8(serial));
         asm volatile("sti; hlt");
     }
@@ -138,7 +155,7 @@ struct Gate {
 };
 Gate gates[48];
 
-// The one interrupt is that of the serial port (4): whatever else comes is a fault.
+// Those of the serial port (4) and of power management (9), behind the second controller (2): whatever else comes is a fault.
 void set_up_interrupts()
 {
     for (int i = 0; i < 48; ++i) {
@@ -150,8 +167,8 @@ void set_up_interrupts()
         uint32_t address;
     } const table{sizeof gates - 1, reinterpret_cast<uint32_t>(gates)};
     asm volatile("lidt %0" : : "m"(table));
-    // Both interrupt controllers: vectors 0x20 and 0x28, one behind the other, all masked but for number 4.
-    constexpr uint8_t first[] = {0x11, 0x20, 4, 1, 0xef}, second[] = {0x11, 0x28, 2, 1, 0xff};
+    // Both interrupt controllers: vectors 0x20 and 0x28, one behind the other.
+    constexpr uint8_t first[] = {0x11, 0x20, 4, 1, 0xeb}, second[] = {0x11, 0x28, 2, 1, 0xfd};
     for (int i = 0; i < 5; ++i) {
         out8(i == 0 ? 0x20 : 0x21, first[i]);
         out8(i == 0 ? 0xa0 : 0xa1, second[i]);
@@ -180,6 +197,21 @@ void write_config(unsigned slot, unsigned function, unsigned reg, uint32_t value
     out32(0xcf8, address_of(slot, function, reg));
     out32(0xcfc, value);
 }
+
+// --- power management ---
+
+// The power management of the i440fx machine's southbridge (00:01.3), at the ports where SeaBIOS puts it.
+constexpr uint16_t power_status = 0x600, power_enable = 0x602, power_control = 0x604, power_button = 0x100;
+
+void set_up_power()
+{
+    write_config(1, 3, 0x40, power_status | 1);
+    write_config(1, 3, 0x80, read_config(1, 3, 0x80) | 1);
+    out16(power_status, power_button); // one bits clear
+    out16(power_enable, power_button);
+}
+
+// --- what is on bus 0 ---
 
 uint32_t next_memory, next_port;
 uint32_t xhci; // where its registers are, 0 without one
@@ -310,12 +342,9 @@ void reset_machine()
     out8(0xcf9, 6);
 }
 
-// The power management of the i440fx machine's southbridge (00:01.3), at the ports where SeaBIOS puts it.
 void switch_off()
 {
-    write_config(1, 3, 0x40, 0x601);
-    write_config(1, 3, 0x80, read_config(1, 3, 0x80) | 1);
-    out16(0x604, 0x2000);
+    out16(power_control, 0x2000);
 }
 
 void obey(char character)
@@ -335,10 +364,22 @@ void obey(char character)
         reset_machine();
     } else if (character == 'p') {
         switch_off();
+    } else if (character == 'i') {
+        button_ignored = true;
     }
 }
 
 } // namespace
+
+void interrupted()
+{
+    if ((in16(power_status) & power_button) != 0) {
+        out16(power_status, power_button);
+        button_pressed = true;
+    }
+    out8(0xa0, 0x20);
+    out8(0x20, 0x20);
+}
 
 void fault()
 {
@@ -349,6 +390,7 @@ void fault()
 void firmware()
 {
     set_up_interrupts();
+    set_up_power();
     say("vm: started\n");
     look_at_bus();
     say("vm: ready\n");

@@ -1,0 +1,23 @@
+# What scenarios and their scripts at a place of qm's or qmeventd's (reboots.sh: at) both look at.
+. /lab/modules.sh
+lab_run=/lab/run
+vm_directory=$lab_run/vm
+
+vm_do() { printf %s "$2" >"$vm_directory/$1.in"; }
+# "armed", "waits it is being backed up": what the reader has written down of this QEMU
+reader_note() {
+    local pid note
+    pid=$(cat "/run/qemu-server/$1.pid" 2>/dev/null) && note=$(cat "/run/pve-gpu-hook/events/$1" 2>/dev/null) || { echo none; return 0; }
+    case $note in "$pid "*) echo "$note" | cut -d ' ' -f 5- ;; *) echo "of another QEMU: $note" ;; esac
+}
+reader_is() { case $(reader_note "$1") in "$2" | "$2 "*) return 0 ;; esac; return 1; }
+request_of() {
+    if [ ! -e "/run/qemu-server/$1.reboot" ]; then
+        echo none
+    elif grep -qs '^pve-gpu-hook ' "/run/qemu-server/$1.reboot"; then
+        echo ours
+    else
+        echo proxmox
+    fi
+}
+request_is() { [ "$(request_of "$1")" = "$2" ]; }
