@@ -159,7 +159,8 @@ TEST_CASE("a container's root can be read where it is a directory on the host, a
     CHECK(tree_path(storages, "elsewhere:subvol-901-disk-0") == "/mnt/tank/subvol-901-disk-0");
     CHECK(tree_path(storages, "local:901/subvol-901-disk-0.subvol") ==
           "/var/lib/vz/images/901/subvol-901-disk-0.subvol");
-    CHECK(tree_path(storages, "ssd:901/subvol-901-disk-0.subvol") == "/mnt/ssd/guests/901/subvol-901-disk-0.subvol");
+    CHECK(tree_path(storages, "ssd:901/subvol-901-disk-0.subvol") ==
+          "/mnt/ssd/guests/901/subvol-901-disk-0.subvol");
     CHECK(tree_path(parse_storages(""), "local:901/x.subvol") == "/var/lib/vz/images/901/x.subvol");
     for (const auto* volume :
          {"local-zfs:vm-901-disk-0", "local-zfs:subvol-901-disk-0/../x", "odd:subvol-901-disk-0",

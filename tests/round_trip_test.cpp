@@ -66,7 +66,8 @@ constexpr std::array<std::string_view, 17> not_whole_in_a_capture{
     "ct_capabilities_are_mounted_and_no_gpu_is_divided", // modes of device nodes
     "ct_group_is_another_in_the_container",              // a container's files
     "ct_group_is_the_containers_own",
-    "ct_group_of_a_stopped_container_in_a_directory", "ct_group_of_a_stopped_container_on_zfs",
+    "ct_group_of_a_stopped_container_in_a_directory",
+    "ct_group_of_a_stopped_container_on_zfs",
     "ct_render_nodes_are_exchanged", // the installer's notes
     "network_card_below_a_vlan",     // names of interfaces
     "network_card_up_and_unused",

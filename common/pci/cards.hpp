@@ -12,8 +12,9 @@ namespace pvegpu {
 
 struct Card {
     std::optional<PciAddress> port; // the bridge directly above the card; nothing: it cannot be cycled,
-    std::string left_alone_because; // and why, in words that follow "the hook does not reset the card of '...': "
-    std::string instead;            // what helps such a one, as far as somebody has found something
+    std::string
+        left_alone_because; // and why, in words that follow "the hook does not reset the card of '...': "
+    std::string instead;    // what helps such a one, as far as somebody has found something
     std::vector<PciAddress>
         functions;               // GPUs, companions and neighbours; no bridges; in the order of addresses
     std::vector<PciAddress> top; // what is directly below the port: the card's switch, or `functions`

@@ -55,7 +55,8 @@ Storage storage_from(const ConfigSection& section)
     const auto snippets = path + "/" + directory_of("snippets", section.get("content-dirs"));
     const auto images = path + "/" + directory_of("images", section.get("content-dirs"));
     const bool on_this_host = storage.type == "dir" || storage.type == "btrfs";
-    if ((network || on_this_host) && is_plain_path(path) && is_plain_path(snippets)) storage.snippets = snippets;
+    if ((network || on_this_host) && is_plain_path(path) && is_plain_path(snippets))
+        storage.snippets = snippets;
     if (on_this_host && is_plain_path(path) && is_plain_path(images)) storage.trees = images;
     return storage;
 }
@@ -93,7 +94,8 @@ std::optional<std::string> tree_path(const std::vector<Storage>& storages, std::
                    ? std::optional(paths::join(storage->trees, name))
                    : std::nullopt;
     const auto owned = split_once(name, '/');
-    if (!owned || !parse_vmid(owned->first) || !owned->second.ends_with(".subvol") || !is_plain_name(owned->second))
+    if (!owned || !parse_vmid(owned->first) || !owned->second.ends_with(".subvol") ||
+        !is_plain_name(owned->second))
         return std::nullopt;
     return paths::join(paths::join(storage->trees, owned->first), owned->second);
 }

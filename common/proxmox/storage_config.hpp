@@ -29,10 +29,10 @@ std::vector<Storage> parse_storages(std::string_view text);
 // is unknown.
 std::optional<std::string> snippet_path(const std::vector<Storage>& storages, std::string_view volume);
 
-// Where the root of a container lies that is a directory on the host whether the container runs or not: a file
-// system of ZFS ("local-zfs:subvol-901-disk-0"), or a directory or subvolume of btrfs
-// ("local:901/subvol-901-disk-0.subvol"; filesystem_path in PVE::Storage::ZFSPoolPlugin, PVE::Storage::Plugin and
-// PVE::Storage::BTRFSPlugin); nothing for any other volume, which would have to be mounted.
+// Where the root of a container lies that is a directory on the host whether the container runs or not: a
+// file system of ZFS ("local-zfs:subvol-901-disk-0"), or a directory or subvolume of btrfs
+// ("local:901/subvol-901-disk-0.subvol"; filesystem_path in PVE::Storage::ZFSPoolPlugin, PVE::Storage::Plugin
+// and PVE::Storage::BTRFSPlugin); nothing for any other volume, which would have to be mounted.
 std::optional<std::string> tree_path(const std::vector<Storage>& storages, std::string_view volume);
 
 // The storage that a volume names; nullptr if it is unknown.

@@ -15,7 +15,8 @@
 //   l  the same over and over, until the machine is reset or ends                   vm: dma goes on
 //   r  resets the machine (port 0xcf9)
 //   p  switches it off (ACPI)
-//   i  ignores the power button from now on; without it the guest says 'vm: power button' and switches itself off
+//   i  ignores the power button from now on; without it the guest says 'vm: power button' and switches itself
+//   off
 #include <stdint.h>
 
 // The processor begins in 16-bit mode, 16 bytes below 4 GiB. firmware.ld says what lies where.
@@ -135,7 +136,8 @@ void say_hex(uint32_t value, int digits)
 volatile bool button_pressed;
 bool button_ignored;
 
-// Sleeps until there is a character, or the power button is pressed: a guest that looks over and over keeps its host's processor busy.
+// Sleeps until there is a character, or the power button is pressed: a guest that looks over and over keeps
+// its host's processor busy.
 char next_character()
 {
     for (;;) {
@@ -155,7 +157,8 @@ struct Gate {
 };
 Gate gates[48];
 
-// Those of the serial port (4) and of power management (9), behind the second controller (2): whatever else comes is a fault.
+// Those of the serial port (4) and of power management (9), behind the second controller (2): whatever else
+// comes is a fault.
 void set_up_interrupts()
 {
     for (int i = 0; i < 48; ++i) {
