@@ -4,6 +4,7 @@
 #include "commands/commands.hpp"
 #include "host/programs.hpp"
 #include "install_hosts.hpp"
+#include "machine/forwarding_system.hpp"
 #include "printed_console.hpp"
 #include "proxmox/vm_args.hpp"
 
@@ -146,7 +147,8 @@ TEST_CASE("our words are taken out with the package too, of a guest that was det
         host.install_it();
         host.machine.run({std::string(programs::qm), "set", "101", "--delete", "hookscript"},
                          Milliseconds(1));
-        Session session{host.machine, host.console, {.yes = true}};
+        const auto another = [&] { return std::make_unique<ForwardingSystem>(host.machine); };
+        Session session{host.machine, host.console, {.yes = true}, another};
         CHECK(command(session) == exit_done);
         CHECK(host.args().empty());
     }

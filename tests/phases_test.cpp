@@ -465,7 +465,6 @@ TEST_CASE("a note of a stop that cannot be written keeps nothing else from being
     const auto report = host.phase(Phase::pre_stop);
     CHECK(report.exit_status() == 0);
     CHECK(host.said("/run/pve-gpu-hook/stops/101"));
-    CHECK(host.text(port_control) == "auto");
 }
 
 TEST_CASE("the next start forgets the stop, and has the reader started where 'args' has our monitor",

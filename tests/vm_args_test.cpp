@@ -59,6 +59,7 @@ TEST_CASE("our words are found and taken out between others, and apart from each
 TEST_CASE("nothing is added where a quote is open, or something else has our name", "[vm-args]")
 {
     CHECK_FALSE(with_monitor("-name 'x"));
+    CHECK_FALSE(with_monitor("-name x\\"));
     CHECK_FALSE(with_monitor("-chardev socket,id=pve-gpu-hook,path=/tmp/x,server=on"));
     CHECK_FALSE(with_monitor(R"(-object '{"id":"pve-gpu-hook"}')"));
     CHECK(with_monitor("-chardev socket,id=pve-gpu-hook-2,path=/tmp/x"));

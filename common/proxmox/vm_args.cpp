@@ -102,9 +102,9 @@ std::optional<std::string> with_monitor(std::string_view args)
 {
     if (has_monitor(args)) return std::string(args);
     auto text = without_monitor(args); // half of them is left where somebody has taken the other half out
-    const auto [words, open_quote] = args_words(text);
-    if (open_quote || names_ours(words)) return std::nullopt;
-    return text + (text.empty() || is_space(text.back()) ? "" : " ") + std::string(monitor_words);
+    if (names_ours(args_words(text).words)) return std::nullopt;
+    text += (text.empty() ? "" : " ") + std::string(monitor_words);
+    return has_monitor(text) ? std::optional(text) : std::nullopt; // not behind an open quote, or a backslash
 }
 
 // With each the one blank that parted it from what stands before it, or at the beginning from what follows.
