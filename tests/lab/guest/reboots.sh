@@ -83,8 +83,8 @@ expect_clean_starts() {
     ! grep -v '^0x00000000$' "$lab_run/handed_over.$1" || fail "VM $1 was started with a card that was not clean"
     : >"$lab_run/handed_over.$1"
 }
-# said VMID TEXT TIMES   like vm_says, and as long as a new start takes
-guest_says() { wait_until 60 vm_said "$@" || { fail "VM $1 does not say '$2' ($3 times); it said: $(cat "$vm_directory/$1.said")"; show_host "$1"; return 1; }; }
+# guest_says VMID TEXT TIMES   like vm_says, and as long as a new start takes; lab_patience in seconds
+guest_says() { wait_until "${lab_patience:-60}" vm_said "$@" || { fail "VM $1 does not say '$2' ($3 times); it said: $(cat "$vm_directory/$1.said")"; show_host "$1"; return 1; }; }
 
 # --- what is done ---
 

@@ -5,7 +5,7 @@
 # systemd: yes
 # kernels: 6.12
 # timeout: 500
-# turn: 3
+# turn: 8
 . /lab/reboots.sh
 reboot_host
 usb=0000:05:00.0

@@ -5,7 +5,7 @@
 # systemd: yes
 # kernels: 6.12
 # timeout: 500
-# turn: 4
+# turn: 8
 . /lab/reboots.sh
 reboot_host
 usb=0000:05:00.0
@@ -53,9 +53,13 @@ for each in "stopped online active" "started maintenance active" "started online
     expect_reader 101 armed
 done
 
+# qmeventd may have ended QEMU before the reader has looked: then it is off, as high availability wants it. It is not started anew.
 say "--- it changes its mind a moment before"
 ha stopped online active
 was=$(reader_note 101)
-plain_reset "a moment before"
-say "the reader was: $was"
-[ "$was" != armed ] || expect_journal 101 "goes on with the card as it is, which was not recovered"
+vm_do 101 r
+is_over() { vm_said 101 ready $((ready + 1)) || has_cleanups 101 2; }
+wait_until 60 is_over || fail "the guest neither runs nor is off"
+state=$(state_of 101)
+say "the reader was '$was', and the guest is $state"
+expect_vm 101 "$state" 2

@@ -6,7 +6,7 @@
 # systemd: yes
 # kernels: 6.12
 # timeout: 1500
-# turn: 4
+# turn: 8
 . /lab/reboots.sh
 reboot_host
 usb=0000:05:00.0

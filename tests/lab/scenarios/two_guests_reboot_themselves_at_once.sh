@@ -4,7 +4,7 @@
 # systemd: yes
 # kernels: 6.12
 # timeout: 500
-# turn: 3
+# turn: 8
 . /lab/reboots.sh
 reboot_host
 card_conf 101 0000:03:00.0 0000:04:00.0 0000:05:00.0
