@@ -19,7 +19,7 @@ using Kind = Hindrance::Kind;
 
 // pmxcfs answers from memory. A machine that has reset itself waits meanwhile, and Proxmox's own task, which
 // looks for our request, is a second away.
-constexpr Milliseconds answers_within{1'000};
+constexpr Milliseconds proxmox_answers_within{1'000};
 
 constexpr const char* see_cluster = "see 'systemctl status pve-cluster'";
 
@@ -31,7 +31,7 @@ public:
     std::string text(std::string_view path)
     {
         if (failed_) return "";
-        const auto outcome = reader_.read_within(std::string(path), pve_file_bytes, answers_within);
+        const auto outcome = reader_.read_within(std::string(path), pve_file_bytes, proxmox_answers_within);
         failed_ = !outcome.done() && outcome.error_number != ENOENT;
         return outcome.done() ? outcome.text : "";
     }

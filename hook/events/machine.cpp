@@ -24,11 +24,6 @@ constexpr Milliseconds config_is_there_within{1'000};
 
 constexpr unsigned most_lines_at_once = 256; // then the signals and the clock are looked at
 
-TimePoint clock_now()
-{
-    return std::chrono::steady_clock::now();
-}
-
 int open_signals()
 {
     sigset_t signals;

@@ -16,11 +16,6 @@ constexpr Milliseconds between_tries{50};
 
 constexpr Milliseconds systemd_answers_within{2'000};
 
-TimePoint clock_now()
-{
-    return std::chrono::steady_clock::now();
-}
-
 std::string reason_or(const std::optional<Hindrance>& hindrance, const std::string& text)
 {
     return hindrance ? hindrance->advice.fact : text;

@@ -30,11 +30,6 @@ Error broken(const std::string& fact, ErrorKind kind = ErrorKind::failed)
     return Error(kind, {"QEMU's monitor " + fact});
 }
 
-std::chrono::steady_clock::time_point clock_now()
-{
-    return std::chrono::steady_clock::now();
-}
-
 } // namespace
 
 void wait_readable(const std::vector<int>& files, Milliseconds timeout)

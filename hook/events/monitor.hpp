@@ -18,6 +18,12 @@
 
 namespace pvegpu {
 
+// The reader waits on descriptors, not on facts of a System, and a System's clock is this one.
+inline TimePoint clock_now()
+{
+    return std::chrono::steady_clock::now();
+}
+
 // The sockets of its own name that QEMU listens on ("/tmp/qemu-socket-1A2B3C"): listening ones of
 // /proc/PID/net/unix whose inode one of its descriptors is.
 std::vector<std::string> own_sockets(const SysReader& reader, const Process& qemu);
