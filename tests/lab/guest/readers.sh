@@ -50,6 +50,7 @@ reader=$(reader_pid 101)
 at in-cleanup <<SCRIPT
 wait_until 20 test ! -e /run/qemu-server/\$1.pid
 $(killed $how)
+wait_until 10 request_is \$1 ours
 SCRIPT
 dirty "$usb"
 kill -STOP "$reader"
