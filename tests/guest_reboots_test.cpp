@@ -145,6 +145,35 @@ TEST_CASE("a stop counts while the guest's lock is held: one that has failed is 
     CHECK(host.hindrance() == Kind::stop);
 }
 
+TEST_CASE("the note of a stop that has failed goes, or the lock of 'qm cleanup' would make it count",
+          "[guest-reboots]")
+{
+    Host host;
+    note_stop(host, 101);
+    host.lock_is_held(true);
+    forget_failed_stop(host, 101, qemu);
+    CHECK(host.hindrance() == Kind::stop);
+    host.lock_is_held(false);
+    forget_failed_stop(host, 101, qemu);
+    host.lock_is_held(true);
+    CHECK_FALSE(host.hindrance());
+}
+
+TEST_CASE("a stop that begins while an older one's note goes keeps its own", "[guest-reboots]")
+{
+    struct Stopping : Host {
+        void remove_file(const std::string& path) override
+        {
+            Host::remove_file(path);
+            lock_is_held(true);
+        }
+    } host;
+    note_stop(host, 101);
+    host.lock_is_held(false);
+    forget_failed_stop(host, 101, qemu);
+    CHECK(host.hindrance() == Kind::stop);
+}
+
 TEST_CASE("the lock alone is no stop: a change of the guest's settings takes it too", "[guest-reboots]")
 {
     Host host;

@@ -47,6 +47,8 @@ Actions looked(Course& course, const Look& look, TimePoint now)
         machine_runs(course);
         return asked ? Actions{Action::take_back} : Actions{};
     }
+    // Who resumes it while a backup keeps it (vm_resume in qemu-server's RunState.pm) resets it first.
+    if (course.halt == Halt::left && course.armed) return {Action::disarm};
     const bool nobody_ends_it = now - course.since >= ended_within;
     if (course.halt == Halt::restart && !look.request_there) course.halt = Halt::stopping; // taken back
     if (course.halt == Halt::restart && nobody_ends_it) course.halt = Halt::resume;

@@ -47,12 +47,16 @@ Hindrance not_answering()
     return {Kind::unknown, {"Proxmox's cluster file system does not answer", see_cluster}};
 }
 
-bool a_stop_runs(const SysReader& reader, unsigned vmid, const Process& qemu)
+bool is_locked_now(const SysReader& reader, unsigned vmid)
 {
-    if (!stop_is_noted(reader, vmid, qemu)) return false;
     const auto facts = reader.file_facts(paths::vm_config_lock(vmid));
     const auto locks = reader.read(std::string(paths::file_locks));
     return !locks || (facts && is_locked(*locks, facts->inode));
+}
+
+bool a_stop_runs(const SysReader& reader, unsigned vmid, const Process& qemu)
+{
+    return stop_is_noted(reader, vmid, qemu) && is_locked_now(reader, vmid);
 }
 
 // By its name first: the file may lie on a storage that hangs.
@@ -125,6 +129,13 @@ bool ends_at_a_reset(const GuestConfig& config)
     for (const auto& word : args_words(config.setting("args")).words)
         if (word.text == "-no-reboot" || word.text == "--no-reboot") return true;
     return false;
+}
+
+void forget_failed_stop(System& system, unsigned vmid, const Process& qemu)
+{
+    if (!stop_is_noted(system, vmid, qemu) || is_locked_now(system, vmid)) return;
+    system.remove_file(paths::stop_note(vmid));
+    if (is_locked_now(system, vmid)) note_stop_of(system, vmid, qemu); // of one that has just begun
 }
 
 std::optional<Hindrance> find_hindrance(const SysReader& reader, unsigned vmid, const Process& qemu)

@@ -30,6 +30,11 @@ struct Hindrance {
 // read: two seconds in all. Nothing: nothing is in the way.
 std::optional<Hindrance> find_hindrance(const SysReader& reader, unsigned vmid, const Process& qemu);
 
+// The note of a stop that has failed, as a shutdown does that the guest ignores: it would count again when
+// 'qm cleanup' holds the guest's lock, after a reset. A stop holds that from before its note to its end.
+// Throws Error.
+void forget_failed_stop(System& system, unsigned vmid, const Process& qemu);
+
 // The administrator's own 'reboot: 0', or '-no-reboot' in `args`: QEMU ends where the guest resets itself,
 // and was started so. It is left as it is.
 bool ends_at_a_reset(const GuestConfig& config);

@@ -230,6 +230,7 @@ void Machine::look()
         const auto system = open_();
         const bool may_arm = course_.halt == Halt::none && !(course_.armed && course_.sure);
         hindrance_ = hindrance_now(*system, may_arm);
+        if (!hindrance_) forget_failed_stop(*system, vmid_, qemu_);
         if (!hindrance_ && backup_runs())
             hindrance_ = Hindrance{Hindrance::Kind::locked, {"it is being backed up"}};
         Look look{hindrance_ ? std::optional(hindrance_->kind) : std::nullopt, course_.halt != Halt::none,

@@ -65,6 +65,7 @@ void Machine::halted(const QmpMessage& shutdown)
     }
     tried_to_run_ = false;
     if (contains(machine_halted(course_, how, clock_now()), Action::ask_restart)) ask();
+    if (course_.halt == Halt::left) look_at_ = {}; // it is disarmed at once
     note();
     tell_of_halt(shutdown.text("reason") == "guest-reset" ? "the guest has rebooted by itself"
                                                           : "it was reset",

@@ -87,10 +87,14 @@ bool take_back_request(System& system, unsigned vmid)
     return true;
 }
 
+void note_stop_of(System& system, unsigned vmid, const Process& qemu)
+{
+    system.replace_file(paths::stop_note(vmid), to_string(qemu) + "\n");
+}
+
 void note_stop(System& system, unsigned vmid)
 {
-    if (const auto qemu = qemu_of(system, vmid))
-        system.replace_file(paths::stop_note(vmid), to_string(*qemu) + "\n");
+    if (const auto qemu = qemu_of(system, vmid)) note_stop_of(system, vmid, *qemu);
     take_back_request(system, vmid);
 }
 

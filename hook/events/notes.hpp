@@ -52,6 +52,7 @@ bool take_back_request(System& system, unsigned vmid);
 // First the note, then the request is taken back, and the reader makes its request first and then looks for
 // the note: whichever comes first, one of the two sees the other. Throws Error.
 void note_stop(System& system, unsigned vmid);
+void note_stop_of(System& system, unsigned vmid, const Process& qemu); // the note alone
 bool stop_is_noted(const SysReader& reader, unsigned vmid, const Process& qemu);
 
 // --- how often ---

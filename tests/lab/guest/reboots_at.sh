@@ -8,7 +8,7 @@ vm_do() { printf %s "$2" >"$vm_directory/$1.in"; }
 reader_note() {
     local pid note
     pid=$(cat "/run/qemu-server/$1.pid" 2>/dev/null) && note=$(cat "/run/pve-gpu-hook/events/$1" 2>/dev/null) || { echo none; return 0; }
-    case $note in "$pid "*) echo "$note" | cut -d ' ' -f 5- ;; *) echo "of another QEMU: $note" ;; esac
+    case $note in "$pid "*) echo "$note" | cut -d ' ' -f 5- | sed 's/ *$//' ;; *) echo "of another QEMU: $note" ;; esac
 }
 reader_is() { case $(reader_note "$1") in "$2" | "$2 "*) return 0 ;; esac; return 1; }
 request_of() {
