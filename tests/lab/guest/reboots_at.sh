@@ -21,6 +21,7 @@ request_of() {
     fi
 }
 request_is() { [ "$(request_of "$1")" = "$2" ]; }
+request_is_not() { ! request_is "$@"; }
 ready_count() { grep -c '^vm: ready' "$vm_directory/$1.said" 2>/dev/null || :; }
 # reset_or_ended VMID COUNT   the guest has begun anew since it had said so often that it is ready, or its QEMU has ended
 reset_or_ended() { [ ! -e "/run/qemu-server/$1.pid" ] || [ "$(ready_count "$1")" -gt "$2" ]; }

@@ -58,7 +58,7 @@ SCRIPT
 wait_until 20 request_is \$1 ours
 setsid qm $what \$1 </dev/null >>$lab_run/qm.log 2>&1 &
 wait_until 20 test -e /run/pve-gpu-hook/stops/\$1
-wait_until 2 request_is \$1 none
+wait_until 5 request_is_not \$1 ours
 SCRIPT
     # The reader is not there when pre-stop runs, and reads of the reset after it.
     reader_sleeps=yes
