@@ -116,9 +116,10 @@ bool contains(const std::string& text, const std::string& part)
 bool is_usage_error(const Ended& ended)
 {
     const auto lines = split(ended.err, '\n');
-    return ended.status == 2 && ended.out.empty() && lines.size() == 4 &&
+    return ended.status == 2 && ended.out.empty() && lines.size() == 5 &&
            lines[0].starts_with("pve-gpu-hook: ") && lines[1].starts_with("usage: pve-gpu-hook ") &&
-           contains(std::string(lines[2]), "--nodes") && !has_control_characters(ended.err);
+           contains(std::string(lines[2]), "--nodes") && contains(std::string(lines[3]), "--events") &&
+           !has_control_characters(ended.err);
 }
 
 // Syslog's socket of a tree of files.

@@ -45,7 +45,9 @@ SysResult qm(FakeSystem& machine, const std::vector<std::string>& arguments)
     const bool deletes = arguments.at(3) == "--delete";
     const auto key = deletes ? arguments.at(4) : arguments.at(3).substr(2);
     auto text = without_key(machine.text(path) + "\n", key);
-    if (!deletes) text = key + ": " + arguments.at(4) + "\n" + text;
+    const auto behind =
+        key == "args" && text.starts_with("hookscript:") ? text.find('\n') + 1 : 0; // one order
+    if (!deletes) text.insert(behind, key + ": " + arguments.at(4) + "\n");
     machine.file(path, text);
     return {SysResult::Kind::done, 0, "update VM " + arguments.at(2) + "\n", 0, ""};
 }

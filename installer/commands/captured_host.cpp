@@ -113,6 +113,10 @@ private:
             if (matches_pattern("/proc/*/comm", path)) processes_.emplace(split(path, '/')[2]);
             if (matches_pattern("/run/qemu-server/*.pid", path))
                 running_.emplace(trim(answers.text.value_or("")));
+            if (matches_pattern("/run/pve-gpu-hook/events/*", path))
+                if (const auto note = parse_reader_note(answers.text.value_or("")))
+                    for (const auto& one : {note->qemu, note->reader})
+                        processes_.insert(std::to_string(one.pid));
         }
     }
 
