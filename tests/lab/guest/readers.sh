@@ -12,7 +12,7 @@ killed() {
     echo "reader=\$(systemctl show -p MainPID --value pve-gpu-hook-events@101)"
     case $1 in
     kill) echo 'kill -KILL $reader' ;;
-    restart) echo "systemctl restart --no-block pve-gpu-hook-events@101; kill -CONT \$reader" ;;
+    restart) echo "systemctl restart --no-block pve-gpu-hook-events@101; kill -CONT \$reader 2>/dev/null || :" ;;
     esac
 }
 # runs_again   the guest was started anew with a clean card, once

@@ -96,7 +96,6 @@ first_start() {
     guest_says "$1" ready $((before + 1))
     [ "${2:-}" != armed ] || expect_reader "$1" armed
 }
-ready_count() { grep -c '^vm: ready' "$vm_directory/$1.said" 2>/dev/null || :; }
 
 lab_words="$lab_words expect_vm expect_off expect_reader expect_journal expect_clean_starts expect_was_at guest_says first_start"
 tell_lines

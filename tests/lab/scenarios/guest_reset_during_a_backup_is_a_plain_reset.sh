@@ -68,6 +68,7 @@ backup_begins
 vm_do 101 p
 is_shutdown() { [ "$(state_of 101)" = shutdown ]; }
 wait_until 20 is_shutdown || fail "the machine has not halted: $(state_of 101)"
+usleep 3000000 # the reader disarms it meanwhile, or the reset of vm_resume would halt it again
 qm start 101
 guest_says 101 ready 5
 expect_vm 101 running 3

@@ -13,7 +13,8 @@ usb=0000:05:00.0
 card_conf 101 0000:03:00.0 0000:04:00.0 "$usb"
 echo '{ "guest_reboot": { "most": 1000, "within": 60 } }' | settings
 
-# meet WHAT PLACE STATE MORE_STARTS   the script of the place is on standard input, and `vm_do 101 r` in it or in $reset
+# meet WHAT PLACE STATE MORE_STARTS   the script of the place is on standard input; the guest resets itself there, or before
+reader_sleeps=
 meet() {
     local before ended
     say "--- $1, $2"
@@ -25,7 +26,10 @@ meet() {
     at "$2"
     case $2 in
     before-terminate | in-cleanup | before-qemu) vm_do 101 r ;;
-    *) qm "$1" 101 || fail "qm $1 has failed" ;;
+    *)
+        [ -z "$reader_sleeps" ] || kill -STOP "$(reader_pid 101)"
+        qm "$1" 101 || fail "qm $1 has failed"
+        ;;
     esac
     wait_until 60 has_cleanups 101 $((ended + 1)) || fail "no 'qm cleanup'"
     expect_was_at "$2"
@@ -43,28 +47,29 @@ vm_do $1 r
 request_is $1 proxmox || wait_until 20 request_is $1 ours
 wait_until 20 test ! -e /run/qemu-server/$1.pid
 SCRIPT
-    # pre-stop has run: a reset is no reason for a start.
+    # pre-stop has run: a reset is no reason for a start. The machine is reset as before, or halted and ended if that comes first.
     meet $what after-pre-stop $state $more <<'SCRIPT'
+before=$(ready_count $1)
 vm_do $1 r
-wait_until 20 test ! -e /run/qemu-server/$1.pid
+wait_until 20 reset_or_ended $1 $before
 SCRIPT
     # Our request is there, and qmeventd has not ended QEMU when they come.
     meet $what before-terminate $state $more <<SCRIPT
 wait_until 20 request_is \$1 ours
 setsid qm $what \$1 </dev/null >>$lab_run/qm.log 2>&1 &
 wait_until 20 test -e /run/pve-gpu-hook/stops/\$1
-wait_until 2 request_is \$1 none
+wait_until 5 request_is_not \$1 ours
 SCRIPT
-    # The reader has not read the event when pre-stop runs.
-    before=$(reader_pid 101)
+    # The reader is not there when pre-stop runs, and reads of the reset after it.
+    reader_sleeps=yes
     meet $what after-pre-stop $state $more <<SCRIPT
-pid=\$(systemctl show -p MainPID --value pve-gpu-hook-events@\$1)
-kill -STOP \$pid
 vm_do \$1 r
 usleep 500000
-kill -CONT \$pid
+kill -CONT \$(systemctl show -p MainPID --value pve-gpu-hook-events@\$1)
 wait_until 20 test ! -e /run/qemu-server/\$1.pid
 SCRIPT
+    reader_sleeps=
+
     # The new start is on its way and has the lock: they wait for it, and what they ask for happens to the new QEMU.
     meet $what before-qemu $state $((more + 1)) <<SCRIPT
 setsid qm $what \$1 </dev/null >>$lab_run/qm.log 2>&1 &
