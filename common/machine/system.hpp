@@ -143,8 +143,8 @@ public:
     virtual void replace_file(const std::string& path, std::string_view text) = 0;
     virtual void remove_file(const std::string& path) = 0;
 
-    // A file that somebody else may make at the same time: it is there with its whole text at once, mode 0600.
-    // False if one is there, which stays as it is. The directory has to be there. Throws Error.
+    // A file that somebody else may make at the same time: it is there with its whole text at once, mode
+    // 0600. False if one is there, which stays as it is. The directory has to be there. Throws Error.
     virtual bool create_file(const std::string& path, std::string_view text) = 0;
 
     // Files of the administrator's, for others to read: replaced whole or not at all, and on the disk when
