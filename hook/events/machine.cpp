@@ -13,10 +13,6 @@
 namespace pvegpu {
 namespace {
 
-// A backup takes longer than this to begin reading, and so does a change of what high availability wants; it
-// costs some small files and a command of QEMU's.
-constexpr Milliseconds between_looks_at_it{5'000};
-
 // A QEMU that has answered nonsense, or nothing.
 constexpr Milliseconds before_another_try{30'000};
 

@@ -18,6 +18,10 @@ namespace pvegpu {
 // goes away with it.
 using OpenSystem = std::function<std::unique_ptr<System>()>;
 
+// A backup takes longer than this to begin reading, and so does a change of what high availability wants; it
+// costs some small files and a command of QEMU's.
+inline constexpr Milliseconds between_looks_at_it{5'000};
+
 // What ends the reader's waiting: signals by which it is told to end, and stops that are noted.
 class Wakers {
 public:

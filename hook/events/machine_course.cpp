@@ -199,7 +199,8 @@ void Machine::run_again()
     machine_runs(course_);
     take_back();
     manager_.forget();
-    look_at_ = {}; // whether it may be armed again
+    // Not armed again at once: SeaBIOS resets the machine once more by itself when it comes up after a reset.
+    look_at_ = clock_now() + between_looks_at_it;
     note();
     tell(Severity::warning,
          "it has rebooted by itself and goes on with the card as it is, which was not recovered: " +
