@@ -159,7 +159,7 @@ QmpMessage Monitor::await(const std::function<bool(const QmpMessage&)>& wanted, 
 void Monitor::send(const std::string& text)
 {
     const auto sent = ::send(descriptor(), text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-    // Of a QEMU that has ended the last words are still to be read, and who waits for an answer comes to its end.
+    // Of a QEMU that has ended the last words are still to be read; who waits for its answer hears them.
     if (sent < 0 && (errno == EPIPE || errno == ECONNRESET)) return;
     if (sent != static_cast<ssize_t>(text.size())) throw broken("takes no command");
 }

@@ -55,7 +55,8 @@ private:
             const auto now = qemu_of(*system, vmid_);
             if (now && now != last) return now;
             const auto request = read_request(*system, vmid_);
-            if (!request || !request->ours || wakers_.told_to_end()) break;
+            if (wakers_.told_to_end()) return std::nullopt; // by the note the next reader hears the rest
+            if (!request || !request->ours) break;
             if (std::chrono::steady_clock::now() >= deadline) {
                 start_it(*system, last);
                 break;

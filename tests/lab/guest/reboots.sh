@@ -35,7 +35,7 @@ at() {
     chmod +x "$lab_run/at.new"
     mv "$lab_run/at.new" "$lab_run/at/$1"
 }
-expect_was_at() { [ ! -e "$lab_run/at/$1" ] || { fail "nothing came to '$1'"; rm "$lab_run/at/$1"; }; }
+expect_was_at() { wait_until 60 test ! -e "$lab_run/at/$1" || { fail "nothing came to '$1'"; rm "$lab_run/at/$1"; }; }
 
 # --- what there is to see ---
 
