@@ -72,9 +72,9 @@ expect_off() {
     wait_until 60 has_cleanups "$1" "$3" || fail "VM $1 has ended, and no 'qm cleanup' has seen it $3 times"
     expect_vm "$1" stopped "$2"
 }
-# expect_reader VMID STATE   within what a look takes (5 s) and more; armed, waits ... The note is there a moment before QEMU is told.
+# expect_reader VMID STATE   within what a look takes (5 s), and much more where the real processors are busy; armed, waits ... The note is there a moment before QEMU is told.
 expect_reader() {
-    wait_until 20 reader_is "$1" "$2" || { fail "the reader of VM $1: expected '$2', seen '$(reader_note "$1")'"; show_host "$1"; return 1; }
+    wait_until 40 reader_is "$1" "$2" || { fail "the reader of VM $1: expected '$2', seen '$(reader_note "$1")'"; show_host "$1"; return 1; }
     usleep 1000000
 }
 expect_journal() { journal "$1" | grep -qF -- "$2" || { fail "the journal does not say '$2' of VM $1"; show_host "$1"; }; }

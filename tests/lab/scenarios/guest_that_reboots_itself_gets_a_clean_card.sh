@@ -4,7 +4,7 @@
 # load: kvm-amd
 # systemd: yes
 # kernels: 6.12
-# timeout: 400
+# timeout: 900
 # core: yes
 . /lab/reboots.sh
 reboot_host

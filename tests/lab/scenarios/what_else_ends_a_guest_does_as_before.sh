@@ -4,7 +4,7 @@
 # load: kvm-amd
 # systemd: yes
 # kernels: 6.12
-# timeout: 500
+# timeout: 900
 # turn: 8
 . /lab/reboots.sh
 reboot_host
