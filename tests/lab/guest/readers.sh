@@ -11,8 +11,8 @@ ready=1
 killed() {
     echo "reader=\$(systemctl show -p MainPID --value pve-gpu-hook-events@101)"
     case $1 in
-    kill) echo 'kill -KILL $reader' ;;
-    restart) echo "systemctl restart --no-block pve-gpu-hook-events@101; kill -CONT \$reader 2>/dev/null || :" ;;
+    kill) echo '[ $reader = 0 ] || kill -KILL $reader' ;; # there may be none while the guest is started
+    restart) echo "systemctl restart --no-block pve-gpu-hook-events@101; [ \$reader = 0 ] || kill -CONT \$reader 2>/dev/null || :" ;;
     esac
 }
 # runs_again   the guest was started anew with a clean card, once

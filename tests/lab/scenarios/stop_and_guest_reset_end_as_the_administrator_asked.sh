@@ -70,8 +70,9 @@ wait_until 20 test ! -e /run/qemu-server/\$1.pid
 SCRIPT
     reader_sleeps=
 
-    # The new start is on its way and has the lock: they wait for it, and what they ask for happens to the new QEMU.
-    meet $what before-qemu $state $((more + 1)) <<SCRIPT
+    # The new start is on its way and has the lock: they wait for it, and what they ask for happens to the new QEMU. Only Proxmox's
+    # reboot does not wait: it says that the guest does not run, and it runs anew all the same.
+    meet $what before-qemu $state 1 <<SCRIPT
 setsid qm $what \$1 </dev/null >>$lab_run/qm.log 2>&1 &
 SCRIPT
 done
