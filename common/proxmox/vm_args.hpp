@@ -27,7 +27,7 @@ struct ArgsWords {
 
 // The words of a shell: blanks, both kinds of quotes, backslashes. Proxmox reads `args` so (split_args in
 // pve-common's Tools.pm: Perl's shellwords).
-ArgsWords args_words(std::string_view args);
+ArgsWords args_words(std::string_view text);
 
 inline constexpr std::string_view monitor_name = "pve-gpu-hook";
 

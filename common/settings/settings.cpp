@@ -185,7 +185,7 @@ private:
 
     void read_guest_reboot(GuestReboots& reboots, const std::string& path, const json& value) const
     {
-        require_object(path, value, "write '{ \"most\": 5, \"within\": 600 }'");
+        require_object(path, value, R"(write '{ "most": 5, "within": 600 }')");
         for (const auto& [key, number] : value.items()) {
             if (key != "most" && key != "within")
                 fail(below(path, key), {"is no setting", "known are 'most', 'within'"});

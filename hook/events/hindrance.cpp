@@ -10,6 +10,7 @@
 #include "proxmox/storage_config.hpp"
 #include "proxmox/vm_args.hpp"
 
+#include <algorithm>
 #include <cerrno>
 
 namespace pvegpu {
@@ -126,9 +127,9 @@ bool is_locked(std::string_view locks, std::uint64_t inode)
 bool ends_at_a_reset(const GuestConfig& config)
 {
     if (parse_boolean(config.setting("reboot")) == false) return true;
-    for (const auto& word : args_words(config.setting("args")).words)
-        if (word.text == "-no-reboot" || word.text == "--no-reboot") return true;
-    return false;
+    const auto args = args_words(config.setting("args"));
+    return std::ranges::any_of(
+        args.words, [](const auto& word) { return word.text == "-no-reboot" || word.text == "--no-reboot"; });
 }
 
 void forget_failed_stop(System& system, unsigned vmid, const Process& qemu)

@@ -35,6 +35,7 @@ Error broken(const std::string& fact, ErrorKind kind = ErrorKind::failed)
 void wait_readable(const std::vector<int>& files, Milliseconds timeout)
 {
     std::vector<pollfd> waits;
+    waits.reserve(files.size());
     for (const int file : files) waits.push_back({file, POLLIN, 0});
     poll(waits.data(), waits.size(), static_cast<int>(std::max(timeout, Milliseconds(0)).count()));
 }
@@ -156,7 +157,7 @@ QmpMessage Monitor::await(const std::function<bool(const QmpMessage&)>& wanted, 
     }
 }
 
-void Monitor::send(const std::string& text)
+void Monitor::send(const std::string& text) const
 {
     const auto sent = ::send(descriptor(), text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     // Of a QEMU that has ended the last words are still to be read; who waits for its answer hears them.
@@ -177,7 +178,7 @@ QmpMessage Monitor::execute(std::string_view command, const Json& arguments, con
         on_event);
 }
 
-void Monitor::say_and_forget(std::string_view command, const Json& arguments)
+void Monitor::say_and_forget(std::string_view command, const Json& arguments) const
 {
     try {
         send(qmp_command(command, arguments, "last"));

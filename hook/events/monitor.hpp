@@ -58,10 +58,10 @@ public:
     QmpMessage execute(std::string_view command, const Json& arguments, const OnEvent& on_event);
 
     // Without waiting for anything; whether it arrives nobody knows.
-    void say_and_forget(std::string_view command, const Json& arguments);
+    void say_and_forget(std::string_view command, const Json& arguments) const;
 
 private:
-    void send(const std::string& text);
+    void send(const std::string& text) const;
     QmpMessage await(const std::function<bool(const QmpMessage&)>& wanted, const OnEvent& on_event);
 
     Descriptor socket_;

@@ -70,7 +70,7 @@ private:
 
     // Proxmox has ended the guest before it could see our request. By systemd, or the new QEMU would have the
     // restrictions of this service.
-    void start_it(System& system, const std::optional<Process>& last)
+    void start_it(System& system, const std::optional<Process>& last) const
     {
         take_back_request(system, vmid_);
         const auto number = std::to_string(vmid_);
