@@ -1,4 +1,5 @@
 #include "base/text.hpp"
+#include "check/explain.hpp"
 #include "check/facts.hpp"
 #include "check/report_html.hpp"
 #include "fuzz.hpp"
