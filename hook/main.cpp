@@ -76,10 +76,15 @@ options::variables_map parse(int argc, const char* const* argv)
     return parse_options(known, argc, argv);
 }
 
+std::vector<std::string> words_in(const options::variables_map& values)
+{
+    return values.count("words") != 0 ? values["words"].as<std::vector<std::string>>()
+                                      : std::vector<std::string>{};
+}
+
 Command command_from(const options::variables_map& values)
 {
-    const auto words = values.count("words") != 0 ? values["words"].as<std::vector<std::string>>()
-                                                  : std::vector<std::string>{};
+    const auto words = words_in(values);
     if (words.size() != 2) exit_with_usage("it takes two arguments, a VMID and a phase");
     const auto vmid = parse_vmid(words[0]);
     if (!vmid) exit_with_usage("not a VMID: " + quote(words[0]));
@@ -141,8 +146,7 @@ std::string environment(const char* name)
 
 int read_events(const options::variables_map& values)
 {
-    const auto words = values.count("words") != 0 ? values["words"].as<std::vector<std::string>>()
-                                                  : std::vector<std::string>{};
+    const auto words = words_in(values);
     const auto vmid = words.size() == 1 ? parse_vmid(words.front()) : std::nullopt;
     for (const auto* other : {"dry-run", "json", "root", "nodes"})
         if (values.count(other) != 0) exit_with_usage("'--events' and a VMID stand alone");

@@ -5,6 +5,7 @@
 #include "containers/inside.hpp"
 #include "containers/prepare.hpp"
 #include "events/notes.hpp"
+#include "events/reader_unit.hpp"
 #include "hook/chained_hook.hpp"
 #include "hook/report.hpp"
 #include "machine/paths.hpp"
@@ -198,7 +199,7 @@ private:
         if (report_.plan.guest != GuestKind::vm || !inputs_.guest.value ||
             !has_monitor(read_vm_args(inputs_.guest.value->text).live))
             return;
-        const auto unit = "pve-gpu-hook-events@" + std::to_string(request_.vmid) + ".service";
+        const auto unit = reader_unit(request_.vmid) + ".service";
         const auto outcome = system_.run({std::string(paths::systemctl_program), "start", "--no-block", unit},
                                          systemd_answers_within);
         const bool below_a_root = outcome.refused() && outcome.error_number == ENOSYS;

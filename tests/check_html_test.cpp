@@ -7,20 +7,12 @@
 #include "commands/commands.hpp"
 #include "ct_hosts.hpp"
 #include "machine/dry_run_system.hpp"
+#include "printed_console.hpp"
 
 using namespace pvegpu;
 using namespace pvegpu::testing;
 
 namespace {
-
-class Silent : public Console {
-public:
-    void print(std::string_view) override {}
-    void progress(std::string_view) override {}
-    bool can_ask() const override { return false; }
-    bool ask(std::string_view) override { return false; }
-    bool colours() const override { return false; }
-};
 
 bool has(const std::string& text, std::string_view part)
 {
@@ -135,7 +127,7 @@ TEST_CASE("the report is written for others to read, and not by a dry run", "[ch
     FakeSystem machine("6.14.8-2-pve");
     add_healthy_host(machine);
     machine.tree().add_directory("/root");
-    Silent console;
+    Printed console;
     DryRunSystem dry(machine);
     Session dry_session{dry, console, {.dry_run = true, .html = "/root/report.html"}};
     CHECK(check(dry_session) == exit_done);

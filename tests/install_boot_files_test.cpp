@@ -5,21 +5,12 @@
 #include "host/modprobe_config.hpp"
 #include "install_hosts.hpp"
 #include "machine/paths.hpp"
+#include "printed_console.hpp"
 
 using namespace pvegpu;
 using namespace pvegpu::testing;
 
 namespace {
-
-struct Silent : Console {
-    std::string printed;
-
-    void print(std::string_view text) override { printed += text; }
-    void progress(std::string_view) override {}
-    bool can_ask() const override { return false; }
-    bool ask(std::string_view) override { return false; }
-    bool colours() const override { return false; }
-};
 
 constexpr const char* arc_guest = "hostpci0: 0000:03:00.0,pcie=1\nhostpci1: 0000:04:00.0,pcie=1\n";
 const std::string modprobe_file(paths::modprobe), udev_file(paths::udev_rules);
@@ -27,7 +18,7 @@ const std::string modprobe_file(paths::modprobe), udev_file(paths::udev_rules);
 // The Arc's native drivers have it, as on a host that was never prepared.
 struct Host {
     FakeSystem machine;
-    Silent console;
+    Printed console;
 
     explicit Host(const std::string& kernel = "6.8.12-4-pve", const HostOptions& options = {})
         : machine(kernel)
@@ -40,7 +31,7 @@ struct Host {
     int run(int (*command)(Session&), Options options)
     {
         options.yes = true;
-        console.printed.clear();
+        console.text.clear();
         Session session{machine, console, std::move(options)};
         return command(session);
     }
@@ -92,7 +83,7 @@ TEST_CASE("ids of another modprobe.d file stay what the kernel is given, whereve
         CHECK(host.has(udev_file, "0000:03:00.0"));
         CHECK(host.has(udev_file, "0000:04:00.0"));
         host.install_it();
-        CHECK(host.console.printed.starts_with("Nothing to change.\n"));
+        CHECK(host.console.text.starts_with("Nothing to change.\n"));
         host.run(uninstall, {});
         CHECK_FALSE(host.machine.exists(modprobe_file));
         CHECK_FALSE(host.machine.exists(udev_file));
@@ -136,7 +127,7 @@ TEST_CASE("a reboot that did not give the card to vfio-pci is not asked for agai
     CHECK(host.machine.effects().back() != "run /usr/bin/systemctl reboot");
     CHECK(host.machine.said("'i915' has '0000:03:00.0' (8086:56a6), and another reboot"));
     host.run(status, {.json = true});
-    CHECK(host.console.printed.find("\"reboot_needed\": false") != std::string::npos);
+    CHECK(host.console.text.find("\"reboot_needed\": false") != std::string::npos);
     host.machine.tree().erase(modprobe_file);
     CHECK(host.install_it() == exit_reboot);
 }
@@ -171,7 +162,7 @@ TEST_CASE("what stands below the first line of /etc/kernel/cmdline stays there a
     CHECK(host.machine.read(cmdline) == "root=ZFS=rpool/ROOT/pve-1 boot=zfs intel_iommu=on iommu=pt\n"
                                         "# intel_iommu=on: to try\n\nroot=/dev/sda1 old\n");
     host.install_it();
-    CHECK(host.console.printed.starts_with("Nothing to change.\n"));
+    CHECK(host.console.text.starts_with("Nothing to change.\n"));
     host.run(uninstall, {});
     CHECK(host.machine.read(cmdline) == before);
 }
@@ -180,11 +171,11 @@ TEST_CASE("why to reboot, and before what, stands behind 'Done.'", "[install]")
 {
     Host host;
     host.install_it();
-    const auto& printed = host.console.printed;
+    const auto& printed = host.console.text;
     CHECK(printed.find("Reboot before you start VM 101: the host's driver 'i915'") > printed.find("Done.\n"));
     CHECK(printed.find("Reboot before you start VM 101: the host's driver 'i915'") != std::string::npos);
     host.run(install, {.vms = {101}, .json = true});
-    CHECK(host.console.printed.find("Reboot before") == std::string::npos);
+    CHECK(host.console.text.find("Reboot before") == std::string::npos);
 }
 
 TEST_CASE("a driver that was blacklisted on request stays so until the uninstallation", "[install]")

@@ -10,6 +10,7 @@
 #include "install_hosts.hpp"
 #include "machine/forwarding_system.hpp"
 #include "machine/paths.hpp"
+#include "printed_console.hpp"
 #include "recovery/journal.hpp"
 
 #include <algorithm>
@@ -22,15 +23,6 @@ namespace {
 
 const std::string snippet = "/var/lib/vz/snippets/pve-gpu-hook";
 const std::string ours = "hookscript: local:snippets/pve-gpu-hook\n";
-
-class Silent : public Console {
-public:
-    void print(std::string_view) override {}
-    void progress(std::string_view) override {}
-    bool can_ask() const override { return false; }
-    bool ask(std::string_view) override { return false; }
-    bool colours() const override { return false; }
-};
 
 // A host with the hook attached to VM 101.
 struct Host : FakeSystem {
@@ -48,7 +40,7 @@ struct Host : FakeSystem {
 
     int command(int (*run)(Session&), Options options = {.yes = true})
     {
-        Silent console;
+        Printed console;
         Session session{*this, console, std::move(options),
                         [this] { return std::make_unique<ForwardingSystem>(*this); }};
         return run(session);
@@ -347,7 +339,7 @@ TEST_CASE("an upgrade makes a link anew that is gone, and leaves one alone whose
 TEST_CASE("on a host without Proxmox, and with a damaged manifest, the package can be removed", "[package]")
 {
     FakeSystem machine("6.12.0");
-    Silent console;
+    Printed console;
     Session session{machine, console, {}, [&] { return std::make_unique<ForwardingSystem>(machine); }};
     CHECK(package_configured(session) == exit_done);
     CHECK(package_remove(session) == exit_done);

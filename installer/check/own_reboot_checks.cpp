@@ -3,6 +3,7 @@
 #include "check/findings.hpp"
 #include "check/guest_args.hpp"
 #include "events/hindrance.hpp"
+#include "events/reader_unit.hpp"
 #include "machine/paths.hpp"
 
 #include <vector>
@@ -43,7 +44,7 @@ Findings not_covered(const SurveyedGuest& guest)
 
 Findings by_reader(const CheckFacts& facts, const SurveyedGuest& guest)
 {
-    const auto unit = "pve-gpu-hook-events@" + guest.id.number();
+    const auto unit = reader_unit(guest.id.vmid);
     const auto file = paths::reader_note(guest.id.vmid);
     const auto found = facts.readers.find(guest.id.vmid);
     if (found == facts.readers.end())

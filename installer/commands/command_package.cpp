@@ -8,6 +8,7 @@
 #include "changes/remove_plan.hpp"
 #include "commands/commands.hpp"
 #include "events/notes.hpp"
+#include "events/reader_unit.hpp"
 #include "host/programs.hpp"
 #include "host/stub.hpp"
 #include "machine/paths.hpp"
@@ -55,7 +56,7 @@ void start_readers(System& system)
         const auto line =
             system.read_within(paths::process(qemu->pid, "cmdline"), longest_command_line, answers_within);
         if (line.text.find("id=" + std::string(monitor_name) + ",") == std::string::npos) continue;
-        const auto unit = "pve-gpu-hook-events@" + std::to_string(*vmid) + ".service";
+        const auto unit = reader_unit(*vmid) + ".service";
         if (!system.run({std::string(programs::systemctl), "start", "--no-block", unit}, answers_within)
                  .done())
             system.say(Severity::warning,
