@@ -9,7 +9,7 @@ export CMAKE_CXX_COMPILER_LAUNCHER=ccache CCACHE_DIR CCACHE_MAXSIZE=1G CCACHE_BA
 export CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
 CCACHE_DIR=$(lab_cache)/ccache/host
 
-# build_of PRESET|lab [TARGET...]   configures and builds below `build`; "lab" is the lab's own programs alone. What it says is in
+# build_of PRESET|lab [TARGET...]   configures, with what is in `configure`, and builds below `build`; "lab" is the lab's own programs alone. What it says is in
 # PRESET.log, and its last lines are shown if it fails.
 build_of() {
     local name=$1 log=$build/$1.log
@@ -18,7 +18,7 @@ build_of() {
         if [[ $name == lab ]]; then
             cmake -S "$top/tests/lab" -B "$build/lab" -DCMAKE_BUILD_TYPE=Release
         else
-            (cd "$top" && cmake --preset "$name" -B "$build/$name")
+            (cd "$top" && cmake --preset "$name" -B "$build/$name" ${configure[@]+"${configure[@]}"})
         fi && cmake --build "$build/$name" -j "$(jobs_of 700)" ${1:+--target "$@"} # a compiler takes up to 700 MB
     } 2>&1 | tee "$log" | show_progress "building $name" || { tail -n 60 "$log" >&2; return 1; }
 }
