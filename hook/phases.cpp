@@ -199,14 +199,7 @@ private:
         if (report_.plan.guest != GuestKind::vm || !inputs_.guest.value ||
             !has_monitor(read_vm_args(inputs_.guest.value->text).live))
             return;
-        const auto unit = reader_unit(request_.vmid) + ".service";
-        const auto outcome = system_.run({std::string(paths::systemctl_program), "start", "--no-block", unit},
-                                         systemd_answers_within);
-        const bool below_a_root = outcome.refused() && outcome.error_number == ENOSYS;
-        if (!outcome.done() && !below_a_root)
-            warn({"when the guest reboots by itself its card stays as it is: the service " + quote(unit) +
-                      " cannot be started",
-                  "see 'systemctl status " + unit + "'"});
+        if (const auto problem = pvegpu::start_reader(system_, request_.vmid)) warn(*problem);
     }
 
     void stop()

@@ -50,17 +50,17 @@ TEST_CASE("a claim holds while the task that made it runs")
     CHECK_FALSE(claim_holds(machine, example));
     machine.add_process(4711, "task UPID:pve:0) S (", {}, 1, 123'456);
     CHECK(claim_holds(machine, example));
-    CHECK(start_time(machine, 4711) == 123'456);
+    CHECK(find_process(machine, 4711) == Process{4711, 123'456});
     machine.add_process(4711, "task UPID", {}, 1, 123'457); // another task with the same pid
     CHECK_FALSE(claim_holds(machine, example));
     machine.end_process(4711);
-    CHECK(start_time(machine, 4711) == 0);
+    CHECK(!find_process(machine, 4711));
 }
 
 TEST_CASE("a task that goes on to the next guest has given up its earlier claims")
 {
     FakeSystem machine;
-    const Claim ours{102, {machine.parent_pid(), start_time(machine, machine.parent_pid())}, {}};
-    CHECK(ours.parent.start_time == 5000);
+    const Claim ours{102, find_process(machine, machine.parent_pid()).value(), {}};
+    CHECK(ours.parent.start == 5000);
     CHECK_FALSE(claim_holds(machine, ours));
 }

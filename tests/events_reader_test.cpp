@@ -151,14 +151,19 @@ struct Host {
         };
         read_events(open, 101, std::move(manager));
     }
+    bool end_qemu_if_it_has()
+    {
+        siginfo_t info{};
+        waitid(P_PID, static_cast<id_t>(qemu->pid()), &info, WEXITED | WNOHANG | WNOWAIT);
+        if (info.si_pid == 0) return false;
+        if (machine.exists("/proc/" + std::to_string(qemu->pid()))) machine.end_process(qemu->pid());
+        return true;
+    }
 
 private:
     void look_at_qemu()
     {
-        siginfo_t info{};
-        waitid(P_PID, static_cast<id_t>(qemu->pid()), &info, WEXITED | WNOHANG | WNOWAIT);
-        if (info.si_pid == 0) return;
-        if (machine.exists("/proc/" + std::to_string(qemu->pid()))) machine.end_process(qemu->pid());
+        if (!end_qemu_if_it_has()) return;
         if (const auto text = machine.read(request)) taken = *text;
         machine.remove_file(request);
     }
@@ -306,6 +311,44 @@ TEST_CASE("what a killed reader has not read of its connection the next one read
     close(ends[1]);
     CHECK_FALSE(next.next());
     CHECK(next.ended());
+}
+
+TEST_CASE("what QEMU said before it closed the connection is heard, though a command can no longer be sent",
+          "[events]")
+{
+    std::array<int, 2> ends{};
+    REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends.data()) == 0);
+    const std::string line = R"({"event": "SHUTDOWN", "data": {"guest": true, "reason": "guest-reset"}})"
+                             "\n";
+    REQUIRE(write(ends[1], line.data(), line.size()) == static_cast<ssize_t>(line.size()));
+    close(ends[1]);
+    Monitor monitor(ends[0]);
+    std::vector<std::string> heard;
+    const auto hear = [&](const QmpMessage& event) { heard.push_back(event.name); };
+    CHECK_THROWS_AS(monitor.execute("query-status", {}, hear), Error);
+    if (const auto left = monitor.next()) hear(*left);
+    CHECK(heard == std::vector<std::string>{"SHUTDOWN"});
+}
+
+TEST_CASE(
+    "told to end while Proxmox has not yet taken the request, the reader leaves its note to the next one",
+    "[events]")
+{
+    Host host([](FakeQemu& qemu) {
+        qemu.reset();
+        exits_after(qemu);
+    });
+    bool told = false;
+    const OpenSystem open = [&]() -> std::unique_ptr<System> {
+        host.end_qemu_if_it_has();
+        const bool waits = host.machine.exists(request) && !qemu_of(host.machine, 101);
+        if (!std::exchange(told, told || waits) && told) raise(SIGTERM);
+        return std::make_unique<ForwardingSystem>(host.machine);
+    };
+    read_events(open, 101, {});
+    CHECK(told);
+    CHECK(host.machine.text(request) + "\n" == host.expected_request());
+    CHECK(host.machine.exists("/run/pve-gpu-hook/events/101"));
 }
 
 TEST_CASE("a line that comes in parts is one", "[events]")

@@ -267,8 +267,8 @@ TEST_CASE("reservations and claims of other guests count, our own do not")
     const auto reserve = [&](const std::string& text) {
         machine.file(std::string(paths::pve_reservations), text);
     };
-    const ClaimParent task{4711, 77};
-    machine.add_process(task.pid, "task UPID", {}, 1, task.start_time);
+    const Process task{4711, 77};
+    machine.add_process(task.pid, "task UPID", {}, 1, task.start);
     machine.file(paths::claim(103), print_claim({103, task, {address_of(gpu), address_of(audio)}}));
     machine.file(paths::claim(own_vmid), print_claim({own_vmid, task, {address_of(gpu)}}));
     SECTION("a claim")

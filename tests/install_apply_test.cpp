@@ -266,7 +266,7 @@ TEST_CASE("a qm that fails after it has changed the guest is undone too", "[inst
     auto times = std::make_shared<int>(0);
     auto& machine = host.machine;
     const auto path = "/etc/pve/qemu-server/101.conf";
-    machine.add_program(std::string(programs::qm), [&machine, times, path](const auto&) {
+    machine.add_program(std::string(paths::qm_program), [&machine, times, path](const auto&) {
         const bool first = (*times)++ == 0;
         const auto text = machine.text(path);
         constexpr std::string_view ours = "hookscript: local:snippets/pve-gpu-hook\n";
@@ -352,7 +352,7 @@ TEST_CASE("a guest that got another hookscript since keeps it", "[install]")
 {
     Host host;
     host.install_it();
-    host.machine.run({std::string(programs::qm), "set", "101", "--hookscript", "local:snippets/new.sh"},
+    host.machine.run({std::string(paths::qm_program), "set", "101", "--hookscript", "local:snippets/new.sh"},
                      Milliseconds(1));
     CHECK(host.run(uninstall, {.yes = true}) == exit_done);
     CHECK(host.machine.said("has another hookscript by now"));
@@ -461,7 +461,7 @@ TEST_CASE("a guest without a hookscript is attached without the one that it had 
     auto& machine = host.machine;
     machine.file("/var/lib/vz/snippets/old.sh", "#!/bin/sh\n");
     host.install_it();
-    machine.run({std::string(programs::qm), "set", "101", "--delete", "hookscript"}, Milliseconds(1));
+    machine.run({std::string(paths::qm_program), "set", "101", "--delete", "hookscript"}, Milliseconds(1));
     const auto before = hookscript_of(machine, 101);
     REQUIRE(before.empty());
     host.install_it();
@@ -476,7 +476,8 @@ TEST_CASE("a guest that has no hookscript any more is not told to have another o
 {
     Host host;
     host.install_it();
-    host.machine.run({std::string(programs::qm), "set", "101", "--delete", "hookscript"}, Milliseconds(1));
+    host.machine.run({std::string(paths::qm_program), "set", "101", "--delete", "hookscript"},
+                     Milliseconds(1));
     CHECK(host.run(detach, {.vms = {101}, .yes = true}) == exit_done);
     CHECK(host.machine.said("VM 101 has no hookscript any more; nothing to detach"));
     CHECK_FALSE(host.machine.said("another hookscript"));
@@ -608,7 +609,7 @@ TEST_CASE("'--host' alone prepares the host for every VM that has a card, and at
     CHECK(host.run(install, {.host = true, .yes = true}) == exit_reboot);
     CHECK(host.machine.read(modprobe_file)->find("softdep i915") != std::string::npos);
     CHECK(hookscript_of(host.machine, 101).empty());
-    CHECK(count_runs(host.machine, std::string(programs::qm)) == 0);
+    CHECK(count_runs(host.machine, std::string(paths::qm_program)) == 0);
 }
 
 TEST_CASE("a driver that is kept away already keeps its softdep", "[install]")

@@ -120,7 +120,7 @@ TEST_CASE("of a VM that runs it is said from when on it counts", "[install][gues
 TEST_CASE("a change of 'args' that Proxmox refuses undoes the attachment", "[install][guest-reboots]")
 {
     Host host;
-    host.machine.answer_run(std::string(programs::qm) + " set 101 --args " + words, 255, "not root\n");
+    host.machine.answer_run(std::string(paths::qm_program) + " set 101 --args " + words, 255, "not root\n");
     CHECK_THROWS_AS(host.install_it(), Error);
     CHECK(host.args().empty());
     CHECK(hookscript_of(host.machine, 101).empty());
@@ -131,7 +131,7 @@ TEST_CASE("what was added since stays at a detach, and snapshots that have our w
 {
     Host host;
     host.install_it();
-    host.machine.run({std::string(programs::qm), "set", "101", "--args", "-before " + words + " -after"},
+    host.machine.run({std::string(paths::qm_program), "set", "101", "--args", "-before " + words + " -after"},
                      Milliseconds(1));
     host.machine.file(file, host.machine.text(file) + "\n\n[monday]\nargs: " + words + "\n");
     host.run(detach, {});
@@ -145,7 +145,7 @@ TEST_CASE("our words are taken out with the package too, of a guest that was det
     for (const auto command : {uninstall, package_remove}) {
         Host host;
         host.install_it();
-        host.machine.run({std::string(programs::qm), "set", "101", "--delete", "hookscript"},
+        host.machine.run({std::string(paths::qm_program), "set", "101", "--delete", "hookscript"},
                          Milliseconds(1));
         const auto another = [&] { return std::make_unique<ForwardingSystem>(host.machine); };
         Session session{host.machine, host.console, {.yes = true}, another};

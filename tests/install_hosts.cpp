@@ -83,7 +83,7 @@ void add_host(FakeSystem& machine, const HostOptions& options)
         machine.file("/etc/pve/.vmlist", "{\n\"version\": 1,\n\"ids\": {\n}}\n");
     machine.tree().add_directory("/var/lib/vz");
     for (const auto program : programs::all) machine.add_program(std::string(program));
-    machine.add_program(std::string(programs::qm),
+    machine.add_program(std::string(paths::qm_program),
                         [&machine](const auto& arguments) { return qm(machine, arguments); });
     for (const auto* driver : {"i915", "nouveau", "snd_hda_intel"})
         machine.tree().set_link("/sys/bus/pci/drivers/" + std::string(driver) + "/module",

@@ -44,8 +44,8 @@ struct MappedHost : FakeSystem {
     void reserve(const std::string& text) { file(std::string(paths::pve_reservations), text); }
     void claim(unsigned vmid, const std::string& address)
     {
-        const ClaimParent task{4711, 77};
-        add_process(task.pid, "task UPID", {}, 1, task.start_time);
+        const Process task{4711, 77};
+        add_process(task.pid, "task UPID", {}, 1, task.start);
         file(paths::claim(vmid), print_claim({vmid, task, {*parse_pci_address(address)}}));
     }
 };

@@ -165,7 +165,7 @@ TEST_CASE("while the host shuts down nothing is given back", "[phases]")
     Host host;
     host.settings(R"({"after_stop": "native"})");
     host.phase(Phase::pre_start);
-    host.answer_run("/bin/systemctl is-system-running", 1, "stopping\n");
+    host.answer_run("/usr/bin/systemctl is-system-running", 1, "stopping\n");
     host.phase(Phase::post_stop);
     CHECK(host.driver_of(gpu) == "vfio-pci");
 }
@@ -414,7 +414,7 @@ TEST_CASE("a dry run of the stop names who has the GPU by now", "[phases]")
 namespace {
 
 const std::string request_file = "/run/qemu-server/101.reboot";
-const std::string start_of_reader = "run /bin/systemctl start --no-block pve-gpu-hook-events@101.service";
+const std::string start_of_reader = "run /usr/bin/systemctl start --no-block pve-gpu-hook-events@101.service";
 
 void add_monitor(Host& host)
 {

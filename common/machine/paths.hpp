@@ -104,7 +104,7 @@ inline constexpr std::string_view dev = "/dev";
 // --- programs that the hook runs ---
 inline constexpr std::string_view modprobe_program = "/sbin/modprobe";
 inline constexpr std::string_view nvidia_modprobe_program = "/usr/bin/nvidia-modprobe";
-inline constexpr std::string_view systemctl_program = "/bin/systemctl";
+inline constexpr std::string_view systemctl_program = "/usr/bin/systemctl";
 inline constexpr std::string_view systemd_run_program = "/usr/bin/systemd-run";
 inline constexpr std::string_view qm_program = "/usr/sbin/qm";
 

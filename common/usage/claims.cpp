@@ -21,16 +21,12 @@ Claim claim_from(const Json& json)
     return claim;
 }
 
-std::optional<ProcStat> read_stat(const SysReader& reader, pid_t pid)
-{
-    const auto text = reader.read(paths::process(pid, "stat"));
-    return text ? parse_proc_stat(*text) : std::nullopt;
-}
-
 pid_t own_parent(const SysReader& reader)
 {
     const auto self = parse_decimal(reader.read_link(std::string(paths::proc_self)).value_or(""));
-    const auto stat = self ? read_stat(reader, static_cast<pid_t>(*self)) : std::nullopt;
+    const auto stat =
+        self ? parse_proc_stat(reader.read(paths::process(static_cast<pid_t>(*self), "stat")).value_or(""))
+             : std::nullopt;
     return stat ? stat->parent : 0;
 }
 
@@ -39,7 +35,7 @@ pid_t own_parent(const SysReader& reader)
 std::string print_claim(const Claim& claim)
 {
     return Json{{"vmid", claim.vmid},
-                {"parent", {{"pid", claim.parent.pid}, {"start_time", claim.parent.start_time}}},
+                {"parent", {{"pid", claim.parent.pid}, {"start_time", claim.parent.start}}},
                 {"functions", claim.functions}}
                .dump() +
            '\n';
@@ -60,17 +56,10 @@ std::vector<Claim> read_claims(const SysReader& reader)
     return claims;
 }
 
-std::uint64_t start_time(const SysReader& reader, pid_t pid)
-{
-    const auto stat = read_stat(reader, pid);
-    return stat ? stat->start_time : 0;
-}
-
 bool claim_holds(const SysReader& reader, const Claim& claim)
 {
     if (claim.parent.pid == own_parent(reader)) return false;
-    const auto stat = read_stat(reader, claim.parent.pid);
-    return stat && stat->start_time == claim.parent.start_time && stat->state != 'Z';
+    return lives(reader, claim.parent);
 }
 
 } // namespace pvegpu

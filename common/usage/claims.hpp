@@ -6,9 +6,8 @@
 #pragma once
 
 #include "base/pci_address.hpp"
-#include "machine/system.hpp"
+#include "usage/process.hpp"
 
-#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -16,17 +15,9 @@
 
 namespace pvegpu {
 
-// Who started us: Proxmox's task. The start time tells it from a later process with the same pid.
-struct ClaimParent {
-    pid_t pid = 0;
-    std::uint64_t start_time = 0;
-
-    bool operator==(const ClaimParent&) const = default;
-};
-
 struct Claim {
     unsigned vmid = 0;
-    ClaimParent parent;
+    Process parent; // who started us: Proxmox's task
     std::vector<PciAddress> functions;
 
     bool operator==(const Claim&) const = default;
@@ -42,8 +33,5 @@ std::vector<Claim> read_claims(const SysReader& reader);
 // time (a backup, say, that goes on to the next guest), so its earlier claims are over. A claim also ends
 // when Proxmox has reserved the device for its guest; find_holders knows the reservations.
 bool claim_holds(const SysReader& reader, const Claim& claim);
-
-// Of a process: field 22 of its /proc/PID/stat; 0 if there is no such process.
-std::uint64_t start_time(const SysReader& reader, pid_t pid);
 
 } // namespace pvegpu

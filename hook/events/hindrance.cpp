@@ -128,8 +128,7 @@ bool ends_at_a_reset(const GuestConfig& config)
 {
     if (parse_boolean(config.setting("reboot")) == false) return true;
     const auto args = args_words(config.setting("args"));
-    return std::ranges::any_of(
-        args.words, [](const auto& word) { return word.text == "-no-reboot" || word.text == "--no-reboot"; });
+    return std::ranges::any_of(args.words, [](const auto& word) { return is_no_reboot(word.text); });
 }
 
 void forget_failed_stop(System& system, unsigned vmid, const Process& qemu)

@@ -38,6 +38,10 @@ void forget_failed_stop(System& system, unsigned vmid, const Process& qemu);
 // The administrator's own 'reboot: 0', or '-no-reboot' in `args`: QEMU ends where the guest resets itself,
 // and was started so. It is left as it is.
 bool ends_at_a_reset(const GuestConfig& config);
+inline bool is_no_reboot(std::string_view word) // of QEMU's command line
+{
+    return word == "-no-reboot" || word == "--no-reboot";
+}
 
 // Whether somebody holds a lock on the file with this inode, by the text of /proc/locks
 // (Documentation/filesystems/proc.rst of the kernel). Of the inode alone: a lock too many is noticed later

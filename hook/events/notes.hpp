@@ -6,6 +6,7 @@
 #include "base/enum_names.hpp"
 #include "machine/system.hpp"
 #include "settings/settings.hpp"
+#include "usage/process.hpp"
 
 #include <array>
 #include <cstdint>
@@ -16,17 +17,6 @@
 
 namespace pvegpu {
 
-// A process and when it began, in clock ticks after boot: a pid alone may be another's by now.
-struct Process {
-    pid_t pid = 0;
-    std::uint64_t start = 0;
-
-    bool operator==(const Process&) const = default;
-};
-std::string to_string(const Process& process); // "4711 123456"
-
-std::optional<Process> find_process(const SysReader& reader, pid_t pid); // nothing of one that has ended
-bool lives(const SysReader& reader, const Process& process);
 // By the pid file that Proxmox has QEMU write.
 std::optional<Process> qemu_of(const SysReader& reader, unsigned vmid);
 

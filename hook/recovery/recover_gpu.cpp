@@ -41,16 +41,15 @@ bool wait_for_busy_writers(System& system, const Settings& settings)
 // Between our exit and the moment when QEMU opens the device nobody else holds it.
 void claim_cards(System& system, const RecoveryPlan& plan)
 {
-    const pid_t parent = system.parent_pid();
-    const auto started = start_time(system, parent);
-    if (parent == 1 || started == 0) return; // the task is gone already, and nobody would end the claim
+    const auto parent = find_process(system, system.parent_pid());
+    if (!parent || parent->pid == 1) return; // the task is gone already, and nobody would end the claim
     Claim claim;
     claim.vmid = plan.request.vmid;
     for (const auto& card : plan.cards)
         for (const auto& function : card.functions)
             if (function.goes_to_guest) claim.functions.push_back(function.address());
     if (claim.functions.empty()) return;
-    claim.parent = {parent, started};
+    claim.parent = *parent;
     system.replace_file(paths::claim(claim.vmid), print_claim(claim));
 }
 

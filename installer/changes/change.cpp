@@ -1,5 +1,6 @@
 #include "changes/change.hpp"
 
+#include "base/shell_quote.hpp"
 #include "base/text.hpp"
 #include "host/programs.hpp"
 
@@ -10,24 +11,13 @@ namespace {
 
 std::vector<std::string> set_to(const GuestSetting& what, const std::string& value)
 {
-    const auto& program = what.guest.is_container() ? programs::pct : programs::qm;
+    const auto& program = what.guest.is_container() ? programs::pct : paths::qm_program;
     std::vector<std::string> argv{std::string(program), "set", what.guest.number()};
     if (value.empty())
         argv.insert(argv.end(), {"--delete", what.key});
     else
         argv.insert(argv.end(), {"--" + what.key, value});
     return argv;
-}
-
-// To be read: a word with blanks in it is told from several.
-std::string command_line(const std::vector<std::string>& argv)
-{
-    std::string line;
-    for (const auto& word : argv) {
-        const bool blanks = word.find(' ') != std::string::npos;
-        line += (line.empty() ? "" : " ") + (blanks ? '"' + word + '"' : word);
-    }
-    return line;
 }
 
 std::string put(const Change& change, const std::optional<std::string>& from,
@@ -82,14 +72,14 @@ Change inverse(Change change)
 
 std::string describe(const Change& change)
 {
-    if (change.kind == Change::Kind::program) return "run '" + command_line(change.argv) + "'";
+    if (change.kind == Change::Kind::program) return "run '" + shell_line(change.argv) + "'";
     return put(change, change.before, change.after);
 }
 
 std::string describe_undo(const Change& change)
 {
     if (change.kind == Change::Kind::program)
-        return change.undo.empty() ? "nothing" : "run '" + command_line(change.undo) + "'";
+        return change.undo.empty() ? "nothing" : "run '" + shell_line(change.undo) + "'";
     if (change.before && change.kind == Change::Kind::file) return "restore '" + change.path + "'";
     return put(change, change.after, change.before);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/pci_address.hpp"
+#include "base/shell_quote.hpp"
 
 #include <optional>
 #include <string>
@@ -12,10 +13,6 @@ namespace pvegpu {
 
 // Those of args_words (proxmox/vm_args.hpp).
 std::vector<std::string> shell_words(std::string_view text);
-
-// The word as a shell reads it back; as it is where nothing in it needs quotes.
-std::string shell_quoted(std::string_view word);
-std::string shell_line(const std::vector<std::string>& words);
 
 struct ArgsDevice {
     PciAddress address;

@@ -15,7 +15,7 @@ Findings stays_off(const CheckFacts& facts, const SurveyedGuest& guest)
 {
     const auto& args = guest.config.setting("args");
     auto words = shell_words(args);
-    const bool by_args = std::erase_if(words, [](const auto& word) { return word == "-no-reboot"; }) > 0;
+    const bool by_args = std::erase_if(words, is_no_reboot) > 0;
     const std::string then = facts.has_hook(guest.id.vmid)
                                  ? "then '" + guest.id.install_command() + "' lets it be started anew"
                                  : "it reboots by itself then";

@@ -21,7 +21,7 @@ void reboot(Session& session)
 {
     session.console.progress("rebooting ...");
     const auto outcome =
-        session.system.run({std::string(programs::systemctl), "reboot"}, reboot_begins_within);
+        session.system.run({std::string(paths::systemctl_program), "reboot"}, reboot_begins_within);
     if (!outcome.done())
         throw Error(ErrorKind::failed, {"cannot reboot", "run 'reboot' yourself"}, "", outcome.error_number);
 }

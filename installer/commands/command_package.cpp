@@ -56,11 +56,8 @@ void start_readers(System& system)
         const auto line =
             system.read_within(paths::process(qemu->pid, "cmdline"), longest_command_line, answers_within);
         if (line.text.find("id=" + std::string(monitor_name) + ",") == std::string::npos) continue;
-        const auto unit = reader_unit(*vmid) + ".service";
-        if (!system.run({std::string(programs::systemctl), "start", "--no-block", unit}, answers_within)
-                 .done())
-            system.say(Severity::warning,
-                       quote(unit) + " cannot be started; see 'systemctl status " + unit + "'");
+        if (const auto problem = start_reader(system, *vmid))
+            system.say(Severity::warning, "VM " + std::to_string(*vmid) + ": " + to_string(*problem));
     }
 }
 

@@ -290,8 +290,8 @@ GuestVerification verify_vm(System& system, unsigned vmid)
     GuestVerification guest{{vmid, GuestKind::vm}, {running_check(runs, "qm", vmid)}};
     if (!runs) return guest;
     const auto run = run_in(system,
-                            {std::string(programs::qm), "guest", "exec", std::to_string(vmid), "--timeout",
-                             agent_ends_within, "--"},
+                            {std::string(paths::qm_program), "guest", "exec", std::to_string(vmid),
+                             "--timeout", agent_ends_within, "--"},
                             parse_agent_answer);
     const auto devices = run({"cat", "/proc/bus/pci/devices"});
     if (devices.kind == GuestAnswer::Kind::not_run) {

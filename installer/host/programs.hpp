@@ -1,4 +1,4 @@
-// Every program that the installer runs.
+// Every program that the installer runs; those of the hook's are in paths.hpp.
 #pragma once
 
 #include "machine/paths.hpp"
@@ -8,21 +8,19 @@
 
 namespace pvegpu::programs {
 
-inline constexpr std::string_view qm = "/usr/sbin/qm";
 inline constexpr std::string_view pct = "/usr/sbin/pct";
 inline constexpr std::string_view update_initramfs = "/usr/sbin/update-initramfs";
 inline constexpr std::string_view update_grub = "/usr/sbin/update-grub";
 inline constexpr std::string_view proxmox_boot_tool = "/usr/sbin/proxmox-boot-tool";
-inline constexpr std::string_view systemctl = "/usr/bin/systemctl";
 
 inline constexpr std::array all{paths::hook_program,
                                 paths::modprobe_program,
                                 paths::nvidia_modprobe_program,
-                                qm,
+                                paths::qm_program,
                                 pct,
                                 update_initramfs,
                                 update_grub,
                                 proxmox_boot_tool,
-                                systemctl};
+                                paths::systemctl_program};
 
 } // namespace pvegpu::programs
