@@ -269,7 +269,7 @@ bool run_own_part(System& system, const Inputs& inputs, Report& report)
         OwnPart(system, inputs, report).run();
         finish();
         report.outcome = good_outcome(report);
-        if (const auto line = summary(report); !line.empty()) system.say(Severity::info, line);
+        for (const auto& line : summary(report)) system.say(Severity::info, line);
         return true;
     } catch (const std::exception& error) {
         finish();

@@ -76,6 +76,46 @@ Json head(const PhasePlan& phase, std::string_view schema)
     return json;
 }
 
+// "212 ms", "3.1 s"
+std::string in_words(Milliseconds time)
+{
+    constexpr long tenth = 100, second = 1000;
+    const auto count = time.count();
+    if (count < second) return std::to_string(count) + " ms";
+    return std::to_string(count / second) + "." + std::to_string(count % second / tenth) + " s";
+}
+
+std::vector<PciAddress> recovered_gpus(const RecoveryPlan& plan)
+{
+    std::vector<PciAddress> gpus;
+    for (const auto& card : plan.cards)
+        for (const auto& function : card.functions)
+            if (card.is_cycled() && function.role == Role::gpu) gpus.push_back(function.address());
+    return gpus;
+}
+
+// "card below '0000:00:1c.0': wake 1 ms, unbind 3 ms, reset 104 ms": steps of a kind together.
+std::vector<std::string> times_of_cards(const std::vector<StepReport>& steps)
+{
+    std::vector<std::string> lines;
+    for (auto one = steps.begin(); one != steps.end();) {
+        const auto is_other_card = [&](const StepReport& step) { return step.card != one->card; };
+        const auto end = std::find_if(one, steps.end(), is_other_card);
+        std::string line;
+        while (one != end) {
+            const auto next =
+                std::find_if(one, end, [&](const StepReport& step) { return step.op != one->op; });
+            Milliseconds time{0};
+            for (auto step = one; step != next; ++step) time += step->elapsed;
+            line +=
+                (line.empty() ? "card below '" + one->card + "': " : ", ") + one->op + " " + in_words(time);
+            one = next;
+        }
+        lines.push_back(std::move(line));
+    }
+    return lines;
+}
+
 } // namespace
 
 std::string to_string(RunOutcome outcome)
@@ -145,6 +185,7 @@ std::string report_json(const Report& report)
     auto& steps = json["steps"] = Json::array();
     for (const auto& one : report.steps) {
         Json step = step_json(one);
+        step["card"] = or_null(one.card);
         step["result"] = to_string(one.result);
         step["elapsed_ms"] = one.elapsed.count();
         step["detail"] = one.detail;
@@ -153,27 +194,29 @@ std::string report_json(const Report& report)
     return print(json);
 }
 
-std::string summary(const Report& report)
+std::vector<std::string> summary(const Report& report)
 {
-    const auto time = std::to_string(report.elapsed.count()) + " ms";
-    if (report.steps.empty()) return "";
+    const auto time = in_words(report.elapsed);
+    if (report.steps.empty()) return {};
     if (const auto* const nodes = std::get_if<NodePlan>(&report.plan.plan)) {
-        const bool complete =
-            std::ranges::all_of(nodes->nodes, [](const NodeFacts& node) { return node.present; });
-        return complete ? "prepared the container's device nodes in " + time : "";
+        if (!std::ranges::all_of(nodes->nodes, &NodeFacts::present)) return {};
+        return {"prepared the container's device nodes in " + time};
     }
     const auto* const plan = std::get_if<RecoveryPlan>(&report.plan.plan);
-    if (plan == nullptr) return "";
+    if (plan == nullptr) return {};
     const bool reset = std::ranges::any_of(report.steps, [](const StepReport& one) {
         return one.op == "reset" && one.result == StepResult::done;
     });
-    std::string text =
-        (reset ? "recovered the GPU in " : "GPU rescanned, NOT reset (it may still show no picture), in ") +
-        time + ":";
-    for (const auto& card : plan->cards)
-        for (const auto& function : card.functions)
-            if (card.is_cycled() && function.role == Role::gpu) text += " " + quote(function.address());
-    return text;
+    const auto gpus = recovered_gpus(*plan);
+    std::vector<std::string> lines;
+    if (gpus.size() > 1) lines = times_of_cards(report.steps);
+    const auto what = gpus.size() > 1 ? std::to_string(gpus.size()) + " GPUs" : "the GPU";
+    std::string text = reset ? "recovered " + what + " in "
+                             : what + " rescanned, NOT reset (it may still show no picture), in ";
+    text += time;
+    if (gpus.size() == 1) text += ": " + quote(gpus.front());
+    lines.push_back(std::move(text));
+    return lines;
 }
 
 std::string rfc3339(std::int64_t seconds_since_1970)

@@ -51,7 +51,9 @@ std::string plan_json(const PhasePlan& plan);
 std::string plan_text(const PhasePlan& plan);    // a line for each step, or why there is none
 std::string why_nothing(const PhasePlan& phase); // "no hostpci line passes a whole GPU through"
 std::string report_json(const Report& report);
-std::string summary(const Report& report); // one line about a run that did something; empty if it did nothing
+// What is said of a run that did something: of several cards a line for each with the times of its steps,
+// then one for all. Nothing of one that did nothing.
+std::vector<std::string> summary(const Report& report);
 
 // "2026-11-21T03:04:05Z"
 std::string rfc3339(std::int64_t seconds_since_1970);

@@ -60,6 +60,7 @@ FakeSystem::FakeSystem(const std::string& kernel_release)
     add_process(parent_pid(), "task UPID:pve:0", {}, 1, 5000);
     add_driver("pcieport", {"class:0604"});
     add_driver("vfio-pci", {});
+    file(std::string(paths::vfio_references), "1\n");
 }
 
 // --- reading ---

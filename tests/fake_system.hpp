@@ -166,6 +166,7 @@ private:
     SysResult answer_to(const std::vector<std::string>& arguments, Milliseconds timeout);
     void refuse_to_hang(const std::string& path) const;
     void advance_to(Milliseconds time) const;
+    void count_vfio_users();
     void finish_blocked() const;
     std::optional<SysResult> injected(const std::string& path, Milliseconds timeout);
     SysResult still_running(Milliseconds waited, const std::string& stack) const;

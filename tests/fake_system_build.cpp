@@ -108,6 +108,12 @@ void FakeSystem::set_task_state(pid_t pid, char state, const std::string& wchan,
 }
 
 // What /proc shows of a QEMU with the function: LAB.md, "/proc/PID/fdinfo of a vfio device fd".
+// vfio_pci_core uses the module, too.
+void FakeSystem::count_vfio_users()
+{
+    file(std::string(paths::vfio_references), std::to_string(1 + opened_by_.size()) + '\n');
+}
+
 void FakeSystem::open_vfio(const std::string& address, pid_t pid, const std::string& comm,
                            std::optional<unsigned> vmid)
 {
@@ -122,6 +128,7 @@ void FakeSystem::open_vfio(const std::string& address, pid_t pid, const std::str
                  {12, {"anon_inode:[vfio-device]", {}, tells ? syspath : ""}}});
     if (vmid) file(paths::pve_pid_file(*vmid), std::to_string(pid) + '\n');
     opened_by_[address] = pid;
+    count_vfio_users();
     drivers_.open(where);
 }
 
@@ -133,6 +140,7 @@ void FakeSystem::open_vfio_cdev(const std::string& address, pid_t pid, const std
     if (!device_number(node)) throw std::logic_error(address + " has no vfio character device");
     add_process(pid, comm, {{11, {node, device_number(node), ""}}});
     opened_by_[address] = pid;
+    count_vfio_users();
     drivers_.open(where);
 }
 
@@ -140,6 +148,7 @@ void FakeSystem::close_vfio(const std::string& address)
 {
     if (const auto pid = opened_by_.find(address); pid != opened_by_.end()) end_process(pid->second);
     opened_by_.erase(address);
+    count_vfio_users();
     drivers_.close(address_of(address));
     finish_blocked();
 }

@@ -47,6 +47,34 @@ TEST_CASE("SIGTERM ends a wait once; what has to be undone can still be written 
     CHECK(root.text("/setting") == "1");
 }
 
+TEST_CASE("SIGTERM ends each job that waits; afterwards what has to be undone can be written")
+{
+    TempDirectory root;
+    root.file("/setting", "0");
+    for (const auto* name : {"/a", "/b"}) root.fifo(name);
+    TestProcess process([&] {
+        LinuxSystem system("test", root());
+        std::vector<ErrorKind> reasons;
+        const auto write = [&](const char* path) {
+            return [&, path] { reasons.push_back(reason_of([&] { system.write(path, "1", very_long); })); };
+        };
+        const System::Job waits = [&] {
+            root.file("/ready", "");
+            reasons.push_back(reason_of([&] { system.wait_until([] { return false; }, very_long); }));
+        };
+        system.run_together({write("/a"), write("/b"), waits}, 3);
+        std::ranges::sort(reasons);
+        if (reasons != std::vector{ErrorKind::interrupted, ErrorKind::stuck_write, ErrorKind::stuck_write})
+            return 1;
+        return system.write("/setting", "1", soon).done() ? 0 : 2;
+    });
+    REQUIRE(eventually([&] { return path_exists(root("/ready")); }));
+    process.send(SIGTERM);
+    CHECK(process.wait() == 0);
+    CHECK(root.text("/setting") == "1");
+    for (const auto* name : {"/a", "/b"}) root.release_writer(name);
+}
+
 TEST_CASE("SIGTERM ends the wait for a stuck write, and the error names the file and the process")
 {
     TempDirectory root;

@@ -44,6 +44,51 @@ std::string config_space_in_reset()
 
 } // namespace
 
+// --- jobs side by side ---
+
+TEST_CASE("while a job waits for the kernel another goes on, and no two in the same moment")
+{
+    RealSystem real;
+    for (const auto* name : {"/a", "/b", "/c"}) real.root.fifo(name);
+    std::vector<SysResult> results(3);
+    unsigned waiting = 0, most = 0, at_once = 0;
+    const auto job = [&](std::size_t number, const char* path) {
+        return [&, number, path] {
+            CHECK(++at_once == 1);
+            most = std::max(most, ++waiting);
+            --at_once;
+            results[number] = real.system.write(path, "1", soon); // until it has a reader
+            CHECK(++at_once == 1);
+            --waiting;
+            --at_once;
+        };
+    };
+    const std::vector<System::Job> jobs{job(0, "/a"), job(1, "/b"), job(2, "/c"), [&] {
+                                            CHECK(real.system.wait_until([&] { return waiting == 3; }, soon));
+                                            for (const auto* name : {"/a", "/b", "/c"})
+                                                real.root.release_writer(name);
+                                        }};
+    real.system.run_together(jobs, 4);
+    CHECK(most == 3);
+    for (const auto& result : results) CHECK(result.done());
+    CHECK(eventually([] { return children_of(getpid()).size() == 1; })); // one is kept for what comes next
+}
+
+TEST_CASE("no more jobs than asked for are under way")
+{
+    RealSystem real;
+    unsigned waiting = 0, most = 0;
+    const System::Job job = [&] {
+        most = std::max(most, ++waiting);
+        real.system.wait_until([] { return false; }, Milliseconds(20));
+        --waiting;
+    };
+    real.system.run_together(std::vector(5, job), 2);
+    CHECK(most == 2);
+    real.system.run_together({job}, 8);
+    CHECK(waiting == 0);
+}
+
 // --- stuck and killed children ---
 
 TEST_CASE("after a stuck write the next one has a new child")

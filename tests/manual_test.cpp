@@ -85,6 +85,7 @@ TEST_CASE("every setting is in its manual page with its default and its values",
     for (const auto& timeout : timeout_names)
         check_setting(page, std::string(timeout.name),
                       std::to_string((settings.timeouts.*timeout.value).count() / 1000));
+    check_setting(page, "parallel", std::to_string(settings.parallel));
     check_setting(page, "retries", std::to_string(settings.retries));
     check_setting(page, "strategy", spelled(strategy_names, settings.strategy));
     check_setting(page, "on_timeout", spelled(on_timeout_names, settings.on_timeout));
@@ -109,13 +110,14 @@ TEST_CASE("the example of settings can be read, and its general part is the defa
         CHECK((given.timeouts.*timeout.value) == (defaults.timeouts.*timeout.value));
         CHECK(text.find('"' + std::string(timeout.name) + "\":") != std::string::npos);
     }
+    CHECK(given.parallel == defaults.parallel);
     CHECK(given.retries == defaults.retries);
     CHECK(given.strategy == defaults.strategy);
     CHECK(given.on_timeout == defaults.on_timeout);
     CHECK(given.after_stop == defaults.after_stop);
     CHECK(given.reset_with == defaults.reset_with);
     for (const auto* key :
-         {"retries", "strategy", "on_timeout", "after_stop", "reset_with", "guests", "devices"})
+         {"parallel", "retries", "strategy", "on_timeout", "after_stop", "reset_with", "guests", "devices"})
         CHECK(text.find('"' + std::string(key) + "\":") != std::string::npos);
     CHECK(file.for_guest(101).strategy == Strategy::automatic);
 }

@@ -667,7 +667,7 @@ TEST_CASE("the report is what CONTRACT says", "[story][json]")
     CHECK(
         json["steps"][4] ==
         nlohmann::json::parse(
-            R"({"op":"reset","target":"0000:00:1c.0","result":"done","elapsed_ms":0,"detail":"by 'reset_subordinate'"})"));
+            R"({"op":"reset","target":"0000:00:1c.0","card":"0000:00:1c.0","result":"done","elapsed_ms":0,"detail":"by 'reset_subordinate'"})"));
     CHECK(json["cards"][0]["port"] == port);
     CHECK(json["cards"][0]["functions"][0]["id"] == "8086:56a6");
     CHECK(json["hostpci"][1]["host"][0] == audio);

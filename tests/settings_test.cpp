@@ -53,6 +53,7 @@ TEST_CASE("the defaults are those of the contract")
     CHECK(settings.timeouts.reappear == 15s);
     CHECK(settings.timeouts.bind == 15s);
     CHECK(settings.timeouts.total == 180s);
+    CHECK(settings.parallel == 8);
     CHECK(settings.retries == 2);
     CHECK(settings.strategy == Strategy::cycle);
     CHECK(settings.on_timeout == OnTimeout::warn);
@@ -71,12 +72,13 @@ TEST_CASE("every setting can be set, with comments around it")
 {
     const Settings settings = for_101(R"(// of this host
         { "timeouts": { "reset": 1.5, "total": 600, "bind": 0.0001 }, /* seconds */
-          "retries": 0, "strategy": "auto", "on_timeout": "fail", "after_stop": "native",
+          "parallel": 64, "retries": 0, "strategy": "auto", "on_timeout": "fail", "after_stop": "native",
           "reset_with": "bridge_control" })");
     CHECK(settings.timeouts.reset == 1500ms);
     CHECK(settings.timeouts.total == 600s);
     CHECK(settings.timeouts.bind == 1ms);
     CHECK(settings.timeouts.rescan == 75s);
+    CHECK(settings.parallel == 64);
     CHECK(settings.retries == 0);
     CHECK(settings.strategy == Strategy::automatic);
     CHECK(settings.on_timeout == OnTimeout::fail);
@@ -123,7 +125,7 @@ TEST_CASE("a file that is no object is refused")
 TEST_CASE("an unknown key is refused by its path, with the keys that there are")
 {
     const std::string what = refusal("{\n  // none\n  \"timeout\": 5\n}");
-    CHECK(contains(what, "s.json: 'timeout' is no setting; known are 'timeouts', 'retries'"));
+    CHECK(contains(what, "s.json: 'timeout' is no setting; known are 'timeouts', 'parallel'"));
     CHECK(contains(what, "'devices'"));
     CHECK(refused_with("{\n\"timeouts\": {\n\"boot\": 5 } }",
                        "s.json: 'timeouts.boot' is no timeout; known are 'lock', 'busy'"));

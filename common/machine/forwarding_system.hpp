@@ -107,6 +107,10 @@ public:
     {
         return inner_.run(arguments, timeout, on_line);
     }
+    void run_together(const std::vector<Job>& jobs, unsigned at_once) override
+    {
+        inner_.run_together(jobs, at_once);
+    }
     bool wait_until(const std::function<bool()>& fact, Milliseconds timeout) override
     {
         return inner_.wait_until(fact, timeout);

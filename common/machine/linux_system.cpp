@@ -19,6 +19,8 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <syslog.h>
+#include <system_error>
+#include <thread>
 #include <unistd.h>
 
 namespace pvegpu {
@@ -116,21 +118,37 @@ LinuxSystem::~LinuxSystem()
     close(signals_);
 }
 
+// `wait` looks at nothing that jobs share, and does not throw.
+template <typename Wait> auto LinuxSystem::while_others_go_on(Wait wait) const
+{
+    if (!side_by_side_) return wait();
+    turn_.unlock();
+    auto result = wait();
+    turn_.lock();
+    return result;
+}
+
 SysResult LinuxSystem::in_child(Task::Kind kind, const std::string& path, std::string text,
                                 std::uint64_t number, Milliseconds timeout) const
 {
     check_signals(); // nothing is begun after SIGTERM
-    if (!child_ || child_->ended()) child_ = std::make_unique<BoundedChild>();
-    SysResult outcome = child_->perform({kind, number, root_.resolve(path), std::move(text)}, timeout,
-                                        interrupted_ ? -1 : signals_);
-    if (outcome.child == 0) return outcome;
-    const auto child = std::move(child_); // stuck or dead: the next operation gets a new one
+    std::erase_if(idle_, [](const auto& one) { return one->ended(); });
+    if (idle_.empty()) idle_.push_back(std::make_unique<BoundedChild>());
+    auto child = std::move(idle_.back());
+    idle_.pop_back();
+    const Task task{kind, number, root_.resolve(path), std::move(text)};
+    const int cancel = interrupted_ ? -1 : signals_;
+    SysResult outcome = while_others_go_on([&] { return child->perform(task, timeout, cancel); });
+    if (outcome.child == 0) {
+        idle_.push_back(std::move(child));
+        return outcome;
+    } // stuck or dead: the next operation gets another one
     if (outcome.refused())
         throw Error(ErrorKind::failed,
                     {"the child process that was at work here was killed", "start the guest again"},
                     root_.resolve(path));
-    if (!stopped()) return outcome;
-    if (child->answers_within(ends_after_a_stop)) throw_stopped();
+    if (cancel < 0 || !stopped()) return outcome;
+    if (while_others_go_on([&] { return child->answers_within(ends_after_a_stop); })) throw_stopped();
     // Of these nothing is left undone in the kernel when they are given up.
     const bool looks_only =
         kind == Task::Kind::read || kind == Task::Kind::list_ipv4 || kind == Task::Kind::list_inside;
@@ -238,6 +256,7 @@ SysResult LinuxSystem::run(const std::vector<std::string>& arguments, Millisecon
 bool LinuxSystem::stopped() const
 {
     signalfd_siginfo signal{};
+    if (interrupted_ && side_by_side_) return true; // each of them is to end
     if (interrupted_ || ::read(signals_, &signal, sizeof signal) != sizeof signal) return false;
     interrupted_ = true;
     return true;
@@ -248,6 +267,28 @@ void LinuxSystem::check_signals() const
     if (stopped()) throw_stopped();
 }
 
+// Threads, of which one goes on at a time. This one is among them: without another it does all the jobs.
+void LinuxSystem::run_together(const std::vector<Job>& jobs, unsigned at_once)
+{
+    const auto number = std::min<std::size_t>(at_once, jobs.size());
+    if (number < 2) return System::run_together(jobs, at_once);
+    std::size_t next = 0;
+    const auto work = [&] {
+        const std::lock_guard turn(turn_);
+        while (next < jobs.size()) jobs.at(next++)();
+    };
+    side_by_side_ = true;
+    std::vector<std::thread> threads;
+    try {
+        for (std::size_t i = 1; i < number; ++i) threads.emplace_back(work);
+    } catch (const std::system_error&) { // no more threads: fewer will do
+    }
+    work();
+    for (auto& thread : threads) thread.join();
+    side_by_side_ = false;
+    if (!idle_.empty()) idle_.resize(1);
+}
+
 bool LinuxSystem::wait_until(const std::function<bool()>& fact, Milliseconds timeout)
 {
     const TimePoint deadline = now() + timeout;
@@ -255,7 +296,7 @@ bool LinuxSystem::wait_until(const std::function<bool()>& fact, Milliseconds tim
         if (fact()) return true;
         if (now() >= deadline) return false;
         pollfd wait{interrupted_ ? -1 : signals_, POLLIN, 0};
-        poll(&wait, 1, static_cast<int>(look_again_after.count()));
+        while_others_go_on([&] { return poll(&wait, 1, static_cast<int>(look_again_after.count())); });
         check_signals();
     }
 }

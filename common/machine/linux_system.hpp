@@ -7,6 +7,7 @@
 
 #include <ctime>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <unistd.h>
 #include <vector>
@@ -59,6 +60,7 @@ public:
     using System::run;
     SysResult run(const std::vector<std::string>& arguments, Milliseconds timeout,
                   const OnLine& on_line) override;
+    void run_together(const std::vector<Job>& jobs, unsigned at_once) override;
     bool wait_until(const std::function<bool()>& fact, Milliseconds timeout) override;
     TimePoint now() const override { return std::chrono::steady_clock::now(); }
     std::int64_t wall_clock() const override { return time(nullptr); }
@@ -68,8 +70,9 @@ public:
 private:
     SysResult in_child(Task::Kind kind, const std::string& path, std::string text, std::uint64_t number,
                        Milliseconds timeout) const;
-    bool stopped() const; // true once, after SIGTERM has come
+    bool stopped() const; // true once, after SIGTERM has come; for jobs side by side whenever it has come
     void check_signals() const;
+    template <typename Wait> auto while_others_go_on(Wait wait) const;
 
     std::string program_;
     RootDirectory root_;
@@ -77,7 +80,9 @@ private:
     int signals_ = -1;
     pid_t parent_ = getppid();
     mutable bool interrupted_ = false; // told once; undoing afterwards must not be interrupted again
-    mutable std::unique_ptr<BoundedChild> child_;
+    mutable std::vector<std::unique_ptr<BoundedChild>> idle_; // children without a task
+    mutable std::mutex turn_;   // of the job that goes on; nobody's while there are no jobs
+    bool side_by_side_ = false; // there are jobs
     std::unique_ptr<BoundedChild> guardian_;
     std::vector<int> locks_;
 };

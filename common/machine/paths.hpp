@@ -28,6 +28,7 @@ inline constexpr std::string_view drivers_autoprobe = "/sys/bus/pci/drivers_auto
 inline constexpr std::string_view drivers_probe = "/sys/bus/pci/drivers_probe";
 inline constexpr std::string_view pciehp_driver = "/sys/bus/pci_express/drivers/pciehp";
 inline constexpr std::string_view vfio_groups = "/sys/class/vfio";
+inline constexpr std::string_view vfio_references = "/sys/module/vfio/refcnt";
 inline constexpr std::string_view nvme_subsystems = "/sys/class/nvme-subsystem";
 inline constexpr std::string_view iommus = "/sys/class/iommu"; // empty: the kernel uses none
 inline constexpr std::string_view iommu_groups = "/sys/kernel/iommu_groups";

@@ -177,6 +177,15 @@ public:
         return run(arguments, timeout, {});
     }
 
+    // Runs the jobs, up to `at_once` of them side by side: while one waits for the kernel or for time to
+    // pass, another goes on. No two run in the same moment, so what they share needs no lock. None may throw.
+    // Returns when all have ended. Here, as in every system but the live one: one after the other.
+    using Job = std::function<void()>;
+    virtual void run_together(const std::vector<Job>& jobs, unsigned /*at_once*/)
+    {
+        for (const auto& job : jobs) job();
+    }
+
     // Waits until `fact` holds, looking again every few milliseconds; false if it does not in time. Throws
     // Error(interrupted) when SIGTERM arrives.
     virtual bool wait_until(const std::function<bool()>& fact, Milliseconds timeout) = 0;

@@ -75,6 +75,7 @@ json parse_json(std::string_view text, const std::string& path)
 
 constexpr double longest_timeout = 3600; // seconds: whoever wants more than an hour has mistyped
 constexpr unsigned most_retries = 100;
+constexpr unsigned most_parallel = 64;            // each is a process of ours, and no host has more GPUs
 constexpr unsigned most_guest_reboots = 1000;     // each is written down
 constexpr unsigned longest_guest_reboots = 86400; // seconds: a day
 
@@ -148,7 +149,8 @@ private:
                       const json& value) const
     {
         if (key == "timeouts") return read_timeouts(settings.timeouts, path, value);
-        if (key == "retries") return read_retries(settings.retries, path, value);
+        if (key == "parallel") return read_whole(settings.parallel, path, value, 1, most_parallel);
+        if (key == "retries") return read_whole(settings.retries, path, value, 0, most_retries);
         if (key == "guest_reboot") return read_guest_reboot(settings.guest_reboot, path, value);
         if (key == "reset_method") return read_reset_method(settings.reset_method, path, value);
         if (key == "strategy") return choose(settings.strategy, path, value, strategy_names);
@@ -157,7 +159,7 @@ private:
         if (key == "in_use") return choose(settings.in_use, path, value, in_use_names);
         if (key == "reset_with") return choose(settings.reset_with, path, value, reset_with_names);
         fail(path, {"is no setting",
-                    std::string("known are 'timeouts', 'retries', 'strategy', 'on_timeout', "
+                    std::string("known are 'timeouts', 'parallel', 'retries', 'strategy', 'on_timeout', "
                                 "'after_stop', 'in_use', 'reset_with', 'reset_method', 'guest_reboot'") +
                         (path == key ? ", 'guests', 'devices'" : "")});
     }
@@ -176,11 +178,14 @@ private:
         }
     }
 
-    void read_retries(unsigned& retries, const std::string& path, const json& value) const
+    void read_whole(unsigned& number, const std::string& path, const json& value, unsigned least,
+                    unsigned most) const
     {
-        if (!value.is_number_unsigned() || value.get<std::uint64_t>() > most_retries)
-            fail(path, {"must be a whole number from 0 to " + std::to_string(most_retries)});
-        retries = value.get<unsigned>();
+        const bool whole = value.is_number_unsigned();
+        if (!whole || value.get<std::uint64_t>() < least || value.get<std::uint64_t>() > most)
+            fail(path,
+                 {"must be a whole number from " + std::to_string(least) + " to " + std::to_string(most)});
+        number = value.get<unsigned>();
     }
 
     void read_guest_reboot(GuestReboots& reboots, const std::string& path, const json& value) const
@@ -189,14 +194,13 @@ private:
         for (const auto& [key, number] : value.items()) {
             if (key != "most" && key != "within")
                 fail(below(path, key), {"is no setting", "known are 'most', 'within'"});
-            const unsigned largest = key == "most" ? most_guest_reboots : longest_guest_reboots;
-            if (!number.is_number_unsigned() || number.get<std::uint64_t>() == 0 ||
-                number.get<std::uint64_t>() > largest)
-                fail(below(path, key), {"must be a whole number from 1 to " + std::to_string(largest)});
+            unsigned value = 0;
+            read_whole(value, below(path, key), number, 1,
+                       key == "most" ? most_guest_reboots : longest_guest_reboots);
             if (key == "most")
-                reboots.most = number.get<unsigned>();
+                reboots.most = value;
             else
-                reboots.within = std::chrono::seconds(number.get<unsigned>());
+                reboots.within = std::chrono::seconds(value);
         }
     }
 
@@ -258,7 +262,8 @@ Settings default_settings()
                 // One full ladder with a slow reset and a slow rescan; Proxmox itself sets a hook no limit.
                 .total = 180s,
             },
-        .retries = 2, // the kernel answers EAGAIN while somebody else holds a lock for a moment
+        .parallel = 8, // a stage of eight takes as long as one of them, and a host has processors to spare
+        .retries = 2,  // the kernel answers EAGAIN while somebody else holds a lock for a moment
         .strategy = Strategy::cycle, // whoever attaches the hook has a card that needs it
         .on_timeout =
             OnTimeout::warn, // a wait that ran out is no proof of a dead card; QEMU tells for certain

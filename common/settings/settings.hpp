@@ -36,7 +36,8 @@ struct GuestReboots {
 
 struct Settings {
     Timeouts timeouts;
-    unsigned retries; // of a step that answered EAGAIN or EBUSY
+    unsigned parallel; // cards of one guest that are at the same stage at once
+    unsigned retries;  // of a step that answered EAGAIN or EBUSY
     Strategy strategy;
     OnTimeout on_timeout;
     AfterStop after_stop;

@@ -135,7 +135,7 @@ StepOutcome write_power(System& system, const std::string& path, const std::stri
 
 } // namespace
 
-void note_device_settings(const RunContext& run, const PciAddress& address)
+std::vector<Undo> device_settings_below(const RunContext& run, const PciAddress& address)
 {
     auto devices = list_below(run.system, address);
     devices.push_back(address);
@@ -149,22 +149,21 @@ void note_device_settings(const RunContext& run, const PciAddress& address)
         }
         shown.hide();
     }
-    run.journal.note(undos);
+    return undos;
 }
 
 void put_back_device_settings(const RunContext& run)
 {
-    std::vector<Undo> over;
-    for (const auto& undo : run.journal.entries()) {
+    const auto noted = run.journal.entries(); // a copy: settling takes entries out
+    for (const auto& undo : noted) {
         if (undo.kind != Undo::Kind::device) continue;
         const auto now = text_of(run.system, undo.path);
         if (!now) continue;
-        over.push_back(undo);
+        run.journal.settled(undo);
         if (says(run.system, undo.path, undo.text) || set(run, undo.path, undo.text)) continue;
         run.warn({"'" + undo.path + "' said '" + undo.text + "' before and says '" +
                   text_of(run.system, undo.path).value_or("") + "' now, and could not be put back"});
     }
-    run.journal.settled(over);
 }
 
 void choose_reset_methods(const RunContext& run, const CardPlan& card, GuestState& state)

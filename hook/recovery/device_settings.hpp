@@ -10,12 +10,14 @@
 #include "recovery/writes.hpp"
 
 #include <string>
+#include <vector>
 
 namespace pvegpu {
 
-// Notes reset_method, msi_bus, numa_node, the switches below link/, power/control and d3cold_allowed of the
-// device and of everything below it in the journal, before it is removed.
-void note_device_settings(const RunContext& run, const PciAddress& address);
+// reset_method, msi_bus, numa_node, the switches below link/, power/control and d3cold_allowed of the device
+// and of everything below it, for the journal: before it is removed. A device that shows its link's switches
+// only while it is enabled is enabled for that moment.
+std::vector<Undo> device_settings_below(const RunContext& run, const PciAddress& address);
 
 // Puts back what is noted and differs by now. What is not there yet stays noted. Warns of what cannot be put
 // back. Throws Error(stuck_write).

@@ -140,44 +140,37 @@ std::vector<Undo> parse_journal(std::string_view text)
 
 void Journal::save()
 {
+    out_of_date_ = false;
     if (entries_.empty())
         system_.remove_file(paths::journal(vmid_));
     else
         system_.replace_file(paths::journal(vmid_), print_journal(vmid_, entries_));
 }
 
-void Journal::note(const Undo& undo)
+bool Journal::is_noted(const Undo& undo) const
 {
-    if (holds(undo)) return;
-    entries_.push_back(undo);
-    save();
+    return std::ranges::any_of(entries_, [&](const Undo& one) {
+        return one == undo ||
+               (undo.kind == Undo::Kind::device && one.kind == undo.kind && one.path == undo.path);
+    });
 }
 
 void Journal::note(const std::vector<Undo>& undos)
 {
-    for (const auto& undo : undos) {
-        const bool noted = std::ranges::any_of(
-            entries_, [&](const Undo& one) { return one.kind == undo.kind && one.path == undo.path; });
-        if (!noted) entries_.push_back(undo);
-    }
-    save();
-}
-
-void Journal::settled(const Undo& undo)
-{
-    if (std::erase(entries_, undo) > 0) save();
-}
-
-void Journal::settled(const std::vector<Undo>& undos)
-{
     const auto before = entries_.size();
-    for (const auto& undo : undos) std::erase(entries_, undo);
+    for (const auto& undo : undos)
+        if (!is_noted(undo)) entries_.push_back(undo);
     if (entries_.size() != before) save();
+}
+
+void Journal::write_settled()
+{
+    if (out_of_date_) save();
 }
 
 void Journal::close()
 {
-    if (entries_.empty()) return;
+    if (entries_.empty() && !out_of_date_) return;
     entries_.clear();
     save();
 }

@@ -37,13 +37,16 @@ class Journal {
 public:
     Journal(System& system, unsigned vmid) : system_(system), vmid_(vmid) {}
 
-    void note(const Undo& undo); // before the change
-    void
-    note(const std::vector<Undo>& undos); // at once; of a path that is noted already the first text stays
-    void settled(const Undo& undo);       // after it has been undone, or cannot need it any more
-    void settled(const std::vector<Undo>& undos);
+    // Before the change, and on the disk when it returns. What was set on a device is noted once: of a path
+    // that is noted already the first text stays.
+    void note(const std::vector<Undo>& undos);
+    void note(const Undo& undo) { note(std::vector{undo}); }
 
-    bool holds(const Undo& undo) const { return contains(entries_, undo); }
+    // After it has been undone, or cannot need it any more. Written down with the next note or by
+    // `write_settled`: undoing it once more does no harm.
+    void settled(const Undo& undo) { out_of_date_ |= std::erase(entries_, undo) > 0; }
+    void write_settled();
+
     const std::vector<Undo>& entries() const { return entries_; }
 
     // All went well: what is still noted has served its purpose.
@@ -60,10 +63,12 @@ public:
 private:
     void undo(bool pci_core_stuck);
     void save();
+    bool is_noted(const Undo& undo) const;
 
     System& system_;
     unsigned vmid_;
     std::vector<Undo> entries_;
+    bool out_of_date_ = false; // the file holds more
 };
 
 // Undoes what the journals of ended runs hold. Call it with the host lock held: no run is then alive. With

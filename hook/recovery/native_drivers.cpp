@@ -5,6 +5,8 @@
 #include "machine/paths.hpp"
 #include "pci/read_function.hpp"
 
+#include <algorithm>
+#include <map>
 #include <set>
 
 namespace pvegpu {
@@ -20,11 +22,13 @@ std::string ids_of(const Function& function)
 }
 
 // The ids of every function of the host that no driver has: vfio-pci would take one that is taught at once.
-std::set<std::string> unbound_ids(const SysReader& reader, const CardPlan& card)
+std::set<std::string> unbound_ids(const SysReader& reader, const std::vector<const CardPlan*>& cards)
 {
     std::set<std::string> ids;
     for (const auto& address : list_functions(reader)) {
-        if (card.find(address) != nullptr || reader.exists(paths::function(address, "driver"))) continue;
+        const bool is_theirs =
+            std::ranges::any_of(cards, [&](const auto* card) { return card->find(address) != nullptr; });
+        if (is_theirs || reader.exists(paths::function(address, "driver"))) continue;
         if (const auto function = read_function(reader, address)) ids.insert(ids_of(*function));
     }
     return ids;
@@ -70,12 +74,16 @@ void release_autoprobe(const RunContext& run)
     run.journal.settled(autoprobe_back_on);
 }
 
-void NativeDriverGuard::before_rescans()
+void NativeDriverGuard::before_rescans(std::vector<const CardPlan*> cards)
 {
+    cards_ = std::move(cards);
     holds_autoprobe_ = hold_autoprobe(run_);
     nothing_binds_ = holds_autoprobe_ || autoprobe_is_off(run_.system);
     if (!nothing_binds_) return teach_ids();
-    for (const auto& address : left_to_the_host()) run_.journal.note(probe(address));
+    std::vector<Undo> undos;
+    for (const auto* card : cards_)
+        for (const auto& address : left_to_the_host(*card)) undos.push_back(probe(address));
+    run_.journal.note(undos);
 }
 
 void NativeDriverGuard::after_rescans()
@@ -87,39 +95,42 @@ void NativeDriverGuard::after_rescans()
 }
 
 // Bridges first: without their driver there is no error reporting and no power management for what is below.
-std::vector<PciAddress> NativeDriverGuard::left_to_the_host() const
+std::vector<PciAddress> NativeDriverGuard::left_to_the_host(const CardPlan& card)
 {
-    std::vector<PciAddress> addresses{*card_.card.port};
-    append(addresses, card_.card.switches);
-    for (const auto& function : card_.functions)
+    std::vector<PciAddress> addresses{*card.card.port};
+    append(addresses, card.card.switches);
+    for (const auto& function : card.functions)
         if (function.in_scope && !function.goes_to_guest) addresses.push_back(function.address());
     return addresses;
 }
 
 void NativeDriverGuard::probe_new_devices()
 {
-    for (const auto& address : left_to_the_host()) {
-        if (!run_.system.exists(paths::function(address, "driver")))
-            write_checked(run_, std::string(paths::drivers_probe), to_string(address),
-                          card_.settings.timeouts.bind, 0);
-        run_.journal.settled(probe(address));
-    }
+    for (const auto* card : cards_)
+        for (const auto& address : left_to_the_host(*card)) {
+            if (!run_.system.exists(paths::function(address, "driver")))
+                write_checked(run_, std::string(paths::drivers_probe), to_string(address),
+                              card->settings.timeouts.bind, 0);
+            run_.journal.settled(probe(address));
+        }
 }
 
-// new_id takes the lock of every device that matches, so it comes after the card was removed.
+// new_id takes the lock of every device that matches, so it comes after the cards were removed.
 void NativeDriverGuard::teach_ids()
 {
-    std::set<std::pair<std::string, std::string>> wanted; // driver and ids
-    for (const auto& function : card_.functions)
-        if (function.in_scope && function.goes_to_guest)
-            wanted.insert({function.vfio_driver, ids_of(function.facts)});
-    const auto unbound = unbound_ids(run_.system, card_);
-    for (const auto& [driver, ids] : wanted) {
-        if (unbound.contains(ids)) continue; // a twin of the card would be caught
+    std::map<std::pair<std::string, std::string>, Milliseconds> wanted; // driver and ids, and how long for
+    for (const auto* card : cards_)
+        for (const auto& function : card->functions)
+            if (function.in_scope && function.goes_to_guest)
+                wanted.insert({{function.vfio_driver, ids_of(function.facts)}, card->settings.timeouts.bind});
+    const auto unbound = unbound_ids(run_.system, cards_);
+    for (const auto& [what, within] : wanted) {
+        const auto& [driver, ids] = what;
+        if (unbound.contains(ids)) continue; // a twin of a card would be caught
         const Undo forget{Undo::Kind::setting, paths::driver(driver, "remove_id"), ids};
         run_.journal.note(forget);
         // Somebody else's rescan may have found the card meanwhile, and its native driver be at its probe.
-        if (write_checked(run_, paths::driver(driver, "new_id"), ids, card_.settings.timeouts.bind, 0).done())
+        if (write_checked(run_, paths::driver(driver, "new_id"), ids, within, 0).done())
             taught_.push_back(forget);
         else
             run_.journal.settled(forget); // known already: not ours to remove

@@ -8,27 +8,27 @@
 
 namespace pvegpu {
 
-// Around the rescans of one card, strongest way first:
+// Around the rescans of cards, strongest way first:
 //  - kernels from 6.19 on leave new devices alone while drivers_autoprobe is 0 (earlier ones ignore it for a
 //    rescan); bridges and companions are then probed one by one;
-//  - earlier ones: the card's ids are made known to vfio-pci, which takes it if it was registered before the
+//  - earlier ones: the cards' ids are made known to vfio-pci, which takes it if it was registered before the
 //    native driver; not where an unbound twin would be caught;
 //  - else the native driver may win, and the bind step takes the function from it.
 class NativeDriverGuard {
 public:
-    NativeDriverGuard(const RunContext& run, const CardPlan& card) : run_(run), card_(card) {}
+    explicit NativeDriverGuard(const RunContext& run) : run_(run) {}
 
-    void before_rescans();
+    void before_rescans(std::vector<const CardPlan*> cards);
     void after_rescans();
 
 private:
-    std::vector<PciAddress> left_to_the_host() const;
+    static std::vector<PciAddress> left_to_the_host(const CardPlan& card);
     void probe_new_devices();
     void teach_ids();
     void forget_ids();
 
     const RunContext& run_;
-    const CardPlan& card_;
+    std::vector<const CardPlan*> cards_;
     bool holds_autoprobe_ = false;
     bool nothing_binds_ = false; // by itself in a rescan: held by us, or switched off by somebody else
     std::vector<Undo> taught_;   // ids that a driver has learnt

@@ -8,7 +8,7 @@
 #include "recovery/journal.hpp"
 #include "recovery/known_cards.hpp"
 #include "recovery/port.hpp"
-#include "recovery/recover_card.hpp"
+#include "recovery/recover_cards.hpp"
 #include "recovery/return_to_host.hpp"
 #include "recovery/search.hpp"
 #include "recovery/vm_facts.hpp"
@@ -83,16 +83,14 @@ void note_what_is_given_back(System& system, const RecoveryPlan& plan)
     if (!state.functions.empty()) save_guest_state(system, state);
 }
 
-void recover_cards(System& system, RecoveryPlan& plan, const Deadline& deadline,
-                   std::vector<StepReport>& steps)
+void cycle_cards(System& system, RecoveryPlan& plan, const Deadline& deadline, std::vector<StepReport>& steps)
 {
     Journal journal(system, plan.request.vmid);
     const RunContext run{system, journal, deadline, plan.request.vmid, plan.warnings};
     auto state = note_guest_state(system, plan);
     save_guest_state(system, state);
     try {
-        for (auto& card : plan.cards)
-            if (card.is_cycled()) recover_card(run, plan, card, steps);
+        recover_cards(run, plan, steps);
         for (const auto& card : plan.cards)
             if (card.is_cycled()) save_known_card(system, card);
         state = note_guest_state(system, plan);
@@ -242,7 +240,7 @@ void recover_gpu(System& system, const Request& request, const VmFile& vm, const
     if (plan.nothing_to_do())
         note_what_is_given_back(system, plan);
     else
-        recover_cards(system, plan, deadline, steps);
+        cycle_cards(system, plan, deadline, steps);
     claim_cards(system, plan);
 }
 

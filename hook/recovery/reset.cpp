@@ -128,20 +128,20 @@ StepOutcome reset_by(const RunContext& run, const CardPlan& card, const Reset& s
     return by_file(run, card, step, step.by == ResetBy::function ? "reset" : "reset_subordinate");
 }
 
-void quiet_hotplug(const RunContext& run, const PciAddress& port)
+} // namespace
+
+void quiet_hotplug(const RunContext& run, const CardPlan& card, const Reset& step)
 {
-    const auto service = hotplug_service(run.system, port);
+    const auto service = hotplug_service(run.system, port_of(card, step));
     if (service.empty()) return;
     run.journal.note({Undo::Kind::hotplug, pciehp("bind"), service});
     write_checked(run, pciehp("unbind"), service, hotplug_within, 0);
 }
 
-} // namespace
-
 StepOutcome reset(const RunContext& run, const CardPlan& card, const Reset& step)
 {
     const auto& port = port_of(card, step);
-    quiet_hotplug(run, port);
+    quiet_hotplug(run, card, step);
     auto outcome = reset_by(run, card, step);
     clear_left_reset(run, port, card.settings.timeouts.reappear);
     check_bridges(run, card);

@@ -9,6 +9,10 @@ namespace pvegpu {
 
 // A reset that the kernel refuses is a warning: removing and finding the card again is still worth it, and
 // the verification decides. Throws Error(stuck_write).
+// Takes the port of the reset from pciehp, which would see a card leave; restore_hotplug gives it back. On
+// kernels 7.x resets below ports that pciehp has wait for each other.
+void quiet_hotplug(const RunContext& run, const CardPlan& card, const Reset& step);
+
 StepOutcome reset(const RunContext& run, const CardPlan& card, const Reset& step);
 
 // The reset leaves pciehp's service off the port, if it had one: pciehp takes the link's going down for the

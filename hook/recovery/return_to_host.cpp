@@ -3,7 +3,7 @@
 #include "pci/read_function.hpp"
 #include "recovery/device_settings.hpp"
 #include "recovery/journal.hpp"
-#include "recovery/recover_card.hpp"
+#include "recovery/recover_cards.hpp"
 #include "recovery/recover_gpu.hpp"
 #include "recovery/vm_facts.hpp"
 #include "recovery/vt_console.hpp"
@@ -47,8 +47,7 @@ void give_cards_back(System& system, const Request& request, const ReturnPlan& p
     const RunContext run{system, journal, Deadline(system, plan.settings.timeouts.total), request.vmid,
                          warnings};
     try {
-        for (auto card : plan.cards)
-            if (card.is_cycled()) run_card_steps(run, card, steps);
+        give_back_cards(run, plan.cards, plan.settings.parallel, steps);
         put_back(system, plan, true, steps);
         journal.close();
     } catch (const std::exception& error) {

@@ -204,7 +204,10 @@ void search_card(const RunContext& run, const RecoveryPlan& plan, const LostCard
     with_autoprobe_held(run, plan, [&] {
         AwakeBridge bridge(run, buses->first, plan.settings);
         clear_left_reset(run, lost.port, plan.settings.timeouts.reappear);
-        for (const auto& address : lost.top) remove(run, card, address);
+        for (const auto& address : lost.top) {
+            run.journal.note(undos_of(run, Remove{address}));
+            remove(run, card, address);
+        }
         reset(run, card, {lost.port, by});
         rescan(run, buses->first, plan.settings);
         appears(run, missing_on(plan, *buses), plan.settings.timeouts.reappear);

@@ -119,14 +119,19 @@ std::string how_vfio_comes_first(const SysReader& reader, unsigned vmid)
 }
 
 // The first who counts.
-std::optional<Holder> holder_of(const RunContext& run, const CardPlan& card, const PciAddress& address)
+std::optional<Holder> holder_of(const RunContext& run, const std::vector<CardFunction>& functions)
 {
-    const auto function = read_function(run.system, address);
-    if (!function) return std::nullopt;
-    const auto* planned = card.find(address);
-    const bool named = planned != nullptr && !planned->hostpci.empty();
-    for (const auto& holder : find_holders(run.system, {*function}, run.vmid))
-        if (holder.kind != Holder::Kind::usb || !named) return holder;
+    std::vector<Function> found;
+    for (const auto& one : functions)
+        if (auto function = read_function(run.system, one.address)) found.push_back(std::move(*function));
+    const auto is_named = [&](const PciAddress& address) {
+        return std::ranges::any_of(functions, [&](const CardFunction& one) {
+            const auto* planned = one.address == address ? one.card->find(address) : nullptr;
+            return planned != nullptr && !planned->hostpci.empty();
+        });
+    };
+    for (const auto& holder : find_holders(run.system, found, run.vmid))
+        if (holder.kind != Holder::Kind::usb || !is_named(holder.function)) return holder;
     return std::nullopt;
 }
 
@@ -137,7 +142,7 @@ void wait_for_passers_by(const RunContext& run, const CardPlan& card, const PciA
     const auto patience = run.deadline.at_most(run.system, card.settings.timeouts.busy);
     const auto end = run.system.now() + patience;
     for (;;) {
-        const auto holder = holder_of(run, card, address);
+        const auto holder = holder_of(run, {{&card, address}});
         if (!holder) return;
         if (holder->kind != Holder::Kind::process || run.system.now() >= end)
             throw Error(ErrorKind::in_use, in_use_message(*holder));
@@ -164,10 +169,26 @@ void bind_now(const RunContext& run, const CardPlan& card, const PlannedFunction
 
 } // namespace
 
-void check_not_held(const RunContext& run, const CardPlan& card, const PciAddress& address)
+void check_not_held(const RunContext& run, const std::vector<CardFunction>& functions)
 {
-    if (const auto holder = holder_of(run, card, address))
+    if (functions.empty()) return;
+    if (const auto holder = holder_of(run, functions))
         throw Error(ErrorKind::in_use, in_use_message(*holder));
+}
+
+std::vector<Undo> undos_of(const RunContext& run, const Step& step)
+{
+    if (const auto* const unbind = std::get_if<Unbind>(&step)) {
+        const auto driver = bound_driver(run.system, unbind->function);
+        return driver.empty() ? std::vector<Undo>() : std::vector{bind_back(driver, unbind->function)};
+    }
+    if (const auto* const remove = std::get_if<Remove>(&step)) {
+        if (!is_present(run.system, remove->function)) return {};
+        auto undos = device_settings_below(run, remove->function);
+        undos.push_back({Undo::Kind::pci, paths::bus_rescan(bus_of(remove->function)), "1"});
+        return undos;
+    }
+    return {};
 }
 
 StepOutcome wake(const RunContext& run, const CardPlan& card, const PciAddress& address)
@@ -185,9 +206,7 @@ StepOutcome unbind(const RunContext& run, const CardPlan& card, const PciAddress
 {
     const auto driver = bound_driver(run.system, address);
     if (driver.empty()) return {StepResult::skipped, "no driver is bound"};
-    check_not_held(run, card, address);
     release_console(run, card.find(address)->facts);
-    run.journal.note(bind_back(driver, address));
     unbind_now(run, card, address, driver);
     return {.detail = "from '" + driver + "'"};
 }
@@ -195,11 +214,11 @@ StepOutcome unbind(const RunContext& run, const CardPlan& card, const PciAddress
 StepOutcome remove(const RunContext& run, const CardPlan& card, const PciAddress& address)
 {
     if (!is_present(run.system, address)) return {StepResult::skipped, "is not there"};
+    std::vector<CardFunction> bound;
     for (const auto& function : card.functions)
         if (goes_with(function, address) && !bound_driver(run.system, function.address()).empty())
-            check_not_held(run, card, function.address());
-    note_device_settings(run, address);
-    run.journal.note({Undo::Kind::pci, paths::bus_rescan(bus_of(address)), "1"});
+            bound.push_back({&card, function.address()});
+    check_not_held(run, bound);
     const auto before = identity(run.system, address);
     const auto outcome = write_checked(run, paths::function(address, "remove"), "1",
                                        card.settings.timeouts.remove, card.settings.retries);

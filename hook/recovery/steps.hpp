@@ -1,16 +1,22 @@
 // What each step of a plan does to the machine: a write, then a look whether it had its effect.
 //
-// Each throws Error(stuck_write) when the kernel does not come back, Error(in_use) when somebody has begun to
-// use a device, Error(failed) when the card has to be tried another way.
+// What undoes a step is in the journal before it (undos_of). Each throws Error(stuck_write) when the kernel
+// does not come back, Error(in_use) when somebody has begun to use a device, Error(failed) when the card has
+// to be tried another way.
 #pragma once
 
 #include "recovery/plan.hpp"
 #include "recovery/writes.hpp"
 
+#include <vector>
+
 namespace pvegpu {
 
 // Keeps a function and every bridge above it from sleeping: a card in D3cold may not wake again, and a port
 // that sleeps finds nothing at a rescan.
+// What puts things back if we do not get to it, as they are now, for the journal.
+std::vector<Undo> undos_of(const RunContext& run, const Step& step);
+
 StepOutcome wake(const RunContext& run, const CardPlan& card, const PciAddress& address);
 
 StepOutcome unbind(const RunContext& run, const CardPlan& card, const PciAddress& address);
@@ -32,7 +38,11 @@ void unbind_from_vfio(const RunContext& run, const CardPlan& card);
 // Loads vfio-pci if it is not there. Throws Error(failed).
 void require_vfio(const RunContext& run, Milliseconds timeout);
 
-// Throws Error(in_use) if somebody who counts uses the function now.
-void check_not_held(const RunContext& run, const CardPlan& card, const PciAddress& address);
+struct CardFunction {
+    const CardPlan* card;
+    PciAddress address;
+};
+// Throws Error(in_use) if somebody who counts uses one of the functions now. Reads /proc once.
+void check_not_held(const RunContext& run, const std::vector<CardFunction>& functions);
 
 } // namespace pvegpu

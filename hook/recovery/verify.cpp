@@ -1,5 +1,7 @@
 #include "recovery/verify.hpp"
 
+#include "pci/read_function.hpp"
+
 #include "base/lists.hpp"
 
 #include <algorithm>
@@ -119,6 +121,13 @@ void compare_identity(const Function& before, const Function& now, Findings& fin
 }
 
 } // namespace
+
+std::optional<Function> read_with_config(const SysReader& reader, const PciAddress& address)
+{
+    auto function = read_function(reader, address);
+    if (function) function->config = read_config_space(reader, address, config_space_within);
+    return function;
+}
 
 std::vector<Difference> compare(const CardPlan& card, const PlannedFunction& before,
                                 const std::optional<Function>& now)

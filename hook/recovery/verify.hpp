@@ -1,4 +1,4 @@
-// Whether what came back is what was there. Pure.
+// Whether what came back is what was there. Pure but for read_with_config.
 #pragma once
 
 #include "base/advice.hpp"
@@ -18,6 +18,9 @@ struct Difference {
 // What is different between a function as it was and as it is now; `now` is nothing if it is absent.
 std::vector<Difference> compare(const CardPlan& card, const PlannedFunction& before,
                                 const std::optional<Function>& now);
+
+// The function with its configuration space, as it is now; nothing if it is absent.
+std::optional<Function> read_with_config(const SysReader& reader, const PciAddress& address);
 
 // The link of the card's port, in lanes; nothing where it was not read.
 std::optional<Difference> compare_link(const PciAddress& port, const std::optional<ConfigSpace>& before,

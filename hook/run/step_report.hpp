@@ -19,6 +19,7 @@ struct StepReport {
     StepResult result = StepResult::not_reached;
     Milliseconds elapsed{0};
     std::string detail = {};
+    std::string card = {}; // the port of the card that it was done to; empty for what is no card's
 };
 
 // What a step was good for: done, skipped because there was nothing to do, or refused by the kernel while the

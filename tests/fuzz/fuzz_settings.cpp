@@ -11,6 +11,7 @@ void check(const Settings& settings)
 {
     using namespace std::chrono_literals;
     fuzz::require(settings.retries <= 100);
+    fuzz::require(settings.parallel >= 1 && settings.parallel <= 64);
     for (const auto timeout : {settings.timeouts.lock, settings.timeouts.reset, settings.timeouts.total})
         fuzz::require(timeout > 0ms && timeout <= 3600s);
     const auto again = SettingsFile::parse(fuzz::print(settings), "again");

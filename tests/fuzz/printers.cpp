@@ -93,6 +93,7 @@ std::string print(const Settings& settings)
                         {"on_timeout", name_of(on_timeout_names, settings.on_timeout)},
                         {"after_stop", name_of(after_stop_names, settings.after_stop)},
                         {"reset_with", name_of(reset_with_names, settings.reset_with)},
+                        {"parallel", settings.parallel},
                         {"retries", settings.retries}};
     for (const auto& [name, member] : timeout_names)
         json["timeouts"][std::string(name)] = static_cast<double>((settings.timeouts.*member).count()) / 1000;
