@@ -4,6 +4,7 @@
 #include "base/overloaded.hpp"
 #include "machine/deadlines.hpp"
 #include "machine/paths.hpp"
+#include "pci/read_function.hpp"
 #include "recovery/device_settings.hpp"
 #include "recovery/guest_state.hpp"
 #include "recovery/last_look.hpp"
