@@ -295,13 +295,18 @@ bool run_other_hook(System& system, const Inputs& inputs, Report& report)
     }
 }
 
+// Most guests of a host have no GPU, and a host may start a hundred at once: theirs is one file.
 void save_report(System& system, const Report& report)
 {
     const auto& [vmid, phase, node] = report.plan.request;
+    const auto of_phase = paths::report(vmid, to_string(phase));
     try {
         const auto json = report_json(report);
         system.replace_file(paths::report(vmid), json);
-        system.replace_file(paths::report(vmid, to_string(phase)), json);
+        if (!report.concerns_nothing())
+            system.replace_file(of_phase, json);
+        else if (system.exists(of_phase)) // of a time when the guest had one
+            system.remove_file(of_phase);
     } catch (const std::exception& error) {
         system.say(Severity::warning, std::string("the report is lost: ") + error.what());
     }

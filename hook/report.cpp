@@ -175,6 +175,13 @@ std::string plan_text(const PhasePlan& plan)
     return text;
 }
 
+bool Report::concerns_nothing() const
+{
+    const auto* const nodes = std::get_if<NodePlan>(&plan.plan);
+    return outcome == RunOutcome::nothing_to_do && cards_of(plan.plan).empty() &&
+           (nodes == nullptr || nodes->nodes.empty());
+}
+
 std::string report_json(const Report& report)
 {
     Json json = head(report.plan, "pve-gpu-hook/report/1");

@@ -40,6 +40,9 @@ struct Report {
     Milliseconds elapsed{0};
     std::vector<StepReport> steps;
 
+    // The guest has no GPU, or the phase nothing to do with it.
+    bool concerns_nothing() const;
+
     // 0, or 1 when the start must not go on.
     int exit_status() const
     {

@@ -3,6 +3,7 @@
 #include "machine/descriptors.hpp"
 #include "machine/linux_system.hpp"
 #include "machine/new_file.hpp"
+#include "machine/paths.hpp"
 
 #include <algorithm>
 #include <array>
@@ -123,7 +124,8 @@ void LinuxSystem::replace_file(const std::string& path, std::string_view text)
 {
     make_directories_for(root_.resolve_nofollow(path), S_IRWXU);
     require_private_directories(root_, path);
-    put_file(root_.resolve_nofollow(path), text, {});
+    const bool in_memory = path.starts_with(paths::join(paths::run, ""));
+    put_file(root_.resolve_nofollow(path), text, {}, in_memory ? Keeps::until_boot : Keeps::for_good);
 }
 
 void LinuxSystem::install_file(const std::string& path, std::string_view text, mode_t mode_if_new)
@@ -133,7 +135,8 @@ void LinuxSystem::install_file(const std::string& path, std::string_view text, m
     const auto old = file_facts(path);
     put_file(root_.resolve_nofollow(path), text,
              old ? FileRights{old->mode, old->owner, old->group}
-                 : FileRights{mode_if_new, geteuid(), getegid()});
+                 : FileRights{mode_if_new, geteuid(), getegid()},
+             Keeps::for_good);
 }
 
 void LinuxSystem::make_link(const std::string& path, const std::string& target)

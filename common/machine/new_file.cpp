@@ -36,14 +36,14 @@ int set_rights(int file, const FileRights& rights)
 }
 
 // Synced, or a power cut could leave the name with nothing behind it. Returns an errno.
-int write_new_file(const std::string& path, std::string_view text, const FileRights& rights)
+int write_new_file(const std::string& path, std::string_view text, const FileRights& rights, Keeps keeps)
 {
     const int file =
         open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR);
     if (file < 0) return errno;
     int error = write_all(file, text);
     if (error == 0) error = set_rights(file, rights);
-    if (error == 0 && fsync(file) != 0) error = errno;
+    if (error == 0 && keeps == Keeps::for_good && fsync(file) != 0) error = errno;
     if (close(file) != 0 && error == 0) error = errno;
     return error;
 }
@@ -94,7 +94,8 @@ int put(const std::string& path, const std::string& text)
     struct stat facts {};
     if (stat(path.c_str(), &facts) != 0) return errno;
     try {
-        put_file(path, text, {facts.st_mode & ~static_cast<mode_t>(S_IFMT), facts.st_uid, facts.st_gid});
+        put_file(path, text, {facts.st_mode & ~static_cast<mode_t>(S_IFMT), facts.st_uid, facts.st_gid},
+                 Keeps::for_good);
     } catch (const Error& error) {
         return error.error_number() != 0 ? error.error_number() : EIO;
     }
@@ -133,13 +134,13 @@ void refuse_link(const std::string& path)
                     {"is a symbolic link, which is not replaced", "put a file in its place"}, path);
 }
 
-void put_file(const std::string& path, std::string_view text, const FileRights& rights)
+void put_file(const std::string& path, std::string_view text, const FileRights& rights, Keeps keeps)
 {
     const std::string temporary = path + "." + std::to_string(getpid()) + ".tmp";
     unlink(temporary.c_str()); // of a killed run that had our pid
-    int error = write_new_file(temporary, text, rights);
+    int error = write_new_file(temporary, text, rights, keeps);
     if (error == 0 && rename(temporary.c_str(), path.c_str()) != 0) error = errno;
-    if (error == 0) return sync_directory_of(path);
+    if (error == 0) return keeps == Keeps::for_good ? sync_directory_of(path) : void();
     unlink(temporary.c_str());
     throw Error(ErrorKind::failed, {"cannot write a file", remedy_of(error)}, path, error);
 }

@@ -31,8 +31,11 @@ void require_private_directories(const RootDirectory& root, const std::string& p
 // Throws Error if a symbolic link is there: replacing it would change another file's place.
 void refuse_link(const std::string& path);
 
-// A temporary file beside it, synced and renamed. Throws Error; then the file is as it was.
-void put_file(const std::string& path, std::string_view text, const FileRights& rights);
+// What is below /run is gone with a power cut in any case; anything else is on the disk.
+enum class Keeps { until_boot, for_good };
+
+// A temporary file beside it, renamed. Throws Error; then the file is as it was.
+void put_file(const std::string& path, std::string_view text, const FileRights& rights, Keeps keeps);
 
 // A file without a name, written, then given its name: whoever finds the name finds all of the text (open(2),
 // O_TMPFILE). False if the name is taken. Throws Error.

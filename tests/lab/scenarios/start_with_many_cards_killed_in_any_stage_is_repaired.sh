@@ -1,0 +1,40 @@
+# A guest has eight cards, and the hook is killed with SIGKILL in the middle of each stage, with all of its children: the next start
+# succeeds, and every switch of the host is as it was.
+# machine: eight_cards
+# timeout: 600
+# turn: 8
+. /lab/faults.sh
+pve_host
+for n in 1 2 3 4 5 6 7 8; do echo "hostpci$n: 0000:0$n:00"; done | conf 101
+hook 101 pre-start
+expect_exit 0
+no_child_is_left() { [ -z "$(stuck_children)" ]; }
+kill_in() {
+    local file=$1
+    say "--- killed at $file"
+    for n in 1 2 3 4 5 6 7 8; do dirty 0000:0$n:00.2; done
+    stop_at "$file"
+    cell_fault=$file
+    start_hook killed 101 pre-start
+    wait_until_stopped
+    kill -KILL $(pidof pve-gpu-hook)
+    wait_hook killed
+    expect_killed_by 9
+    umount -l "$file"
+    wait_until 20 no_child_is_left
+    hook 101 pre-start
+    expect_exit 0
+    for n in 1 2 3 4 5 6 7 8; do
+        expect_clean 0000:0$n:00.2
+        expect_bound_to_vfio 0000:0$n:00.0 0000:0$n:00.1 0000:0$n:00.2
+    done
+    expect_host_as_before
+    expect_no_file /run/pve-gpu-hook/journal/101.json
+}
+kill_in /sys/bus/pci/devices/0000:04:00.0/power/control
+kill_in /sys/bus/pci/drivers/vfio-pci/unbind
+kill_in /sys/bus/pci/devices/0000:00:0b.0/reset_subordinate
+kill_in /sys/bus/pci/devices/0000:04:00.0/remove
+kill_in /sys/class/pci_bus/0000:04/rescan
+native_first # else vfio-pci takes what is found, and nothing is bound
+kill_in /sys/bus/pci/drivers/vfio-pci/bind
