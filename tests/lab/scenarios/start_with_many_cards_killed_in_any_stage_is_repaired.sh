@@ -8,7 +8,12 @@ pve_host
 for n in 1 2 3 4 5 6 7 8; do echo "hostpci$n: 0000:0$n:00"; done | conf 101
 hook 101 pre-start
 expect_exit 0
-no_child_is_left() { [ -z "$(stuck_children)" ]; }
+# Also one that was only just made.
+nobody_waits() {
+    is_stopped || return 0
+    kill -KILL $(pidof pve-gpu-hook)
+    return 1
+}
 kill_in() {
     local file=$1
     say "--- killed at $file"
@@ -21,7 +26,7 @@ kill_in() {
     wait_hook killed
     expect_killed_by 9
     umount -l "$file"
-    wait_until 20 no_child_is_left
+    wait_until 20 nobody_waits
     hook 101 pre-start
     expect_exit 0
     for n in 1 2 3 4 5 6 7 8; do
