@@ -286,6 +286,7 @@ private:
     void look_at_users(const std::vector<Due>& due)
     {
         std::vector<CardFunction> users;
+        users.reserve(due.size());
         for (const auto& one : due) users.push_back({one.run->card, std::get<Unbind>(one.step).function});
         last_look_.look(users);
     }

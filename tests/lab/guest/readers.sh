@@ -38,7 +38,7 @@ say "--- $how: between reset and request, QEMU is still there"
 reader=$(reader_pid 101)
 at before-terminate <<SCRIPT
 $(killed $how)
-wait_until 10 request_is \$1 ours
+wait_until 40 request_is \$1 ours
 SCRIPT
 dirty "$usb"
 kill -STOP "$reader"
@@ -51,7 +51,7 @@ reader=$(reader_pid 101)
 at in-cleanup <<SCRIPT
 wait_until 20 test ! -e /run/qemu-server/\$1.pid
 $(killed $how)
-wait_until 10 request_is \$1 ours
+wait_until 40 request_is \$1 ours
 SCRIPT
 dirty "$usb"
 kill -STOP "$reader"

@@ -1,6 +1,7 @@
 # One VM with eight cards: all of them are reset, and all their functions are on vfio-pci.
 # turn: 2
 # machine: eight_cards
+# slots: acpiphp pciehp
 # timeout: 300
 pve_host
 for n in 0 1 2 3 4 5 6 7; do echo "hostpci$n: 0000:0$((n + 1)):00"; done | conf 101

@@ -1,5 +1,6 @@
 # Each of a guest's eight cards is held in the write that resets it: all eight are in there together, and with 'parallel' 3 three.
 # machine: eight_cards
+# slots: acpiphp pciehp
 # timeout: 300
 # turn: 4
 . /lab/faults.sh
