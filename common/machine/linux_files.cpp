@@ -95,7 +95,8 @@ std::optional<FileFacts> LinuxSystem::file_facts(const std::string& path) const
                      static_cast<mode_t>(facts->stx_mode & ~static_cast<mode_t>(S_IFMT)),
                      {facts->stx_dev_major, facts->stx_dev_minor, true},
                      facts->stx_ino,
-                     facts->stx_size};
+                     facts->stx_size,
+                     facts->stx_nlink};
 }
 
 // /dev/kmsg (the kernel's Documentation/ABI/testing/dev-kmsg): a record each read, EAGAIN behind the last,

@@ -44,6 +44,7 @@ struct FileFacts {
     DeviceNumber device; // that its file system is on; with the inode it tells whether two paths are one file
     std::uint64_t inode = 0;
     std::uint64_t size = 0; // bytes; of a directory whatever its file system makes of it
+    unsigned links = 0;     // names that it has; of a directory whatever its file system makes of it
 
     bool same_file(const FileFacts& other) const { return device == other.device && inode == other.inode; }
 };

@@ -29,9 +29,13 @@ constexpr std::string_view inside_pci =
     "pci_bus_add_device pci_device_remove vfio_unregister_group_dev";
 static_assert(inside_pci.ends_with(waits_for_vfio_users));
 
-// Where tasks sleep that do nothing. Most tasks do, and their other files need not be read.
-constexpr std::array<std::string_view, 7> idle_waits{
-    "ep_poll", "do_epoll_wait", "poll_schedule_", "do_poll", "futex_", "do_wait", "hrtimer_nanosleep"};
+// Where tasks sleep that do nothing: for an event, a signal, a child, somebody's data. Most tasks do, and
+// their other files need not be read. The names are the kernel's, as its wchan says them.
+constexpr std::array<std::string_view, 17> idle_waits{
+    "ep_poll",         "do_epoll_wait",     "poll_schedule_",  "do_poll",         "futex_",
+    "do_wait",         "hrtimer_nanosleep", "__x64_sys_pause", "do_sigtimedwait", "sigsuspend",
+    "pipe_read",       "anon_pipe_read",    "unix_stream_",    "unix_wait_",      "inet_csk_accept",
+    "__skb_wait_for_", "n_tty_read"};
 
 // The same of the kernel's own threads, which have no threads beside them.
 constexpr std::array<std::string_view, 5> idle_kernel_waits{
@@ -92,6 +96,10 @@ public:
         if (begins_with_one_of(wchan, idle_kernel_waits)) return;
         look_at_task(directory, wchan);
         const auto threads = paths::join(directory, "task");
+        // The kernel counts threads as the directory's links, beside the two that each has (proc_task_getattr
+        // in fs/proc/base.c).
+        constexpr unsigned links_with_one_thread = 3;
+        if (reader_.file_facts(threads).value_or(FileFacts{}).links == links_with_one_thread) return;
         for (const auto& thread : reader_.list(threads)) {
             const auto task = paths::join(threads, thread);
             if (thread != pid) look_at_task(task, reader_.read(task + "/wchan").value_or(""));

@@ -278,9 +278,17 @@ private:
         for (auto& one : cards_)
             if (!one.failure) adopt_what_appeared(one);
         guard_.after_rescans();
-        if (restore_hotplug(run_))
-            for (const auto* card : healthy()) unbind_from_vfio(run_, *card);
-        put_back_device_settings(run_);
+        if (restore_hotplug(run_)) unbind_all_from_vfio();
+        if (!end_) put_back_device_settings(run_);
+    }
+
+    // Waking from D3hot each takes its time.
+    void unbind_all_from_vfio()
+    {
+        std::vector<System::Job> jobs;
+        for (auto& one : cards_)
+            jobs.emplace_back([this, &one] { attempt(one, [&] { unbind_from_vfio(run_, *one.card); }); });
+        run_.system.run_together(jobs, at_once_);
     }
 
     void look_at_users(const std::vector<Due>& due)
