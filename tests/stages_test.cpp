@@ -125,8 +125,8 @@ TEST_CASE("one write that never comes back ends the run; the other cards are put
     // Nothing of the PCI core is written behind a stuck write; the next start does it.
     const auto journal = nlohmann::json::parse(rack.text("/run/pve-gpu-hook/journal/101.json"));
     const auto holds = [&](const std::string& address) {
-        return std::ranges::any_of(journal["undo"],
-                                   [&](const auto& undo) { return undo["text"] == address; });
+        return std::ranges::any_of(
+            journal["undo"], [&](const auto& undo) { return undo["text"].get<std::string>() == address; });
     };
     for (const auto& gpu : gpus) CHECK(holds(gpu));
 }
@@ -139,7 +139,8 @@ TEST_CASE("the report tells each card's steps, and the log its times", "[stages]
     const auto json = nlohmann::json::parse(report_json(report));
     std::vector<std::string> cards;
     for (const auto& step : json["steps"])
-        if (cards.empty() || cards.back() != step["card"]) cards.push_back(step["card"]);
+        if (cards.empty() || cards.back() != step["card"].get<std::string>())
+            cards.push_back(step["card"].get<std::string>());
     CHECK(cards == std::vector<std::string>{port_of(0), port_of(1), port_of(2)});
     CHECK(rack.said("card below '0000:00:03.0': wake 0 ms, unbind 0 ms, reset 3.0 s"));
     CHECK(rack.said("recovered 3 GPUs in 3.0 s"));
