@@ -125,8 +125,9 @@ TEST_CASE("one write that never comes back ends the run; the other cards are put
     // Nothing of the PCI core is written behind a stuck write; the next start does it.
     const auto journal = nlohmann::json::parse(rack.text("/run/pve-gpu-hook/journal/101.json"));
     const auto holds = [&](const std::string& address) {
-        return std::ranges::any_of(
-            journal["undo"], [&](const auto& undo) { return undo["text"].get<std::string>() == address; });
+        return std::ranges::any_of(journal["undo"], [&](const nlohmann::json& undo) {
+            return undo["text"].get<std::string>() == address;
+        });
     };
     for (const auto& gpu : gpus) CHECK(holds(gpu));
 }
