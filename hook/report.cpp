@@ -192,10 +192,10 @@ std::string report_json(const Report& report)
     auto& steps = json["steps"] = Json::array();
     for (const auto& one : report.steps) {
         Json step = step_json(one);
-        step["card"] = or_null(one.card);
         step["result"] = to_string(one.result);
         step["elapsed_ms"] = one.elapsed.count();
         step["detail"] = one.detail;
+        step["card"] = or_null(one.card);
         steps.push_back(std::move(step));
     }
     return print(json);
