@@ -4,13 +4,14 @@
 # timeout: 300
 # turn: 4
 . /lab/faults.sh
+. /lab/eight_cards.sh
 pve_host
 ports='8 9 a b c d e f'
-for n in 1 2 3 4 5 6 7 8; do echo "hostpci$n: 0000:0$n:00"; done | conf 101
+cards_for 101 $all_cards
 in_the_write() { grep -ls fifo_open /proc/[0-9]*/stack | wc -l; }
 reset_at_once() { # NUMBER
     local port file
-    for n in 1 2 3 4 5 6 7 8; do dirty 0000:0$n:00.2; done
+    dirty_cards $all_cards
     for port in $ports; do
         mkfifo "$lab_run/held-$port"
         mount --bind "$lab_run/held-$port" /sys/bus/pci/devices/0000:00:0$port.0/reset_subordinate
@@ -33,10 +34,7 @@ reset_at_once() { # NUMBER
         umount /sys/bus/pci/devices/0000:00:0$port.0/reset_subordinate
         rm "$lab_run/held-$port"
     done
-    for n in 1 2 3 4 5 6 7 8; do
-        expect_clean 0000:0$n:00.2
-        expect_bound_to_vfio 0000:0$n:00.0 0000:0$n:00.1 0000:0$n:00.2
-    done
+    expect_cards $all_cards
     expect_host_as_before
 }
 reset_at_once 8

@@ -4,8 +4,9 @@
 # timeout: 600
 # turn: 8
 . /lab/faults.sh
+. /lab/eight_cards.sh
 pve_host
-for n in 1 2 3 4 5 6 7 8; do echo "hostpci$n: 0000:0$n:00"; done | conf 101
+cards_for 101 $all_cards
 hook 101 pre-start
 expect_exit 0
 # Also one that was only just made.
@@ -17,7 +18,7 @@ nobody_waits() {
 kill_in() {
     local file=$1
     say "--- killed at $file"
-    for n in 1 2 3 4 5 6 7 8; do dirty 0000:0$n:00.2; done
+    dirty_cards $all_cards
     stop_at "$file"
     cell_fault=$file
     start_hook killed 101 pre-start
@@ -29,10 +30,7 @@ kill_in() {
     wait_until 20 nobody_waits
     hook 101 pre-start
     expect_exit 0
-    for n in 1 2 3 4 5 6 7 8; do
-        expect_clean 0000:0$n:00.2
-        expect_bound_to_vfio 0000:0$n:00.0 0000:0$n:00.1 0000:0$n:00.2
-    done
+    expect_cards $all_cards
     expect_host_as_before
     expect_no_file /run/pve-gpu-hook/journal/101.json
 }
