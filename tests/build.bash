@@ -9,8 +9,8 @@ export CMAKE_CXX_COMPILER_LAUNCHER=ccache CCACHE_DIR CCACHE_MAXSIZE=1G CCACHE_BA
 export CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
 CCACHE_DIR=$(lab_cache)/ccache/host
 
-# build_of PRESET|lab [TARGET...]   configures, with what is in `configure`, and builds below `build`; "lab" is the lab's own programs alone. What it says is in
-# PRESET.log, and its last lines are shown if it fails.
+# build_of PRESET|lab [TARGET...]   configures, with the words of the array `configure` where there is one, and builds below `build`; "lab"
+# is the lab's own programs alone. What it says is in PRESET.log, and its last lines are shown if it fails.
 build_of() {
     local name=$1 log=$build/$1.log
     shift

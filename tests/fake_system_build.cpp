@@ -107,13 +107,13 @@ void FakeSystem::set_task_state(pid_t pid, char state, const std::string& wchan,
     file(paths::process(pid, "stack"), stack);
 }
 
-// What /proc shows of a QEMU with the function: LAB.md, "/proc/PID/fdinfo of a vfio device fd".
 // vfio_pci_core uses the module, too.
 void FakeSystem::count_vfio_users()
 {
     file(std::string(paths::vfio_references), std::to_string(1 + opened_by_.size()) + '\n');
 }
 
+// What /proc shows of a QEMU with the function: LAB.md, "/proc/PID/fdinfo of a vfio device fd".
 void FakeSystem::open_vfio(const std::string& address, pid_t pid, const std::string& comm,
                            std::optional<unsigned> vmid)
 {

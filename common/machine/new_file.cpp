@@ -35,7 +35,7 @@ int set_rights(int file, const FileRights& rights)
     return fchmod(file, rights.mode) != 0 ? errno : 0;
 }
 
-// Synced, or a power cut could leave the name with nothing behind it. Returns an errno.
+// Synced where it is kept, or a power cut could leave the name with nothing behind it. Returns an errno.
 int write_new_file(const std::string& path, std::string_view text, const FileRights& rights, Keeps keeps)
 {
     const int file =
@@ -140,7 +140,8 @@ void put_file(const std::string& path, std::string_view text, const FileRights& 
     unlink(temporary.c_str()); // of a killed run that had our pid
     int error = write_new_file(temporary, text, rights, keeps);
     if (error == 0 && rename(temporary.c_str(), path.c_str()) != 0) error = errno;
-    if (error == 0) return keeps == Keeps::for_good ? sync_directory_of(path) : void();
+    if (error == 0 && keeps == Keeps::for_good) sync_directory_of(path);
+    if (error == 0) return;
     unlink(temporary.c_str());
     throw Error(ErrorKind::failed, {"cannot write a file", remedy_of(error)}, path, error);
 }

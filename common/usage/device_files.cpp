@@ -167,11 +167,15 @@ DeviceFiles find_device_files(const SysReader& reader, const Function& function)
     files.on_vfio = is_vfio_driver(function.driver) || reader.exists(paths::join(directory, "vfio-dev"));
     if (!files.on_vfio) return files;
     add_vfio_group(reader, function, files);
-    // vfio-pci enables the function when its device is opened and disables it on close
-    // (vfio_pci_core_enable).
-    const auto enabled = reader.read(paths::function(function.address, "enable")).value_or("");
-    files.vfio_open = parse_decimal(trim(enabled)).value_or(0) >= 1;
+    files.vfio_open = is_vfio_open(reader, function.address);
     return files;
+}
+
+// vfio-pci enables the function when its device is opened and disables it on close (vfio_pci_core_enable).
+bool is_vfio_open(const SysReader& reader, const PciAddress& function)
+{
+    const auto enabled = reader.read(paths::function(function, "enable")).value_or("");
+    return parse_decimal(trim(enabled)).value_or(0) >= 1;
 }
 
 } // namespace pvegpu

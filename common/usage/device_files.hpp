@@ -44,4 +44,7 @@ std::optional<unsigned> nvidia_minor(const SysReader& reader, const PciAddress& 
 
 bool is_vfio_driver(std::string_view name);
 
+// Whether the device of a function on vfio-pci is open.
+bool is_vfio_open(const SysReader& reader, const PciAddress& function);
+
 } // namespace pvegpu

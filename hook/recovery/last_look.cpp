@@ -6,21 +6,12 @@
 #include "pci/read_function.hpp"
 #include "usage/device_files.hpp"
 
-#include <algorithm>
-
 namespace pvegpu {
 namespace {
 
 std::optional<unsigned> read_vfio_users(const SysReader& reader)
 {
     return parse_decimal(trim(reader.read(std::string(paths::vfio_references)).value_or("")));
-}
-
-// Of its device: vfio-pci enables the function when it is opened (vfio_pci_core_enable).
-bool is_open(const SysReader& reader, const PciAddress& function)
-{
-    const auto text = reader.read(paths::function(function, "enable")).value_or("");
-    return parse_decimal(trim(text)).value_or(0) >= 1;
 }
 
 } // namespace
@@ -47,7 +38,7 @@ void LastLook::check(const PciAddress& function)
 {
     if (is_native(function)) return;
     const auto now = read_vfio_users(run_.system);
-    if (!is_open(run_.system, function) && now && vfio_users_ && *now <= *vfio_users_) return;
+    if (!is_vfio_open(run_.system, function) && now && vfio_users_ && *now <= *vfio_users_) return;
     look(functions_);
 }
 

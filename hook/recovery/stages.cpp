@@ -17,7 +17,6 @@
 #include <algorithm>
 #include <array>
 #include <exception>
-#include <functional>
 #include <limits>
 
 namespace pvegpu {
@@ -64,19 +63,18 @@ bool one_above_the_other(const CardPlan& a, const CardPlan& b)
 }
 
 // Those of one lane are done one after the other.
-std::vector<std::vector<Due>> lanes_of(const std::vector<Due>& due)
+std::vector<std::vector<CardRun*>> lanes_of(std::vector<CardRun>& cards)
 {
-    std::vector<std::vector<Due>> lanes;
-    for (const auto& one : due) {
-        const auto lane = std::ranges::find_if(lanes, [&](const std::vector<Due>& others) {
-            return std::ranges::any_of(others, [&](const Due& other) {
-                return other.run == one.run || one_above_the_other(*other.run->card, *one.run->card);
-            });
+    std::vector<std::vector<CardRun*>> lanes;
+    for (auto& one : cards) {
+        const auto lane = std::ranges::find_if(lanes, [&](const std::vector<CardRun*>& others) {
+            return std::ranges::any_of(
+                others, [&](const CardRun* other) { return one_above_the_other(*other->card, *one.card); });
         });
         if (lane == lanes.end())
-            lanes.push_back({one});
+            lanes.push_back({&one});
         else
-            lane->push_back(one);
+            lane->push_back(&one);
     }
     return lanes;
 }
@@ -184,7 +182,8 @@ bool leaves_the_others(const Error& error)
 class Stages {
 public:
     Stages(const RunContext& run, const RecoveryPlan& plan, std::vector<CardRun>& cards, unsigned at_once)
-        : run_(run), plan_(plan), cards_(cards), at_once_(at_once), guard_(run), last_look_(run)
+        : run_(run), plan_(plan), cards_(cards), lanes_(lanes_of(cards)), at_once_(at_once), guard_(run),
+          last_look_(run)
     {
     }
 
@@ -236,16 +235,24 @@ private:
         }
     }
 
-    void together(const std::vector<Due>& due)
+    // `work` takes a CardRun.
+    template <typename Work> void for_each_lane(Work work)
     {
-        const auto lanes = lanes_of(due);
-        std::vector<std::function<void()>> jobs;
-        jobs.reserve(lanes.size());
-        for (const auto& lane : lanes)
-            jobs.emplace_back([this, &lane] {
-                for (const auto& one : lane) perform(one);
+        std::vector<System::Job> jobs;
+        jobs.reserve(lanes_.size());
+        for (const auto& lane : lanes_)
+            jobs.emplace_back([&work, &lane] {
+                for (auto* one : lane) work(*one);
             });
         run_.system.run_together(jobs, at_once_);
+    }
+
+    void together(const std::vector<Due>& due)
+    {
+        for_each_lane([&](const CardRun& card) {
+            for (const auto& one : due)
+                if (one.run == &card) perform(one);
+        });
     }
 
     // What the host's drivers have goes first: only a look at all processes tells who uses it, and the time
@@ -285,10 +292,7 @@ private:
     // Waking from D3hot each takes its time.
     void unbind_all_from_vfio()
     {
-        std::vector<System::Job> jobs;
-        for (auto& one : cards_)
-            jobs.emplace_back([this, &one] { attempt(one, [&] { unbind_from_vfio(run_, *one.card); }); });
-        run_.system.run_together(jobs, at_once_);
+        for_each_lane([&](CardRun& one) { attempt(one, [&] { unbind_from_vfio(run_, *one.card); }); });
     }
 
     void look_at_users(const std::vector<Due>& due)
@@ -409,6 +413,7 @@ private:
     const RunContext& run_;
     const RecoveryPlan& plan_;
     std::vector<CardRun>& cards_;
+    std::vector<std::vector<CardRun*>> lanes_; // of cards_
     unsigned at_once_;
     NativeDriverGuard guard_;
     LastLook last_look_;
