@@ -5,6 +5,7 @@
 #include "machine/descriptors.hpp"
 #include "real_process.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
 #include <sched.h>
@@ -186,6 +187,27 @@ TEST_CASE("reading does not go on without end")
     const SignalsAsBefore signals;
     const LinuxSystem live_host("test", "");
     CHECK_FALSE(live_host.read("/dev/zero"));
+}
+
+TEST_CASE("the devices in a directory are found as by asking for each name")
+{
+    const SignalsAsBefore signals;
+    const LinuxSystem live_host("test", "");
+    const Descriptor null(open("/dev/null", O_RDONLY | O_CLOEXEC));
+    for (const std::string directory : {"/dev", "/proc/self/fd"}) {
+        std::vector<std::string> names;
+        for (const auto& [name, number] : live_host.device_numbers_in(directory)) {
+            CHECK(live_host.device_number(directory + "/" + name) == number);
+            names.push_back(name);
+        }
+        std::vector<std::string> asked;
+        for (const auto& name : live_host.list(directory))
+            if (live_host.device_number(directory + "/" + name)) asked.push_back(name);
+        std::ranges::sort(names);
+        CHECK(names == asked);
+        CHECK_FALSE(names.empty());
+    }
+    CHECK(live_host.device_numbers_in("/absent").empty());
 }
 
 TEST_CASE("a device node is known by its number, links followed")

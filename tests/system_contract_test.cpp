@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <functional>
+#include <map>
 #include <type_traits>
 #include <unistd.h>
 
@@ -115,6 +116,17 @@ TEMPLATE_TEST_CASE("only a device node has a number", "[contract]", Fake, Real)
     CHECK_FALSE(machine.system.device_number("/dev/file"));
     CHECK_FALSE(machine.system.device_number("/dev"));
     CHECK_FALSE(machine.system.device_number("/dev/absent"));
+
+    // In a directory the files that are none are left out, and what leads to a device counts as one.
+    machine.link("/dev/d/leads_to_it", "/dev/null");
+    machine.device("/dev/d/zero", {1, 5, false});
+    machine.file("/dev/d/file", "");
+    machine.link("/dev/d/dangling", "/dev/absent");
+    std::map<std::string, DeviceNumber> numbers;
+    for (const auto& [name, number] : machine.system.device_numbers_in("/dev/d")) numbers[name] = number;
+    CHECK(numbers ==
+          std::map<std::string, DeviceNumber>{{"leads_to_it", {1, 3, false}}, {"zero", {1, 5, false}}});
+    CHECK(machine.system.device_numbers_in("/dev/absent").empty());
 }
 
 TEMPLATE_TEST_CASE("a bounded read brings up to so many bytes, or the errno", "[contract]", Fake, Real)

@@ -10,7 +10,9 @@
 #include <boost/filesystem.hpp>
 #include <cerrno>
 #include <cstdio>
+#include <dirent.h>
 #include <fcntl.h>
+#include <memory>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -32,12 +34,19 @@ template <typename Wanted> std::vector<std::string> names_in(const std::string& 
     return names;
 }
 
-std::optional<struct statx> facts_of(const std::string& path, unsigned wanted)
+// Of a path, or of a name in the directory that `from` is open on.
+std::optional<struct statx> facts_of(const char* path, unsigned wanted, int from = AT_FDCWD)
 {
     constexpr int without_asking_a_server = AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT;
     struct statx facts {};
-    if (statx(AT_FDCWD, path.c_str(), without_asking_a_server, wanted, &facts) != 0) return std::nullopt;
+    if (statx(from, path, without_asking_a_server, wanted, &facts) != 0) return std::nullopt;
     return facts;
+}
+
+std::optional<DeviceNumber> number_in(const std::optional<struct statx>& facts)
+{
+    if (!facts || (!S_ISCHR(facts->stx_mode) && !S_ISBLK(facts->stx_mode))) return std::nullopt;
+    return DeviceNumber{facts->stx_rdev_major, facts->stx_rdev_minor, S_ISBLK(facts->stx_mode)};
 }
 
 } // namespace
@@ -80,14 +89,27 @@ bool LinuxSystem::exists(const std::string& path) const
 
 std::optional<DeviceNumber> LinuxSystem::device_number(const std::string& path) const
 {
-    const auto facts = facts_of(root_.resolve(path), STATX_TYPE);
-    if (!facts || (!S_ISCHR(facts->stx_mode) && !S_ISBLK(facts->stx_mode))) return std::nullopt;
-    return DeviceNumber{facts->stx_rdev_major, facts->stx_rdev_minor, S_ISBLK(facts->stx_mode)};
+    return number_in(facts_of(root_.resolve(path).c_str(), STATX_TYPE));
+}
+
+std::vector<SysReader::NamedDevice> LinuxSystem::device_numbers_in(const std::string& directory) const
+{
+    // Below another root each name is a path of its own: a link there leads elsewhere than it says.
+    if (!root_.is_live_host()) return System::device_numbers_in(directory);
+    std::vector<NamedDevice> devices;
+    const std::unique_ptr<DIR, int (*)(DIR*)> open(opendir(directory.c_str()), closedir);
+    if (!open) return devices;
+    while (const auto* entry = readdir(open.get())) {
+        if (entry->d_type == DT_DIR) continue;
+        if (const auto number = number_in(facts_of(entry->d_name, STATX_TYPE, dirfd(open.get()))))
+            devices.push_back({entry->d_name, *number});
+    }
+    return devices;
 }
 
 std::optional<FileFacts> LinuxSystem::file_facts(const std::string& path) const
 {
-    const auto facts = facts_of(root_.resolve(path), STATX_BASIC_STATS);
+    const auto facts = facts_of(root_.resolve(path).c_str(), STATX_BASIC_STATS);
     if (!facts) return std::nullopt;
     return FileFacts{S_ISREG(facts->stx_mode),
                      facts->stx_uid,

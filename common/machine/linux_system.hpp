@@ -33,6 +33,7 @@ public:
     std::vector<std::string> list(const std::string& path) const override;
     bool exists(const std::string& path) const override;
     std::optional<DeviceNumber> device_number(const std::string& path) const override;
+    std::vector<NamedDevice> device_numbers_in(const std::string& directory) const override;
     std::optional<FileFacts> file_facts(const std::string& path) const override;
     SysResult read_within(const std::string& path, std::size_t bytes, Milliseconds timeout) const override;
     std::optional<std::string> read_records(const std::string& path, std::size_t bytes,

@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 #include <sys/types.h>
+#include <utility>
 #include <vector>
 
 namespace pvegpu {
@@ -90,6 +91,21 @@ public:
     // The device that a path, links followed, stands for; nothing if it is not a device node. Does not
     // wait for a network or FUSE file system to answer.
     virtual std::optional<DeviceNumber> device_number(const std::string& path) const = 0;
+
+    // The files in a directory that stand for a device, and which; in no order. The same as asking for each
+    // name of it. For /proc/PID/fd of thousands of processes the live system asks from inside the directory.
+    struct NamedDevice {
+        std::string name;
+        DeviceNumber number;
+    };
+    virtual std::vector<NamedDevice> device_numbers_in(const std::string& directory) const
+    {
+        std::vector<NamedDevice> devices;
+        for (auto& name : list(directory))
+            if (const auto number = device_number(directory + '/' + name))
+                devices.push_back({std::move(name), *number});
+        return devices;
+    }
 
     // Nothing if there is no such file, or its link leads nowhere. A network or FUSE file system is not asked
     // about the file, but it may be about the way to it: for a path of one ask read_within first.

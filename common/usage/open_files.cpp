@@ -8,9 +8,8 @@
 namespace pvegpu {
 namespace {
 
-// Calls `visit(pid, path)` for every open file of every process but our own. A host has thousands of
-// processes, so the path is one string that shrinks and grows.
-template <typename Visit> void for_each_open_file(const SysReader& reader, Visit visit)
+// Calls `visit(pid, directory)` with /proc/PID/fd of every process but our own that has files open.
+template <typename Visit> void for_each_process_with_files(const SysReader& reader, Visit visit)
 {
     const auto self = reader.read_link(std::string(paths::proc_self)).value_or("");
     // Linux 6.2 and later give the number of a process's open files as the size of its directory of them
@@ -22,16 +21,9 @@ template <typename Visit> void for_each_open_file(const SysReader& reader, Visit
     const bool counted = size(std::string(paths::proc_self) + "/fd") > 0;
     for (const auto& pid : reader.list(std::string(paths::proc))) {
         if (!consists_of(pid, is_digit) || pid == self) continue;
-        auto path = paths::join(paths::proc, pid) + "/fd";
-        if (counted && size(path) == 0) continue;
-        const auto files = reader.list(path);
-        path += '/';
-        const auto length = path.size();
-        for (const auto& file : files) {
-            path.resize(length);
-            path += file;
-            visit(static_cast<pid_t>(parse_decimal(pid).value_or(0)), path);
-        }
+        const auto directory = paths::join(paths::proc, pid) + "/fd";
+        if (counted && size(directory) == 0) continue;
+        visit(static_cast<pid_t>(parse_decimal(pid).value_or(0)), directory);
     }
 }
 
@@ -43,13 +35,6 @@ std::optional<PciAddress> function_in(std::string_view fdinfo)
     return path ? parse_pci_address(last_name(*path)) : std::nullopt;
 }
 
-// /proc/PID/fd/N -> /proc/PID/fdinfo/N
-std::string fdinfo_of(const std::string& path)
-{
-    const auto slash = path.rfind('/');
-    return path.substr(0, slash) + "info" + path.substr(slash);
-}
-
 } // namespace
 
 std::vector<OpenNode> find_open_nodes(const SysReader& reader, std::vector<DeviceNumber> wanted)
@@ -57,10 +42,10 @@ std::vector<OpenNode> find_open_nodes(const SysReader& reader, std::vector<Devic
     std::vector<OpenNode> found;
     if (wanted.empty()) return found;
     std::ranges::sort(wanted);
-    for_each_open_file(reader, [&](pid_t pid, const std::string& path) {
-        const auto number = reader.device_number(path);
-        if (number && std::ranges::binary_search(wanted, *number))
-            found.push_back({pid, *number, reader.read_link(path).value_or("")});
+    for_each_process_with_files(reader, [&](pid_t pid, const std::string& directory) {
+        for (const auto& [name, number] : reader.device_numbers_in(directory))
+            if (std::ranges::binary_search(wanted, number))
+                found.push_back({pid, number, reader.read_link(paths::join(directory, name)).value_or("")});
     });
     return found;
 }
@@ -68,10 +53,12 @@ std::vector<OpenNode> find_open_nodes(const SysReader& reader, std::vector<Devic
 std::vector<OpenVfioDevice> find_open_vfio_devices(const SysReader& reader)
 {
     std::vector<OpenVfioDevice> found;
-    for_each_open_file(reader, [&](pid_t pid, const std::string& path) {
-        if (reader.read_link(path) != "anon_inode:[vfio-device]") return;
-        if (const auto function = function_in(reader.read(fdinfo_of(path)).value_or("")))
-            found.push_back({pid, *function});
+    for_each_process_with_files(reader, [&](pid_t pid, const std::string& directory) {
+        for (const auto& name : reader.list(directory)) {
+            if (reader.read_link(paths::join(directory, name)) != "anon_inode:[vfio-device]") continue;
+            const auto fdinfo = reader.read(paths::join(directory + "info", name));
+            if (const auto function = function_in(fdinfo.value_or(""))) found.push_back({pid, *function});
+        }
     });
     return found;
 }
