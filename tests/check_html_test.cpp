@@ -6,6 +6,7 @@
 #include "check_cases.hpp"
 #include "commands/commands.hpp"
 #include "ct_hosts.hpp"
+#include "has.hpp"
 #include "machine/dry_run_system.hpp"
 #include "printed_console.hpp"
 
@@ -13,11 +14,6 @@ using namespace pvegpu;
 using namespace pvegpu::testing;
 
 namespace {
-
-bool has(const std::string& text, std::string_view part)
-{
-    return text.find(part) != std::string::npos;
-}
 
 std::size_t times(const std::string& text, const std::string& part)
 {

@@ -7,6 +7,7 @@
 #include "check/known_messages.hpp"
 #include "commands/commands.hpp"
 #include "fake_system.hpp"
+#include "has.hpp"
 #include "printed_console.hpp"
 
 #include <fstream>
@@ -31,11 +32,6 @@ int explained(Pasted& console, Options options)
     FakeSystem machine; // no Proxmox, no PCI: nothing is looked at
     Session session{machine, console, std::move(options)};
     return check(session);
-}
-
-bool has(const std::string& text, std::string_view part)
-{
-    return text.find(part) != std::string::npos;
 }
 
 } // namespace

@@ -48,6 +48,8 @@ SysResult as_outcome(int error_number)
 
 } // namespace
 
+FakeSystem::~FakeSystem() = default;
+
 FakeSystem::FakeSystem(const std::string& kernel_release)
     : pci_(tree_), drivers_(tree_, pci_),
       kernel_(tree_, pci_, drivers_,

@@ -23,6 +23,9 @@ struct OpenFile {
 class FakeSystem : public System {
 public:
     explicit FakeSystem(const std::string& kernel_release = "6.12.117-1-pve");
+    FakeSystem(const FakeSystem&) = delete;
+    FakeSystem& operator=(const FakeSystem&) = delete;
+    ~FakeSystem() override; // not compiled anew by each test
 
     // --- the machine ---
     // `parent` is the address of the bridge above, "" on a root bus. The answer says how it comes back.

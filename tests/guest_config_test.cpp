@@ -1,12 +1,14 @@
 #include "proxmox/guest_config.hpp"
 
 #include "catch.hpp"
+#include "has.hpp"
 
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 
 using namespace pvegpu;
+using namespace pvegpu::testing;
 
 namespace {
 
@@ -37,11 +39,6 @@ std::string dropped(const std::string& line)
     return to_string(config.warnings.front().advice);
 }
 
-bool contains(const std::string& text, const std::string& part)
-{
-    return text.find(part) != std::string::npos;
-}
-
 using Texts = std::vector<std::string>;
 
 } // namespace
@@ -66,8 +63,8 @@ TEST_CASE("slots above 1f and functions above 7 are Proxmox's to accept")
 TEST_CASE("an upper-case address is dropped, as Proxmox drops it, with the spelling that works")
 {
     const std::string warning = dropped("hostpci0: 0A:00.0,pcie=1");
-    CHECK(contains(warning, "upper-case hex digits in '0A:00.0', write '0a:00.0' instead"));
-    CHECK(contains(warning, "Proxmox drops this line and starts the VM without the device"));
+    CHECK(has(warning, "upper-case hex digits in '0A:00.0', write '0a:00.0' instead"));
+    CHECK(has(warning, "Proxmox drops this line and starts the VM without the device"));
 }
 
 TEST_CASE("a value that one key does not allow drops the whole line")
@@ -106,7 +103,7 @@ TEST_CASE("a value that one key does not allow drops the whole line")
                               "mapping=1gpu",
                               "mapping=g",
                               "mapping=gpu.main"})
-        CHECK(contains(dropped(std::string("hostpci0: ") + value), "hostpci0: "));
+        CHECK(has(dropped(std::string("hostpci0: ") + value), "hostpci0: "));
 }
 
 TEST_CASE("every key that Proxmox knows is accepted")
@@ -138,11 +135,9 @@ TEST_CASE("a mapping is named instead of an address")
 
 TEST_CASE("what the file may say and the start dies of is kept, with the reason")
 {
-    CHECK(contains(to_string(*device_of("hostpci0: 01:00,mapping=gpu").start_error),
-                   "both 'host' and 'mapping'"));
-    CHECK(contains(to_string(*device_of("hostpci0: pcie=1").start_error), "neither 'host' nor 'mapping'"));
-    CHECK(
-        contains(to_string(*device_of("hostpci0: 01:00.0;01:00.1,mdev=nvidia-12").start_error), "mediated"));
+    CHECK(has(to_string(*device_of("hostpci0: 01:00,mapping=gpu").start_error), "both 'host' and 'mapping'"));
+    CHECK(has(to_string(*device_of("hostpci0: pcie=1").start_error), "neither 'host' nor 'mapping'"));
+    CHECK(has(to_string(*device_of("hostpci0: 01:00.0;01:00.1,mdev=nvidia-12").start_error), "mediated"));
 }
 
 TEST_CASE("a mediated device of the type 0 is a plain device for Proxmox")
@@ -156,9 +151,9 @@ TEST_CASE("a value of one blank is a device without an address")
 {
     CHECK(device_of("hostpci0: ").start_error);
     CHECK(device_of("hostpci0:  \t ").start_error);
-    CHECK(contains(dropped("hostpci0:"), "cannot read"));
-    CHECK(contains(dropped("hostpci0:\r"), "line feed"));
-    CHECK(contains(dropped("hostpci0: \r"), "line feed"));
+    CHECK(has(dropped("hostpci0:"), "cannot read"));
+    CHECK(has(dropped("hostpci0:\r"), "line feed"));
+    CHECK(has(dropped("hostpci0: \r"), "line feed"));
 }
 
 TEST_CASE("devices come in the order of N, whatever the order of the lines")
@@ -175,7 +170,7 @@ TEST_CASE("only hostpci0 to hostpci15 are settings")
 {
     for (const auto* key :
          {"hostpci16", "hostpci01", "hostpci", "hostpci00", "hostpci_0", "hostpci4294967296"})
-        CHECK(contains(dropped(std::string(key) + ": 01:00"), "unknown setting '" + std::string(key) + "'"));
+        CHECK(has(dropped(std::string(key) + ": 01:00"), "unknown setting '" + std::string(key) + "'"));
 }
 
 TEST_CASE("the last valid line of a key counts")
@@ -187,7 +182,7 @@ TEST_CASE("the last valid line of a key counts")
     CHECK(config.hostpci.front().hosts.front().text == "01:00");
     REQUIRE(config.warnings.size() == 1);
     CHECK(config.warnings.front().line == 2);
-    CHECK(contains(config.warnings.front().advice.remedy, "uses that of line 1"));
+    CHECK(has(config.warnings.front().advice.remedy, "uses that of line 1"));
 }
 
 TEST_CASE("a later line of a key replaces all of the earlier one")
@@ -203,7 +198,7 @@ TEST_CASE("keys stand in column 0, in lower case, right before the colon")
     for (const auto* line :
          {" hostpci0: 01:00", "HostPCI0: 01:00", "hostpci0 : 01:00", "hostpci0 01:00", "hostpci0=01:00",
           "\xef\xbb\xbfhostpci0: 01:00", "hostpci0a: 01:00", "[foo", "[foo] x", ": x", "0: x"})
-        CHECK(contains(dropped(line), "cannot read and ignores the line"));
+        CHECK(has(dropped(line), "cannot read and ignores the line"));
 }
 
 TEST_CASE("only the part before the first section header is the live configuration")
@@ -245,7 +240,7 @@ TEST_CASE("a line that ends in a snapshot state is that, whatever its key")
 
 TEST_CASE("delete belongs in the pending section")
 {
-    CHECK(contains(dropped("delete: hostpci0"), "[PENDING]"));
+    CHECK(has(dropped("delete: hostpci0"), "[PENDING]"));
 }
 
 TEST_CASE("CRLF, blank lines and a missing last line end do no harm")
@@ -259,7 +254,7 @@ TEST_CASE("CRLF, blank lines and a missing last line end do no harm")
 
 TEST_CASE("a carriage return inside of a value drops the line")
 {
-    CHECK(contains(dropped("hostpci0: 01:00\r,pcie=1"), "line feed"));
+    CHECK(has(dropped("hostpci0: 01:00\r,pcie=1"), "line feed"));
 }
 
 TEST_CASE("a template is one by any spelling of true, and stays one if a later line is not valid")
@@ -303,7 +298,7 @@ TEST_CASE("settings that do not concern us are left alone, valid or not")
 TEST_CASE("a warning shows no control characters and is not longer than a line")
 {
     const std::string warning = dropped("\x1b[2J" + std::string(100000, 'x'));
-    CHECK(contains(warning, "'\\x1b[2Jxxx"));
+    CHECK(has(warning, "'\\x1b[2Jxxx"));
     CHECK(warning.size() < 200);
 }
 

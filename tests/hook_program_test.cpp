@@ -1,6 +1,7 @@
 // The built program, called as Proxmox calls it and as it must not be called.
 #include "base/text.hpp"
 #include "catch.hpp"
+#include "has.hpp"
 #include "machine/descriptors.hpp"
 #include "real_process.hpp"
 
@@ -108,17 +109,12 @@ bool has_control_characters(const std::string& text)
     return std::any_of(text.begin(), text.end(), [](char c) { return c != '\n' && (c < ' ' || c > '~'); });
 }
 
-bool contains(const std::string& text, const std::string& part)
-{
-    return text.find(part) != std::string::npos;
-}
-
 bool is_usage_error(const Ended& ended)
 {
     const auto lines = split(ended.err, '\n');
     return ended.status == 2 && ended.out.empty() && lines.size() == 5 &&
            lines[0].starts_with("pve-gpu-hook: ") && lines[1].starts_with("usage: pve-gpu-hook ") &&
-           contains(std::string(lines[2]), "--nodes") && contains(std::string(lines[3]), "--events") &&
+           has(std::string(lines[2]), "--nodes") && has(std::string(lines[3]), "--events") &&
            !has_control_characters(ended.err);
 }
 
@@ -157,14 +153,14 @@ TEST_CASE("in the journal a container is a CT, a VM a VM, and one that is not he
     host.file("/etc/pve/qemu-server/102.conf", "hostpci0: mapping=none\n");
     host.hook({"901", "pre-start"});
     const auto container = journal.lines();
-    CHECK(contains(container, ": CT 901: '/dev/nvidia0' (dev0) is not there"));
-    CHECK_FALSE(contains(container, "VM 901"));
+    CHECK(has(container, ": CT 901: '/dev/nvidia0' (dev0) is not there"));
+    CHECK_FALSE(has(container, "VM 901"));
     host.hook({"902", "pre-start"}, {"PVE_MIGRATED_FROM=pve2"});
-    CHECK(contains(journal.lines(), ": CT 902: "));
+    CHECK(has(journal.lines(), ": CT 902: "));
     host.hook({"102", "pre-start"});
-    CHECK(contains(journal.lines(), ": VM 102: "));
+    CHECK(has(journal.lines(), ": VM 102: "));
     host.hook({"999", "pre-start"});
-    CHECK(contains(journal.lines(), ": guest 999: there is no guest 999 on this node"));
+    CHECK(has(journal.lines(), ": guest 999: there is no guest 999 on this node"));
     host.hook({"901", "pre-start", "--dry-run"});
     CHECK(journal.lines().empty());
 }
@@ -245,7 +241,7 @@ TEST_CASE("a --root that does not exist is an error and is not made")
     const TempDirectory directory;
     const auto ended = run({{"--root", directory("/absent"), "101", "pre-start"}});
     CHECK(ended.status == 1);
-    CHECK(contains(ended.err, directory("/absent")));
+    CHECK(has(ended.err, directory("/absent")));
     CHECK_FALSE(path_exists(directory("/absent")));
 }
 
@@ -264,8 +260,8 @@ TEST_CASE("a guest that is not there is an error that names both places")
     const auto ended = host.hook({"102", "pre-start"});
     CHECK(ended.status == 1);
     CHECK(ended.out.empty());
-    CHECK(contains(ended.err, "/etc/pve/qemu-server/102.conf"));
-    CHECK(contains(ended.err, "/etc/pve/lxc/102.conf"));
+    CHECK(has(ended.err, "/etc/pve/qemu-server/102.conf"));
+    CHECK(has(ended.err, "/etc/pve/lxc/102.conf"));
     CHECK(split(ended.err, '\n').size() == 2);
 }
 
@@ -275,11 +271,11 @@ TEST_CASE("a settings file with a mistake is an error with its file and key, or 
     host.file("/etc/pve-gpu-hook/settings.json", "{\n  // a comment\n  \"strategy\": \"hope\"\n}\n");
     auto ended = host.pre_start();
     CHECK(ended.status == 1);
-    CHECK(contains(ended.err, "/etc/pve-gpu-hook/settings.json: 'strategy' must be one of"));
+    CHECK(has(ended.err, "/etc/pve-gpu-hook/settings.json: 'strategy' must be one of"));
     host.file("/etc/pve-gpu-hook/settings.json", "{\n\n]");
     ended = host.pre_start();
     CHECK(ended.status == 1);
-    CHECK(contains(ended.err, "/etc/pve-gpu-hook/settings.json:3: "));
+    CHECK(has(ended.err, "/etc/pve-gpu-hook/settings.json:3: "));
 }
 
 TEST_CASE("control characters of a file are never echoed, in no place of the output")
@@ -334,7 +330,7 @@ TEST_CASE("closed standard descriptors neither crash the hook nor turn its messa
     CHECK(nlohmann::json::accept(ended.out) == has_out);
     CHECK(ended.out.empty() == !has_out);
     CHECK(ended.err.empty() == !has_err);
-    CHECK_FALSE(contains(ended.out, "pve-gpu-hook: "));
+    CHECK_FALSE(has(ended.out, "pve-gpu-hook: "));
 }
 
 TEST_CASE("PVE_MIGRATED_FROM that is empty is the same as none")
@@ -351,8 +347,8 @@ TEST_CASE("a guest on its way has its configuration at the node that it comes fr
     CHECK(host.hook({"105", "pre-start"}, {"PVE_MIGRATED_FROM=pve-2"}).status == 0);
     const auto absent = host.hook({"101", "pre-start"}, {"PVE_MIGRATED_FROM=pve-2"});
     CHECK(absent.status == 1);
-    CHECK(contains(absent.err, "/etc/pve/nodes/pve-2/qemu-server/101.conf"));
-    CHECK(contains(absent.err, "/etc/pve/nodes/pve-2/lxc/101.conf"));
+    CHECK(has(absent.err, "/etc/pve/nodes/pve-2/qemu-server/101.conf"));
+    CHECK(has(absent.err, "/etc/pve/nodes/pve-2/lxc/101.conf"));
 }
 
 TEST_CASE("PVE_MIGRATED_FROM that is no name of a node is refused before it becomes a path")
@@ -363,7 +359,7 @@ TEST_CASE("PVE_MIGRATED_FROM that is no name of a node is refused before it beco
     INFO(node);
     const auto ended = host.pre_start({"PVE_MIGRATED_FROM=" + node});
     CHECK(ended.status == 1);
-    CHECK(contains(ended.err, "PVE_MIGRATED_FROM"));
+    CHECK(has(ended.err, "PVE_MIGRATED_FROM"));
 }
 
 TEST_CASE("a dry run writes nothing")
@@ -414,5 +410,5 @@ TEST_CASE("a state directory that cannot be written costs the report, not the st
     host.file("/run", "a file");
     const auto ended = host.pre_start();
     CHECK(ended.status == 0);
-    CHECK(contains(ended.err, "the report is lost"));
+    CHECK(has(ended.err, "the report is lost"));
 }

@@ -1,6 +1,7 @@
 // Which of a mapping's cards Proxmox takes, where we have to have recovered that very one:
 // choose_hostpci_devices and reserve_pci_usage in qemu-server's PCI.pm.
 #include "catch.hpp"
+#include "has.hpp"
 #include "hook/phases.hpp"
 #include "hook/report.hpp"
 #include "machine/paths.hpp"
@@ -50,11 +51,6 @@ struct MappedHost : FakeSystem {
     }
 };
 
-bool says(const std::string& text, const std::string& part)
-{
-    return text.find(part) != std::string::npos;
-}
-
 } // namespace
 
 TEST_CASE("a mapped card that a program of the host uses is taken by Proxmox, so the start is refused",
@@ -64,8 +60,8 @@ TEST_CASE("a mapped card that a program of the host uses is taken by Proxmox, so
     host.add_node(first, "drm/card0", "/dev/dri/card0", {226, 0});
     host.add_process(812, "plex", {{9, {"/dev/dri/card0", DeviceNumber{226, 0}}}});
     const auto outcome = host.outcome(mapped);
-    CHECK(says(outcome, "in-use: "));
-    CHECK(says(outcome, "plex"));
+    CHECK(has(outcome, "in-use: "));
+    CHECK(has(outcome, "plex"));
 }
 
 TEST_CASE("a mapped card that is open without a reservation of Proxmox's is no free one either",
@@ -73,7 +69,7 @@ TEST_CASE("a mapped card that is open without a reservation of Proxmox's is no f
 {
     MappedHost host("vfio-pci");
     host.open_vfio(first, 4711, "qemu-system-x86");
-    CHECK(says(host.outcome(mapped), "in-use: "));
+    CHECK(has(host.outcome(mapped), "in-use: "));
 }
 
 TEST_CASE("a mapped card that Proxmox has reserved for another VM is passed over, until that has ended",
@@ -101,8 +97,8 @@ TEST_CASE("where every card of a mapping is spoken for, somebody who has one is 
     host.reserve(second + " 103 time:1900000000\n");
     host.claim(102, first);
     const auto outcome = host.outcome(mapped);
-    CHECK(says(outcome, "in-use: "));
-    CHECK(says(outcome, "VM 102"));
+    CHECK(has(outcome, "in-use: "));
+    CHECK(has(outcome, "VM 102"));
 }
 
 TEST_CASE("a reservation of another function of the group does not make Proxmox pass a mapped card over",
@@ -115,7 +111,7 @@ TEST_CASE("a reservation of another function of the group does not make Proxmox 
               "gpu\n\tmap id=10de:2204,subsystem-id=1af4:1100,node=pve1,path=0000:06:00.0,iommugroup=14\n"
               "\tmap id=10de:2204,subsystem-id=1af4:1100,node=pve1,path=0000:07:00.0,iommugroup=15\n");
     host.reserve("0000:06:00.1 102 time:1900000000\n");
-    CHECK(says(host.outcome(mapped), "in-use: "));
+    CHECK(has(host.outcome(mapped), "in-use: "));
 }
 
 TEST_CASE("a mapping before a plain line takes its first card, and Proxmox then refuses the line",
@@ -123,8 +119,8 @@ TEST_CASE("a mapping before a plain line takes its first card, and Proxmox then 
 {
     MappedHost host;
     const auto outcome = host.outcome(mapped + "hostpci1: 06:00\n");
-    CHECK(says(outcome, "invalid-config: "));
-    CHECK(says(outcome, "'hostpci0' and by 'hostpci1'"));
+    CHECK(has(outcome, "invalid-config: "));
+    CHECK(has(outcome, "'hostpci0' and by 'hostpci1'"));
 }
 
 TEST_CASE("a mapping behind a plain line passes over the card of that line", "[plan][mapping]")
@@ -147,8 +143,8 @@ TEST_CASE("a guest whose second card runs elsewhere is told of that VM, not of i
     MappedHost host;
     host.reserve(second + " 102 time:1900000000\n");
     const auto outcome = host.outcome(mapped + "hostpci1: mapping=gpu\n");
-    CHECK(says(outcome, "in-use: "));
-    CHECK(says(outcome, "VM 102"));
+    CHECK(has(outcome, "in-use: "));
+    CHECK(has(outcome, "VM 102"));
 }
 
 TEST_CASE("two mediated devices of one card are no device that is named twice", "[plan][mapping]")
@@ -166,12 +162,12 @@ TEST_CASE("a device that keeps its driver, or whose vGPU is NVIDIA's of sysfs, i
     MappedHost host;
     const std::string card = "hostpci0: 06:00\n";
     const std::string vgpus = card + "hostpci1: 07:00.0,mdev=nvidia-63\nhostpci2: 07:00.0,mdev=nvidia-63\n";
-    CHECK(says(host.outcome(card + "hostpci1: 07:00,driver=keep\nhostpci2: 07:00,driver=keep\n"),
-               "invalid-config: '" + second + "' is named by 'hostpci1' and by 'hostpci2'"));
+    CHECK(has(host.outcome(card + "hostpci1: 07:00,driver=keep\nhostpci2: 07:00,driver=keep\n"),
+              "invalid-config: '" + second + "' is named by 'hostpci1' and by 'hostpci2'"));
     CHECK(host.outcome(vgpus) == first); // mdev's own way
     host.file(paths::function(*parse_pci_address(second), "nvidia/current_vgpu_type"), "0\n");
-    CHECK(says(host.outcome(vgpus),
-               "invalid-config: '" + second + "' is named by 'hostpci1' and by 'hostpci2'"));
+    CHECK(has(host.outcome(vgpus),
+              "invalid-config: '" + second + "' is named by 'hostpci1' and by 'hostpci2'"));
     CHECK(host.outcome("hostpci0: 06:00\nhostpci1: 07:00.0,mdev=i915-GVTg_V5_4\n"
                        "hostpci2: 07:00.0,mdev=i915-GVTg_V5_8\n") == first);
     host.file(paths::function(*parse_pci_address(second), "mdev_supported_types/nvidia-63/name"), "x\n");
@@ -206,7 +202,7 @@ TEST_CASE("a mapping whose first card is gone for good is refused, and the mappi
     const auto report = run_own_part(host, {.vmid = 101});
     REQUIRE(report.plan.refused);
     CHECK(report.plan.refused->reason == ErrorKind::not_found);
-    CHECK(says(report.error, "'0000:06:00' (hostpci0)"));
+    CHECK(has(report.error, "'0000:06:00' (hostpci0)"));
     CHECK(host.resets(second) == 0);
 }
 
@@ -216,9 +212,9 @@ TEST_CASE("a mapping that lists a device which the host never had is refused", "
     host.file("/etc/pve/mapping/pci.cfg",
               host.text("/etc/pve/mapping/pci.cfg") + "\n\tmap id=10de:2204,node=pve1,path=0000:99:00\n");
     const auto outcome = host.outcome(mapped);
-    CHECK(says(outcome, "not-found: "));
-    CHECK(says(outcome, "mapping 'gpu'"));
-    CHECK(says(outcome, "'0000:99:00'"));
+    CHECK(has(outcome, "not-found: "));
+    CHECK(has(outcome, "mapping 'gpu'"));
+    CHECK(has(outcome, "'0000:99:00'"));
 }
 
 TEST_CASE("function 0 of a whole slot is looked for, whatever else is there", "[plan][mapping]")

@@ -1,8 +1,10 @@
 #include "proxmox/pci_mapping.hpp"
 
 #include "catch.hpp"
+#include "has.hpp"
 
 using namespace pvegpu;
+using namespace pvegpu::testing;
 
 namespace {
 
@@ -35,11 +37,6 @@ std::vector<std::string> names(const PciMappings& mappings)
     std::vector<std::string> names;
     for (const PciMapping& mapping : mappings.mappings) names.push_back(mapping.name);
     return names;
-}
-
-bool contains(const std::string& text, const std::string& part)
-{
-    return text.find(part) != std::string::npos;
 }
 
 using Texts = std::vector<std::string>;
@@ -114,7 +111,7 @@ TEST_CASE("any character passes for the dot before the function, and the start d
          {"0000:01:00x1", "0000:01:00;1", "0000:01:00 0;0000:02:00", "0000:02:00.0;0000:01:00:f"}) {
         const MappedDevice device = device_of("id=10de:2204,node=pve1,path=" + std::string(path));
         REQUIRE(device.start_error);
-        CHECK(contains(*device.start_error, "is no PCI address"));
+        CHECK(has(*device.start_error, "is no PCI address"));
     }
 }
 
@@ -200,7 +197,7 @@ TEST_CASE("a map line that is not valid leaves the others in place")
     CHECK(mappings.mappings[0].devices.size() == 1);
     CHECK(mappings.warnings.size() == 2);
     CHECK(mappings.warnings[0].line == 2);
-    CHECK(contains(mappings.warnings[0].advice.fact, "mapping 'gpu': map: id is missing"));
+    CHECK(has(mappings.warnings[0].advice.fact, "mapping 'gpu': map: id is missing"));
 }
 
 TEST_CASE("mdev is 1, 0 or there without a value, and the first valid one counts")
@@ -241,10 +238,10 @@ TEST_CASE("a mapping fits its device when id, subsystem and group are the same t
     CHECK(mapping_mismatch(device, other) == "the mapping's id is '10de:2204', the device's is '10de:2206'");
     other = facts;
     other.subsystem_id = "10de:0000";
-    CHECK(contains(*mapping_mismatch(device, other), "subsystem-id"));
+    CHECK(has(*mapping_mismatch(device, other), "subsystem-id"));
     other = facts;
     other.iommu_group = 15;
-    CHECK(contains(*mapping_mismatch(device, other), "iommugroup"));
+    CHECK(has(*mapping_mismatch(device, other), "iommugroup"));
 }
 
 TEST_CASE("a property that only one side has does not fit")
@@ -253,11 +250,10 @@ TEST_CASE("a property that only one side has does not fit")
     CHECK_FALSE(mapping_mismatch(bare, {"10de:2204", std::nullopt, std::nullopt, std::nullopt}));
     CHECK(mapping_mismatch(bare, {"10de:2204", "0000:0000", std::nullopt, std::nullopt}) ==
           "the mapping lacks subsystem-id, the device's is '0000:0000'");
-    CHECK(
-        contains(*mapping_mismatch(bare, {"10de:2204", std::nullopt, 3, std::nullopt}), "lacks iommugroup"));
+    CHECK(has(*mapping_mismatch(bare, {"10de:2204", std::nullopt, 3, std::nullopt}), "lacks iommugroup"));
     const auto grouped = device_of(std::string(good_map) + ",iommugroup=3");
-    CHECK(contains(*mapping_mismatch(grouped, {"10de:2204", std::nullopt, std::nullopt, std::nullopt}),
-                   "has none"));
+    CHECK(
+        has(*mapping_mismatch(grouped, {"10de:2204", std::nullopt, std::nullopt, std::nullopt}), "has none"));
 }
 
 TEST_CASE("an upper-case id passes the format and fits no device")
@@ -280,8 +276,8 @@ TEST_CASE("a mapping for mediated devices fits only a device that offers them")
     auto device = device_of(good_map);
     const MappedFacts plain{"10de:2204", std::nullopt, std::nullopt, false};
     const MappedFacts offers{"10de:2204", std::nullopt, std::nullopt, true};
-    CHECK(contains(*mapping_mismatch(device, offers), "mdev"));
+    CHECK(has(*mapping_mismatch(device, offers), "mdev"));
     device.mdev = true;
     CHECK_FALSE(mapping_mismatch(device, offers));
-    CHECK(contains(*mapping_mismatch(device, plain), "mdev"));
+    CHECK(has(*mapping_mismatch(device, plain), "mdev"));
 }

@@ -3,8 +3,10 @@
 #include "base/error.hpp"
 
 #include "catch.hpp"
+#include "has.hpp"
 
 using namespace pvegpu;
+using namespace pvegpu::testing;
 using namespace std::chrono_literals;
 
 namespace {
@@ -26,17 +28,12 @@ std::string refusal(const std::string& text)
     return "accepted";
 }
 
-bool contains(const std::string& text, const std::string& part)
-{
-    return text.find(part) != std::string::npos;
-}
-
 bool refused_with(const std::string& text, const std::string& part)
 {
     const std::string what = refusal(text);
     INFO(what);
-    CHECK(contains(what, part));
-    return contains(what, part);
+    CHECK(has(what, part));
+    return has(what, part);
 }
 
 } // namespace
@@ -125,8 +122,8 @@ TEST_CASE("a file that is no object is refused")
 TEST_CASE("an unknown key is refused by its path, with the keys that there are")
 {
     const std::string what = refusal("{\n  // none\n  \"timeout\": 5\n}");
-    CHECK(contains(what, "s.json: 'timeout' is no setting; known are 'timeouts', 'parallel'"));
-    CHECK(contains(what, "'devices'"));
+    CHECK(has(what, "s.json: 'timeout' is no setting; known are 'timeouts', 'parallel'"));
+    CHECK(has(what, "'devices'"));
     CHECK(refused_with("{\n\"timeouts\": {\n\"boot\": 5 } }",
                        "s.json: 'timeouts.boot' is no timeout; known are 'lock', 'busy'"));
     CHECK(refused_with("{ \"guests\": {\n \"101\": {\n \"devices\": {} } } }",

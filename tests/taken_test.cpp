@@ -1,5 +1,6 @@
 // What Proxmox takes for a guest is judged before it takes it, whether or not a card is cycled.
 #include "catch.hpp"
+#include "has.hpp"
 #include "hook/phases.hpp"
 #include "hook/report.hpp"
 #include "machine/paths.hpp"
@@ -57,11 +58,6 @@ std::string warnings(const SysReader& machine)
     std::string all;
     for (const auto& warning : plan.warnings) all += warning.fact + "\n";
     return all;
-}
-
-bool has(const std::string& text, const std::string& part)
-{
-    return text.find(part) != std::string::npos;
 }
 
 } // namespace

@@ -1,12 +1,14 @@
 // What a card is compared with after it has come back: each difference, and whether it keeps the guest from
 // starting.
 #include "catch.hpp"
+#include "has.hpp"
 #include "recovery/verify.hpp"
 
 #include <algorithm>
 #include <functional>
 
 using namespace pvegpu;
+using namespace pvegpu::testing;
 
 namespace {
 
@@ -74,11 +76,6 @@ std::string only(const std::function<void(Function&)>& change, bool goes_to_gues
     CAPTURE(findings);
     REQUIRE(findings.size() == 1);
     return findings.front();
-}
-
-bool has(const std::string& text, const std::string& part)
-{
-    return text.find(part) != std::string::npos;
 }
 
 } // namespace

@@ -1,0 +1,13 @@
+// What most tests ask of a text.
+#pragma once
+
+#include <string_view>
+
+namespace pvegpu::testing {
+
+inline bool has(std::string_view text, std::string_view part)
+{
+    return text.find(part) != std::string_view::npos;
+}
+
+} // namespace pvegpu::testing
