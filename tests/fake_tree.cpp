@@ -6,14 +6,7 @@
 namespace pvegpu::testing {
 namespace {
 
-// The first name of a path without its leading slash, which is taken off the path.
-std::string_view take_name(std::string_view& rest)
-{
-    const auto slash = std::min(rest.find('/'), rest.size());
-    const auto name = rest.substr(0, slash);
-    rest.remove_prefix(std::min(slash + 1, rest.size()));
-    return name;
-}
+constexpr unsigned most_links = 40; // as in the kernel (MAXSYMLINKS)
 
 std::string relative(const std::string& from_directory, const std::string& target)
 {
@@ -45,74 +38,69 @@ bool is_below(std::string_view path, std::string_view directory)
     return path.starts_with(directory) && (path.size() == directory.size() || path[directory.size()] == '/');
 }
 
-std::optional<std::string> FakeTree::resolve(std::string_view path, bool follow_last) const
+std::optional<std::string> FakeTree::resolve(std::string_view path, bool follow_last, unsigned links) const
 {
-    std::string rest(path.starts_with('/') ? path.substr(1) : path);
-    std::string done;
-    for (int hops = 0; !rest.empty() && hops < 40;) {
-        std::string_view left = rest;
-        const auto name = take_name(left);
-        if (name.empty() || name == ".") {
-            rest = left;
-            continue;
-        }
-        const auto next = name == ".." ? directory_of(done) : done + '/' + std::string(name);
-        const auto node = nodes_.find(next);
-        if (node == nodes_.end()) return std::nullopt;
-        const bool follow = follow_last || !left.empty();
-        if (node->second.kind == FakeNode::Kind::link && follow) {
-            const auto& target = node->second.text;
-            if (target.starts_with('/')) done.clear();
-            rest = target + (left.empty() ? "" : '/' + std::string(left));
-            ++hops;
-            continue;
-        }
-        done = next;
-        rest = left;
+    if (path.empty() || path == "/") return "";
+    const std::string asked(path);
+    if (follow_last)
+        if (const auto known = resolved_.find(asked); known != resolved_.end()) return known->second;
+    const auto slash = path.rfind('/');
+    const auto above = resolve(path.substr(0, slash == std::string_view::npos ? 0 : slash), true, links);
+    const auto name = path.substr(slash + 1);
+    if (!above || name.empty() || name == ".") return above;
+    if (name == "..") return directory_of(*above);
+    std::optional<std::string> place = *above + '/' + std::string(name);
+    const auto node = nodes_.find(*place);
+    if (node == nodes_.end()) return std::nullopt;
+    if (!follow_last) return place;
+    if (node->second.kind == FakeNode::Kind::link) {
+        if (links == most_links) return std::nullopt;
+        const auto& target = node->second.text;
+        place = resolve(target.starts_with('/') ? target : *above + '/' + target, true, links + 1);
     }
-    if (!rest.empty()) return std::nullopt;
-    return done;
+    if (place) resolved_.emplace(asked, *place);
+    return place;
 }
 
 void FakeTree::add_directory(const std::string& path)
 {
-    if (resolve(path)) return;
-    const auto above = directory_of(path);
-    add_directory(above);
-    nodes_.try_emplace(resolve(above).value() + '/' + base_name(path));
+    if (!resolve(path)) put(path, {});
 }
 
-std::string FakeTree::place_for(const std::string& path)
+void FakeTree::put(const std::string& path, FakeNode node)
 {
     const auto above = directory_of(path);
     add_directory(above);
-    return resolve(above).value() + '/' + base_name(path);
+    const auto added =
+        nodes_.insert_or_assign(resolve(above).value() + '/' + base_name(path), std::move(node));
+    if (!added.second) resolved_.clear();
 }
 
 void FakeTree::set_file(const std::string& path, std::string_view text)
 {
-    nodes_[place_for(path)] = {FakeNode::Kind::file, std::string(text), {}};
+    put(path, {FakeNode::Kind::file, std::string(text), {}});
 }
 
 void FakeTree::set_write_only(const std::string& path)
 {
-    nodes_[place_for(path)] = {FakeNode::Kind::write_only_file, "", {}};
+    put(path, {FakeNode::Kind::write_only_file, "", {}});
 }
 
 void FakeTree::set_link(const std::string& path, std::string_view target, std::optional<DeviceNumber> number)
 {
-    nodes_[place_for(path)] = {FakeNode::Kind::link, std::string(target), number};
+    put(path, {FakeNode::Kind::link, std::string(target), number});
 }
 
 void FakeTree::set_device(const std::string& path, DeviceNumber number)
 {
-    nodes_[place_for(path)] = {FakeNode::Kind::device, "", number};
+    put(path, {FakeNode::Kind::device, "", number});
 }
 
 void FakeTree::set_sysfs_link(const std::string& path, const std::string& target)
 {
-    const auto place = place_for(path);
-    set_link(place, relative(directory_of(place), target));
+    const auto above = directory_of(path);
+    add_directory(above);
+    set_link(path, relative(resolve(above).value(), target));
 }
 
 FakeNodes FakeTree::extract(const std::string& path)
@@ -120,6 +108,7 @@ FakeNodes FakeTree::extract(const std::string& path)
     FakeNodes taken;
     const auto place = resolve(path, false);
     if (!place) return taken;
+    resolved_.clear();
     // '0' is the character after '/': between the two lies everything below the directory.
     const auto below = nodes_.lower_bound(*place + '/');
     const auto end = nodes_.lower_bound(*place + '0');
@@ -136,6 +125,7 @@ void FakeTree::erase(const std::string& path)
 
 void FakeTree::put_back(const FakeNodes& nodes)
 {
+    resolved_.clear();
     for (const auto& [path, node] : nodes) nodes_.insert_or_assign(path, node);
 }
 

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 namespace pvegpu::testing {
@@ -39,7 +40,10 @@ public:
     void put_back(const FakeNodes& nodes);
 
     // The path with every link in it followed (the last one only if asked); nothing if it is absent.
-    std::optional<std::string> resolve(std::string_view path, bool follow_last = true) const;
+    std::optional<std::string> resolve(std::string_view path, bool follow_last = true) const
+    {
+        return resolve(path, follow_last, 0);
+    }
 
     const FakeNode* find(const std::string& path) const;            // links followed
     const FakeNode* find_unfollowed(const std::string& path) const; // the link itself
@@ -48,8 +52,12 @@ public:
     const FakeNodes& nodes() const { return nodes_; }
 
 private:
-    std::string place_for(const std::string& path);
+    std::optional<std::string> resolve(std::string_view path, bool follow_last, unsigned links) const;
+    void put(const std::string& path, FakeNode node);
     FakeNodes nodes_{{"", {}}};
+    // What was resolved already, links followed: most of what the tests do is a look at a path of this tree.
+    // Forgotten as soon as anything that was there is replaced or goes.
+    mutable std::unordered_map<std::string, std::string> resolved_;
 };
 
 std::string directory_of(std::string_view path);
