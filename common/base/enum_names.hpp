@@ -21,11 +21,11 @@ template <typename Names> constexpr auto find_name(const Names& names, std::stri
     return std::ranges::find_if(names, [name](const auto& known) { return known.name == name; });
 }
 
-// Of a value that is in the table.
+// "unknown" for a value that the table lacks.
 template <typename Names, typename Value> std::string name_of(const Names& names, const Value& value)
 {
-    return std::string(
-        std::ranges::find_if(names, [&](const auto& known) { return known.value == value; })->name);
+    const auto known = std::ranges::find_if(names, [&](const auto& one) { return one.value == value; });
+    return std::string(known == std::end(names) ? "unknown" : known->name);
 }
 
 } // namespace pvegpu

@@ -44,11 +44,19 @@ template <typename Number> std::optional<Number> whole_number(const Json& json)
     return static_cast<Number>(value);
 }
 
-// The text of a member; empty if there is none, or it is no text.
-inline std::string text_in(const Json& json, const char* key)
+// A member, as long as `json` lives; null if there is none.
+inline const Json& member(const Json& json, std::string_view key)
 {
-    const auto found = json.is_object() ? json.find(key) : json.end();
-    return found != json.end() && found->is_string() ? found->get<std::string>() : "";
+    static const Json none;
+    const auto found = json.is_object() ? json.find(std::string(key)) : json.end();
+    return found != json.end() ? *found : none;
+}
+
+// The text of a member; empty if there is none, or it is no text.
+inline std::string text_in(const Json& json, std::string_view key)
+{
+    const auto& value = member(json, key);
+    return value.is_string() ? value.get<std::string>() : "";
 }
 
 // What `read` makes of a text of ours; nothing of a damaged one: what is no JSON, or makes `read` throw.

@@ -30,18 +30,6 @@ std::vector<std::string> only_nodes(const HaFiles& files, std::string_view guest
     return {};
 }
 
-// A member's text, through objects; empty if there is none.
-std::string text_at(const Json& json, std::initializer_list<std::string_view> keys)
-{
-    const auto* at = &json;
-    for (const auto key : keys) {
-        const auto found = at->is_object() ? at->find(std::string(key)) : at->end();
-        if (!at->is_object() || found == at->end()) return "";
-        at = &*found;
-    }
-    return at->is_string() ? at->get<std::string>() : "";
-}
-
 std::string is_not(const std::string& what, const std::string& value, const std::string& wanted)
 {
     return what + " is " + (value.empty() ? "not known" : quote(value)) + ", not '" + wanted + "'";
@@ -66,11 +54,12 @@ std::optional<std::string> ha_objection(const HaStatus& status, std::string_view
         if (!state.empty() && state != "started" && state != "enabled") // the old word for it
             return is_not("its requested state", std::string(state), "started");
         const auto manager = Json::parse(status.manager, nullptr, false);
-        if (const auto is = text_at(manager, {"node_status", node}); is != "online")
+        if (const auto is = text_in(member(manager, "node_status"), node); is != "online")
             return is_not("the state of this node", is, "online");
-        if (const auto is = text_at(manager, {"service_status", guest, "state"}); is != "started")
+        if (const auto is = text_in(member(member(manager, "service_status"), guest), "state");
+            is != "started")
             return is_not("its state", is, "started");
-        const auto mode = text_at(Json::parse(status.node, nullptr, false), {"mode"});
+        const auto mode = text_in(Json::parse(status.node, nullptr, false), "mode");
         if (mode != "active") return is_not("the mode of this node", mode, "active");
         return std::nullopt;
     }

@@ -3,6 +3,7 @@
 #include "base/enum_names.hpp"
 #include "base/error.hpp"
 #include "base/json.hpp"
+#include "base/lists.hpp"
 #include "base/text.hpp"
 #include "machine/paths.hpp"
 #include "recovery/link_switches.hpp"

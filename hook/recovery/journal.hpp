@@ -2,7 +2,6 @@
 // guest repairs what a killed run left.
 #pragma once
 
-#include "base/lists.hpp"
 #include "machine/system.hpp"
 
 #include <string>

@@ -2,17 +2,13 @@
 
 #include "base/lists.hpp"
 #include "base/overloaded.hpp"
-#include "machine/deadlines.hpp"
 #include "machine/paths.hpp"
-#include "pci/read_function.hpp"
 #include "recovery/device_settings.hpp"
-#include "recovery/guest_state.hpp"
 #include "recovery/last_look.hpp"
 #include "recovery/native_drivers.hpp"
 #include "recovery/reset.hpp"
 #include "recovery/steps.hpp"
-#include "recovery/verify.hpp"
-#include "recovery/vm_facts.hpp"
+#include "recovery/what_came_back.hpp"
 
 #include <algorithm>
 #include <array>
@@ -89,69 +85,6 @@ unsigned group_of(const CardPlan& card, const PciBus& bus)
         if (whole_card || bus_of(function.address()) == bus)
             lowest = std::min(lowest, function.facts.iommu_group.value_or(lowest));
     return lowest;
-}
-
-bool has_bind(const std::vector<Step>& steps, const PciAddress& address)
-{
-    return std::ranges::any_of(steps, [&](const Step& step) {
-        const auto* const bind = std::get_if<Bind>(&step);
-        return bind != nullptr && bind->function == address;
-    });
-}
-
-// Below the card's port there is a function that the plan does not know.
-bool holds_a_stranger(const SysReader& reader, const CardPlan& card)
-{
-    if (!card.buses) return false;
-    const auto all = list_functions(reader);
-    return std::ranges::any_of(all, [&](const PciAddress& address) {
-        return card.buses->has(bus_of(address)) && card.find(address) == nullptr &&
-               !reader.exists(paths::function(address, "pci_bus"));
-    });
-}
-
-void add_missing_steps(CardRun& one)
-{
-    for (const auto& function : one.card->functions) {
-        if (!function.goes_to_guest || !function.in_scope || has_bind(one.steps, function.address()))
-            continue;
-        const auto first_verify = std::ranges::find_if(
-            one.steps, [](const Step& step) { return std::holds_alternative<Verify>(step); });
-        one.steps.insert(first_verify, Bind{function.address()});
-        one.steps.emplace_back(Verify{function.address()});
-    }
-}
-
-// Warnings go to the log, the first fatal difference ends the attempt.
-StepOutcome verify(const RunContext& run, const RecoveryPlan& plan, const CardPlan& card,
-                   const PciAddress& address)
-{
-    const auto now = read_with_config(run.system, address);
-    auto findings = compare(card, *card.find(address), now);
-    if (now)
-        if (auto finding = compare_mapping(plan, *now)) findings.push_back(std::move(*finding));
-    for (const auto& finding : findings)
-        if (finding.fatal)
-            throw Error(finding.no_memory ? ErrorKind::no_memory : ErrorKind::failed, finding.advice);
-    for (const auto& finding : findings) run.warn(finding.advice);
-    return {};
-}
-
-void verify_link(const RunContext& run, const CardPlan& card)
-{
-    if (!card.card.port) return;
-    const auto now = read_config_space(run.system, *card.card.port, config_space_within);
-    if (const auto finding = compare_link(*card.card.port, card.port, now)) run.warn(finding->advice);
-}
-
-// What the guest's lines name below the card's port, and was missing when the plan was made.
-void verify_named(const RunContext& run, const RecoveryPlan& plan, const CardPlan& card)
-{
-    const auto all = list_functions(run.system);
-    for (const auto& [device, selector] : missing_functions(plan.devices))
-        if (card.may_hold(selector) && !names_one(selector, all))
-            throw Error(ErrorKind::failed,
-                        {"'" + selector.text + "' (" + device.key + ") did not come back with its card"});
 }
 
 StepReport report_of(const CardRun& one, const Step& step)
@@ -283,7 +216,7 @@ private:
     {
         if (stage != Stage::rescan || healthy().empty()) return;
         for (auto& one : cards_)
-            if (!one.failure) adopt_what_appeared(one);
+            if (!one.failure) adopt_what_appeared(run_, plan_, *one.card, one.steps);
         guard_.after_rescans();
         if (restore_hotplug(run_)) unbind_all_from_vfio();
         if (!end_) put_back_device_settings(run_);
@@ -301,27 +234,6 @@ private:
         users.reserve(due.size());
         for (const auto& one : due) users.push_back({one.run->card, std::get<Unbind>(one.step).function});
         last_look_.look(users);
-    }
-
-    // Whatever appears below the card's port when the card is found again is the card's: it was missing when
-    // the plan was made. The situation is read once more for it.
-    void adopt_what_appeared(CardRun& one)
-    {
-        auto& card = *one.card;
-        if (!holds_a_stranger(run_.system, card)) return add_missing_steps(one);
-        const auto now = read_vm_facts(run_.system, plan_.request, plan_.vm);
-        for (const auto& other : now.cards) {
-            if (other.port != card.card.port) continue;
-            for (const auto& address : other.functions) {
-                if (card.find(address) != nullptr) continue;
-                card.card.functions.push_back(address);
-                card.functions.push_back(plan_function(now, address));
-                run_.warn({quote(address) + " on the GPU's card was missing, and is back"});
-            }
-            card.card.switches = other.switches;
-        }
-        save_guest_state(run_.system, note_guest_state(run_.system, plan_));
-        add_missing_steps(one);
     }
 
     std::vector<const CardPlan*> healthy() const
