@@ -44,8 +44,8 @@ constexpr const char* help_text =
     "  --dry-run   print the plan and change nothing\n"
     "  --json      print the plan or the report as JSON on standard output\n"
     "  --root DIR  put DIR before every path that is read or written\n"
-    "  --help      print this\n"
-    "  --version   print the version\n"
+    "  --help, -h  print this\n"
+    "  --version, -V  print the version\n"
     "\n"
     "Exit status: 0 done or nothing to do, 1 the start must not go on or the phase\n"
     "failed, 2 wrong usage.\n";
@@ -71,7 +71,7 @@ struct Command {
 options::variables_map parse(int argc, const char* const* argv)
 {
     options::options_description known;
-    known.add_options()("help", "")("version", "")("dry-run", "")("json", "")("nodes", "")("events", "")(
+    known.add_options()("help,h", "")("version,V", "")("dry-run", "")("json", "")("nodes", "")("events", "")(
         "root", options::value<std::string>());
     return parse_options(known, argc, argv);
 }
@@ -102,7 +102,10 @@ int dry_run(LinuxSystem& system, const Command& command)
     const auto plan = plan_phase(system, command.request);
     for (const auto& warning : plan.all_warnings()) system.say(Severity::warning, to_string(warning));
     if (plan.refused) system.say(Severity::error, to_string(plan.refused->advice));
-    std::fputs((command.json ? plan_json(plan) : plan_text(plan)).c_str(), stdout);
+    const auto text = command.json
+                          ? plan_json(plan)
+                          : plan_heading(plan, device_names(system, gpus_of(plan))) + plan_text(plan);
+    std::fputs(text.c_str(), stdout);
     return plan.refused ? 1 : 0;
 }
 

@@ -269,7 +269,9 @@ bool run_own_part(System& system, const Inputs& inputs, Report& report)
         OwnPart(system, inputs, report).run();
         finish();
         report.outcome = good_outcome(report);
-        for (const auto& line : summary(report)) system.say(Severity::info, line);
+        if (report.steps.empty()) return true;
+        const auto names = device_names(system, gpus_of(report.plan));
+        for (const auto& line : summary(report, names)) system.say(Severity::info, line);
         return true;
     } catch (const std::exception& error) {
         finish();

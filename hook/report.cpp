@@ -94,8 +94,27 @@ std::vector<PciAddress> recovered_gpus(const RecoveryPlan& plan)
     return gpus;
 }
 
-// "card below '0000:00:1c.0': wake 1 ms, unbind 3 ms, reset 104 ms": steps of a kind together.
-std::vector<std::string> times_of_cards(const std::vector<StepReport>& steps)
+// " (Intel Arc A310)"
+std::string in_brackets(const DeviceNames& names, const PciAddress& address)
+{
+    const auto name = names.find(address);
+    return name == names.end() ? "" : " (" + name->second + ")";
+}
+
+// The same of the first GPU of the card below a port.
+std::string in_brackets(const RecoveryPlan& plan, const DeviceNames& names, const std::string& port)
+{
+    for (const auto& card : plan.cards)
+        for (const auto& function : card.functions)
+            if (function.role == Role::gpu && card.card.port && to_string(*card.card.port) == port)
+                return in_brackets(names, function.address());
+    return "";
+}
+
+// "card below '0000:00:1c.0' (Intel Arc A310): wake 1 ms, unbind 3 ms, reset 104 ms": steps of a kind
+// together.
+std::vector<std::string> times_of_cards(const RecoveryPlan& plan, const DeviceNames& names,
+                                        const std::vector<StepReport>& steps)
 {
     std::vector<std::string> lines;
     for (auto one = steps.begin(); one != steps.end();) {
@@ -107,8 +126,11 @@ std::vector<std::string> times_of_cards(const std::vector<StepReport>& steps)
                 std::find_if(one, end, [&](const StepReport& step) { return step.op != one->op; });
             Milliseconds time{0};
             for (auto step = one; step != next; ++step) time += step->elapsed;
-            line +=
-                (line.empty() ? "card below '" + one->card + "': " : ", ") + one->op + " " + in_words(time);
+            if (line.empty())
+                line = "card below '" + one->card + "'" + in_brackets(plan, names, one->card) + ": ";
+            else
+                line += ", ";
+            line += one->op + " " + in_words(time);
             one = next;
         }
         lines.push_back(std::move(line));
@@ -166,6 +188,32 @@ std::string why_nothing(const PhasePlan& phase)
     return "its GPU has a working reset of its own ('strategy': 'auto')";
 }
 
+std::vector<const Function*> gpus_of(const PhasePlan& plan)
+{
+    std::vector<const Function*> gpus;
+    for (const auto& card : cards_of(plan.plan))
+        for (const auto& function : card.functions)
+            if (function.role == Role::gpu) gpus.push_back(&function.facts);
+    return gpus;
+}
+
+std::string plan_heading(const PhasePlan& plan, const DeviceNames& names)
+{
+    // Whoever is passed over by a setting is warned of.
+    const bool unused =
+        std::holds_alternative<RecoveryPlan>(plan.plan) && !plan.refused && plan.all_warnings().empty();
+    std::string text;
+    for (const auto& card : cards_of(plan.plan))
+        for (const auto& function : card.functions) {
+            if (function.role != Role::gpu) continue;
+            text += Guest{plan.request.vmid, plan.guest}.name() + ": " + with_name(names, function.address());
+            if (!function.hostpci.empty()) text += " (" + function.hostpci + ")";
+            if (card.card.port) text += ", below port " + to_string(*card.card.port);
+            text += unused ? "; nothing uses it\n" : "\n";
+        }
+    return text;
+}
+
 std::string plan_text(const PhasePlan& plan)
 {
     const auto steps = plan.steps();
@@ -201,7 +249,7 @@ std::string report_json(const Report& report)
     return print(json);
 }
 
-std::vector<std::string> summary(const Report& report)
+std::vector<std::string> summary(const Report& report, const DeviceNames& names)
 {
     const auto time = in_words(report.elapsed);
     if (report.steps.empty()) return {};
@@ -216,12 +264,12 @@ std::vector<std::string> summary(const Report& report)
     });
     const auto gpus = recovered_gpus(*plan);
     std::vector<std::string> lines;
-    if (gpus.size() > 1) lines = times_of_cards(report.steps);
+    if (gpus.size() > 1) lines = times_of_cards(*plan, names, report.steps);
     const auto what = gpus.size() > 1 ? std::to_string(gpus.size()) + " GPUs" : "the GPU";
     std::string text = reset ? "recovered " + what + " in "
                              : what + " rescanned, NOT reset (it may still show no picture), in ";
     text += time;
-    if (gpus.size() == 1) text += ": " + quote(gpus.front());
+    if (gpus.size() == 1) text += ": " + quote(gpus.front()) + in_brackets(names, gpus.front());
     lines.push_back(std::move(text));
     return lines;
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "containers/node_plan.hpp"
+#include "pci/device_names.hpp"
 #include "proxmox/guest_files.hpp"
 #include "recovery/return_plan.hpp"
 
@@ -51,12 +52,16 @@ struct Report {
 };
 
 std::string plan_json(const PhasePlan& plan);
-std::string plan_text(const PhasePlan& plan);    // a line for each step, or why there is none
+std::string plan_text(const PhasePlan& plan); // a line for each step, or why there is none
+// Before them a line for each GPU: "VM 101: Intel Arc A310, 0000:03:00.0 (hostpci0), below port 0000:00:1c.0;
+// nothing uses it".
+std::string plan_heading(const PhasePlan& plan, const DeviceNames& names);
+std::vector<const Function*> gpus_of(const PhasePlan& plan);
 std::string why_nothing(const PhasePlan& phase); // "no hostpci line passes a whole GPU through"
 std::string report_json(const Report& report);
 // What is said of a run that did something: of several cards a line for each with the times of its steps,
 // then one for all. Nothing of one that did nothing.
-std::vector<std::string> summary(const Report& report);
+std::vector<std::string> summary(const Report& report, const DeviceNames& names);
 
 // "2026-11-21T03:04:05Z"
 std::string rfc3339(std::int64_t seconds_since_1970);

@@ -8,18 +8,26 @@
 #include "machine/linux_system.hpp"
 #include "version.hpp"
 
+#include <algorithm>
 #include <array>
 #include <boost/program_options/errors.hpp>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <sys/ioctl.h>
 #include <unistd.h>
 #include <vector>
 
 namespace {
 
 using namespace pvegpu;
+
+std::string environment(const char* name)
+{
+    const char* const value = std::getenv(name); // NOLINT(concurrency-mt-unsafe): there is one thread
+    return value != nullptr ? value : "";
+}
 
 // Until the question is answered nothing is changed, so Ctrl-C may end the process; LinuxSystem has blocked
 // it.
@@ -69,10 +77,17 @@ public:
         text.resize(std::fread(text.data(), 1, most, stdin));
         return text;
     }
-    bool colours() const override
+    Screen screen() const override
     {
-        const char* const no = std::getenv("NO_COLOR"); // NOLINT(concurrency-mt-unsafe): there is one thread
-        return isatty(STDOUT_FILENO) == 1 && (no == nullptr || *no == '\0');
+        Screen screen;
+        if (isatty(STDOUT_FILENO) != 1) return screen;
+        const auto terminal = environment("TERM");
+        screen.colours = environment("NO_COLOR").empty() && !terminal.empty() && terminal != "dumb";
+        constexpr std::size_t narrowest = 40, widest = 120; // what is still read with ease
+        winsize size{};
+        if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col != 0)
+            screen.width = std::clamp<std::size_t>(size.ws_col, narrowest, widest);
+        return screen;
     }
 };
 
@@ -94,7 +109,7 @@ public:
 int act(const Arguments& arguments)
 {
     constexpr const char* name = "pve-gpu-install";
-    const auto& [command, version_only, root, given] = arguments;
+    const auto& [command, version_only, help, root, given] = arguments;
     LinuxSystem machine(name, root);
     ListedPrograms listed(machine);
     System& door = root.empty() ? static_cast<System&>(machine) : listed;
@@ -124,7 +139,7 @@ int main(int argc, char** argv)
     try {
         const auto arguments = parse_arguments(argc, argv);
         if (arguments.version) return std::printf("pve-gpu-install %s\n", version) < 0 ? 1 : 0;
-        if (arguments.command == nullptr) return std::fputs(help_text().c_str(), stdout) < 0 ? 1 : 0;
+        if (arguments.command == nullptr) return std::fputs(arguments.help.c_str(), stdout) < 0 ? 1 : 0;
         return act(arguments);
     } catch (const boost::program_options::error& error) {
         std::fprintf(stderr, "pve-gpu-install: %s; see '--help'\n", printable(error.what()).c_str());

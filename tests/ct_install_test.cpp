@@ -33,7 +33,7 @@ public:
         questions.emplace_back(question);
         return answer && question.find(refused) == std::string_view::npos;
     }
-    bool colours() const override { return false; }
+    Screen screen() const override { return {}; }
 };
 
 struct Host {

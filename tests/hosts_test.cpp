@@ -98,7 +98,7 @@ std::string check_of(const FakeSystem& machine, unsigned vmid)
 {
     auto facts = read_check_facts(machine);
     facts.asked = {vmid};
-    return print_findings(run_checks(facts), false);
+    return print_findings(run_checks(facts), facts.names);
 }
 
 Options options_of(const std::string& line)

@@ -33,7 +33,7 @@ public:
         questions.emplace_back(question);
         return answer;
     }
-    bool colours() const override { return false; }
+    Screen screen() const override { return {}; }
 };
 
 constexpr const char* arc_guest = "hostpci0: 0000:03:00.0,pcie=1\nhostpci1: 0000:04:00.0,pcie=1\n";

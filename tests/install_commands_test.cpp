@@ -3,7 +3,7 @@
 #include "catch.hpp"
 #include "commands/capture.hpp"
 #include "commands/commands.hpp"
-#include "host/status.hpp"
+#include "commands/command_status.hpp"
 #include "install_hosts.hpp"
 #include "machine/forwarding_system.hpp"
 #include "machine/paths.hpp"
@@ -89,12 +89,12 @@ TEST_CASE("status for people is a table, and nothing in it is a control characte
     add_arc_host(machine);
     machine.file("/etc/pve/qemu-server/101.conf",
                  std::string("hookscript: local:snippets/o\x1b[31m.sh\n") + arc_guest);
-    const auto text = print_status(read_status(machine), false);
+    const auto text = print_status(read_status(machine));
     CHECK(text.find("Card below port 0000:00:1c.0") != std::string::npos);
     CHECK(text.find("0000:03:00.0  8086:56a6  gpu       i915") != std::string::npos);
     CHECK(text.find("VM 101  not attached") != std::string::npos);
     CHECK(text.find('\x1b') == std::string::npos);
-    CHECK(print_status(read_status(machine), true).find("\x1b[1mHost") != std::string::npos);
+    CHECK(print_status(read_status(machine), {.colours = true}).find("\x1b[1mHost") != std::string::npos);
 }
 
 TEST_CASE("status of a damaged report, or of a guest whose devices are gone, still tells the rest",
@@ -255,7 +255,7 @@ TEST_CASE("status tells what a start that was killed left to be put back", "[ins
     const auto found = read_status(machine);
     REQUIRE(found.open_journals.size() == 1);
     CHECK(found.open_journals[0].vmid == 101);
-    CHECK(print_status(found, false).find("puts back '" + path + "'") != std::string::npos);
+    CHECK(print_status(found).find("puts back '" + path + "'") != std::string::npos);
     CHECK(nlohmann::json::parse(status_json(found))["open_journals"][0]["to_put_back"][0] == path);
 }
 
@@ -268,7 +268,7 @@ TEST_CASE("whether interrupts are remapped is told by the names of their chips, 
     machine.file("/sys/kernel/irq/24/chip_name", "PCI-MSI-0000:00:1c.0\n");
     machine.file("/sys/kernel/irq/25/chip_name", "DMAR-MSI\n"); // the IOMMU's own says nothing
     CHECK(read_host(machine).interrupt_remapping == false);
-    CHECK(print_status(read_status(machine), false).find("without interrupt remapping") != std::string::npos);
+    CHECK(print_status(read_status(machine)).find("without interrupt remapping") != std::string::npos);
     machine.file("/sys/kernel/irq/9/chip_name", "IR-IO-APIC\n");
     CHECK(read_host(machine).interrupt_remapping == true);
 }

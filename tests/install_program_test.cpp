@@ -255,7 +255,7 @@ TEST_CASE("a captured guest that is read back has the plan and the findings of i
     FakeSystem machine;
     load_host(machine, read_host_folder(tree("/shared")));
     const auto facts = read_check_facts(machine);
-    CHECK(print_findings(narrowed(run_checks(facts), {101}), false) ==
+    CHECK(print_findings(narrowed(run_checks(facts), {101}), facts.names) ==
           tree.installer({"check", "--vm", "101"}).out);
     const SignalsAsBefore signals;
     const LinuxSystem host("pve-gpu-hook", tree());

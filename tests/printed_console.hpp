@@ -15,7 +15,7 @@ public:
     void progress(std::string_view) override {}
     bool can_ask() const override { return false; }
     bool ask(std::string_view) override { return false; }
-    bool colours() const override { return false; }
+    Screen screen() const override { return {}; }
 };
 
 } // namespace pvegpu::testing

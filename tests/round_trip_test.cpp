@@ -27,7 +27,8 @@ std::string plans_and_findings(const FakeSystem& machine, unsigned vmid)
     std::string text;
     for (const auto phase : {Phase::pre_start, Phase::post_stop})
         text += plan_json(plan_phase(machine, {vmid, phase, ""}));
-    return text + print_findings(run_checks(read_check_facts(machine)), false);
+    const auto facts = read_check_facts(machine);
+    return text + print_findings(run_checks(facts), facts.names);
 }
 
 void check_round_trip(const FakeSystem& machine, unsigned vmid)
@@ -160,7 +161,7 @@ public:
     void progress(std::string_view more) override { text += more; }
     bool can_ask() const override { return false; }
     bool ask(std::string_view) override { return false; }
-    bool colours() const override { return false; }
+    Screen screen() const override { return {}; }
 };
 
 int capture_to(FakeSystem& machine, unsigned vmid, const std::string& directory)

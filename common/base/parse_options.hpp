@@ -1,5 +1,9 @@
-// How both programs read their command line: long options only, never abbreviated, and words in any place.
+// How both programs read their command line: long options, never abbreviated, the letters of the few that
+// have one, and words in any place.
 #pragma once
+
+#include "base/did_you_mean.hpp"
+#include "base/text.hpp"
 
 #include <boost/program_options.hpp>
 #include <string>
@@ -14,16 +18,24 @@ inline boost::program_options::variables_map parse_options(boost::program_option
 {
     namespace options = boost::program_options;
     using Style = options::command_line_style::style_t;
+    std::vector<std::string> names;
+    for (const auto& option : known.options()) names.push_back("--" + option->long_name());
     known.add_options()("words", options::value<std::vector<std::string>>());
     options::positional_options_description words;
     words.add("words", -1);
     options::variables_map values;
-    options::store(options::command_line_parser(argc, argv)
-                       .options(known)
-                       .positional(words)
-                       .style(Style::allow_long | Style::long_allow_next | Style::long_allow_adjacent)
-                       .run(),
-                   values);
+    try {
+        options::store(options::command_line_parser(argc, argv)
+                           .options(known)
+                           .positional(words)
+                           .style(Style::allow_long | Style::long_allow_next | Style::long_allow_adjacent |
+                                  Style::allow_short | Style::allow_dash_for_short)
+                           .run(),
+                       values);
+    } catch (const options::unknown_option& error) {
+        const auto name = error.get_option_name();
+        throw options::error("not an option: " + quote(name) + did_you_mean(name, names));
+    }
     return values;
 }
 

@@ -83,6 +83,7 @@ inline constexpr std::string_view loaded_modules = "/proc/modules";
 inline constexpr std::string_view proc_swaps = "/proc/swaps";
 inline constexpr std::string_view mount_table = "/proc/self/mountinfo";
 inline constexpr std::string_view kernel_command_line = "/proc/cmdline";
+inline constexpr std::string_view pci_ids = "/usr/share/misc/pci.ids"; // of Debian's package pci.ids
 inline constexpr std::string_view roms = "/usr/share/kvm"; // of Proxmox's QEMU, and for 'romfile'
 inline constexpr std::string_view host_name = "/proc/sys/kernel/hostname";
 inline constexpr std::string_view kernel_release = "/proc/sys/kernel/osrelease";

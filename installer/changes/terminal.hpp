@@ -1,6 +1,8 @@
 // Where the installer talks with the administrator. Messages of trouble go through System::say.
 #pragma once
 
+#include "check/screen.hpp"
+
 #include <string>
 #include <string_view>
 
@@ -17,7 +19,7 @@ public:
     virtual void progress(std::string_view line) = 0; // one line, to standard error
     virtual bool can_ask() const = 0;                 // somebody sits at a terminal
     virtual bool ask(std::string_view question) = 0;  // true for yes
-    virtual bool colours() const = 0;
+    virtual Screen screen() const = 0;                // of standard output
     // Standard input to its end, or so many bytes of it; empty where there is none.
     virtual std::string input(std::size_t /*most*/) { return ""; }
 };

@@ -168,6 +168,15 @@ void add_native_modules(const SysReader& reader, CheckFacts& facts)
     for (std::size_t i = 0; i < gpus.size(); ++i) facts.native_modules[gpus[i].address] = modules[i];
 }
 
+void add_names(const SysReader& reader, CheckFacts& facts)
+{
+    std::vector<const Function*> shown;
+    for (const auto& [address, function] : facts.topology.functions)
+        if (!function.bridge && (facts.gpu_with(address) != nullptr || facts.is_passed(address)))
+            shown.push_back(&function);
+    facts.names = device_names(reader, shown);
+}
+
 } // namespace
 
 const FunctionState& CheckFacts::state(const PciAddress& address) const
@@ -252,6 +261,7 @@ CheckFacts read_check_facts(const SysReader& machine)
     facts.topology = read_topology(reader, all, driver_answers_within);
     add_named(reader, all, facts);
     add_gpus(facts);
+    add_names(reader, facts);
     add_states(reader, facts);
     add_neighbours(reader, facts);
     add_native_modules(reader, facts);

@@ -13,6 +13,7 @@
 #include "host/status.hpp"
 #include "host/survey.hpp"
 #include "machine/paths.hpp"
+#include "pci/device_names.hpp"
 #include "proxmox/named_devices.hpp"
 #include "proxmox/pci_mapping.hpp"
 #include "recovery/absent.hpp"
@@ -109,6 +110,7 @@ struct CheckFacts {
     Topology topology; // every function of the host
     std::map<PciAddress, FunctionState> states;
     std::vector<GpuFacts> gpus; // in the order of addresses
+    DeviceNames names;          // of GPUs, of what is on their cards, and of what guests are passed
 
     std::optional<bool> unsafe_interrupts;
     std::vector<ModprobeLine> modprobe;

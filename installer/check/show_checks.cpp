@@ -14,88 +14,129 @@ namespace {
 struct Group {
     Verdict verdict;
     const char *one, *several, *title;
-    const char* colour;
+    Colour colour;
 };
-constexpr std::array groups{Group{Verdict::error, "error", "errors", "ERRORS", "31"},
-                            Group{Verdict::warning, "warning", "warnings", "WARNINGS", "33"},
-                            Group{Verdict::unknown, "unknown", "unknown", "UNKNOWN", "35"},
-                            Group{Verdict::note, "note", "notes", "NOTES", "36"},
-                            Group{Verdict::ok, "ok", "ok", "OK", "32"}};
+constexpr std::array groups{Group{Verdict::error, "error", "errors", "ERRORS", Colour::red},
+                            Group{Verdict::warning, "warning", "warnings", "WARNINGS", Colour::yellow},
+                            Group{Verdict::unknown, "unknown", "unknown", "UNKNOWN", Colour::magenta},
+                            Group{Verdict::note, "note", "notes", "NOTES", Colour::cyan},
+                            Group{Verdict::ok, "ok", "ok", "OK", Colour::green}};
 
-constexpr std::size_t width_of_text = 100; // characters; a terminal has at least 80, and half of them 120
-
-std::string painted(const std::string& text, const char* colour, bool colours)
+// The name of the device, where the finding is about one and it is known.
+std::string name_of_subject(const Finding& finding, const DeviceNames& names)
 {
-    return colours ? "\x1b[" + std::string(colour) + "m" + text + "\x1b[0m" : text;
+    const auto address = parse_pci_address(finding.subject);
+    const auto name = address ? names.find(*address) : names.end();
+    return name == names.end() ? "" : name->second;
 }
 
-// Broken between words; every line begins with `indent`, the first one with `first`, which is as long.
-std::string wrapped(const std::string& text, const std::string& first, const std::string& indent)
-{
-    std::string lines, line = first;
-    for (const auto word : split(text, ' ')) {
-        if (line.size() > indent.size() && line.size() + 1 + word.size() > width_of_text) {
-            lines += line + "\n";
-            line = indent;
+class Printer {
+public:
+    Printer(const Findings& findings, const DeviceNames& names, const Screen& screen)
+        : findings_(findings), names_(names), screen_(screen)
+    {
+    }
+
+    std::string text() const
+    {
+        std::string text;
+        for (const auto& group : groups) text += group_text(group);
+        return text + screen_.painted(summary(findings_), Colour::bold) + "\n" + first_thing_to_do();
+    }
+
+private:
+    // Broken between words; every line begins with `indent`, the first one with `first`, which is as long.
+    std::string wrapped(const std::string& text, const std::string& first, const std::string& indent) const
+    {
+        std::string lines, line = first;
+        for (const auto word : split(text, ' ')) {
+            if (line.size() > indent.size() && line.size() + 1 + word.size() > screen_.width) {
+                lines += line + "\n";
+                line = indent;
+            }
+            if (line.size() > indent.size()) line += ' ';
+            line += word;
         }
-        if (line.size() > indent.size()) line += ' ';
-        line += word;
+        return lines + line + "\n";
     }
-    return lines + line + "\n";
-}
 
-// A command is copied from the screen, so it stays in one line and has nothing beside it.
-std::string fix_text(const Finding& finding, const std::string& indent)
-{
-    const auto words = printable(finding.remedy.words);
-    if (finding.remedy.command.empty()) return words.empty() ? "" : wrapped(words, "    fix:    ", indent);
-    const auto command = "    fix:    " + printable(finding.remedy.command) + "\n";
-    return words.empty() ? command : command + wrapped("(" + words + ")", indent, indent);
-}
-
-std::string finding_text(const Finding& finding, const Group& group, bool colours)
-{
-    const std::string indent(12, ' ');
-    std::string text = "  " + painted(std::string(finding.subject), "1", colours) + "  " +
-                       painted(std::string(finding.name), group.colour, colours) + "\n";
-    text += wrapped(printable(finding.evidence), "    found:  ", indent);
-    if (finding.verdict == Verdict::ok) return text;
-    text += wrapped(printable(finding.why), "    why:    ", indent);
-    text += fix_text(finding, indent);
-    if (finding.remedy.install_does_it) text += indent + "('pve-gpu-install' does it)\n";
-    return text;
-}
-
-// Those that are well take a line each subject: nobody reads them at three in the morning.
-std::string ok_text(const Findings& findings)
-{
-    std::vector<std::pair<std::string, std::string>> by_subject;
-    for (const auto& finding : findings) {
-        if (finding.verdict != Verdict::ok) continue;
-        auto* known = find_where(by_subject, [&](const auto& line) { return line.first == finding.subject; });
-        if (known == nullptr)
-            by_subject.emplace_back(finding.subject, finding.name);
-        else
-            known->second += " " + std::string(finding.name);
+    // "    found:  " and the text beside it.
+    std::string row(const std::string& what, std::string_view text) const
+    {
+        auto first = "    " + what + ":";
+        first.resize(indent_.size(), ' ');
+        return wrapped(printable(text), first, indent_);
     }
-    std::string text;
-    for (const auto& [subject, names] : by_subject) {
-        auto first = "  " + subject + "  ";
-        first.resize(std::max<std::size_t>(first.size(), 16), ' ');
-        text += wrapped(names, first, std::string(first.size(), ' '));
-    }
-    return text;
-}
 
-std::string group_text(const Findings& findings, const Group& group, bool colours)
-{
-    if (count(findings, group.verdict) == 0) return "";
-    auto text = painted(group.title, group.colour, colours) + "\n";
-    if (group.verdict == Verdict::ok) return text + ok_text(findings) + "\n";
-    for (const auto& finding : findings)
-        if (finding.verdict == group.verdict) text += finding_text(finding, group, colours) + "\n";
-    return text;
-}
+    // A command is copied from the screen, so it stays in one line and has nothing beside it.
+    std::string fix(const std::string& what, const Remedy& remedy) const
+    {
+        if (remedy.command.empty()) return remedy.words.empty() ? "" : row(what, remedy.words);
+        auto first = "    " + what + ":";
+        first.resize(indent_.size(), ' ');
+        first += printable(remedy.command) + "\n";
+        return remedy.words.empty() ? first
+                                    : first + wrapped("(" + printable(remedy.words) + ")", indent_, indent_);
+    }
+
+    std::string finding_text(const Finding& finding, const Group& group) const
+    {
+        auto text = "  " + screen_.painted(subject_text(finding, names_), Colour::bold) + "  " +
+                    screen_.painted(std::string(finding.name), group.colour) + "\n";
+        text += row("wanted", finding.title) + row("found", finding.evidence) + row("why", finding.why) +
+                fix("fix", finding.remedy);
+        if (finding.remedy.install_does_it) text += indent_ + "('pve-gpu-install' does it)\n";
+        return text;
+    }
+
+    // Those that are well take a line each subject: nobody reads them at three in the morning.
+    std::string ok_text() const
+    {
+        std::vector<std::pair<std::string, std::string>> by_subject;
+        for (const auto& finding : findings_) {
+            if (finding.verdict != Verdict::ok) continue;
+            auto* known =
+                find_where(by_subject, [&](const auto& line) { return line.first == finding.subject; });
+            if (known == nullptr)
+                by_subject.emplace_back(finding.subject, finding.name);
+            else
+                known->second += " " + std::string(finding.name);
+        }
+        std::string text;
+        for (const auto& [subject, names] : by_subject) {
+            auto first = "  " + subject + "  ";
+            first.resize(std::max<std::size_t>(first.size(), 16), ' ');
+            text += wrapped(names, first, std::string(first.size(), ' '));
+        }
+        return text;
+    }
+
+    std::string group_text(const Group& group) const
+    {
+        if (count(findings_, group.verdict) == 0) return "";
+        auto text = screen_.painted(group.title, group.colour) + "\n";
+        if (group.verdict == Verdict::ok) return text + ok_text() + "\n";
+        for (const auto& finding : findings_)
+            if (finding.verdict == group.verdict) text += finding_text(finding, group) + "\n";
+        return text;
+    }
+
+    // The errors have scrolled away behind the rest.
+    std::string first_thing_to_do() const
+    {
+        const auto* const finding = find_where(findings_, [](const Finding& one) {
+            return one.verdict >= Verdict::warning && !(one.remedy == Remedy{});
+        });
+        if (finding == nullptr) return "";
+        return "\nfirst of all\n" + fix("do", finding->remedy) +
+               row("for", subject_text(*finding, names_) + ": " + std::string(finding->title));
+    }
+
+    const Findings& findings_;
+    const DeviceNames& names_;
+    const Screen& screen_;
+    const std::string indent_ = std::string(12, ' ');
+};
 
 // The command and the words in one text.
 std::string whole(const Remedy& remedy)
@@ -111,7 +152,7 @@ std::string cell(std::string_view text)
     return result;
 }
 
-std::string row(std::initializer_list<std::string_view> cells)
+std::string table_row(std::initializer_list<std::string_view> cells)
 {
     std::string line = "|";
     for (const auto text : cells) line += " " + cell(text) + " |";
@@ -132,14 +173,18 @@ std::string summary(const Findings& findings)
     return text;
 }
 
-std::string print_findings(const Findings& findings, bool colours)
+std::string subject_text(const Finding& finding, const DeviceNames& names)
 {
-    std::string text;
-    for (const auto& group : groups) text += group_text(findings, group, colours);
-    return text + painted(summary(findings), "1", colours) + "\n";
+    const auto name = name_of_subject(finding, names);
+    return (name.empty() ? "" : name + ", ") + finding.subject;
 }
 
-std::string findings_json(const Findings& findings)
+std::string print_findings(const Findings& findings, const DeviceNames& names, const Screen& screen)
+{
+    return Printer(findings, names, screen).text();
+}
+
+std::string findings_json(const Findings& findings, const DeviceNames& names)
 {
     Json json{{"schema", "pve-gpu-hook/check/1"}, {"worst", to_string(worst(findings))}};
     auto& checks = json["checks"] = Json::array();
@@ -147,6 +192,7 @@ std::string findings_json(const Findings& findings)
         checks.push_back({{"name", finding.name},
                           {"title", finding.title},
                           {"subject", finding.subject},
+                          {"device", or_null(name_of_subject(finding, names))},
                           {"guests", finding.guests},
                           {"verdict", to_string(finding.verdict)},
                           {"evidence", finding.evidence},
@@ -161,17 +207,18 @@ std::string checks_list()
 {
     std::string text = "# What `pve-gpu-install check` looks at\n\n"
                        "Printed by `pve-gpu-install check --list`; a test compares it with this file.\n\n";
-    text +=
-        row({"check", "if all is well", "looks at", "why it matters"}) + row({"---", "---", "---", "---"});
+    text += table_row({"check", "if all is well", "looks at", "why it matters"}) +
+            table_row({"---", "---", "---", "---"});
     for (const auto& check : all_checks())
-        text += row({"`" + std::string(check.name) + "`", check.title, check.looks_at, check.why});
+        text += table_row({"`" + std::string(check.name) + "`", check.title, check.looks_at, check.why});
     text += "\n## Messages that it knows\n\nIn the kernel's log, or pasted: `pve-gpu-install check --explain "
             "\"TEXT\"`. `*` stands for any text.\n\n";
-    text += row({"check", "message", "cause", "certainty", "remedy", "source"}) +
-            row({"---", "---", "---", "---", "---", "---"});
+    text += table_row({"check", "message", "cause", "certainty", "remedy", "source"}) +
+            table_row({"---", "---", "---", "---", "---", "---"});
     for (const auto& message : known_messages())
-        text += row({"`" + message.name + "`", "`" + join(message.patterns, "`, `") + "`", message.cause,
-                     to_string(message.certainty), remedy_of(message, CpuVendor::other), message.source});
+        text +=
+            table_row({"`" + message.name + "`", "`" + join(message.patterns, "`, `") + "`", message.cause,
+                       to_string(message.certainty), remedy_of(message, CpuVendor::other), message.source});
     return text;
 }
 

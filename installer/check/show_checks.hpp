@@ -2,16 +2,21 @@
 #pragma once
 
 #include "check/check.hpp"
+#include "check/screen.hpp"
+#include "pci/device_names.hpp"
 
 #include <string>
 
 namespace pvegpu {
 
-// Worst first, in groups; a line that sums up comes last.
-std::string print_findings(const Findings& findings, bool colours);
+// Worst first, in groups; what sums up comes last, with the first thing to do.
+std::string print_findings(const Findings& findings, const DeviceNames& names, const Screen& screen = {});
 
 // "pve-gpu-hook/check/1"
-std::string findings_json(const Findings& findings);
+std::string findings_json(const Findings& findings, const DeviceNames& names);
+
+// "Intel Arc A310, 0000:03:00.0", "VM 101"
+std::string subject_text(const Finding& finding, const DeviceNames& names);
 
 // "1 error, 2 warnings, 1 unknown, 3 notes, 41 ok"
 std::string summary(const Findings& findings);

@@ -1,5 +1,6 @@
 #include "commands/arguments.hpp"
 
+#include "base/did_you_mean.hpp"
 #include "base/lists.hpp"
 #include "base/parse_options.hpp"
 #include "base/text.hpp"
@@ -15,69 +16,77 @@ namespace {
 
 namespace options = boost::program_options;
 
-// Those that a command can be given besides: --json, --root, --dry-run and --yes are for all.
 constexpr std::array commands{
     Command{"install", install, "--vm N [--ct N ...]", "prepare the host and attach the hook to these guests",
-            " vm ct host blacklist reboot gpu mig replace-hard-coded guest-reboot ",
             "which VM? 'pve-gpu-install --vm 101' attaches the hook to VM 101"},
-    Command{"status", status, "", "cards, guests, the hook's last runs", "", ""},
-    Command{"try", try_recovery, "--vm N", "recover the VM's GPU twice, with the VM stopped", " vm ",
+    Command{"status", status, "[--vm N ...]", "cards, guests, the hook's last runs", ""},
+    Command{"try", try_recovery, "--vm N", "recover the VM's GPU twice, with the VM stopped",
             "which VM? 'pve-gpu-install try --vm 101' tries the recovery of its GPU"},
-    Command{"detach", detach, "--vm N [--ct N ...]", "give these guests back what they had", " vm ct ",
+    Command{"detach", detach, "--vm N [--ct N ...]", "give these guests back what they had",
             "which VM? 'pve-gpu-install detach --vm 101' detaches the hook from VM 101"},
-    Command{"uninstall", uninstall, "", "undo everything that 'install' has done on this host", "", ""},
-    Command{"capture", capture, "[--guest N]", "print this host as a test fixture, without secrets",
-            " guest output ", ""},
+    Command{"uninstall", uninstall, "", "undo everything that 'install' has done on this host", ""},
+    Command{"capture", capture, "[--guest N]", "print this host as a test fixture, without secrets", ""},
     Command{"check", check, "[--vm N ...] [--ct N ...]", "what is wrong with this host, and how to fix it",
-            " vm ct html full explain explain-file list ", ""},
-    Command{"verify", verify, "--vm N | --ct N", "what works of the GPU inside a guest that runs", " vm ct ",
+            ""},
+    Command{"verify", verify, "--vm N | --ct N", "what works of the GPU inside a guest that runs",
             "which guest? 'pve-gpu-install verify --ct 901' looks into container 901"},
 };
 
-// What the package's maintainer scripts call; no word of them in the help.
+// What the package's maintainer scripts call, and what is done without any word; not in the help.
 constexpr std::array package_commands{
-    Command{"package-configured", package_configured, "", "", "", ""},
-    Command{"package-remove", package_remove, "", "", "", ""},
-    Command{"package-purge", package_purge, "", "", "", ""},
+    Command{"package-configured", package_configured, "", "", ""},
+    Command{"package-remove", package_remove, "", "", ""},
+    Command{"package-purge", package_purge, "", "", ""},
+};
+constexpr Command without_words{"", overview, "", "", ""};
+
+// An option that a command is not named for would be a wish that is not granted: it is refused.
+struct Option {
+    std::string_view name, value; // what the help calls its value; a flag has none
+    std::string_view of;          // the commands that take it, each between blanks; empty: all of them
+    std::string_view help;
+    char letter = 0;
+    bool list = false; // it may be repeated
+
+    bool is_of(const Command& command) const
+    {
+        return of.empty() || of.find(" " + std::string(command.name) + " ") != std::string_view::npos;
+    }
 };
 
-// Options that mean something to some commands only: to the others they would be a wish that is not granted.
-constexpr std::array some_commands{
-    "vm",   "ct",      "host",         "blacklist", "reboot", "gpu",   "mig",    "replace-hard-coded",
-    "html", "explain", "explain-file", "full",      "list",   "guest", "output", "guest-reboot"};
-
-struct OptionHelp {
-    std::string_view option, help;
-};
-
-constexpr std::array option_helps{
-    OptionHelp{"--vm N", "the VM, 100 to 999999999; may be repeated"},
-    OptionHelp{"--ct N", "a container; may be repeated"},
-    OptionHelp{"--gpu LIST", "the containers' GPUs: 0,1 as in /dev/nvidiaN, or 0000:01:00.0"},
-    OptionHelp{"--mig LIST",
-               "the containers' MIG instances: 1/0 (GPU instance/compute instance), or 1 for all of it"},
-    OptionHelp{"--replace-hard-coded", "containers: devN in place of lxc.mount.entry and device numbers"},
-    OptionHelp{"--guest-reboot WHAT",
-               "when a VM's guest reboots by itself: 'clean', its card is recovered, or 'leave'; without it "
-               "clean where the card cannot reset itself"},
-    OptionHelp{"--host", "prepare the host only, attach nothing"},
-    OptionHelp{"--blacklist", "also blacklist the native drivers of the VMs' GPUs"},
-    OptionHelp{"--dry-run", "show what would be changed, and stop"},
-    OptionHelp{"--yes", "do not ask; hard-coded lines stay without '--replace-hard-coded'"},
-    OptionHelp{"--reboot", "reboot if it is needed"},
-    OptionHelp{"--html FILE",
-               "check: also write a report to attach to a forum post; with '--root' below DIR"},
-    OptionHelp{"--full", "check: with the names of host and guests in the report"},
-    OptionHelp{"--explain TEXT",
-               "check: what a message of the kernel, QEMU or Proxmox means; '-' reads standard input"},
-    OptionHelp{"--explain-file FILE", "check: the same for a whole log; neither looks at the host"},
-    OptionHelp{"--list", "check: print what it looks at"},
-    OptionHelp{"--guest N", "capture: write a directory with all that concerns this VM or container"},
-    OptionHelp{"--output DIR", "capture: that directory; without it 'capture-N' where you are"},
-    OptionHelp{"--json", "print one JSON document on standard output"},
-    OptionHelp{"--root DIR", "put DIR before every path; no program is run then, they are listed"},
-    OptionHelp{"--help", "print this"},
-    OptionHelp{"--version", "print the version"},
+constexpr std::array option_table{
+    Option{"vm", "N", " install status try detach check verify ",
+           "the VM, 100 to 999999999; '101,102' or repeated for several", 0, true},
+    Option{"ct", "N", " install status detach check verify ",
+           "a container; '901,902' or repeated for several", 0, true},
+    Option{"gpu", "LIST", " install ", "the containers' GPUs: 0,1 as in /dev/nvidiaN, or 0000:01:00.0", 0,
+           true},
+    Option{"mig", "LIST", " install ",
+           "the containers' MIG instances: 1/0 (GPU instance/compute instance), or 1 for all of it", 0, true},
+    Option{"replace-hard-coded", "", " install ",
+           "containers: devN in place of lxc.mount.entry and device numbers"},
+    Option{
+        "guest-reboot", "WHAT", " install ",
+        "when a VM's guest reboots by itself: 'clean', its card is recovered, or 'leave'; without it clean "
+        "where the card cannot reset itself"},
+    Option{"host", "", " install ", "prepare the host only, attach nothing"},
+    Option{"blacklist", "", " install ", "also blacklist the native drivers of the VMs' GPUs"},
+    Option{"dry-run", "", "", "show what would be changed, and stop"},
+    Option{"yes", "", "", "do not ask; hard-coded lines stay without '--replace-hard-coded'"},
+    Option{"reboot", "", " install ", "reboot if it is needed"},
+    Option{"html", "FILE", " check ",
+           "also write a report to attach to a forum post; with '--root' below DIR"},
+    Option{"full", "", " check ", "with the names of host and guests in the report"},
+    Option{"explain", "TEXT", " check ",
+           "what a message of the kernel, QEMU or Proxmox means; '-' reads standard input"},
+    Option{"explain-file", "FILE", " check ", "the same for a whole log; neither looks at the host"},
+    Option{"list", "", " check ", "print what it looks at"},
+    Option{"guest", "N", " capture ", "write a directory with all that concerns this VM or container"},
+    Option{"output", "DIR", " capture ", "that directory; without it 'capture-N' where you are"},
+    Option{"json", "", "", "print one JSON document on standard output"},
+    Option{"root", "DIR", "", "put DIR before every path; no program is run then, they are listed"},
+    Option{"help", "", "", "print this; 'help COMMAND' or 'COMMAND --help' of one command", 'h'},
+    Option{"version", "", "", "print the version", 'V'},
 };
 
 std::string row(std::string left, std::string_view right)
@@ -87,16 +96,29 @@ std::string row(std::string left, std::string_view right)
     return "  " + left + std::string(right) + "\n";
 }
 
+// "--vm N", "--help, -h"
+std::string spelled(const Option& option)
+{
+    auto text = "--" + std::string(option.name);
+    if (!option.value.empty()) text += " " + std::string(option.value);
+    if (option.letter != 0) text += std::string(", -") + option.letter;
+    return text;
+}
+
 options::variables_map parse(int argc, const char* const* argv)
 {
     options::options_description known;
     auto add = known.add_options();
-    for (const auto* flag : {"help", "version", "host", "blacklist", "dry-run", "yes", "reboot", "json",
-                             "full", "list", "replace-hard-coded"})
-        add(flag, "");
-    for (const auto* text : {"html", "explain", "explain-file", "guest", "output", "root", "guest-reboot"})
-        add(text, options::value<std::string>());
-    for (const auto* list : {"vm", "ct", "gpu", "mig"}) add(list, options::value<std::vector<std::string>>());
+    for (const auto& option : option_table) {
+        auto name = std::string(option.name);
+        if (option.letter != 0) name += std::string(",") + option.letter;
+        if (option.value.empty())
+            add(name.c_str(), "");
+        else if (option.list)
+            add(name.c_str(), options::value<std::vector<std::string>>());
+        else
+            add(name.c_str(), options::value<std::string>());
+    }
     return parse_options(known, argc, argv);
 }
 
@@ -116,7 +138,9 @@ std::vector<unsigned> vmids(const options::variables_map& values, const char* na
 {
     std::vector<unsigned> numbers;
     for (const auto& text : strings(values, name))
-        if (const auto number = vmid_of(text); !contains(numbers, number)) numbers.push_back(number);
+        for (const auto part : split(text, ','))
+            if (const auto number = vmid_of(std::string(trim(part))); !contains(numbers, number))
+                numbers.push_back(number);
     return numbers;
 }
 
@@ -183,24 +207,43 @@ Options options_of(const options::variables_map& values)
             guest_reboot_of(values)};
 }
 
-const Command& command_of(const options::variables_map& values)
+bool is_number(const std::string& word)
 {
-    const auto words = strings(values, "words");
-    if (words.size() > 1) throw options::error("one command at a time, not " + quote(words[1]) + " too");
-    const std::string name = words.empty() ? "install" : words.front();
+    return consists_of(word, is_digit);
+}
+
+const Command& command_named(const std::string& name)
+{
     for (const auto& command : commands)
         if (command.name == name) return command;
     for (const auto& command : package_commands)
         if (command.name == name) return command;
-    throw options::error("not a command: " + quote(name));
+    if (is_number(name))
+        throw options::error("not a command: " + quote(name) + "; did you mean '--vm " + name + "'?");
+    std::vector<std::string> known{"help"};
+    for (const auto& command : commands) known.emplace_back(command.name);
+    throw options::error("not a command: " + quote(name) + did_you_mean(name, known));
+}
+
+const Command& command_of(const options::variables_map& values, const std::vector<std::string>& words)
+{
+    if (words.size() > 1)
+        throw options::error(is_number(words[1])
+                                 ? quote(words[1]) + " is no option; did you mean '--vm " + words[1] + "'?"
+                                 : "one command at a time, not " + quote(words[1]) + " too");
+    const bool nothing_asked = std::ranges::all_of(values, [](const auto& given) {
+        return given.first == "root";
+    });
+    if (words.empty() && nothing_asked) return without_words;
+    return command_named(words.empty() ? "install" : words.front());
 }
 
 void check_options(const Command& command, const options::variables_map& values)
 {
-    for (const auto* const option : some_commands)
-        if (values.count(option) != 0 &&
-            command.options.find(" " + std::string(option) + " ") == std::string_view::npos)
-            throw options::error("'" + std::string(command.name) + "' takes no '--" + option + "'");
+    for (const auto& option : option_table)
+        if (values.count(std::string(option.name)) != 0 && !option.is_of(command))
+            throw options::error("'" + std::string(command.name) + "' takes no '--" +
+                                 std::string(option.name) + "'");
     const bool guests = values.count("vm") != 0 || values.count("ct") != 0;
     if (!command.which_guest.empty() && !guests && values.count("host") == 0)
         throw options::error(std::string(command.which_guest));
@@ -213,31 +256,60 @@ void check_options(const Command& command, const options::variables_map& values)
             "'--gpu' is for containers, and no '--ct' names one; a VM has the GPU of its hostpci lines");
 }
 
+std::string usage_of(const Command& command)
+{
+    std::string text = "usage: pve-gpu-install " + std::string(command.name);
+    if (!command.arguments.empty()) text += " " + std::string(command.arguments);
+    text += " [OPTIONS]\n\n" + std::string(command.help) + "\n\n";
+    for (const auto& option : option_table)
+        if (option.is_of(command)) text += row(spelled(option), option.help);
+    return text;
+}
+
+constexpr std::string_view exit_statuses =
+    "\nExit status: 0 done or all well, 1 failed, 2 wrong usage, 3 done, but a reboot is needed.\n";
+
 } // namespace
 
 Arguments parse_arguments(int argc, const char* const* argv)
 {
     const auto values = parse(argc, argv);
+    auto words = strings(values, "words");
     Arguments arguments;
     arguments.version = values.count("version") != 0;
-    if (arguments.version || values.count("help") != 0) return arguments;
-    if (strings(values, "words") == std::vector<std::string>{"help"}) return arguments;
-    arguments.command = &command_of(values);
+    if (arguments.version) return arguments;
+    const bool asked_by_word = !words.empty() && words.front() == "help";
+    if (asked_by_word) words.erase(words.begin());
+    if (asked_by_word || values.count("help") != 0) {
+        arguments.help = words.empty() ? help_text() : help_text(command_named(words.front()));
+        return arguments;
+    }
+    arguments.command = &command_of(values, words);
     check_options(*arguments.command, values);
     arguments.root = root_of(values);
     arguments.options = options_of(values);
     return arguments;
 }
 
+std::string help_text(const Command& command)
+{
+    return usage_of(command) + std::string(exit_statuses);
+}
+
 std::string help_text()
 {
-    std::string text = "usage: pve-gpu-install [COMMAND] [OPTIONS]\n\nWithout a command it is 'install'.\n\n";
+    std::string text = "usage: pve-gpu-install [COMMAND] [OPTIONS]\n\nWith '--vm' and no command it is "
+                       "'install'; without either "
+                       "it lists the guests that have a GPU.\n\n";
     for (const auto& command : commands)
         text += row(std::string(command.name) + " " + std::string(command.arguments), command.help);
     text += "\n";
-    for (const auto& [option, help] : option_helps) text += row(std::string(option), help);
-    return text +
-           "\nExit status: 0 done or all well, 1 failed, 2 wrong usage, 3 done, but a reboot is needed.\n";
+    for (const auto& option : option_table) {
+        const auto command = trim(option.of);
+        const bool of_one = !command.empty() && command != "install" && command.find(' ') == command.npos;
+        text += row(spelled(option), (of_one ? std::string(command) + ": " : "") + std::string(option.help));
+    }
+    return text + std::string(exit_statuses);
 }
 
 } // namespace pvegpu

@@ -12,13 +12,13 @@ struct Command {
     std::string_view name;
     int (*run)(Session&);
     std::string_view arguments, help;
-    std::string_view options;     // of `some_commands`, those that it takes, each between blanks
     std::string_view which_guest; // what is asked where none is named; empty where none is needed
 };
 
 struct Arguments {
-    const Command* command = nullptr; // nullptr: print the help
-    bool version = false;             // print it, and nothing else
+    const Command* command = nullptr; // nullptr: print the version, or the help
+    bool version = false;
+    std::string help;
     std::string root;
     Options options;
 };
@@ -27,5 +27,6 @@ struct Arguments {
 Arguments parse_arguments(int argc, const char* const* argv);
 
 std::string help_text();
+std::string help_text(const Command& command);
 
 } // namespace pvegpu

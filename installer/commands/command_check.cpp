@@ -108,8 +108,8 @@ int check(Session& session)
     auto facts = read_check_facts(session.system);
     facts.asked = asked_for(facts, options);
     const auto findings = run_checks(facts);
-    session.console.print(options.json ? findings_json(findings)
-                                       : print_findings(findings, session.console.colours()));
+    session.console.print(options.json ? findings_json(findings, facts.names)
+                                       : print_findings(findings, facts.names, session.console.screen()));
     write_report(session, facts, findings);
     return worst(findings) == Verdict::error ? exit_failed : exit_done;
 }

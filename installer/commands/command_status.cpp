@@ -1,8 +1,9 @@
-
+#include "commands/command_status.hpp"
+#include "base/error.hpp"
 #include "base/json.hpp"
+#include "base/lists.hpp"
 #include "base/text.hpp"
 #include "commands/commands.hpp"
-#include "host/status.hpp"
 #include "machine/paths.hpp"
 #include "pci/function_json.hpp"
 
@@ -19,11 +20,18 @@ std::string hostpci_key(const Status& status, const PciAddress& address)
     return "";
 }
 
+Json name_of_device(const Status& status, const PciAddress& address)
+{
+    const auto name = status.names.find(address);
+    return name == status.names.end() ? Json(nullptr) : Json(name->second);
+}
+
 Json card_json(const Status& status, const Card& card)
 {
     Json functions = Json::array();
     for (const auto& address : card.functions) {
         functions.push_back(function_json(status.topology.at(address), hostpci_key(status, address)));
+        functions.back()["name"] = name_of_device(status, address);
         functions.back()["guests"] = status.guests_of(address);
     }
     return {{"port", or_null(card.port)},
@@ -70,18 +78,14 @@ Json host_json(const Status& status)
 
 class Painter {
 public:
-    explicit Painter(bool colours) : colours_(colours) {}
+    explicit Painter(const Screen& screen) : screen_(screen) {}
 
-    std::string good(const std::string& text) const { return paint("32", text); }
-    std::string bad(const std::string& text) const { return paint("31", text); }
-    std::string title(const std::string& text) const { return paint("1", text); }
+    std::string good(const std::string& text) const { return screen_.painted(text, Colour::green); }
+    std::string bad(const std::string& text) const { return screen_.painted(text, Colour::red); }
+    std::string title(const std::string& text) const { return screen_.painted(text, Colour::bold); }
 
 private:
-    std::string paint(const char* colour, const std::string& text) const
-    {
-        return colours_ ? "\x1b[" + std::string(colour) + "m" + text + "\x1b[0m" : text;
-    }
-    bool colours_;
+    const Screen& screen_;
 };
 
 std::string padded(std::string text, std::size_t width)
@@ -122,16 +126,25 @@ std::string function_line(const Status& status, const Function& function, const 
            padded(group_of(function), 9) + "  " + resets_of(function) + guests_of(status, function) + "\n";
 }
 
+// Of its GPU: what the card is sold as.
+std::string name_of_card(const Status& status, const Card& card)
+{
+    for (const auto& address : card.functions)
+        if (const auto name = status.names.find(address);
+            name != status.names.end() && is_gpu(status.topology.at(address)))
+            return name->second;
+    return "Card";
+}
+
 std::string card_text(const Status& status, const Card& card, const Painter& paint)
 {
-    std::string text;
+    std::string text = paint.title(name_of_card(status, card));
     if (card.port) {
         const auto& port = status.topology.at(*card.port);
-        text += paint.title("Card below port " + to_string(*card.port)) + link_of(port) + "\n";
+        text += " below port " + to_string(*card.port) + link_of(port) + "\n";
         for (const auto& bridge : card.switches) text += "  " + to_string(bridge) + "  switch\n";
     } else {
-        text +=
-            paint.title("Card without a port of its own") + ": " + printable(card.left_alone_because) + "\n";
+        text += " without a port of its own: " + printable(card.left_alone_because) + "\n";
     }
     for (const auto& address : card.functions)
         text += function_line(status, status.topology.at(address), paint);
@@ -174,10 +187,29 @@ std::string host_text(const Status& status, const Painter& paint)
 
 int status(Session& session)
 {
-    const auto found = read_status(session.system);
-    session.console.print(session.options.json ? status_json(found)
-                                               : print_status(found, session.console.colours()));
+    const auto& options = session.options;
+    auto vmids = options.vms;
+    append(vmids, options.containers);
+    auto all = read_status(session.system);
+    for (const auto vmid : vmids)
+        if (std::ranges::none_of(all.guests, [&](const auto& one) { return one.guest.id.vmid == vmid; }))
+            throw Error(ErrorKind::not_found,
+                        {"guest " + std::to_string(vmid) + " has neither a 'hostpci' line nor the hook",
+                         "see 'pve-gpu-install status'"});
+    const auto found = narrowed(std::move(all), vmids);
+    session.console.print(options.json ? status_json(found) : print_status(found, session.console.screen()));
     return exit_done;
+}
+
+Status narrowed(Status status, const std::vector<unsigned>& vmids)
+{
+    if (vmids.empty()) return status;
+    std::erase_if(status.guests, [&](const GuestStatus& one) { return !contains(vmids, one.guest.id.vmid); });
+    std::erase_if(status.cards, [&](const Card& card) {
+        return std::ranges::all_of(card.functions,
+                                   [&](const PciAddress& one) { return status.guests_of(one).empty(); });
+    });
+    return status;
 }
 
 std::string status_json(const Status& status)
@@ -193,9 +225,9 @@ std::string status_json(const Status& status)
     return print(json);
 }
 
-std::string print_status(const Status& status, bool colours)
+std::string print_status(const Status& status, const Screen& screen)
 {
-    const Painter paint(colours);
+    const Painter paint(screen);
     auto text = host_text(status, paint);
     for (const auto& reason : status.reboot_reasons)
         text += paint.bad("reboot needed") + ": " + printable(reason) + "\n";

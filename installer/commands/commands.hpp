@@ -57,6 +57,7 @@ struct Session {
     bool programs_run = true; // not below `--root`
 };
 
+int overview(Session& session); // of somebody who has given no command: who has a GPU, and what can be done
 int install(Session& session);
 int detach(Session& session);
 int uninstall(Session& session);

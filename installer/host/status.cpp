@@ -76,6 +76,10 @@ Status read_status(const SysReader& reader)
     const auto gpus = find_gpus(reader);
     status.topology = read_topology(reader, gpus, driver_answers_within);
     status.cards = find_cards(status.topology, gpus);
+    std::vector<const Function*> shown;
+    for (const auto& card : status.cards)
+        for (const auto& address : card.functions) shown.push_back(&status.topology.at(address));
+    status.names = device_names(reader, shown);
     for (const auto& guest : survey.guests)
         if (guest.attached || !guest.config.hostpci.empty())
             status.guests.push_back({guest, read_last_run(reader, guest.id.vmid)});

@@ -3,6 +3,7 @@
 
 #include "host/survey.hpp"
 #include "machine/paths.hpp"
+#include "pci/device_names.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -36,6 +37,7 @@ struct Status {
     HostFacts host;
     Topology topology;
     std::vector<Card> cards;         // of every GPU of the host
+    DeviceNames names;               // of what is on them
     std::vector<GuestStatus> guests; // with hostpci, or with our hook
     std::vector<OpenJournal> open_journals;
     std::vector<std::string> reboot_reasons;
@@ -44,8 +46,5 @@ struct Status {
 };
 
 Status read_status(const SysReader& reader);
-
-std::string status_json(const Status& status); // "pve-gpu-hook/status/1"
-std::string print_status(const Status& status, bool colours);
 
 } // namespace pvegpu

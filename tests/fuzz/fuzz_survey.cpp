@@ -4,7 +4,7 @@
 #include "changes/show.hpp"
 #include "commands/capture.hpp"
 #include "fuzz.hpp"
-#include "host/status.hpp"
+#include "commands/command_status.hpp"
 #include "host/survey.hpp"
 #include "machine_reader.hpp"
 
@@ -26,7 +26,7 @@ void check_status(const SysReader& machine)
 {
     const auto status = read_status(machine);
     fuzz::require(nlohmann::json::parse(status_json(status)).is_object());
-    print_status(status, false);
+    print_status(status);
 }
 
 void check_capture(const SysReader& machine)
