@@ -59,6 +59,10 @@ public:
         std::fflush(stdout);
         std::fprintf(stderr, "pve-gpu-install: %s\n", printable(line).c_str());
     }
+    void program_says(std::string_view line) override
+    {
+        std::fprintf(stderr, "  %s\n", printable(line).c_str());
+    }
     bool can_ask() const override { return isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1; }
     bool ask(std::string_view question) override
     {
@@ -108,17 +112,18 @@ public:
 
 int act(const Arguments& arguments)
 {
-    constexpr const char* name = "pve-gpu-install";
+    constexpr const char *name = "pve-gpu-install", *when_stopped = "run it again";
     const auto& [command, version_only, help, root, given] = arguments;
-    LinuxSystem machine(name, root);
+    LinuxSystem machine(name, root, when_stopped);
     ListedPrograms listed(machine);
     System& door = root.empty() ? static_cast<System&>(machine) : listed;
     DryRunSystem dry(door);
     System& system = given.dry_run ? dry : door;
     Terminal terminal;
-    Session session{system, terminal, given,
-                    [&name, &arguments] { return std::make_unique<LinuxSystem>(name, arguments.root); },
-                    root.empty()};
+    Session session{
+        system, terminal, given,
+        [name, when_stopped, &arguments] { return std::make_unique<LinuxSystem>(name, arguments.root, when_stopped); },
+        root.empty()};
     try {
         const bool looks = given.explain.empty() && given.explain_file.empty() && !given.list;
         if (looks && root.empty() && geteuid() != 0)

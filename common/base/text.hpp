@@ -137,4 +137,10 @@ std::optional<std::string_view> value_in(const Text&&, std::string_view) = delet
 std::string_view last_name(std::string_view path);
 template <TemporaryString Text> std::string_view last_name(const Text&&) = delete;
 
+// "1 function", "2 functions"
+inline std::string counted(std::size_t number, const std::string& one)
+{
+    return std::to_string(number) + " " + one + (number == 1 ? "" : "s");
+}
+
 } // namespace pvegpu

@@ -95,20 +95,21 @@ void tell_syslog(const std::string& socket_path, int priority, const std::string
     close(channel);
 }
 
-[[noreturn]] void throw_stopped()
-{
-    throw Error(ErrorKind::interrupted, {"the task was stopped", "start the guest again"});
-}
-
 // A write that was going on when the task was stopped: most end within this, and then all can be undone
 // before Proxmox, which waits 5 s, sends SIGKILL.
 constexpr Milliseconds ends_after_a_stop{1'000};
 
 } // namespace
 
-LinuxSystem::LinuxSystem(std::string program, const std::string& root)
-    : program_(std::move(program)), root_(root), signals_(open_signals())
+LinuxSystem::LinuxSystem(std::string program, const std::string& root, std::string when_stopped)
+    : program_(std::move(program)), when_stopped_(std::move(when_stopped)), root_(root),
+      signals_(open_signals())
 {
+}
+
+void LinuxSystem::throw_stopped() const
+{
+    throw Error(ErrorKind::interrupted, {"the task was stopped", when_stopped_});
 }
 
 LinuxSystem::~LinuxSystem()
@@ -144,8 +145,7 @@ SysResult LinuxSystem::in_child(Task::Kind kind, const std::string& path, std::s
         return outcome;
     } // stuck or dead: the next operation gets another one
     if (outcome.refused())
-        throw Error(ErrorKind::failed,
-                    {"the child process that was at work here was killed", "start the guest again"},
+        throw Error(ErrorKind::failed, {"the child process that was at work here was killed", when_stopped_},
                     root_.resolve(path));
     if (cancel < 0 || !stopped()) return outcome;
     if (while_others_go_on([&] { return child->answers_within(ends_after_a_stop); })) throw_stopped();
@@ -155,7 +155,7 @@ SysResult LinuxSystem::in_child(Task::Kind kind, const std::string& path, std::s
     throw Error(looks_only ? ErrorKind::interrupted : ErrorKind::stuck_write,
                 {"the task was stopped while the kernel had not come back from this (pid " +
                      std::to_string(outcome.child) + ", in: " + outcome.child_stack + ")",
-                 "start the guest again when that process has ended"},
+                 when_stopped_ + " when that process has ended"},
                 root_.resolve(path));
 }
 

@@ -19,7 +19,9 @@ public:
     // `program` comes first in every message. `root` is put before every path; empty for the live host.
     // Throws Error(not_found) if there is no such directory.
     // From here on SIGTERM, SIGINT and SIGHUP end waits with Error(interrupted) instead of the process.
-    LinuxSystem(std::string program, const std::string& root);
+    // `when_stopped` is what its user is then told to do.
+    LinuxSystem(std::string program, const std::string& root,
+                std::string when_stopped = "start the guest again");
     ~LinuxSystem() override;
 
     // From here on messages go to syslog too, and name this guest there: "VM 101", "CT 901".
@@ -75,7 +77,9 @@ private:
     void check_signals() const;
     template <typename Wait> auto while_others_go_on(Wait wait) const;
 
-    std::string program_;
+    [[noreturn]] void throw_stopped() const;
+
+    std::string program_, when_stopped_;
     RootDirectory root_;
     std::string guest_;
     int signals_ = -1;

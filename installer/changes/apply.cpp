@@ -85,7 +85,7 @@ private:
             check_unchanged(change, system_.read_link(change.path));
             return put_link(change, change.after);
         case Change::Kind::program:
-            run(change.argv, change.hint);
+            run(change.argv, change.hint, change.rebuilds());
             return check_setting(change);
         }
     }
@@ -173,14 +173,23 @@ private:
         if (target) system_.make_link(change.path, *target);
     }
 
-    void run(const std::vector<std::string>& argv, const std::string& hint)
+    // What takes long shows its own lines meanwhile.
+    void run(const std::vector<std::string>& argv, const std::string& hint, bool takes_long)
     {
         const auto command = join(argv, " ");
-        console_.progress("running '" + command + "' ...");
-        const auto outcome = system_.run(argv, program_ends_within);
+        console_.progress("running '" + command + "'" +
+                          (takes_long ? ", a minute or more for each kernel ..." : " ..."));
+        const auto begin = system_.now();
+        const auto outcome = system_.run(argv, program_ends_within, [&](std::string_view line) {
+            if (takes_long) console_.program_says(line);
+        });
         output_ += "$ " + command + "\n" + outcome.text;
+        if (takes_long)
+            console_.progress("it took " +
+                              in_seconds(std::chrono::duration_cast<Milliseconds>(system_.now() - begin)));
         if (outcome.done()) return say_skipped(argv, outcome.text);
-        for (LineReader lines(outcome.text); lines.next();) system_.say(Severity::info, lines.line());
+        for (LineReader lines(outcome.text); lines.next() && !takes_long;)
+            system_.say(Severity::info, lines.line());
         const auto how = outcome.still_running()
                              ? " did not end within " + std::to_string(program_ends_within.count() / 60'000) +
                                    " minutes and was killed"
@@ -204,7 +213,8 @@ private:
             if (change.of_a_guest) undo_config(change);
             if (change.kind == Change::Kind::file && !change.of_a_guest) put_file(change, change.before);
             if (change.kind == Change::Kind::link) put_link(change, change.before);
-            if (change.kind == Change::Kind::program && !change.undo.empty()) run(change.undo, "");
+            if (change.kind == Change::Kind::program && !change.undo.empty())
+                run(change.undo, "", change.rebuilds());
         } catch (const Error& error) {
             left.push_back(describe_undo(change) + ": " + error.what());
         }
@@ -259,9 +269,11 @@ Manifest together(const Manifest& before, const Manifest& after, const std::vect
 }
 
 // Undoing goes on whatever of it fails, and the first failure is what the administrator is told.
-[[noreturn]] void undo_and_throw(System& system, Applier& applier, const Manifest& before,
+[[noreturn]] void undo_and_throw(System& system, Console& console, Applier& applier, const Manifest& before,
                                  const Manifest& after, const Manifest& meanwhile, const Error& error)
 {
+    const bool stopped = error.reason() == ErrorKind::interrupted;
+    if (stopped) console.progress("stopped; what was done is undone now ...");
     auto left = applier.undo_all();
     try {
         remove_directories(system, after.directories, before.directories);
@@ -290,7 +302,7 @@ void apply(System& system, Console& console, const std::vector<Change>& changes,
         if (!after.empty()) write_manifest(system, meanwhile, {});
         applier.make_all(changes);
     } catch (const Error& error) {
-        undo_and_throw(system, applier, before, after, meanwhile, error);
+        undo_and_throw(system, console, applier, before, after, meanwhile, error);
     }
     if (after.empty()) remove_directories(system, before.directories, {});
     write_manifest(system, after, meanwhile);

@@ -30,7 +30,7 @@ void link_snippet(const Survey& survey, const std::string& path, InstallPlan& pl
         throw Error(ErrorKind::failed, {"is there already and is not ours", "move it away"}, path);
     if (!contains(plan.changes, path, &Change::path))
         plan.changes.push_back(link_change(path, std::nullopt, std::string(paths::hook_program),
-                                           "a hookscript has to be a snippet of a storage"));
+                                           "because a hookscript has to be a snippet of a storage"));
 }
 
 void remember_old_hook(const Survey& survey, const SurveyedGuest& guest, InstallPlan& plan)
@@ -45,7 +45,7 @@ void remember_old_hook(const Survey& survey, const SurveyedGuest& guest, Install
     const auto file = paths::chained_hook(guest.id.vmid);
     const Json chained{{"volume", volume}, {"path", *path}};
     auto change = file_change(file, survey.file(file), chained.dump() + "\n",
-                              "a guest has one hookscript only: ours runs " + quote(volume) + " too");
+                              "because a guest has one hookscript only: ours runs " + quote(volume) + " too");
     change.for_root_only = true;
     plan.changes.push_back(std::move(change));
 }
@@ -56,8 +56,8 @@ void forget_old_hook(const Survey& survey, const SurveyedGuest& guest, InstallPl
     const auto file = paths::chained_hook(guest.id.vmid);
     const auto text = survey.file(file);
     if (!text) return;
-    auto change =
-        file_change(file, text, std::nullopt, guest.id.name() + " has no other hookscript any more");
+    auto change = file_change(file, text, std::nullopt,
+                              "because " + guest.id.name() + " has no other hookscript any more");
     change.for_root_only = true;
     plan.changes.push_back(std::move(change));
 }
@@ -87,8 +87,8 @@ void attach_guest(const Survey& survey, const SurveyedGuest& guest, InstallPlan&
     else
         remember_old_hook(survey, guest, plan);
     const auto volume = storage_for_hooks(survey).id + ":snippets/" + std::string(paths::hook_snippet);
-    plan.changes.push_back(setting_change({guest.id, old, volume},
-                                          "Proxmox runs the hook before " + guest.id.name() + " starts"));
+    plan.changes.push_back(setting_change({guest.id, old, volume}, "so that Proxmox runs the hook before " +
+                                                                       guest.id.name() + " starts"));
     plan.attachments.push_back({guest.id.vmid, volume, old});
 }
 

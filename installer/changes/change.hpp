@@ -31,8 +31,8 @@ struct Change {
     std::vector<std::string> argv;     // of a program
     std::vector<std::string> undo;     // the program that takes it back; empty: there is nothing to take back
     std::optional<GuestSetting> setting; // of a program that changes one
-    std::string reason;
-    std::string hint; // what to do if it fails
+    std::string reason;                  // "so that ...", "because ..."
+    std::string hint;                    // what to do if it fails
 
     // A program that makes something out of files, not one that changes a guest: it is its own inverse, once
     // the files are as they were.

@@ -93,8 +93,9 @@ private:
     {
         auto cut = without_lines(container_.text, hard_coded_.lines);
         config_ = parse_lxc_config(cut.text, container_.package);
-        auto change = file_change(paths::ct_config(container_.vmid), container_.text, std::move(cut.text),
-                                  "devN entries, which follow the numbers, take the place of these lines");
+        auto change =
+            file_change(paths::ct_config(container_.vmid), container_.text, std::move(cut.text),
+                        "so that devN entries, which follow the numbers, take the place of these lines");
         change.of_a_guest = true;
         change.lock = paths::ct_config_lock(container_.vmid);
         plan_.changes.push_back(std::move(change));
@@ -153,7 +154,7 @@ private:
             throw Error(ErrorKind::invalid_config, cannot_start(container_.vmid, forecast.refusals));
         append(plan_.warnings, forecast.warnings);
         for (auto& argv : forecast.to_load)
-            add_program(std::move(argv), "a driver makes device nodes that the container names");
+            add_program(std::move(argv), "because a driver makes device nodes that the container names");
         to_make_ = std::move(forecast.to_make);
         for (const auto& device : new_)
             if (const auto node = parse_gpu_node(device.path);
@@ -170,7 +171,7 @@ private:
                 throw Error(ErrorKind::not_found,
                             {quote(path) + " is not there" + missing->fact, missing->remedy});
             add_program(nvidia_modprobe_arguments(node, capability_file(node)),
-                        quote(path) + " has to be there before a container can be given it");
+                        "because " + quote(path) + " has to be there before a container can be given it");
         }
     }
 
@@ -228,8 +229,9 @@ private:
             added_.push_back(key + "=" + device.value);
         }
         change.undo = {pct, "set", vmid, "--delete", join(keys, ",")};
-        change.reason = guest_.id.name() + " is given the device nodes of the GPU; Proxmox follows their "
-                                           "numbers";
+        change.reason = "so that " + guest_.id.name() +
+                        " is given the device nodes of the GPU; Proxmox follows their "
+                        "numbers";
         change.hint = "see whether the container is locked; only root@pam may set 'devN'";
         plan_.changes.push_back(std::move(change));
     }

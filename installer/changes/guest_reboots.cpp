@@ -17,8 +17,9 @@ void note_next_start(const SurveyedGuest& guest, InstallPlan& plan)
 
 void leave(const SurveyedGuest& guest, InstallPlan& plan)
 {
-    auto change = monitor_change(guest, without_monitor(guest.args.next),
-                                 "'--guest-reboot leave': when the guest reboots by itself, nothing is done");
+    auto change = monitor_change(
+        guest, without_monitor(guest.args.next),
+        "because of '--guest-reboot leave': when the guest reboots by itself, nothing is done");
     if (!change) return;
     plan.changes.push_back(std::move(*change));
     note_next_start(guest, plan);
@@ -43,9 +44,10 @@ void clean(const SurveyedGuest& guest, InstallPlan& plan)
              "correct it ('qm config " + guest.id.number() + "') and run this again"});
         return;
     }
-    if (auto change = monitor_change(guest, *args,
-                                     "QEMU tells when the guest reboots by itself; it is then started anew, "
-                                     "with a clean card ('--guest-reboot leave': it is not)"))
+    if (auto change =
+            monitor_change(guest, *args,
+                           "so that QEMU tells when the guest reboots by itself; it is then started anew, "
+                           "with a clean card ('--guest-reboot leave': it is not)"))
         plan.changes.push_back(std::move(*change));
     note_next_start(guest, plan);
 }

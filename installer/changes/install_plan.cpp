@@ -24,9 +24,9 @@ std::string vm(unsigned vmid)
 
 std::string reason_for(const Tokens& tokens)
 {
-    return has_token(tokens, "intel_iommu=on")
-               ? "this kernel leaves Intel's IOMMU off, and without it no device can be passed to a guest"
-               : "the host's own devices get faster DMA";
+    return has_token(tokens, "intel_iommu=on") ? "because this kernel leaves Intel's IOMMU off, and without "
+                                                 "it no device can be passed to a guest"
+                                               : "so that the host's own devices get faster DMA";
 }
 
 bool has_gpu(const Survey& survey, unsigned vmid)
@@ -107,20 +107,21 @@ private:
         if (survey_.functions.empty()) return;
         change_command_line();
         change_file(paths::modules_load, modules_load_text(),
-                    "vfio-pci is there before the first guest starts");
+                    "so that vfio-pci is there before the first guest starts");
         change_file(
             paths::modprobe,
             modprobe_text(survey_.functions, request_.blacklist, survey_.file(paths::modprobe).value_or("")),
-            "vfio-pci comes before the host's drivers, and a card that it holds is not put to sleep");
+            "so that vfio-pci comes before the host's drivers, and a card that it holds is not put to sleep");
         change_file(
             paths::udev_rules, udev_rules_text(survey_.functions),
             survey_.ids_elsewhere.empty()
-                ? "the host has a device with the same ids, so vfio-pci is told the guest's by its address"
-                : "vfio-pci is given other ids already, so it is told the guest's devices by their "
+                ? "because the host has a device with the same ids: vfio-pci is told the guest's by its "
+                  "address"
+                : "because vfio-pci is given other ids already: it is told the guest's devices by their "
                   "addresses");
         change_file(paths::initramfs_modules,
                     with_initramfs_block(survey_.file(paths::initramfs_modules).value_or("")),
-                    "vfio-pci is in the initramfs, so it comes first there too");
+                    "so that vfio-pci is in the initramfs, and comes first there too");
     }
 
     void change_command_line()
@@ -191,10 +192,10 @@ std::vector<Change> build_programs(const HostFacts& host, const std::vector<Chan
     std::vector<Change> result;
     if (changes_any(changes, {paths::modprobe, paths::initramfs_modules, paths::udev_rules}))
         result.push_back(build_program({std::string(programs::update_initramfs), "-u", "-k", "all"},
-                                       "the initramfs has copies of these files",
+                                       "because the initramfs has copies of these files",
                                        "see whether /boot is full"));
     if (!changes_any(changes, {paths::grub_drop_in, paths::kernel_cmdline_file})) return result;
-    const std::string reason = "the boot loader has a copy of the command line";
+    const std::string reason = "because the boot loader has a copy of the command line";
     if (host.loader == BootLoader::grub)
         result.push_back(build_program({std::string(programs::update_grub)}, reason, "see its output above"));
     else

@@ -54,8 +54,8 @@ public:
         const auto path = paths::chained_hook(vmid);
         drop(path);
         if (const auto text = survey_.file(path)) {
-            auto change =
-                file_change(path, text, std::nullopt, "the guest's other hookscript is its own again");
+            auto change = file_change(path, text, std::nullopt,
+                                      "because the guest's other hookscript is its own again");
             change.for_root_only = true;
             plan_.changes.push_back(std::move(change));
         }
@@ -122,10 +122,10 @@ private:
                                           quote(paths::install_manifest) +
                                           " on the node where it was attached"});
         return setting_change({guest.id, guest.config.hookscript, old},
-                              !known           ? "no hookscript that the guest had before is known here"
-                              : known->empty() ? "the guest had no hookscript before"
-                              : old.empty()    ? "the hookscript that the guest had before is gone"
-                                               : "the guest had this hookscript before");
+                              !known ? "because no hookscript that the guest had before is known here"
+                              : known->empty() ? "because the guest had no hookscript before"
+                              : old.empty()    ? "because the hookscript that the guest had before is gone"
+                                               : "because the guest had this hookscript before");
     }
 
     void give_lines_back(const SurveyedGuest& guest)
@@ -134,7 +134,7 @@ private:
         if (known == nullptr || known->lines.empty() || !guest.id.is_container()) return;
         auto change =
             file_change(paths::ct_config(guest.id.vmid), guest.text, with_lines(guest.text, known->lines),
-                        "the container had these lines before it was given devN entries");
+                        "because the container had these lines before it was given devN entries");
         change.of_a_guest = true;
         change.lock = paths::ct_config_lock(guest.id.vmid);
         if (change.before != change.after) plan_.changes.push_back(std::move(change));
@@ -164,16 +164,17 @@ private:
         if (keys.empty()) return;
         change.argv = {pct, "set", vmid, "--delete", join(keys, ",")};
         change.reason =
-            "the container had no such device nodes before; one that runs keeps them until it stops";
+            "because the container had no such device nodes before; one that runs keeps them until it stops";
         change.hint = "see whether the container is locked";
         plan_.changes.push_back(std::move(change));
     }
 
     void take_monitor(const SurveyedGuest& guest)
     {
-        if (auto change = monitor_change(guest, without_monitor(guest.args.next),
-                                         "it told the hook when the guest reboots by itself; what else "
-                                         "stands in 'args' stays"))
+        if (auto change =
+                monitor_change(guest, without_monitor(guest.args.next),
+                               "because it told the hook when the guest reboots by itself; what else "
+                               "stands in 'args' stays"))
             plan_.changes.push_back(std::move(*change));
         if (!guest.args.snapshots.empty())
             plan_.warnings.push_back(
@@ -210,7 +211,8 @@ private:
                                  : "it was not there before, remove it if it is not needed")});
             return;
         }
-        const std::string reason = entry.original ? "it was so before" : "it was not there before";
+        const std::string reason =
+            entry.original ? "because it was so before" : "because it was not there before";
         plan_.changes.push_back(entry.kind == Change::Kind::file
                                     ? file_change(entry.path, text, entry.original, reason)
                                     : link_change(entry.path, text, entry.original, reason));

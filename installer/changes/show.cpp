@@ -1,6 +1,7 @@
 #include "changes/show.hpp"
 
 #include "base/json.hpp"
+#include "base/lists.hpp"
 #include "base/text.hpp"
 
 #include <algorithm>
@@ -39,6 +40,22 @@ Json change_json(const Change& change)
     json["reason"] = change.reason;
     json["undo"] = describe_undo(change);
     return json;
+}
+
+std::string painted_diff(const std::string& diff, const Screen& screen)
+{
+    std::string text;
+    for (LineReader lines(diff); lines.next();) {
+        const std::string line(lines.line());
+        const bool head = line.starts_with("--- ") || line.starts_with("+++ ");
+        text += (head                    ? line
+                 : line.starts_with('+') ? screen.painted(line, Colour::green)
+                 : line.starts_with('-') ? screen.painted(line, Colour::red)
+                 : line.starts_with('@') ? screen.painted(line, Colour::cyan)
+                                         : line) +
+                "\n";
+    }
+    return text;
 }
 
 constexpr std::size_t context = 3; // lines, as diff -u has it
@@ -139,13 +156,33 @@ std::string hunks(const std::vector<Line>& lines)
 
 } // namespace
 
-std::string print_changes(const std::vector<Change>& changes)
+std::string sum_up(const std::vector<Change>& changes)
+{
+    std::size_t files = 0, programs = 0;
+    std::vector<std::string> settings;
+    for (const auto& change : changes) {
+        if (change.kind != Change::Kind::program)
+            ++files;
+        else if (change.setting)
+            settings.push_back(change.setting->key + " of " + change.setting->guest.name());
+        else
+            ++programs;
+    }
+    std::vector<std::string> parts;
+    if (files != 0) parts.push_back(counted(files, "file"));
+    if (programs != 0) parts.push_back(counted(programs, "program"));
+    append(parts, settings);
+    return join(parts, ", ");
+}
+
+std::string print_changes(const std::vector<Change>& changes, const Screen& screen)
 {
     std::string text;
     for (const auto& change : changes)
-        text += printable(describe(change)) + "\n  because " + printable(change.reason) +
-                "\n  undone by: " + printable(describe_undo(change)) + "\n" + shown(diff_of(change)) + "\n";
-    return text;
+        text += screen.painted(printable(describe(change)), Colour::bold) + "\n  " +
+                printable(change.reason) + "\n  undone by: " + printable(describe_undo(change)) + "\n" +
+                painted_diff(shown(diff_of(change)), screen) + "\n";
+    return text + "In all: " + printable(sum_up(changes)) + ".\n";
 }
 
 std::string install_json(const InstallPlan& plan)

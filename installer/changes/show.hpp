@@ -2,13 +2,18 @@
 #pragma once
 
 #include "changes/install_plan.hpp"
+#include "check/screen.hpp"
 
 #include <optional>
 #include <string>
 
 namespace pvegpu {
 
-std::string print_changes(const std::vector<Change>& changes); // reasons, unified diffs, programs
+// Reasons, unified diffs and programs; a line that sums up comes last, above the question.
+std::string print_changes(const std::vector<Change>& changes, const Screen& screen = {});
+
+// "5 files, 2 programs; the hook is attached to VM 101"
+std::string sum_up(const std::vector<Change>& changes);
 
 // "pve-gpu-hook/install/1"
 std::string install_json(const InstallPlan& plan);

@@ -179,12 +179,6 @@ inline std::string number_of(const std::optional<unsigned>& vmid)
 // "VM 101 and VM 102"
 std::string vms_in_words(const std::vector<unsigned>& vmids, std::string_view between = " and ");
 
-// "1 function", "2 functions"
-inline std::string counted(std::size_t number, const std::string& one)
-{
-    return std::to_string(number) + " " + one + (number == 1 ? "" : "s");
-}
-
 std::string bytes_in_words(std::uint64_t bytes); // "256 MiB"
 
 const Bar* largest_memory_bar(const Function& function); // that has an address; nullptr if there is none

@@ -231,9 +231,8 @@ const Command& command_of(const options::variables_map& values, const std::vecto
         throw options::error(is_number(words[1])
                                  ? quote(words[1]) + " is no option; did you mean '--vm " + words[1] + "'?"
                                  : "one command at a time, not " + quote(words[1]) + " too");
-    const bool nothing_asked = std::ranges::all_of(values, [](const auto& given) {
-        return given.first == "root";
-    });
+    const bool nothing_asked =
+        std::ranges::all_of(values, [](const auto& given) { return given.first == "root"; });
     if (words.empty() && nothing_asked) return without_words;
     return command_named(words.empty() ? "install" : words.front());
 }

@@ -49,20 +49,29 @@ void forget_next_boot(System& system)
     system.remove_empty_directory(std::string(paths::run));
 }
 
-// The remarks have scrolled away above the differences by now.
-void print_reboot_reasons(Session& session, const InstallPlan& plan)
+// What is left to do, in its order. The remarks have scrolled away above the differences by now.
+std::vector<std::string> next_steps(const Session& session, const Survey& survey, const InstallPlan& plan)
 {
-    std::vector<std::string> vms;
-    for (const auto vmid : session.options.vms) vms.push_back("VM " + std::to_string(vmid));
-    const auto waiting = vms.empty() ? "a VM with a GPU" : join(vms, ", ");
-    for (const auto& reason : plan.reboot_reasons)
-        session.console.print("Reboot before you start " + waiting + ": " + printable(reason) + "\n");
+    std::vector<std::string> steps;
+    if (!plan.reboot_reasons.empty()) steps.push_back("reboot: " + join(plan.reboot_reasons, "; "));
+    for (const auto vmid : session.options.vms) {
+        const auto number = std::to_string(vmid);
+        const auto* const guest = survey.find(vmid);
+        if (steps.empty() && guest != nullptr && guest->running) steps.push_back("qm shutdown " + number);
+        if (!session.options.host) steps.push_back("pve-gpu-install try --vm " + number);
+        steps.push_back("qm start " + number);
+    }
+    return steps;
 }
 
-int finish(Session& session, const InstallPlan& plan)
+int finish(Session& session, const Survey& survey, const InstallPlan& plan)
 {
+    const auto steps = next_steps(session, survey, plan);
+    std::string text = steps.empty() ? "" : "Next:\n";
+    for (std::size_t i = 0; i < steps.size(); ++i)
+        text += "  " + std::to_string(i + 1) + ". " + printable(steps[i]) + "\n";
+    if (!session.options.json) session.console.print(text);
     if (plan.reboot_reasons.empty()) return exit_done;
-    if (!session.options.json) print_reboot_reasons(session, plan);
     if (session.options.reboot) reboot(session);
     return exit_reboot;
 }
@@ -119,14 +128,15 @@ int install(Session& session)
     say_remarks(session, plan);
     confirm_losses(session, plan);
     const bool changes_something = !plan.changes.empty();
-    const bool made =
-        changes_something && carry_out(session, print_changes(plan.changes), plan.changes, manifest,
-                                       with_changes(manifest, plan.changes, plan.attachments));
+    const bool made = changes_something &&
+                      carry_out(session, print_changes(plan.changes, session.console.screen()), plan.changes,
+                                manifest, with_changes(manifest, plan.changes, plan.attachments));
     if (session.options.json) session.console.print(install_json(plan));
     if (options.dry_run || (changes_something && !made)) return exit_done; // only shown
     finish_containers(session);
-    if (!session.options.json) session.console.print(made ? "Done.\n" : "Nothing to change.\n");
-    return finish(session, plan);
+    if (!session.options.json)
+        session.console.print(made ? "Done: " + sum_up(plan.changes) + ".\n" : "Nothing to change.\n");
+    return finish(session, survey, plan);
 }
 
 } // namespace pvegpu

@@ -82,9 +82,10 @@ void enable_boot_unit(const SysReader& reader, InstallPlan& plan)
     const std::string unit(paths::nodes_unit), link(paths::nodes_unit_enabled);
     if (reader.read_link(link)) return;
     if (reader.exists(unit))
-        plan.changes.push_back(link_change(link, std::nullopt, unit,
-                                           "the containers' device nodes have to be there at boot, before "
-                                           "Proxmox looks at them"));
+        plan.changes.push_back(
+            link_change(link, std::nullopt, unit,
+                        "because the containers' device nodes have to be there at boot, before "
+                        "Proxmox looks at them"));
     else
         plan.notes.push_back("'" + unit +
                              "' is not installed, so nothing makes device nodes at boot before "

@@ -28,8 +28,8 @@ int carry_out_removal(Session& session, const RemovePlan& plan, const Manifest& 
     shown.changes = plan.changes;
     shown.warnings = plan.warnings;
     const bool something = !plan.changes.empty() || plan.left != manifest;
-    const bool made =
-        something && carry_out(session, print_changes(plan.changes), plan.changes, manifest, plan.left);
+    const bool made = something && carry_out(session, print_changes(plan.changes, session.console.screen()),
+                                             plan.changes, manifest, plan.left);
     if (session.options.json) session.console.print(install_json(shown));
     if (!session.options.json && (made || !something))
         session.console.print(made ? "Done.\n" : "Nothing to change.\n");
