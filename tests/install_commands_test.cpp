@@ -2,8 +2,8 @@
 #include "base/error.hpp"
 #include "catch.hpp"
 #include "commands/capture.hpp"
-#include "commands/commands.hpp"
 #include "commands/command_status.hpp"
+#include "commands/commands.hpp"
 #include "install_hosts.hpp"
 #include "machine/forwarding_system.hpp"
 #include "machine/paths.hpp"
@@ -90,11 +90,53 @@ TEST_CASE("status for people is a table, and nothing in it is a control characte
     machine.file("/etc/pve/qemu-server/101.conf",
                  std::string("hookscript: local:snippets/o\x1b[31m.sh\n") + arc_guest);
     const auto text = print_status(read_status(machine));
-    CHECK(text.find("Card below port 0000:00:1c.0") != std::string::npos);
+    CHECK(text.find("Intel Arc A310 below port 0000:00:1c.0") != std::string::npos);
     CHECK(text.find("0000:03:00.0  8086:56a6  gpu       i915") != std::string::npos);
     CHECK(text.find("VM 101  not attached") != std::string::npos);
     CHECK(text.find('\x1b') == std::string::npos);
     CHECK(print_status(read_status(machine), {.colours = true}).find("\x1b[1mHost") != std::string::npos);
+}
+
+TEST_CASE("status of one VM has its cards and nobody else's", "[install]")
+{
+    FakeSystem machine("6.14.8-2-pve");
+    add_arc_host(machine);
+    add_slot(machine, {.port = "0000:00:01.0", .bus = 0x06});
+    machine.file("/etc/pve/qemu-server/102.conf", "hostpci0: 06:00\n");
+    Printed of_one;
+    Session session{machine, of_one, {.vms = {101}}};
+    CHECK(status(session) == exit_done);
+    CHECK(of_one.text.find("0000:03:00.0") != std::string::npos);
+    CHECK(of_one.text.find("VM 101") != std::string::npos);
+    CHECK(of_one.text.find("0000:06:00.0") == std::string::npos);
+    CHECK(of_one.text.find("VM 102") == std::string::npos);
+    Printed of_nobody;
+    Session wrong{machine, of_nobody, {.vms = {103}}};
+    CHECK_THROWS_WITH(status(wrong), Contains("guest 103 has neither a 'hostpci' line nor the hook"));
+}
+
+TEST_CASE("who gives no command is told who has a GPU and what can be done", "[install]")
+{
+    FakeSystem machine("6.14.8-2-pve");
+    add_arc_host(machine);
+    const auto shown = [&] {
+        Printed console;
+        Session session{machine, console, {}};
+        CHECK(overview(session) == exit_usage); // nothing was asked for
+        return console.text;
+    };
+    auto text = shown();
+    CHECK(text.find("VM 101  the hook is not attached") != std::string::npos);
+    CHECK(text.find("Intel Arc A310, 0000:03:00.0") != std::string::npos);
+    CHECK(text.find("pve-gpu-install --vm 101 ") != std::string::npos);
+    CHECK(text.find("pve-gpu-install try") == std::string::npos);
+    machine.file("/etc/pve/qemu-server/101.conf",
+                 std::string("hookscript: local:snippets/pve-gpu-hook\n") + arc_guest);
+    text = shown();
+    CHECK(text.find("VM 101  the hook is attached") != std::string::npos);
+    CHECK(text.find("pve-gpu-install try --vm 101 ") != std::string::npos);
+    machine.file("/etc/pve/qemu-server/101.conf", "cores: 2\n");
+    CHECK(shown().find("No guest of this node has a GPU") != std::string::npos);
 }
 
 TEST_CASE("status of a damaged report, or of a guest whose devices are gone, still tells the rest",

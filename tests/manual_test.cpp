@@ -32,7 +32,7 @@ std::vector<std::string> words_of_help(const std::string& program)
     for (LineReader lines(help.text); lines.next();)
         if (lines.line().starts_with("  ")) {
             const auto line = trim(lines.line());
-            words.emplace_back(line.substr(0, line.find(' ')));
+            words.emplace_back(line.substr(0, line.find_first_of(" ,"))); // "--help, -h"
         }
     return words;
 }
