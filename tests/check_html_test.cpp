@@ -82,7 +82,7 @@ TEST_CASE("nothing of a host becomes markup in its report, and nothing is fetche
         CHECK_FALSE(has(html, "\x1b"));
         CHECK(has(html, "&lt;img src"));
         CHECK(has(html, "&lt;script&gt;alert(1)&lt;/script&gt;") == full);
-        CHECK_FALSE(has(html, "href="));
+        CHECK_FALSE(has(html, "href=\"h")); // within the page only
         CHECK_FALSE(has(html, "url("));
     }
 }
@@ -93,16 +93,50 @@ TEST_CASE("the tree has the way to each GPU, its neighbours, and counts the rest
     add_healthy_host(machine);
     machine.add_function("", "0000:00:17.0", disk);
     const auto facts = read_check_facts(machine);
-    const auto svg = tree_svg(facts, run_checks(facts));
-    for (const auto* part :
-         {"0000:00:1c.0", "root port, link x8 at 16.0 GT/s PCIe", "switch, upstream port",
-          "gpu, 8086:56a6, vfio-pci", "boot display", "VM 101", "1 other function of the host"}) {
+    const auto tree = tree_html(facts, run_checks(facts));
+    for (const auto* part : {"0000:00:1c.0", "root port, link x8 at 16.0 GT/s PCIe", "switch, upstream port",
+                             "Intel Arc A310, 0000:03:00.0", "gpu, 8086:56a6, vfio-pci", "boot display",
+                             "VM 101", "1 other function of the host"}) {
         INFO(part);
-        CHECK(has(svg, part));
+        CHECK(has(tree, part));
     }
-    CHECK_FALSE(has(svg, "0000:00:17.0"));
-    CHECK(times(svg, "<path") == 7); // every function hangs on a bridge or on the root bus
-    CHECK(times(svg, "<svg") == times(svg, "</svg>"));
+    CHECK_FALSE(has(tree, "0000:00:17.0"));
+    CHECK(times(tree, "<ul>") == times(tree, "</ul>"));
+    CHECK(times(tree, "<li>") == times(tree, "</li>"));
+}
+
+TEST_CASE("in the report errors come before the tree, and each count leads to what it counts", "[check]")
+{
+    FakeSystem machine("6.14.8-2-pve");
+    add_healthy_host(machine);
+    replace_guest(machine, guest_without("machine", ""));
+    const auto html = report_of(machine, false);
+    REQUIRE(has(html, "id=\"error\""));
+    CHECK(html.find("id=\"error\"") < html.find("class=\"tree\""));
+    CHECK(has(html, "<a class=\"chip error\" href=\"#error\">1 error</a>"));
+    CHECK(has(html, "<b>Wanted</b> the machine type has PCI Express"));
+}
+
+TEST_CASE("the report as text has the findings without the names, and is written as the other", "[check]")
+{
+    FakeSystem machine("6.14.8-2-pve");
+    add_healthy_host(machine);
+    add_secrets(machine);
+    machine.tree().add_directory("/root");
+    Printed console;
+    Session session{machine, console, {.report = "/root/report.txt"}};
+    check(session);
+    const auto text = machine.text("/root/report.txt");
+    CHECK(text.starts_with("GPU passthrough check, by pve-gpu-install "));
+    CHECK(is_report(text));
+    CHECK(has(text, "[name of 101]"));
+    CHECK(has(text, "log.busy"));
+    for (const auto* secret : {"customer", "payroll", "bc:24:11", "192.168"})
+        CHECK_FALSE(has(lower(text), secret));
+    for (const auto line : split(text, '\n')) CHECK(line.size() < 200);
+    machine.file("/root/mine.txt", "not a report\n");
+    Session wrong{machine, console, {.report = "/root/mine.txt"}};
+    CHECK_THROWS_AS(check(wrong), Error);
 }
 
 TEST_CASE("the report counts containers with a GPU's node among the guests, by name only with --full",

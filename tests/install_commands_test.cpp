@@ -112,7 +112,7 @@ TEST_CASE("status of one VM has its cards and nobody else's", "[install]")
     CHECK(of_one.text.find("VM 102") == std::string::npos);
     Printed of_nobody;
     Session wrong{machine, of_nobody, {.vms = {103}}};
-    CHECK_THROWS_WITH(status(wrong), Contains("guest 103 has neither a 'hostpci' line nor the hook"));
+    CHECK_THROWS_AS(status(wrong), Error);
 }
 
 TEST_CASE("who gives no command is told who has a GPU and what can be done", "[install]")

@@ -1,4 +1,5 @@
-// The findings as one HTML file without anything from elsewhere, to attach to a forum post. Pure.
+// The findings as one file, to attach to a forum post or to paste into it: HTML without anything from
+// elsewhere, or text. Pure.
 #pragma once
 
 #include "check/check.hpp"
@@ -33,9 +34,12 @@ bool is_report(std::string_view text);
 
 std::string report_html(const CheckFacts& facts, const Findings& findings, const ReportOptions& options);
 
-// The tree from the host's root buses down to each GPU, as SVG; devices that are on no way to one are
+// The same as text, to paste into a forum.
+std::string report_text(const CheckFacts& facts, const Findings& findings, const ReportOptions& options);
+
+// The tree from the host's root buses down to each GPU, as lists; devices that are on no way to one are
 // counted.
-std::string tree_svg(const CheckFacts& facts, const Findings& findings);
+std::string tree_html(const CheckFacts& facts, const Findings& findings);
 
 // & < > " ' as entities, control characters as \xNN.
 std::string escaped(std::string_view text);

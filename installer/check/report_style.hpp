@@ -22,21 +22,24 @@ h2 { font-size: 17px; margin: 32px 0 10px; }
 code { font: 13px/1.5 ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; }
 .chips { display: flex; flex-wrap: wrap; gap: 8px; margin-bottom: 18px; }
 .chip { padding: 3px 12px; border-radius: 999px; background: var(--paper); border: 1px solid var(--line); }
-.chip b { color: var(--tone); } .chip { color: var(--soft); }
+.chip { color: var(--tone); font-weight: 600; text-decoration: none; } .chip[href]:hover { border-color: var(--tone); }
 .error { --tone: var(--error); } .warning { --tone: var(--warning); } .unknown { --tone: var(--unknown); }
 .note { --tone: var(--note); } .ok { --tone: var(--ok); }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 2px 18px; margin: 0; padding: 14px 18px;
   background: var(--paper); border: 1px solid var(--line); border-radius: 10px; }
 dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
-.tree { background: var(--paper); border: 1px solid var(--line); border-radius: 10px; padding: 14px; overflow-x: auto; }
-.tree svg { display: block; min-width: 820px; width: 100%; height: auto; }
+.tree { background: var(--paper); border: 1px solid var(--line); border-radius: 10px; padding: 10px 14px; }
+.tree ul { list-style: none; margin: 0; padding: 0; } .tree ul ul { padding-left: 14px; border-left: 2px solid var(--line); }
+.tree li { padding: 2px 0 2px 6px; overflow-wrap: anywhere; }
+.address { font-weight: 700; } .gpu { color: var(--note); } .more, .legend, .promise { color: var(--soft); }
+.legend, .promise { font-size: 13px; margin: 10px 0 0; } .guest { font-weight: 700; }
 .finding { background: var(--paper); border: 1px solid var(--line); border-left: 4px solid var(--tone);
   border-radius: 8px; padding: 12px 16px; margin: 0 0 10px; }
 .finding header { display: flex; flex-wrap: wrap; gap: 4px 12px; align-items: baseline; }
 .finding p { margin: 6px 0 0; overflow-wrap: anywhere; }
-.verdict { color: var(--tone); font-weight: 600; } .name { font-weight: 600; }
-.subject { color: var(--soft); margin-left: auto; font-variant-numeric: tabular-nums; }
-.why { color: var(--soft); }
+.verdict { color: var(--tone); font-weight: 600; } .subject { font-weight: 600; font-variant-numeric: tabular-nums; }
+.name { color: var(--soft); margin-left: auto; }
+.finding p b { font-weight: 600; margin-right: 6px; } .why { color: var(--soft); }
 .fix { background: var(--back); border-radius: 6px; padding: 8px 12px; font-size: 14px; }
 .fix b { color: var(--tone); margin-right: 6px; } .fix code { font-weight: 600; margin-right: 10px; }
 .does { color: var(--ok); font-size: 13px; }
@@ -44,13 +47,7 @@ details { background: var(--paper); border: 1px solid var(--line); border-radius
 summary { cursor: pointer; color: var(--soft); }
 table { border-collapse: collapse; width: 100%; margin-top: 10px; }
 td { border-top: 1px solid var(--line); padding: 5px 12px 5px 0; vertical-align: top; overflow-wrap: anywhere; }
-td:first-child, td:nth-child(2) { white-space: nowrap; }
 footer { color: var(--soft); font-size: 13px; margin-top: 36px; }
-svg text { font: 13px ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; fill: var(--ink); }
-svg .address { font-weight: 700; } svg .more { fill: var(--soft); } svg .guest { fill: var(--note); font-weight: 700; }
-svg .wire { stroke: var(--soft); stroke-width: 1.5; fill: none; opacity: .6; }
-svg rect { fill: var(--back); stroke: var(--line); } svg rect.gpu { stroke: var(--tone, var(--note)); stroke-width: 2; }
-svg circle { fill: var(--tone); }
 @media print { body { background: none; } .finding, details { break-inside: avoid; } }
 )css";
 

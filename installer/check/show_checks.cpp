@@ -167,10 +167,15 @@ std::string summary(const Findings& findings)
     for (const auto& group : groups) {
         const auto number = count(findings, group.verdict);
         if (number == 0 && group.verdict != Verdict::error && group.verdict != Verdict::warning) continue;
-        text += (text.empty() ? "" : ", ") + std::to_string(number) + " " +
-                (number == 1 ? group.one : group.several);
+        text += (text.empty() ? "" : ", ") + counted_verdicts(number, group.verdict);
     }
     return text;
+}
+
+std::string counted_verdicts(std::size_t number, Verdict verdict)
+{
+    const auto* const group = find_by(groups, verdict, &Group::verdict);
+    return std::to_string(number) + " " + (number == 1 ? group->one : group->several);
 }
 
 std::string subject_text(const Finding& finding, const DeviceNames& names)

@@ -20,6 +20,7 @@ std::string subject_text(const Finding& finding, const DeviceNames& names);
 
 // "1 error, 2 warnings, 1 unknown, 3 notes, 41 ok"
 std::string summary(const Findings& findings);
+std::string counted_verdicts(std::size_t number, Verdict verdict); // "1 error", "2 warnings", "3 unknown"
 
 // docs/checks.md: every check and every known message, in the order of the table.
 std::string checks_list();

@@ -81,17 +81,21 @@ void require_place(const SysReader& reader, const std::string& path)
                     {"is there already and is no report", "name another file, or move it away"}, path);
 }
 
-void write_report(Session& session, const CheckFacts& facts, const Findings& findings)
+void write_report(Session& session, const std::string& path, const std::string& text)
+{
+    const bool anew = session.system.file_facts(path).has_value();
+    session.system.install_file(path, text, mode_of_report);
+    if (!session.options.dry_run)
+        session.console.progress("the report is in " + quote(path) +
+                                 (anew ? ", in the place of an older one" : ""));
+}
+
+void write_reports(Session& session, const CheckFacts& facts, const Findings& findings)
 {
     const auto& options = session.options;
-    if (options.html.empty()) return;
-    const bool anew = session.system.file_facts(options.html).has_value();
-    session.system.install_file(
-        options.html, report_html(facts, findings, {options.full, time_text(session.system.wall_clock())}),
-        mode_of_report);
-    if (!options.dry_run)
-        session.console.progress("the report is in " + quote(options.html) +
-                                 (anew ? ", in the place of an older one" : ""));
+    const ReportOptions what{options.full, time_text(session.system.wall_clock())};
+    if (!options.html.empty()) write_report(session, options.html, report_html(facts, findings, what));
+    if (!options.report.empty()) write_report(session, options.report, report_text(facts, findings, what));
 }
 
 } // namespace
@@ -104,13 +108,14 @@ int check(Session& session)
         session.console.print(checks_list());
         return exit_done;
     }
-    if (!options.html.empty()) require_place(session.system, options.html);
+    for (const auto& path : {options.html, options.report})
+        if (!path.empty()) require_place(session.system, path);
     auto facts = read_check_facts(session.system);
     facts.asked = asked_for(facts, options);
     const auto findings = run_checks(facts);
     session.console.print(options.json ? findings_json(findings, facts.names)
                                        : print_findings(findings, facts.names, session.console.screen()));
-    write_report(session, facts, findings);
+    write_reports(session, facts, findings);
     return worst(findings) == Verdict::error ? exit_failed : exit_done;
 }
 

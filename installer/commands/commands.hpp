@@ -33,6 +33,7 @@ struct Options {
 
     // of 'check'
     std::string html = {};    // where the report goes; absolute
+    std::string report = {};  // the same, as text
     std::string explain = {}; // a message that somebody pasted; "-": what standard input has
     bool full = false;
     bool list = false;
