@@ -11,7 +11,6 @@
 #include <string>
 #include <string_view>
 #include <sys/types.h>
-#include <utility>
 #include <vector>
 
 namespace pvegpu {
@@ -101,9 +100,12 @@ public:
     virtual std::vector<NamedDevice> device_numbers_in(const std::string& directory) const
     {
         std::vector<NamedDevice> devices;
-        for (auto& name : list(directory))
-            if (const auto number = device_number(directory + '/' + name))
-                devices.push_back({std::move(name), *number});
+        std::string path = directory + '/';
+        const auto length = path.size();
+        for (const auto& name : list(directory)) {
+            path.replace(length, std::string::npos, name);
+            if (const auto number = device_number(path)) devices.push_back({name, *number});
+        }
         return devices;
     }
 
