@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <array>
-#include <boost/filesystem.hpp>
 #include <cerrno>
 #include <cstdio>
 #include <dirent.h>
@@ -19,19 +18,19 @@
 namespace pvegpu {
 namespace {
 
-namespace fs = boost::filesystem;
-
 // No file that is read whole comes near it: a link to an endless device does not fill the memory.
 constexpr std::size_t largest_file = 16U << 20U;
 
-template <typename Wanted> std::vector<std::string> names_in(const std::string& path, Wanted wanted)
+// `visit` gets each entry but "." and "..", and a descriptor of the directory; none of a directory that is
+// not there.
+template <typename Visit> void for_each_entry(const std::string& path, Visit visit)
 {
-    std::vector<std::string> names;
-    boost::system::error_code error;
-    for (fs::directory_iterator entry(path, error), end; !error && entry != end; entry.increment(error))
-        if (wanted(*entry)) names.push_back(entry->path().filename().string());
-    std::ranges::sort(names);
-    return names;
+    const std::unique_ptr<DIR, int (*)(DIR*)> open(opendir(path.c_str()), closedir);
+    if (!open) return;
+    while (const auto* entry = readdir(open.get())) {
+        const std::string_view name = entry->d_name;
+        if (name != "." && name != "..") visit(*entry, dirfd(open.get()));
+    }
 }
 
 // Of a path, or of a name in the directory that `from` is open on.
@@ -70,16 +69,27 @@ std::optional<std::string> LinuxSystem::read_link(const std::string& path) const
 
 std::vector<std::string> LinuxSystem::list(const std::string& path) const
 {
-    return names_in(root_.resolve(path), [](const fs::directory_entry&) { return true; });
+    std::vector<std::string> names;
+    for_each_entry(root_.resolve(path), [&](const dirent& entry, int) { names.emplace_back(entry.d_name); });
+    std::ranges::sort(names);
+    return names;
 }
 
 std::vector<std::string> LinuxSystem::list_directories(const std::string& path) const
 {
-    // The kind comes with the name (d_type), so this asks the kernel no more than list() does.
-    return names_in(root_.resolve(path), [](const fs::directory_entry& entry) {
-        boost::system::error_code error;
-        return entry.symlink_status(error).type() == fs::directory_file;
+    // The kind comes with the name, so this asks the kernel no more than list() does; but for a file system
+    // that does not tell it.
+    std::vector<std::string> names;
+    for_each_entry(root_.resolve(path), [&](const dirent& entry, int directory) {
+        struct stat facts {};
+        const bool is_directory =
+            entry.d_type == DT_DIR ||
+            (entry.d_type == DT_UNKNOWN &&
+             fstatat(directory, entry.d_name, &facts, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(facts.st_mode));
+        if (is_directory) names.emplace_back(entry.d_name);
     });
+    std::ranges::sort(names);
+    return names;
 }
 
 bool LinuxSystem::exists(const std::string& path) const
@@ -97,13 +107,10 @@ std::vector<SysReader::NamedDevice> LinuxSystem::device_numbers_in(const std::st
     // Below another root each name is a path of its own: a link there leads elsewhere than it says.
     if (!root_.is_live_host()) return System::device_numbers_in(directory);
     std::vector<NamedDevice> devices;
-    const std::unique_ptr<DIR, int (*)(DIR*)> open(opendir(directory.c_str()), closedir);
-    if (!open) return devices;
-    while (const auto* entry = readdir(open.get())) {
-        if (entry->d_type == DT_DIR) continue;
-        if (const auto number = number_in(facts_of(entry->d_name, STATX_TYPE, dirfd(open.get()))))
-            devices.push_back({entry->d_name, *number});
-    }
+    for_each_entry(directory, [&](const dirent& entry, int from) {
+        if (const auto number = number_in(facts_of(entry.d_name, STATX_TYPE, from)))
+            devices.push_back({entry.d_name, *number});
+    });
     return devices;
 }
 
