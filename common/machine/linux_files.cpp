@@ -33,6 +33,17 @@ template <typename Visit> void for_each_entry(const std::string& path, Visit vis
     }
 }
 
+// Sorted, those that are wanted.
+template <typename Wanted> std::vector<std::string> names_in(const std::string& path, Wanted wanted)
+{
+    std::vector<std::string> names;
+    for_each_entry(path, [&](const dirent& entry, int directory) {
+        if (wanted(entry, directory)) names.emplace_back(entry.d_name);
+    });
+    std::ranges::sort(names);
+    return names;
+}
+
 // Of a path, or of a name in the directory that `from` is open on.
 std::optional<struct statx> facts_of(const char* path, unsigned wanted, int from = AT_FDCWD)
 {
@@ -69,27 +80,18 @@ std::optional<std::string> LinuxSystem::read_link(const std::string& path) const
 
 std::vector<std::string> LinuxSystem::list(const std::string& path) const
 {
-    std::vector<std::string> names;
-    for_each_entry(root_.resolve(path), [&](const dirent& entry, int) { names.emplace_back(entry.d_name); });
-    std::ranges::sort(names);
-    return names;
+    return names_in(root_.resolve(path), [](const dirent&, int) { return true; });
 }
 
 std::vector<std::string> LinuxSystem::list_directories(const std::string& path) const
 {
     // The kind comes with the name, so this asks the kernel no more than list() does; but for a file system
     // that does not tell it.
-    std::vector<std::string> names;
-    for_each_entry(root_.resolve(path), [&](const dirent& entry, int directory) {
+    return names_in(root_.resolve(path), [](const dirent& entry, int directory) {
+        if (entry.d_type != DT_UNKNOWN) return entry.d_type == DT_DIR;
         struct stat facts {};
-        const bool is_directory =
-            entry.d_type == DT_DIR ||
-            (entry.d_type == DT_UNKNOWN &&
-             fstatat(directory, entry.d_name, &facts, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(facts.st_mode));
-        if (is_directory) names.emplace_back(entry.d_name);
+        return fstatat(directory, entry.d_name, &facts, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(facts.st_mode);
     });
-    std::ranges::sort(names);
-    return names;
 }
 
 bool LinuxSystem::exists(const std::string& path) const
