@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <array>
-#include <boost/filesystem.hpp>
 #include <cerrno>
 #include <cstdio>
 #include <dirent.h>
@@ -19,17 +18,28 @@
 namespace pvegpu {
 namespace {
 
-namespace fs = boost::filesystem;
-
 // No file that is read whole comes near it: a link to an endless device does not fill the memory.
 constexpr std::size_t largest_file = 16U << 20U;
 
+// `visit` gets each entry but "." and "..", and a descriptor of the directory; none of a directory that is
+// not there.
+template <typename Visit> void for_each_entry(const std::string& path, Visit visit)
+{
+    const std::unique_ptr<DIR, int (*)(DIR*)> open(opendir(path.c_str()), closedir);
+    if (!open) return;
+    while (const auto* entry = readdir(open.get())) {
+        const std::string_view name = entry->d_name;
+        if (name != "." && name != "..") visit(*entry, dirfd(open.get()));
+    }
+}
+
+// Sorted, those that are wanted.
 template <typename Wanted> std::vector<std::string> names_in(const std::string& path, Wanted wanted)
 {
     std::vector<std::string> names;
-    boost::system::error_code error;
-    for (fs::directory_iterator entry(path, error), end; !error && entry != end; entry.increment(error))
-        if (wanted(*entry)) names.push_back(entry->path().filename().string());
+    for_each_entry(path, [&](const dirent& entry, int directory) {
+        if (wanted(entry, directory)) names.emplace_back(entry.d_name);
+    });
     std::ranges::sort(names);
     return names;
 }
@@ -70,15 +80,17 @@ std::optional<std::string> LinuxSystem::read_link(const std::string& path) const
 
 std::vector<std::string> LinuxSystem::list(const std::string& path) const
 {
-    return names_in(root_.resolve(path), [](const fs::directory_entry&) { return true; });
+    return names_in(root_.resolve(path), [](const dirent&, int) { return true; });
 }
 
 std::vector<std::string> LinuxSystem::list_directories(const std::string& path) const
 {
-    // The kind comes with the name (d_type), so this asks the kernel no more than list() does.
-    return names_in(root_.resolve(path), [](const fs::directory_entry& entry) {
-        boost::system::error_code error;
-        return entry.symlink_status(error).type() == fs::directory_file;
+    // The kind comes with the name, so this asks the kernel no more than list() does; but for a file system
+    // that does not tell it.
+    return names_in(root_.resolve(path), [](const dirent& entry, int directory) {
+        if (entry.d_type != DT_UNKNOWN) return entry.d_type == DT_DIR;
+        struct stat facts {};
+        return fstatat(directory, entry.d_name, &facts, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(facts.st_mode);
     });
 }
 
@@ -97,13 +109,10 @@ std::vector<SysReader::NamedDevice> LinuxSystem::device_numbers_in(const std::st
     // Below another root each name is a path of its own: a link there leads elsewhere than it says.
     if (!root_.is_live_host()) return System::device_numbers_in(directory);
     std::vector<NamedDevice> devices;
-    const std::unique_ptr<DIR, int (*)(DIR*)> open(opendir(directory.c_str()), closedir);
-    if (!open) return devices;
-    while (const auto* entry = readdir(open.get())) {
-        if (entry->d_type == DT_DIR) continue;
-        if (const auto number = number_in(facts_of(entry->d_name, STATX_TYPE, dirfd(open.get()))))
-            devices.push_back({entry->d_name, *number});
-    }
+    for_each_entry(directory, [&](const dirent& entry, int from) {
+        if (const auto number = number_in(facts_of(entry.d_name, STATX_TYPE, from)))
+            devices.push_back({entry.d_name, *number});
+    });
     return devices;
 }
 

@@ -4,7 +4,7 @@
 #include "machine/descriptors.hpp"
 #include "machine/paths.hpp"
 
-#include <boost/filesystem.hpp>
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <fcntl.h>
@@ -14,7 +14,12 @@
 namespace pvegpu {
 namespace {
 
-namespace fs = boost::filesystem;
+// "/etc" of "/etc/file", "/" of "/file".
+std::string directory_of(const std::string& path)
+{
+    const auto slash = path.rfind('/');
+    return slash == std::string::npos ? "." : path.substr(0, std::max<std::size_t>(slash, 1));
+}
 
 // Returns an errno.
 int write_all(int file, std::string_view text)
@@ -115,15 +120,14 @@ void require_private_directories(const RootDirectory& root, const std::string& p
 
 void make_directories_for(const std::string& path, mode_t mode)
 {
-    const auto parent = fs::path(path).parent_path();
-    boost::system::error_code ignored; // mkdir says it better
-    if (parent.empty() || fs::exists(parent, ignored)) return;
-    make_directories_for(parent.string(), mode);
+    const auto parent = directory_of(path);
+    if (access(parent.c_str(), F_OK) == 0) return; // what else is wrong mkdir says
+    make_directories_for(parent, mode);
     if (mkdir(parent.c_str(), mode) == 0) {
         chmod(parent.c_str(), mode); // whatever our umask is
         return;
     }
-    if (errno != EEXIST) throw Error(ErrorKind::failed, {"cannot make a directory"}, parent.string(), errno);
+    if (errno != EEXIST) throw Error(ErrorKind::failed, {"cannot make a directory"}, parent, errno);
 }
 
 void refuse_link(const std::string& path)
@@ -148,8 +152,8 @@ void put_file(const std::string& path, std::string_view text, const FileRights& 
 
 bool create_file(const std::string& path, std::string_view text)
 {
-    const auto directory = fs::path(path).parent_path().string();
-    const Descriptor file(open(directory.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, S_IRUSR | S_IWUSR));
+    const Descriptor file(
+        open(directory_of(path).c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, S_IRUSR | S_IWUSR));
     int error = file.failed() ? errno : write_all(file.number(), text);
     if (error == 0) {
         const auto without_name = "/proc/self/fd/" + std::to_string(file.number());
@@ -163,8 +167,7 @@ bool create_file(const std::string& path, std::string_view text)
 
 void sync_directory_of(const std::string& path)
 {
-    const Descriptor directory(
-        open(fs::path(path).parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    const Descriptor directory(open(directory_of(path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!directory.failed()) fsync(directory.number()); // some file systems cannot; then it is their promise
 }
 

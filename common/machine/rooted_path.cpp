@@ -4,8 +4,9 @@
 #include "machine/descriptors.hpp"
 
 #include <array>
-#include <boost/filesystem.hpp>
+#include <cerrno>
 #include <climits>
+#include <cstdlib>
 #include <fcntl.h>
 #include <optional>
 #include <unistd.h>
@@ -17,11 +18,10 @@ namespace {
 std::string absolute(const std::string& directory)
 {
     if (directory.empty()) return directory;
-    boost::system::error_code error;
-    const auto path = boost::filesystem::canonical(directory, error);
-    if (error)
-        throw Error(ErrorKind::not_found, {"there is no such root directory"}, directory, error.value());
-    return path.string();
+    std::array<char, PATH_MAX> path{};
+    if (realpath(directory.c_str(), path.data()) == nullptr)
+        throw Error(ErrorKind::not_found, {"there is no such root directory"}, directory, errno);
+    return path.data();
 }
 
 // Nothing if there is no such file. A descriptor that stands for the place opens nothing: no device, FIFO or

@@ -103,7 +103,8 @@ public:
         std::string path = directory + '/';
         const auto length = path.size();
         for (const auto& name : list(directory)) {
-            path.replace(length, std::string::npos, name);
+            path.resize(length);
+            path += name;
             if (const auto number = device_number(path)) devices.push_back({name, *number});
         }
         return devices;
