@@ -187,26 +187,26 @@ GuestReboot guest_reboot_of(const options::variables_map& values)
 Options options_of(const options::variables_map& values)
 {
     const auto has = [&](const char* name) { return values.count(name) != 0; };
-    return {vmids(values, "vm"),
-            vmids(values, "ct"),
-            has("host"),
-            has("blacklist"),
-            has("dry-run"),
-            has("yes"),
-            has("reboot"),
-            has("json"),
-            absolute(text_of(values, "html"), values),
-            absolute(text_of(values, "report"), values),
-            text_of(values, "explain"),
-            has("full"),
-            has("list"),
-            strings(values, "gpu"),
-            has("replace-hard-coded"),
-            captured_guest(values),
-            capture_directory(values),
-            strings(values, "mig"),
-            absolute(text_of(values, "explain-file"), values),
-            guest_reboot_of(values)};
+    return {.vms = vmids(values, "vm"),
+            .containers = vmids(values, "ct"),
+            .host = has("host"),
+            .blacklist = has("blacklist"),
+            .dry_run = has("dry-run"),
+            .yes = has("yes"),
+            .reboot = has("reboot"),
+            .json = has("json"),
+            .html = absolute(text_of(values, "html"), values),
+            .report = absolute(text_of(values, "report"), values),
+            .explain = text_of(values, "explain"),
+            .explain_file = absolute(text_of(values, "explain-file"), values),
+            .full = has("full"),
+            .list = has("list"),
+            .gpus = strings(values, "gpu"),
+            .replace_hard_coded = has("replace-hard-coded"),
+            .mig = strings(values, "mig"),
+            .guest = captured_guest(values),
+            .output = capture_directory(values),
+            .guest_reboot = guest_reboot_of(values)};
 }
 
 bool is_number(const std::string& word)

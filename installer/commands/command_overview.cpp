@@ -20,7 +20,7 @@ std::string gpus_of(const Status& status, const SurveyedGuest& guest)
     return join(gpus, " and ");
 }
 
-std::string row(std::string left, const std::string& right)
+std::string aligned(std::string left, const std::string& right)
 {
     constexpr std::size_t width = 38;
     left.resize(std::max(left.size() + 2, width), ' ');
@@ -38,7 +38,7 @@ int overview(Session& session)
         const auto gpus = gpus_of(status, guest);
         if (gpus.empty()) continue;
         guests +=
-            row(guest.id.name() + (guest.attached ? "  the hook is attached" : "  the hook is not attached"),
+            aligned(guest.id.name() + (guest.attached ? "  the hook is attached" : "  the hook is not attached"),
                 gpus);
         auto& first = guest.attached ? with_hook : without_hook;
         if (!first) first = guest.id;
@@ -49,13 +49,13 @@ int overview(Session& session)
                        : "Guests with a GPU\n" + guests;
     text += "\nWhat can be done\n";
     if (without_hook || guests.empty())
-        text += row("pve-gpu-install --vm " + vm, "prepare the host and attach the hook to VM " + vm);
+        text += aligned("pve-gpu-install --vm " + vm, "prepare the host and attach the hook to VM " + vm);
     if (with_hook)
-        text += row("pve-gpu-install try --vm " + with_hook->number(),
+        text += aligned("pve-gpu-install try --vm " + with_hook->number(),
                     "recover its GPU twice, with the VM stopped");
-    text += row("pve-gpu-install check", "what is wrong with this host, and how to fix it") +
-            row("pve-gpu-install status", "cards, guests, the hook's last runs") +
-            row("pve-gpu-install --help", "all commands and options");
+    text += aligned("pve-gpu-install check", "what is wrong with this host, and how to fix it") +
+            aligned("pve-gpu-install status", "cards, guests, the hook's last runs") +
+            aligned("pve-gpu-install --help", "all commands and options");
     session.console.print(text);
     return exit_usage;
 }

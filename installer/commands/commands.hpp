@@ -32,20 +32,23 @@ struct Options {
     bool json = false;
 
     // of 'check'
-    std::string html = {};    // where the report goes; absolute
-    std::string report = {};  // the same, as text
-    std::string explain = {}; // a message that somebody pasted; "-": what standard input has
+    std::string html = {};         // where the report goes; absolute
+    std::string report = {};       // the same, as text
+    std::string explain = {};      // a message that somebody pasted; "-": what standard input has
+    std::string explain_file = {}; // a file of messages; absolute
     bool full = false;
     bool list = false;
-    std::vector<std::string> gpus = {}; // of the containers: "0,1", "0000:01:00.0"
-    bool replace_hard_coded = false;    // the containers' lines with device numbers, by devN
+
+    // of 'install', for the containers
+    std::vector<std::string> gpus = {}; // "0,1", "0000:01:00.0"
+    bool replace_hard_coded = false;    // lines with device numbers, by devN
+    std::vector<std::string> mig = {};  // "1/0,2"
 
     // of 'capture'
     std::optional<unsigned> guest = {};
     std::string output = {}; // the directory that is made; absolute
 
-    std::vector<std::string> mig = {}; // of the containers: "1/0,2"
-    std::string explain_file = {};     // of 'check': a file of messages; absolute
+    // of 'install', for the VMs
     GuestReboot guest_reboot = GuestReboot::where_needed;
 };
 
