@@ -1,22 +1,39 @@
-# What zsh offers for a line: a zsh on a terminal of its own is given it and a tab, and says what it would add.
+# What zsh offers for a line: a zsh on a terminal of its own is given the line and a tab, and tells what it would offer.
 # Usage: zsh -f tests/completion.zsh DIRECTORY_OF_COMPLETIONS LINE     prints the words that are offered, in one line
-zmodload zsh/zpty
-zpty -b inner zsh -f -i
-# Every word that is offered is printed instead of listed.
-zpty -w inner "PS1= PS2= fpath=($1 \$fpath); autoload -Uz compinit && compinit -D -u
-compadd() {
-    local -a offered; builtin compadd -O offered \"\$@\"; (( \$#offered )) && print -rl -- \"OFFER:\"\${^offered} >&2
-    builtin compadd \"\$@\"
+
+# In that zsh: what is offered is printed, and not listed.
+if [[ $1 == --inside ]]; then
+    PS1= PS2=
+    fpath=($2 $fpath)
+    autoload -Uz compinit && compinit -D -u
+    compadd() {
+        local -a offered
+        # Where a caller collects matches itself they are offered later.
+        [[ " $* " == *' -'[ODA]' '* ]] || { builtin compadd -O offered "$@"; ((!$#offered)) || print -rl -- "OFFER:"${^offered}; }
+        builtin compadd "$@"
+    }
+    return
+fi
+
+# read_until TEXT   what the inner zsh prints up to a line with TEXT, in `printed`
+read_until() {
+    local line
+    printed=''
+    while zpty -r inner line; do
+        printed+=$line
+        [[ $line != *$1* ]] || return 0
+    done
 }
-zstyle ':completion:*' list-grouped false; print READY"
-local line= text=
-while zpty -r inner line; do text+=$line; [[ $line == *READY* ]] && break; done
-zpty -w -n inner "$2"$'\t\x04'
+zmodload zsh/zpty
+zpty inner zsh -f -i
+zpty -w inner "source ${0:A} --inside ${1:A}; print RE''ADY"
+read_until READY
+zpty -w -n inner "$2"$'\t'
 zpty -w -n inner $'\x15'"print DO''NE"$'\n'
-local -aU words
-while zpty -r inner line; do
-    [[ $line != *OFFER:* ]] || words+=("${${line##*OFFER:}%%[[:space:]]#}")
-    [[ $line != *DONE* ]] || break
-done
+read_until DONE
 zpty -d inner
-print -r -- $words
+local -aU words
+for line in ${(f)${printed//$'\r'/}}; do
+    [[ $line != *OFFER:* ]] || words+=("${line##*OFFER:}")
+done
+print -r -- ${(o)words}

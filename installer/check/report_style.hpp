@@ -9,7 +9,7 @@ namespace pvegpu {
 inline constexpr std::string_view report_style = R"css(
 :root { color-scheme: light dark;
   --back: #f6f7f9; --paper: #ffffff; --ink: #1c2330; --soft: #5b6575; --line: #d9dee6;
-  --error: #c62828; --warning: #b26a00; --unknown: #7b4fb5; --note: #1f6fb2; --ok: #2e7d32; }
+  --error: #c62828; --warning: #995a00; --unknown: #7b4fb5; --note: #1f6fb2; --ok: #2e7d32; }
 @media (prefers-color-scheme: dark) { :root {
   --back: #14181f; --paper: #1d232d; --ink: #e6eaf0; --soft: #9aa5b5; --line: #333c4a;
   --error: #ef6b6b; --warning: #e6a23c; --unknown: #b995ea; --note: #64b1ee; --ok: #74c17a; } }
