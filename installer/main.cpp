@@ -120,10 +120,11 @@ int act(const Arguments& arguments)
     DryRunSystem dry(door);
     System& system = given.dry_run ? dry : door;
     Terminal terminal;
-    Session session{
-        system, terminal, given,
-        [name, when_stopped, &arguments] { return std::make_unique<LinuxSystem>(name, arguments.root, when_stopped); },
-        root.empty()};
+    Session session{system, terminal, given,
+                    [name, when_stopped, &arguments] {
+                        return std::make_unique<LinuxSystem>(name, arguments.root, when_stopped);
+                    },
+                    root.empty()};
     try {
         const bool looks = given.explain.empty() && given.explain_file.empty() && !given.list;
         if (looks && root.empty() && geteuid() != 0)

@@ -292,7 +292,8 @@ TEST_CASE("the terminal shows what is being run, and colours only where they are
     const auto [done, screen] = TerminalSession().run({"--vm", "101", "--root", tree()}, "yes\n");
     CHECK(done == 3);
     const auto question = screen.find("Make these changes? [y/N] ");
-    const auto progress = screen.find("pve-gpu-install: running '/usr/sbin/update-initramfs -u -k all', a minute or more");
+    const auto progress =
+        screen.find("pve-gpu-install: running '/usr/sbin/update-initramfs -u -k all', a minute or more");
     CHECK(screen.find("+softdep i915 pre: vfio-pci") < question);
     CHECK(question < progress);
     CHECK(progress < screen.find("Done: "));

@@ -29,8 +29,7 @@ inline boost::program_options::variables_map parse_options(boost::program_option
                            .options(known)
                            .positional(words)
                            .style(Style::allow_long | Style::long_allow_next | Style::long_allow_adjacent |
-                                  Style::allow_short | Style::allow_dash_for_short |
-                                  Style::short_allow_next)
+                                  Style::allow_short | Style::allow_dash_for_short | Style::short_allow_next)
                            .run(),
                        values);
     } catch (const options::unknown_option& error) {

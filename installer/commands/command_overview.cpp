@@ -37,9 +37,9 @@ int overview(Session& session)
     for (const auto& [guest, run] : status.guests) {
         const auto gpus = gpus_of(status, guest);
         if (gpus.empty()) continue;
-        guests +=
-            aligned(guest.id.name() + (guest.attached ? "  the hook is attached" : "  the hook is not attached"),
-                gpus);
+        guests += aligned(guest.id.name() +
+                              (guest.attached ? "  the hook is attached" : "  the hook is not attached"),
+                          gpus);
         auto& first = guest.attached ? with_hook : without_hook;
         if (!first) first = guest.id;
     }
@@ -52,7 +52,7 @@ int overview(Session& session)
         text += aligned("pve-gpu-install --vm " + vm, "prepare the host and attach the hook to VM " + vm);
     if (with_hook)
         text += aligned("pve-gpu-install try --vm " + with_hook->number(),
-                    "recover its GPU twice, with the VM stopped");
+                        "recover its GPU twice, with the VM stopped");
     text += aligned("pve-gpu-install check", "what is wrong with this host, and how to fix it") +
             aligned("pve-gpu-install status", "cards, guests, the hook's last runs") +
             aligned("pve-gpu-install --help", "all commands and options");

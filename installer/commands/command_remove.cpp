@@ -32,7 +32,9 @@ int carry_out_removal(Session& session, const RemovePlan& plan, const Manifest& 
                                              plan.changes, manifest, plan.left);
     if (session.options.json) session.console.print(install_json(shown));
     if (!session.options.json && (made || !something))
-        session.console.print(made ? "Done.\n" : "Nothing to change.\n");
+        session.console.print(made
+                                  ? "Done" + (plan.changes.empty() ? "" : ": " + sum_up(plan.changes)) + ".\n"
+                                  : "Nothing to change.\n");
     if (made && std::ranges::any_of(plan.changes, &Change::rebuilds))
         session.system.say(Severity::info,
                            "the running kernel keeps what it was started with until the next reboot");

@@ -3,8 +3,8 @@
 #include "changes/install_plan.hpp"
 #include "changes/show.hpp"
 #include "commands/capture.hpp"
-#include "fuzz.hpp"
 #include "commands/command_status.hpp"
+#include "fuzz.hpp"
 #include "host/survey.hpp"
 #include "machine_reader.hpp"
 

@@ -66,7 +66,7 @@ expect_bound_to_vfio $gpu $audio
 
 installer --vm 101 --yes
 expect_equal "the installer's end (3: a reboot is needed)" 3 $lab_installer
-expect_file_says $lab_run/installer.said "Reboot before you start VM 101"
+expect_file_says $lab_run/installer.said "1. reboot: "
 expect_file_says /etc/pve/qemu-server/101.conf hookscript
 expect_a_reboot_is_asked_for "after the installation"
 
@@ -115,7 +115,7 @@ installer check --vm 101
 expect_file_says $lab_run/installer.said host.reboot # among what is well
 installer --vm 101 --yes
 expect_file_says $lab_run/installer.said "Nothing to change"
-expect_file_lacks $lab_run/installer.said "Reboot before"
+expect_file_lacks $lab_run/installer.said "reboot: "
 expect_equal "the end of an installation after the reboot" 0 $lab_installer
 hook 101 pre-start
 expect_exit 0
