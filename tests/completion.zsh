@@ -1,4 +1,4 @@
-# What zsh offers for a line: a zsh on a terminal of its own is given the line and a tab, and tells what it would offer.
+# What zsh offers for a line: a zsh on a terminal of its own is given the line and a key, and tells what it would offer.
 # Usage: zsh -f tests/completion.zsh DIRECTORY_OF_COMPLETIONS LINE     prints the words that are offered, in one line
 
 # In that zsh: what is offered is printed, and not listed.
@@ -12,6 +12,10 @@ if [[ $1 == --inside ]]; then
         [[ " $* " == *' -'[ODA]' '* ]] || { builtin compadd -O offered "$@"; ((!$#offered)) || print -rl -- "OFFER:"${^offered}; }
         builtin compadd "$@"
     }
+    # One key completes and says that it is done: with more keys waiting zsh would complete otherwise.
+    complete_and_say() { zle complete-word; print DONE; }
+    zle -N complete_and_say
+    bindkey '^X' complete_and_say
     return
 fi
 
@@ -28,8 +32,7 @@ zmodload zsh/zpty
 zpty inner zsh -f -i
 zpty -w inner "source ${0:A} --inside ${1:A}; print RE''ADY"
 read_until READY
-zpty -w -n inner "$2"$'\t'
-zpty -w -n inner $'\x15'"print DO''NE"$'\n'
+zpty -w -n inner "$2"$'\x18'
 read_until DONE
 zpty -d inner
 local -aU words

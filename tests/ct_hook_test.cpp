@@ -88,7 +88,7 @@ TEST_CASE("seed 004: nodes that never come are a warning with the state of the h
     CHECK(report.elapsed >= Milliseconds(30'000));
     CHECK(report.elapsed < Milliseconds(31'000));
     CHECK(machine.said("'/dev/nvidia0', '/dev/nvidiactl', '/dev/nvidia-uvm' are not there after 30 s"));
-    CHECK(machine.said("host: /dev has no node of a GPU"));
+    CHECK(machine.said("host: /dev has no device node of a GPU"));
     CHECK(machine.said("host: major numbers: drm 226, nvidia 195"));
     CHECK(machine.said("host: modules: nvidia, nvidia_uvm (nvidia is version 550.90.07)"));
     CHECK(machine.said("host: GPU '0000:06:00.0' (10de:2204) has driver 'nvidia'"));
@@ -105,7 +105,7 @@ TEST_CASE("the same fails the start where the administrator wants it so", "[ct]"
     const auto report = pre_start(machine);
     CHECK(report.exit_status() == 1);
     CHECK(report.elapsed < Milliseconds(3100));
-    CHECK(machine.said("host: /dev has no node of a GPU"));
+    CHECK(machine.said("host: /dev has no device node of a GPU"));
 }
 
 TEST_CASE("a driver whose loading hangs does not hold up the start for longer than the deadline", "[ct]")
@@ -263,7 +263,7 @@ TEST_CASE("nodes whose driver could not be loaded are not waited for", "[ct]")
     CHECK(report.elapsed < Milliseconds(1000));
     CHECK(machine.said("'/dev/nvidia0', '/dev/nvidiactl', '/dev/nvidia-uvm' are not there, and not waited "
                        "for, because what makes them failed"));
-    CHECK(machine.said("host: /dev has no node of a GPU"));
+    CHECK(machine.said("host: /dev has no device node of a GPU"));
     CHECK(report.steps.back().result == StepResult::skipped);
 }
 
@@ -340,7 +340,7 @@ TEST_CASE("after the start an empty directory, and a devN that went away since, 
     post_start(machine);
     CHECK(machine.said("the host does not have '/dev/dri/renderD128' (dev0), anything in '/dev/nvidia-caps' "
                        "(lxc.mount.entry)"));
-    CHECK(machine.said("container: /dev has no node of a GPU"));
+    CHECK(machine.said("container: /dev has no device node of a GPU"));
 }
 
 TEST_CASE("after the start a container that has its nodes and the same version is left in peace", "[ct]")

@@ -118,9 +118,9 @@ TEST_CASE("a card's number that has changed since the boot is no VM's fault: the
         CHECK(report.exit_status() == 0);
         CHECK(report.outcome == RunOutcome::warned);
     }
-    CHECK(machine.said("'/dev/dri/card0' (lxc.mount.entry) is not there; it may be a node of the GPU "
-                       "'0000:03:00.0', which is in use by VM 101 (pid 4711, kvm); write a node that is "
-                       "there ('/dev/dri/card1') instead, or stop that first"));
+    CHECK(machine.said("'/dev/dri/card0' (lxc.mount.entry) is not there; it may be a device node of the GPU "
+                       "'0000:03:00.0', which is in use by VM 101 (pid 4711, kvm); write a device node that "
+                       "is there ('/dev/dri/card1') instead, or stop that first"));
     CHECK(machine.elapsed() < Milliseconds(100));
 }
 
@@ -132,7 +132,7 @@ TEST_CASE("another GPU's render number, or NVIDIA's, is told of and left to LXC 
     add_hosts_gpu(machine, {"card1", "renderD128"});
     add_container(machine, vmid, mount("/dev/dri/renderD129"));
     CHECK(pre_start(machine).exit_status() == 0);
-    CHECK(machine.said("write a node that is there ('/dev/dri/renderD128') instead"));
+    CHECK(machine.said("write a device node that is there ('/dev/dri/renderD128') instead"));
 
     FakeSystem nvidia;
     add_nvidia_host(nvidia, {.loaded = true});
@@ -142,7 +142,7 @@ TEST_CASE("another GPU's render number, or NVIDIA's, is told of and left to LXC 
     nvidia.open_vfio("0000:09:00.0", 4711, "kvm", 101);
     add_container(nvidia, vmid, mount("/dev/nvidia1"));
     CHECK(pre_start(nvidia).exit_status() == 0);
-    CHECK(nvidia.said("write a node that is there ('/dev/nvidia0') instead"));
+    CHECK(nvidia.said("write a device node that is there ('/dev/nvidia0') instead"));
 }
 
 TEST_CASE("what is optional never stops a container, though a VM has the only GPU; LXC leaves it out", "[ct]")
@@ -190,9 +190,10 @@ TEST_CASE("an idle GPU on vfio-pci could be the one that is meant: that a VM has
     add_hosts_gpu(machine, {}, "vfio-pci");
     add_container(machine, vmid, mount("/dev/dri/renderD128"));
     CHECK(pre_start(machine).exit_status() == 0);
-    CHECK(machine.said("'/dev/dri/renderD128' (lxc.mount.entry) is not there; it may be a node of the GPU "
-                       "'0000:03:00.0', which is in use by VM 101 (pid 4711, kvm); stop it first, or take "
-                       "the line out of the container"));
+    CHECK(machine.said(
+        "'/dev/dri/renderD128' (lxc.mount.entry) is not there; it may be a device node of the GPU "
+        "'0000:03:00.0', which is in use by VM 101 (pid 4711, kvm); stop it first, or take "
+        "the line out of the container"));
 }
 
 TEST_CASE("a number of billions in a container's line costs no time", "[ct]")
@@ -299,7 +300,7 @@ TEST_CASE("a node of NVIDIA's driver while nouveau has the GPU: the driver is na
     for (const std::string line : {"'/dev/nvidia0' (dev0)", "'/dev/nvidiactl' (lxc.mount.entry)"})
         CHECK(machine.said(line +
                            " is not there: the GPU '0000:06:00.0' has the driver 'nouveau', which makes no "
-                           "such node; install NVIDIA's driver on the host, write 'blacklist nouveau' "
+                           "such device node; install NVIDIA's driver on the host, write 'blacklist nouveau' "
                            "into a file of /etc/modprobe.d, run 'update-initramfs -u' and reboot"));
     CHECK_FALSE(machine.said("no GPU of this host can have it"));
     CHECK(machine.elapsed() < Milliseconds(100));
@@ -327,7 +328,7 @@ TEST_CASE("nouveau beside NVIDIA's driver, a VM's card and a wrong number are to
     };
     CHECK(warning("nvidia", "/dev/nvidia1").find("'0000:06:00.0' has the driver 'nouveau'") !=
           std::string::npos);
-    CHECK(warning("vfio-pci", "/dev/nvidia0").find("it may be a node of the GPU '0000:09:00.0'") !=
+    CHECK(warning("vfio-pci", "/dev/nvidia0").find("it may be a device node of the GPU '0000:09:00.0'") !=
           std::string::npos);
     CHECK(warning("nvidia", "/dev/nvidia7").find("no GPU of this host can have it") != std::string::npos);
 }
@@ -345,7 +346,7 @@ TEST_CASE("AMD's compute node is amdgpu's alone: with radeon, or a stub, it is n
         CHECK(report.steps.empty());
         CHECK(machine.said(
             "'/dev/kfd' (lxc.mount.entry) is not there: the GPU '0000:09:00.0' has the driver '" + driver +
-            "', which makes no such node"));
+            "', which makes no such device node"));
     }
 }
 

@@ -245,9 +245,9 @@ std::vector<Advice> inside_warnings(const Inside& inside, const std::string& mod
     for (const auto& reason : restart_reasons(inside)) warnings.push_back({reason, "restart the container"});
     if (auto mismatch = library_mismatch(inside, module_version)) warnings.push_back(std::move(*mismatch));
     if (!warnings.empty())
-        warnings.push_back(
-            {"container: /dev has " +
-             (inside.listing.empty() ? "no node of a GPU" : printable(join(inside.listing, ", "), 2000))});
+        warnings.push_back({"container: /dev has " + (inside.listing.empty()
+                                                          ? "no device node of a GPU"
+                                                          : printable(join(inside.listing, ", "), 2000))});
     return warnings;
 }
 

@@ -100,7 +100,7 @@ std::string nodes_line(const SysReader& reader)
             nodes.push_back(path.substr(paths::dev.size() + 1) +
                             (number ? " " + to_string(*number) : " (no device)"));
         }
-    return "host: /dev has " + (nodes.empty() ? "no node of a GPU" : join(nodes, ", "));
+    return "host: /dev has " + (nodes.empty() ? "no device node of a GPU" : join(nodes, ", "));
 }
 
 std::string majors_line(const SysReader& reader)

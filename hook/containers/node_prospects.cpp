@@ -187,7 +187,7 @@ std::string quoted(const std::vector<std::string>& paths)
 std::string instead_of(const std::vector<std::string>& there)
 {
     if (there.empty()) return std::string("stop it first, or ") + take_the_line_out;
-    return "write a node that is there (" + quoted(there) + ") instead, or stop that first";
+    return "write a device node that is there (" + quoted(there) + ") instead, or stop that first";
 }
 
 // Of a line that names what the host does not have.
@@ -201,8 +201,8 @@ std::string correction(const std::vector<std::string>& there, const std::vector<
 Advice other_driver(const GpuNode& node, const HostGpu& gpu)
 {
     const auto driver = printable(gpu.driver);
-    const auto fact =
-        ": the GPU " + quote(gpu.address) + " has the driver '" + driver + "', which makes no such node";
+    const auto fact = ": the GPU " + quote(gpu.address) + " has the driver '" + driver +
+                      "', which makes no such device node";
     if (driver == "pci-stub")
         return {fact, "take its ids out of what 'pci-stub' is given at boot, and reboot"};
     if (node.is_nvidia())
@@ -241,7 +241,7 @@ std::optional<Obstacle> missing_because(const WantedNode& wanted, const std::vec
         if (std::ranges::all_of(candidates, is_a_vms))
             return Obstacle{
                 {": " + in_use(*gpu, " is"), std::string("stop it first, or ") + take_the_line_out}, true};
-        return Obstacle{{"; it may be a node of " + in_use(*gpu, ", which is"), instead_of(there)}};
+        return Obstacle{{"; it may be a device node of " + in_use(*gpu, ", which is"), instead_of(there)}};
     }
     if (first_of(candidates, [](const HostGpu* gpu) { return gpu->on_vfio; }) != nullptr)
         return Obstacle{{": the GPU is on vfio-pci, where no container can use it",

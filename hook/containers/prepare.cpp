@@ -66,7 +66,7 @@ private:
     {
         if (system_.lock(std::string(paths::lock), left())) return true;
         warn({"the recovery of a VM's GPU has not ended within " + in_seconds(settings_.timeouts.nodes) +
-              " ('timeouts': 'nodes'), so no driver is loaded and no node is made"});
+              " ('timeouts': 'nodes'), so no driver is loaded and no device node is made"});
         append_unreached(steps_, plan_.steps);
         return false;
     }

@@ -270,14 +270,15 @@ private:
         const auto file = quote(paths::ct_config(container_.vmid));
         if (!replaced && !lines.empty())
             plan_.notes.push_back(guest_.id.name() +
-                                  " mounts GPU nodes with numbers that can change at a boot: " +
+                                  " mounts device nodes of a GPU with numbers that can change at a boot: " +
                                   describe(lines) + " of " + file +
                                   "; '--replace-hard-coded' replaces them by devN entries, which follow "
                                   "the numbers");
         if (!left.empty())
-            plan_.notes.push_back(guest_.id.name() + ": " + describe(left) + " of " + file +
-                                  " cannot be replaced by devN entries, which need a node of the host and "
-                                  "keep its path");
+            plan_.notes.push_back(
+                guest_.id.name() + ": " + describe(left) + " of " + file +
+                " cannot be replaced by devN entries, which need a device node of the host and "
+                "keep its path");
     }
 
     void warn_of_restart()

@@ -132,8 +132,8 @@ std::vector<std::string> install_notes(const Survey& survey, const InstallReques
                             "\"auto\" in '" +
                             std::string(paths::settings) + "' leaves it alone while it is well");
         if (function.twin && function.leaves_the_host())
-            notes.push_back(named(function.facts) + " has a twin, '" + to_string(*function.twin) +
-                            "', that " +
+            notes.push_back(named(function.facts) + " has the same ids as '" + to_string(*function.twin) +
+                            "', which " +
                             (function.twin_vmids.empty()
                                  ? "stays with the host"
                                  : "VM " + std::to_string(function.twin_vmids.front()) + " is passed") +

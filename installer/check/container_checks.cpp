@@ -116,7 +116,7 @@ Finding missing_of(const CheckFacts& facts, const ContainerFacts& container, con
             named.push_back({*parse_gpu_node(path), wanted.from, path});
             if (device != nullptr)
                 finding.remedy = set(guest, "--" + device->key + " '" + device->value_with_path(path) + "'",
-                                     "names the node that is there; or take the line out: 'pct set " +
+                                     "names the device node that is there; or take the line out: 'pct set " +
                                          std::to_string(container.vmid) + " --delete " + device->key + "'");
         }
     } else if (no_program) {
@@ -155,7 +155,8 @@ Findings ct_nodes(const CheckFacts& facts, const ContainerFacts& container)
         if (!node.present) findings.push_back(missing_of(facts, container, node, named));
     for (const auto& moved : moved_nodes(container.owners, wanted_of(container), facts.node_host.gpus))
         findings.push_back(moved_of(facts, container, moved));
-    return or_ok(findings, std::string(paths::dev) + " has every node that " + container.conf() + " names");
+    return or_ok(findings,
+                 std::string(paths::dev) + " has every device node that " + container.conf() + " names");
 }
 
 // devtmpfs makes the nodes of /dev/dri itself; NVIDIA's are made by programs.
@@ -233,7 +234,7 @@ Findings ct_rights(const CheckFacts& facts, const ContainerFacts& container)
                                 by_command("pve-gpu-install check --ct " + guest.id.number(),
                                            "when it runs; its own /etc/group tells")});
     if (container.nodes.empty()) return findings;
-    return or_ok(findings, container.conf() + " names no node that only root could open");
+    return or_ok(findings, container.conf() + " names no device node that only root could open");
 }
 
 // The libraries of a running container that is given a node of NVIDIA's.
@@ -300,7 +301,8 @@ Findings ct_shared_card(const CheckFacts& facts, const GpuFacts& gpu)
     Findings findings;
     for (const auto& container : facts.containers)
         append(findings, sharing_with(facts, gpu, *nodes, container));
-    return or_ok(findings, std::string(paths::pve_ct_configs) + " has no container that names its nodes");
+    return or_ok(findings,
+                 std::string(paths::pve_ct_configs) + " has no container that names its device nodes");
 }
 
 } // namespace
@@ -311,21 +313,21 @@ std::vector<Check> container_checks()
         {"ct.config", "Proxmox takes every devN line", "devN lines of containers",
          "Proxmox keeps a devN line that it cannot use, and then does not start the container",
          each_container<ct_config>},
-        {"ct.nodes", "the host has every node that a container names",
+        {"ct.nodes", "the host has every device node that a container names",
          "the device nodes that containers name, against /dev and /proc/devices",
          "Proxmox looks at a devN path before any hook runs: 'Device ... does not exist'",
          each_container<ct_nodes>},
-        {"ct.boot-unit", "NVIDIA's nodes are made at boot",
-         "whether pve-gpu-hook-nodes.service is enabled where containers name NVIDIA's nodes",
-         "after a boot nobody else makes these nodes before Proxmox starts the containers",
+        {"ct.boot-unit", "NVIDIA's device nodes are made at boot",
+         "whether pve-gpu-hook-nodes.service is enabled where containers name NVIDIA's device nodes",
+         "after a boot nobody else makes these device nodes before Proxmox starts the containers",
          each_container<ct_boot_unit>},
         {"ct.numbers", "allowed device numbers are those of this boot",
          "device numbers in lxc.cgroup2.devices.allow, against those of this boot",
          "some drivers get another number at each boot, and the container may not open the device then",
          each_container<ct_numbers>},
-        {"ct.rights", "users in the container may open their nodes",
-         "owner and mode of the nodes that a container is given",
-         "a service with a user of its own does not see the GPU, though the node is there",
+        {"ct.rights", "users in the container may open their device nodes",
+         "owner and mode of the device nodes that a container is given",
+         "a service with a user of its own does not see the GPU, though the device node is there",
          each_container<ct_rights>},
         {"ct.library", "NVIDIA's libraries fit its module",
          "NVIDIA's libraries in running containers against the kernel's module",
@@ -335,7 +337,7 @@ std::vector<Check> container_checks()
          "a container gets a device when it starts, not when the line is written",
          each_container<ct_restart>},
         {"ct.shared-card", "no container has the VM's card",
-         "the nodes of passed cards, against what containers name",
+         "the device nodes of passed cards, against what containers name",
          "the container loses the card when the VM starts, or its program keeps the VM from starting",
          each_passed_gpu<ct_shared_card>},
     };

@@ -217,8 +217,8 @@ Finding pinning(const CheckFacts& facts, const SurveyedGuest& guest, const std::
     const auto& there = facts.node_cpus.at(node);
     const auto evidence = place + " has 'affinity: " + affinity + "', ";
     if (std::ranges::all_of(parse_cpu_list(affinity), [&](auto cpu) { return there.contains(cpu); }))
-        return {Verdict::ok, evidence + "processors of that node"};
-    return {Verdict::warning, evidence + "with processors of another node", pin};
+        return {Verdict::ok, evidence + "processors of that NUMA node"};
+    return {Verdict::warning, evidence + "with processors of another NUMA node", pin};
 }
 
 Finding guest_numa(const CheckFacts& facts, const SurveyedGuest& guest)
@@ -228,8 +228,8 @@ Finding guest_numa(const CheckFacts& facts, const SurveyedGuest& guest)
     const auto node = facts.state(gpu.address).numa_node;
     const auto file = gpu.file("numa_node");
     if (facts.node_cpus.empty())
-        return {Verdict::unknown, nodes + " has no node", by_command("lscpu | grep NUMA")};
-    if (facts.node_cpus.size() == 1) return {Verdict::ok, nodes + " has one node"};
+        return {Verdict::unknown, nodes + " has no NUMA node", {"nothing, if 'lscpu' names no NUMA node either"}};
+    if (facts.node_cpus.size() == 1) return {Verdict::ok, nodes + " has one NUMA node"};
     if (!node || !facts.node_cpus.contains(*node))
         return {Verdict::unknown,
                 file + " does not say",

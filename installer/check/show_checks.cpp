@@ -128,7 +128,7 @@ private:
             return one.verdict >= Verdict::warning && !(one.remedy == Remedy{});
         });
         if (finding == nullptr) return "";
-        return "\nfirst of all\n" + fix("do", finding->remedy) +
+        return "\nFIRST OF ALL\n" + fix("do", finding->remedy) +
                row("for", subject_text(*finding, names_) + ": " + std::string(finding->title));
     }
 

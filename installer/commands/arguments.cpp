@@ -25,7 +25,7 @@ constexpr std::array commands{
     Command{"detach", detach, "--vm N [--ct N ...]", "give these guests back what they had",
             "which VM? 'pve-gpu-install detach --vm 101' detaches the hook from VM 101"},
     Command{"uninstall", uninstall, "", "undo everything that 'install' has done on this host", ""},
-    Command{"capture", capture, "[--guest N]", "print this host as a test fixture, without secrets", ""},
+    Command{"capture", capture, "[--guest N]", "print this host as files for a bug report, without secrets", ""},
     Command{"check", check, "[--vm N ...] [--ct N ...]", "what is wrong with this host, and how to fix it",
             ""},
     Command{"verify", verify, "--vm N | --ct N", "what works of the GPU inside a guest that runs",

@@ -129,7 +129,8 @@ Finding visible_in(const ContainerSurvey& container)
 Finding driver_for(const std::vector<GivenGpu>& gpus)
 {
     if (gpus.empty())
-        return found("driver.loaded", Verdict::error, "no GPU of this host has the nodes that it names",
+        return found("driver.loaded", Verdict::error,
+                     "no GPU of this host has the device nodes that it names",
                      "see 'pve-gpu-install status'");
     std::vector<std::string> drivers;
     bool good = true;

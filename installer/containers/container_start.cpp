@@ -82,7 +82,7 @@ private:
             for (const auto& device : devices_)
                 if (wanted.by_proxmox && device.key == wanted.from)
                     return pct_set("--" + device.key + " " + device.value_with_path(path)) +
-                           " names the node that is there, or " + pct_set("--delete " + device.key) +
+                           " names the device node that is there, or " + pct_set("--delete " + device.key) +
                            " takes the line out";
         }
         return obstacle.why.remedy;

@@ -58,8 +58,8 @@ AccessToKeep access_to_keep(const ContainerSurvey& container, const HardCoded& h
     if (hard_coded.directory && std::ranges::any_of(container.mounted, by_place))
         kept.warnings.push_back(
             {"container " + std::to_string(container.vmid) +
-                 " keeps the nodes of '/dev/dri' and loses the links in '/dev/dri/by-path'",
-             "tell what in it uses one of them the node itself"});
+                 " keeps the device nodes of '/dev/dri' and loses the links in '/dev/dri/by-path'",
+             "tell what in it uses one of them the device node itself"});
     return kept;
 }
 

@@ -20,7 +20,7 @@ expect_exit 0
 expect_within 10000
 expect_no_waiting
 expect_output "'/dev/dri/card0' is not there after 3 s"
-expect_output "host: /dev has no node of a GPU"
+expect_output "host: /dev has no device node of a GPU"
 expect_file_says /run/pve-gpu-hook/901.json '"outcome": "warned"'
 start_ct 901 </dev/null
 hook 901 post-start

@@ -19,7 +19,7 @@ CONF
 hook 901 pre-start
 expect_exit 0
 expect_within 10000
-expect_output "'/dev/dri/card0' (lxc.mount.entry) is not there; it may be a node of the GPU '0000:01:00.0', which is in use by VM 101"
+expect_output "'/dev/dri/card0' (lxc.mount.entry) is not there; it may be a device node of the GPU '0000:01:00.0', which is in use by VM 101"
 expect_output "stop it first, or take the line out of the container" # the node that is there, another line names already
 start_ct 901 </dev/null
 hook 901 post-start
