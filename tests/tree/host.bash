@@ -57,3 +57,14 @@ machine() { # NAME CONFIG_LINES: the machine in /sys, with VM 101
     printf '{\n"version": 4,\n"ids": {\n"101": { "node": "pve1", "type": "qemu", "version": 3 }}\n}\n' >/etc/pve/.vmlist
     printf '{\n"nodename": "pve1",\n"version": 0\n}\n' >/etc/pve/.members
 }
+
+# Everything that the installer could have touched: kind, mode, owner, name, link, content. Left out: the initramfs, which is never
+# the same bytes twice (it is unpacked and looked at instead), update-initramfs' own note of its checksum, and the lock below /run.
+state() {
+    find /etc /boot /root /usr/sbin /usr/lib/udev /usr/share/initramfs-tools /var/lib /run -xdev \
+        ! -path '/boot/initrd.img-*' ! -path '/var/lib/initramfs-tools/*' ! -path '/var/lib/esp/*' ! -path '/run/pve-gpu-hook*' \
+        -printf '%y %m %U:%G %p %l\n' | sort >"$1"
+    find /etc /boot /root /usr/sbin /var/lib -xdev -type f \
+        ! -path '/boot/initrd.img-*' ! -path '/var/lib/initramfs-tools/*' ! -path '/var/lib/esp/*' ! -path "/etc/resolv.conf" -print0 |
+        sort -z | xargs -0 sha256sum >>"$1"
+}
