@@ -91,7 +91,7 @@ TEST_CASE("status for people is a table, and nothing in it is a control characte
                  std::string("hookscript: local:snippets/o\x1b[31m.sh\n") + arc_guest);
     const auto text = print_status(read_status(machine));
     CHECK(text.find("Intel Arc A310 below port 0000:00:1c.0") != std::string::npos);
-    CHECK(text.find("0000:03:00.0  8086:56a6  gpu       i915") != std::string::npos);
+    CHECK(text.find("0000:03:00.0  8086:56a6  GPU    i915") != std::string::npos);
     CHECK(text.find("VM 101  not attached") != std::string::npos);
     CHECK(text.find('\x1b') == std::string::npos);
     CHECK(print_status(read_status(machine), {.colours = true}).find("\x1b[1mHost") != std::string::npos);

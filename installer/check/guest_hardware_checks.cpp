@@ -228,7 +228,8 @@ Finding guest_numa(const CheckFacts& facts, const SurveyedGuest& guest)
     const auto node = facts.state(gpu.address).numa_node;
     const auto file = gpu.file("numa_node");
     if (facts.node_cpus.empty())
-        return {Verdict::unknown, nodes + " has no NUMA node", {"nothing, if 'lscpu' names no NUMA node either"}};
+        return {
+            Verdict::unknown, nodes + " has no NUMA node", {"nothing, if 'lscpu' names no NUMA node either"}};
     if (facts.node_cpus.size() == 1) return {Verdict::ok, nodes + " has one NUMA node"};
     if (!node || !facts.node_cpus.contains(*node))
         return {Verdict::unknown,

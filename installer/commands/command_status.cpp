@@ -138,9 +138,9 @@ std::string function_line(const Status& status, const Function& function, const 
 {
     const auto driver = padded(function.driver.empty() ? "-" : printable(function.driver), 13);
     return "  " + to_string(function.address) + "  " + device_id(function) + "  " +
-           padded(kind_of(function), 7) +
-           (function.driver == "vfio-pci" ? paint.good(driver) : driver) + "  " +
-           padded(group_of(function), 9) + "  " + resets_of(function) + guests_of(status, function) + "\n";
+           padded(kind_of(function), 7) + (function.driver == "vfio-pci" ? paint.good(driver) : driver) +
+           "  " + padded(group_of(function), 9) + "  " + resets_of(function) + guests_of(status, function) +
+           "\n";
 }
 
 // Of its GPU: what the card is sold as.
