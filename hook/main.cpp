@@ -3,6 +3,7 @@
 #include "base/enum_names.hpp"
 #include "base/error.hpp"
 #include "base/parse_options.hpp"
+#include "base/problem_json.hpp"
 #include "base/text.hpp"
 #include "base/vmid.hpp"
 #include "containers/prepare.hpp"
@@ -57,15 +58,22 @@ struct Command {
     std::string root;
 };
 
-[[noreturn]] void exit_with_usage(const std::string& problem)
+// The whole answer to '--json' where there is neither a plan nor a report.
+void print_problem(const std::string& schema, const Json& problem)
 {
+    std::fputs(print(Json{{"schema", "pve-gpu-hook/" + schema + "/1"}, {"error", problem}}).c_str(), stdout);
+}
+
+int say_usage(const std::string& problem, bool json)
+{
+    if (json) print_problem("usage", usage_problem(problem));
     std::fprintf(stderr,
                  "pve-gpu-hook: %s\n"
                  "usage: pve-gpu-hook [--dry-run] [--json] [--root DIR] VMID PHASE\n"
                  "       pve-gpu-hook [--root DIR] --nodes\n"
                  "       pve-gpu-hook --events VMID\n",
                  printable(problem).c_str());
-    std::exit(exit_usage); // NOLINT(concurrency-mt-unsafe): there is one thread
+    return exit_usage;
 }
 
 options::variables_map parse(int argc, const char* const* argv)
@@ -85,16 +93,26 @@ std::vector<std::string> words_in(const options::variables_map& values)
 Command command_from(const options::variables_map& values)
 {
     const auto words = words_in(values);
-    if (words.size() != 2) exit_with_usage("it takes two arguments, a VMID and a phase");
+    if (words.size() != 2) throw options::error("it takes two arguments, a VMID and a phase");
     const auto vmid = parse_vmid(words[0]);
-    if (!vmid) exit_with_usage("not a VMID: " + quote(words[0]));
+    if (!vmid) throw options::error("not a VMID: " + quote(words[0]));
     const auto* const phase = find_name(phase_names, words[1]);
-    if (phase == phase_names.end()) exit_with_usage("not a phase: " + quote(words[1]));
+    if (phase == phase_names.end()) throw options::error("not a phase: " + quote(words[1]));
     const char* const node = std::getenv("PVE_MIGRATED_FROM"); // NOLINT(concurrency-mt-unsafe)
     return {{*vmid, phase->value, node != nullptr ? node : ""},
             values.count("dry-run") != 0,
             values.count("json") != 0,
             root_of(values)};
+}
+
+// What asks nothing of a machine, for people or for programs.
+int show(const std::string& name, const std::string& value, const std::string& text,
+         const options::variables_map& values)
+{
+    const auto answer = values.count("json") == 0
+                            ? text
+                            : print(Json{{"schema", "pve-gpu-hook/" + name + "/1"}, {name, value}});
+    return std::fputs(answer.c_str(), stdout) < 0 ? 1 : 0;
 }
 
 int dry_run(LinuxSystem& system, const Command& command)
@@ -123,6 +141,7 @@ int act(const Command& command)
         return command.dry_run ? dry_run(system, command) : run(system, command);
     } catch (const std::exception& error) {
         system.say(Severity::error, error.what());
+        if (command.json) print_problem(command.dry_run ? "plan" : "report", problem_json(problem_of(error)));
         return 1;
     }
 }
@@ -130,7 +149,7 @@ int act(const Command& command)
 int prepare_nodes(const options::variables_map& values)
 {
     if (values.count("words") != 0 || values.count("dry-run") != 0 || values.count("json") != 0)
-        exit_with_usage("'--nodes' stands alone");
+        throw options::error("'--nodes' stands alone");
     LinuxSystem system("pve-gpu-hook", root_of(values));
     try {
         prepare_nodes_at_boot(system);
@@ -152,8 +171,8 @@ int read_events(const options::variables_map& values)
     const auto words = words_in(values);
     const auto vmid = words.size() == 1 ? parse_vmid(words.front()) : std::nullopt;
     for (const auto* other : {"dry-run", "json", "root", "nodes"})
-        if (values.count(other) != 0) exit_with_usage("'--events' and a VMID stand alone");
-    if (!vmid) exit_with_usage("'--events' takes one argument, a VMID");
+        if (values.count(other) != 0) throw options::error("'--events' and a VMID stand alone");
+    if (!vmid) throw options::error("'--events' takes one argument, a VMID");
     const OpenSystem open = [&] {
         // Those of systems that are closed end a moment later, and would count until this process does.
         while (waitpid(-1, nullptr, WNOHANG) > 0) {
@@ -180,14 +199,16 @@ int main(int argc, char** argv)
     harden_process();
     try {
         const auto values = parse(argc, argv);
-        if (values.count("help") != 0) return std::fputs(help_text, stdout) < 0 ? 1 : 0;
-        if (values.count("version") != 0) return std::printf("pve-gpu-hook %s\n", version) < 0 ? 1 : 0;
+        if (values.count("help") != 0) return show("help", help_text, help_text, values);
+        if (values.count("version") != 0)
+            return show("version", version, "pve-gpu-hook " + std::string(version) + "\n", values);
         if (values.count("events") != 0) return read_events(values);
         return values.count("nodes") != 0 ? prepare_nodes(values) : act(command_from(values));
     } catch (const options::error& error) {
-        exit_with_usage(error.what());
+        return say_usage(error.what(), asks_for_json(argc, argv));
     } catch (const std::exception& error) {
         std::fprintf(stderr, "pve-gpu-hook: %s\n", error.what());
+        if (asks_for_json(argc, argv)) print_problem("error", problem_json(problem_of(error)));
         return 1;
     }
 }

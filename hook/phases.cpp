@@ -255,7 +255,7 @@ void list_unreached(Report& report)
 
 void add_error(System& system, Report& report, const std::exception& error)
 {
-    report.error += (report.error.empty() ? "" : "; ") + std::string(error.what());
+    report.errors.push_back(problem_of(error));
     system.say(Severity::error, error.what());
 }
 

@@ -4,6 +4,7 @@
 #include "base/json.hpp"
 #include "base/lists.hpp"
 #include "base/overloaded.hpp"
+#include "base/problem_json.hpp"
 #include "pci/function_json.hpp"
 
 #include <algorithm>
@@ -234,7 +235,9 @@ std::string report_json(const Report& report)
 {
     Json json = head(report.plan, "pve-gpu-hook/report/1");
     json["outcome"] = to_string(report.outcome);
-    json["error"] = or_null(report.error);
+    json["error"] = report.errors.empty() ? Json(nullptr) : problem_json(report.errors.front());
+    for (std::size_t i = 1; i < report.errors.size(); ++i)
+        json["more_errors"].push_back(problem_json(report.errors[i]));
     json["started"] = rfc3339(report.started);
     json["elapsed_ms"] = report.elapsed.count();
     auto& steps = json["steps"] = Json::array();

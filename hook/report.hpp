@@ -36,8 +36,8 @@ struct PhasePlan {
 struct Report {
     PhasePlan plan;
     RunOutcome outcome = RunOutcome::nothing_to_do;
-    std::string error;        // why it was refused or failed, with what to do; else empty
-    std::int64_t started = 0; // seconds since 1970
+    std::vector<Problem> errors; // why it was refused or failed; else empty
+    std::int64_t started = 0;    // seconds since 1970
     Milliseconds elapsed{0};
     std::vector<StepReport> steps;
 

@@ -1,6 +1,8 @@
 // pve-gpu-install: prepares the host and attaches the hook to guests.
 
 #include "base/error.hpp"
+#include "base/parse_options.hpp"
+#include "base/problem_json.hpp"
 #include "base/text.hpp"
 #include "commands/arguments.hpp"
 #include "machine/dry_run_system.hpp"
@@ -10,7 +12,6 @@
 
 #include <algorithm>
 #include <array>
-#include <boost/program_options/errors.hpp>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -47,10 +48,14 @@ private:
     sigset_t before_{};
 };
 
+// With '--json' one document is printed at the end, and nothing else reaches standard output.
 class Terminal : public Console {
 public:
+    explicit Terminal(bool json) : json_(json) {}
+
     void print(std::string_view text) override
     {
+        if (json_) return;
         std::fwrite(text.data(), 1, text.size(), stdout);
         std::fflush(stdout); // who reads it through a pipe sees it when it happens, too
     }
@@ -63,7 +68,10 @@ public:
     {
         std::fprintf(stderr, "  %s\n", printable(line).c_str());
     }
-    bool can_ask() const override { return isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1; }
+    bool can_ask() const override
+    {
+        return !json_ && isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1;
+    }
     bool ask(std::string_view question) override
     {
         std::printf("%s [y/N] ", std::string(question).c_str());
@@ -93,6 +101,9 @@ public:
             screen.width = std::clamp<std::size_t>(size.ws_col, narrowest, widest);
         return screen;
     }
+
+private:
+    bool json_;
 };
 
 // A tree of files runs no programs.
@@ -110,6 +121,15 @@ public:
     }
 };
 
+// The whole answer to '--json': what the command knows, and what went wrong.
+void print_document(const std::string& command, const Json& known, const std::optional<Json>& problem)
+{
+    Json document{{"schema", "pve-gpu-hook/" + command + "/1"}};
+    if (known.is_object()) document.update(known);
+    if (problem) document["error"] = *problem;
+    std::fputs(print(document).c_str(), stdout);
+}
+
 int act(const Arguments& arguments)
 {
     constexpr const char *name = "pve-gpu-install", *when_stopped = "run it again";
@@ -119,7 +139,7 @@ int act(const Arguments& arguments)
     System& door = root.empty() ? static_cast<System&>(machine) : listed;
     DryRunSystem dry(door);
     System& system = given.dry_run ? dry : door;
-    Terminal terminal;
+    Terminal terminal(given.json);
     Session session{system, terminal, given,
                     [name, when_stopped, &arguments] {
                         return std::make_unique<LinuxSystem>(name, arguments.root, when_stopped);
@@ -129,10 +149,14 @@ int act(const Arguments& arguments)
         const bool looks = given.explain.empty() && given.explain_file.empty() && !given.list;
         if (looks && root.empty() && geteuid() != 0)
             throw Error(ErrorKind::failed, {"only root can look at all of the host", "run it as root"});
-        return command->run(session);
+        const int status = command->run(session);
+        if (given.json) print_document(std::string(command->name), session.document, std::nullopt);
+        return status;
     } catch (const std::exception& error) {
         std::fflush(stdout);
         system.say(Severity::error, error.what());
+        if (given.json)
+            print_document(std::string(command->name), session.document, problem_json(problem_of(error)));
         return exit_failed;
     }
 }
@@ -144,11 +168,23 @@ int main(int argc, char** argv)
     harden_process();
     try {
         const auto arguments = parse_arguments(argc, argv);
-        if (arguments.version) return std::printf("pve-gpu-install %s\n", version) < 0 ? 1 : 0;
-        if (arguments.command == nullptr) return std::fputs(arguments.help.c_str(), stdout) < 0 ? 1 : 0;
-        return act(arguments);
+        if (arguments.command != nullptr) return act(arguments);
+        const auto text =
+            arguments.version ? "pve-gpu-install " + std::string(version) + "\n" : arguments.help;
+        if (arguments.options.json)
+            print_document(arguments.version ? "version" : "help",
+                           {{arguments.version ? "version" : "help", arguments.version ? version : text}},
+                           std::nullopt);
+        else
+            std::fputs(text.c_str(), stdout);
+        return std::fflush(stdout) == 0 ? exit_done : exit_failed;
     } catch (const boost::program_options::error& error) {
         std::fprintf(stderr, "pve-gpu-install: %s; see '--help'\n", printable(error.what()).c_str());
+        if (asks_for_json(argc, argv)) print_document("usage", {}, usage_problem(error.what()));
+        return exit_usage;
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "pve-gpu-install: %s\n", error.what());
+        if (asks_for_json(argc, argv)) print_document("error", {}, problem_json(problem_of(error)));
+        return exit_failed;
     }
-    return exit_usage;
 }

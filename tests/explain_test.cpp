@@ -34,6 +34,12 @@ int explained(Pasted& console, Options options)
     return check(session);
 }
 
+std::string text_of(std::string_view text, const std::vector<unsigned>& vms = {},
+                    const std::vector<unsigned>& containers = {})
+{
+    return print_explanations(explain(text, vms, containers));
+}
+
 } // namespace
 
 TEST_CASE("each known message is like the lines that logs have of it, and lines of others raise nothing",
@@ -62,15 +68,15 @@ TEST_CASE("each known message is like the lines that logs have of it, and lines 
 
 TEST_CASE("a pasted message is explained, whatever its case", "[check][explain]")
 {
-    const auto text = explain("[ 12.3] vfio-pci 0000:01:00.0: NOT READY 65535ms after FLR; giving up\n"
+    const auto text = text_of("[ 12.3] vfio-pci 0000:01:00.0: NOT READY 65535ms after FLR; giving up\n"
                               "write error: Inappropriate ioctl for device\r\n");
     CHECK(has(text, "cause (certain): the card did not come back"));
     CHECK(has(text, "harmless"));
     CHECK_FALSE(has(text, "\r"));
     CHECK(explain("all is well").empty());
-    CHECK(has(explain("vfio 0000:01:00.0: vfio: Unable to power on device, stuck in D3"),
+    CHECK(has(text_of("vfio 0000:01:00.0: vfio: Unable to power on device, stuck in D3"),
               "/devices/0000:01:00.0/d3cold_allowed"));
-    CHECK(has(explain("No IOMMU detected"), "'VT-d' (Intel) or 'IOMMU' ('AMD-Vi'"));
+    CHECK(has(text_of("No IOMMU detected"), "'VT-d' (Intel) or 'IOMMU' ('AMD-Vi'"));
 }
 
 TEST_CASE("a number of a message is a whole number of the line", "[check][explain]")
@@ -91,7 +97,7 @@ TEST_CASE("a log is explained once for each message and device, with the guest's
                             "kernel: e1000e 0000:00:1f.6 eno1: NIC Link is Down\n"
                             "kernel: vfio-pci 0000:03:00.1: not ready 65535ms after FLR; giving up\n"
                             "kernel: vfio-pci 0000:07:00.0: not ready 65535ms after FLR; giving up\n";
-    const auto text = explain(log, {101}, {});
+    const auto text = text_of(log, {101}, {});
     CHECK(has(text, "03:00.1: not ready 65535ms after FLR; giving up\n  2 such lines\n  cause"));
     CHECK(has(text, "07:00.0: not ready 65535ms after FLR; giving up\n  cause"));
     CHECK(has(text, "pve-gpu-install --vm 101"));
@@ -100,7 +106,19 @@ TEST_CASE("a log is explained once for each message and device, with the guest's
     CHECK(text.find("CORB reset") > text.find("not ready"));
     CHECK(has(text, "CORBRP = 65535\n  comes of what stands above"));
     CHECK(text.find("hiding ecap") > text.find("CORB reset"));
-    CHECK(has(explain("TASK ERROR: Device /dev/nvidia0 does not exist", {101}, {901}), "--ct 901"));
+    CHECK(has(text_of("TASK ERROR: Device /dev/nvidia0 does not exist", {101}, {901}), "--ct 901"));
+}
+
+TEST_CASE("a program is told of each message, its device and its place among causes", "[check][explain]")
+{
+    const auto json =
+        explanations_json(explain("kernel: vfio-pci 0000:03:00.1: not ready 65535ms after FLR; giving up\n"
+                                  "kernel: vfio-pci 0000:03:00.0: vfio_ecap_init: hiding ecap 0x19@0x900\n"));
+    REQUIRE(json["messages"].size() == 2);
+    CHECK(json["messages"][0]["device"] == "0000:03:00.1");
+    CHECK(json["messages"][0]["place"] == "cause");
+    CHECK(json["messages"][1]["place"] == "harmless");
+    CHECK(explanations_json({})["messages"].empty());
 }
 
 TEST_CASE("messages come from the command line, from standard input or from a file", "[check][explain]")

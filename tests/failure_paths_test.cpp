@@ -1,5 +1,6 @@
 // What a start and a stop do where a step of theirs cannot be done, on the fake machine.
 #include "catch.hpp"
+#include "has.hpp"
 #include "hook/phases.hpp"
 #include "hook/report.hpp"
 #include "machines.hpp"
@@ -195,7 +196,7 @@ TEST_CASE("an error that cannot let the card sleep again keeps its own words", "
     host.at(300ms, [&] { host.hang_write(d3cold); });
     const auto report = host.start();
     CHECK(report.exit_status() == 1);
-    CHECK(report.error.find("power-cycle the host") != std::string::npos);
+    CHECK(has(report.errors.at(0).advice.remedy, "power-cycle the host"));
     CHECK(host.said("the card and its ports are kept awake"));
 }
 

@@ -54,7 +54,7 @@ TEST_CASE("a container with everything in place passes; a missing tool is no fai
     CHECK(check(guest, "versions.match").evidence == "module 550.90.07, libraries 550.90.07");
     CHECK(check(guest, "nvidia-smi").evidence == "NVIDIA GeForce RTX 3090, 550.90.07, 24576 MiB");
     CHECK(check(guest, "load").verdict == Verdict::note);
-    const auto json = nlohmann::json::parse(verification_json({guest}));
+    const nlohmann::json json = verification_json({guest});
     CHECK(json["schema"] == "pve-gpu-hook/verify/1");
     CHECK(json["guests"][0]["vmid"] == 901);
     CHECK(json["guests"][0]["type"] == "ct");

@@ -160,7 +160,7 @@ TEST_CASE("the plan as JSON says what changes and whether a reboot is needed", "
     const auto json_of = [](const std::string& name) {
         FakeSystem machine;
         load_host(machine, read_host_folder(hosts_directory + name));
-        return nlohmann::json::parse(install_json(plan_install(machine, {.vms = {101}})));
+        return nlohmann::json(install_json(plan_install(machine, {.vms = {101}})));
     };
     const auto json = json_of("install_host_only"), nothing = json_of("install_already_installed");
     CHECK(json["schema"] == "pve-gpu-hook/install/1");

@@ -53,7 +53,9 @@ struct Host {
     int run(int (*command)(Session&), Options options)
     {
         Session session{machine, console, std::move(options)};
-        return command(session);
+        const int status = command(session);
+        if (session.options.json) console.printed = print(session.document);
+        return status;
     }
     int install_it() { return run(install, {.vms = {101}, .yes = true}); }
 

@@ -33,7 +33,9 @@ struct Host {
         options.yes = true;
         console.text.clear();
         Session session{machine, console, std::move(options)};
-        return command(session);
+        const int status = command(session);
+        if (session.options.json) console.text = print(session.document);
+        return status;
     }
     int install_it() { return run(install, {.vms = {101}}); }
 

@@ -48,7 +48,9 @@ int try_it(FakeSystem& machine, Printed& console, Options options = {.vms = {101
 {
     Session session{machine, console, std::move(options),
                     [&] { return std::make_unique<ForwardingSystem>(machine); }};
-    return try_recovery(session);
+    const int status = try_recovery(session);
+    if (session.options.json) console.text = print(session.document);
+    return status;
 }
 
 } // namespace
@@ -65,7 +67,7 @@ TEST_CASE("status as JSON has the host, every card, every guest and its last run
         R"({"phase":"pre-start","outcome":"recovered","started":"2026-11-21T03:04:05Z","elapsed_ms":212,"error":null})");
     machine.file("/run/pve-gpu-hook/journal/101.json", "{}");
     machine.file(std::string(paths::boot_files_changed), "");
-    const auto json = nlohmann::json::parse(status_json(read_status(machine)));
+    const nlohmann::json json = status_json(read_status(machine));
     CHECK(json["schema"] == "pve-gpu-hook/status/1");
     CHECK(json["host"]["iommu"] == true);
     CHECK(json["host"]["boot_loader"] == "GRUB");
@@ -298,7 +300,7 @@ TEST_CASE("status tells what a start that was killed left to be put back", "[ins
     REQUIRE(found.open_journals.size() == 1);
     CHECK(found.open_journals[0].vmid == 101);
     CHECK(print_status(found).find("puts back '" + path + "'") != std::string::npos);
-    CHECK(nlohmann::json::parse(status_json(found))["open_journals"][0]["to_put_back"][0] == path);
+    CHECK(status_json(found)["open_journals"][0]["to_put_back"][0] == path);
 }
 
 TEST_CASE("whether interrupts are remapped is told by the names of their chips, or not at all", "[install]")

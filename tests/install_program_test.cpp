@@ -7,6 +7,7 @@
 #include "hook/report.hpp"
 #include "host_folder.hpp"
 #include "install_hosts.hpp"
+#include "installer_tree.hpp"
 #include "machine/descriptors.hpp"
 #include "real_process.hpp"
 
@@ -22,68 +23,6 @@ using namespace pvegpu;
 using namespace pvegpu::testing;
 
 namespace {
-
-struct Ended {
-    int status = 0;
-    std::string out, err;
-};
-
-// Does not return. 126 if the program cannot be started.
-int become_installer(std::vector<std::string> arguments)
-{
-    arguments.insert(arguments.begin(), INSTALL_PROGRAM);
-    std::vector<char*> argv;
-    for (auto& argument : arguments) argv.push_back(argument.data());
-    argv.push_back(nullptr);
-    execv(INSTALL_PROGRAM, argv.data());
-    return 126;
-}
-
-Ended run(const std::vector<std::string>& arguments)
-{
-    TempDirectory outputs;
-    outputs.file("/out", "");
-    outputs.file("/err", "");
-    TestProcess process([&] {
-        dup2(open("/dev/null", O_RDONLY), STDIN_FILENO);
-        dup2(open(outputs("/out").c_str(), O_WRONLY), STDOUT_FILENO);
-        dup2(open(outputs("/err").c_str(), O_WRONLY), STDERR_FILENO);
-        return become_installer(arguments);
-    });
-    const int status = process.wait();
-    return {status, outputs.text("/out"), outputs.text("/err")};
-}
-
-void put(const TempDirectory& root, const std::string& path, const FakeNode& node)
-{
-    if (node.kind == FakeNode::Kind::link)
-        root.link(path, node.text);
-    else if (node.kind != FakeNode::Kind::directory)
-        root.file(path, node.text);
-    else if (!path_exists(root(path)))
-        root.file(path + "/.directory", "");
-}
-
-// The fake machine's files below a directory.
-struct Tree : TempDirectory {
-    explicit Tree(const std::function<void(FakeSystem&)>& more = {})
-    {
-        FakeSystem machine("6.8.12-4-pve");
-        add_arc(machine);
-        add_host(machine);
-        add_vm(machine, 101, "hostpci0: 0000:03:00.0,pcie=1\nhostpci1: 0000:04:00.0,pcie=1\n");
-        if (more) more(machine);
-        for (const auto& [path, node] : machine.tree().nodes())
-            if (!path.empty() && node.kind != FakeNode::Kind::directory) put(*this, path, node);
-        file("/sys/class/iommu/dmar0/uevent", "");
-    }
-
-    Ended installer(std::vector<std::string> arguments) const
-    {
-        arguments.insert(arguments.end(), {"--root", (*this)()});
-        return run(arguments);
-    }
-};
 
 // A terminal whose other end is ours.
 struct TerminalSession {
@@ -106,7 +45,7 @@ struct TerminalSession {
             const int terminal =
                 open(slave.c_str(), O_RDWR); // the first one that it opens is its own terminal
             for (const int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) dup2(terminal, standard);
-            return become_installer(arguments);
+            return become(INSTALL_PROGRAM, arguments);
         });
         std::string screen;
         bool pressed = keys.empty();
@@ -145,7 +84,7 @@ TEST_CASE("a terminal is asked whether hard-coded lines may go; '--yes' is no an
     CHECK(screen.find("Replace line 2 (lxc.cgroup2.devices.allow of 'c 195:* rwm')") != std::string::npos);
     CHECK(screen.find("-lxc.mount.entry") == std::string::npos);
     CHECK(has_lines(tree));
-    CHECK(run(words({"--yes"})).status == 0);
+    CHECK(run_installer(words({"--yes"})).status == 0);
     CHECK(has_lines(tree));
     const Tree other(add);
     const auto [done, seen] = TerminalSession().run({"--ct", "901", "--root", other()}, "y\ny\n");
@@ -212,27 +151,28 @@ TEST_CASE("a command refuses an option that it would not heed", "[install]")
 TEST_CASE("the installer names what is wrong and exits with 2 for usage, with 1 for the rest", "[install]")
 {
     const Tree tree;
-    CHECK(run({}).status == 1); // no Proxmox VE host
+    CHECK(run_installer({}).status == 1); // no Proxmox VE host
     CHECK(tree.installer({}).status == 2);
-    CHECK(run({"--vm", "99"}).status == 2);
-    CHECK(run({"--vm"}).status == 2);
-    CHECK(run({"nonsense"}).status == 2);
-    CHECK(run({"status", "install"}).status == 2);
-    CHECK(run({"status", "--root", ""}).status == 2);
+    CHECK(run_installer({"--vm", "99"}).status == 2);
+    CHECK(run_installer({"--vm"}).status == 2);
+    CHECK(run_installer({"nonsense"}).status == 2);
+    CHECK(run_installer({"status", "install"}).status == 2);
+    CHECK(run_installer({"status", "--root", ""}).status == 2);
     for (const auto& without_guest :
          std::vector<std::vector<std::string>>{{"--yes"}, {"try"}, {"detach", "--yes"}, {"verify"}}) {
         const auto ended = tree.installer(without_guest);
         CHECK(ended.status == 2);
         CHECK(ended.err.find("which ") != std::string::npos);
     }
-    CHECK(run({"--help"}).status == 0);
-    CHECK(run({"help"}).out.find("uninstall") != std::string::npos);
-    CHECK(run({"--version"}).out.starts_with("pve-gpu-install "));
+    CHECK(run_installer({"--help"}).status == 0);
+    CHECK(run_installer({"help"}).out.find("uninstall") != std::string::npos);
+    CHECK(run_installer({"--version"}).out.starts_with("pve-gpu-install "));
     CHECK(tree.installer({"--vm", "102", "--yes"}).status == 1);
     CHECK(tree.installer({"--vm", "101"}).err.find("add '--yes'") != std::string::npos);
     CHECK(tree.installer({"--ct", "901"}).status == 1);
     const TempDirectory empty;
-    CHECK(run({"status", "--root", empty()}).err.find("not a Proxmox VE host") != std::string::npos);
+    CHECK(run_installer({"status", "--root", empty()}).err.find("not a Proxmox VE host") !=
+          std::string::npos);
 }
 
 TEST_CASE("status and capture print a tree of files without writing into it", "[install]")

@@ -202,7 +202,7 @@ TEST_CASE("a mapping whose first card is gone for good is refused, and the mappi
     const auto report = run_own_part(host, {.vmid = 101});
     REQUIRE(report.plan.refused);
     CHECK(report.plan.refused->reason == ErrorKind::not_found);
-    CHECK(has(report.error, "'0000:06:00' (hostpci0)"));
+    CHECK(has(report.errors.at(0).advice.fact, "'0000:06:00' (hostpci0)"));
     CHECK(host.resets(second) == 0);
 }
 

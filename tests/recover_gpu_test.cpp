@@ -295,7 +295,7 @@ TEST_CASE("whatever ends a run, what it had set is put back", "[story]")
     host.at(500ms, [] { throw std::bad_alloc(); });
     const auto report = host.start();
     CHECK(report.outcome == RunOutcome::failed);
-    CHECK(report.error == "std::bad_alloc");
+    CHECK(report.errors.at(0).advice.fact == "std::bad_alloc");
     CHECK(host.wrote("/sys/bus/pci_express/drivers/pciehp/bind = 0000:00:1c.0:pcie004"));
     CHECK(host.as_before());
 }

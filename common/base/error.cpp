@@ -17,11 +17,10 @@ std::string describe(int error_number)
 }
 
 // errno stands with the fact that it belongs to.
-Advice compose(const Advice& advice, const std::string& where, int error_number)
+Advice with_errno(const Advice& advice, int error_number)
 {
-    std::string fact = where.empty() ? advice.fact : where + ": " + advice.fact;
-    if (error_number != 0) fact += " (" + describe(error_number) + ")";
-    return {printable(fact), printable(advice.remedy)};
+    const auto errno_text = error_number != 0 ? " (" + describe(error_number) + ")" : "";
+    return {printable(advice.fact + errno_text), printable(advice.remedy)};
 }
 
 } // namespace
@@ -44,9 +43,15 @@ std::string to_string(ErrorKind reason)
 }
 
 Error::Error(ErrorKind reason, const Advice& advice, const std::string& where, int error_number)
-    : reason_(reason), error_number_(error_number), advice_(compose(advice, where, error_number)),
-      text_(to_string(advice_))
+    : error_number_(error_number), problem_{reason, with_errno(advice, error_number), printable(where)},
+      text_(to_string(this->advice()))
 {
+}
+
+Advice Error::advice() const
+{
+    const auto& [reason, advice, where] = problem_;
+    return {where.empty() ? advice.fact : where + ": " + advice.fact, advice.remedy};
 }
 
 ErrorKind reason_of(const std::exception& error)
@@ -59,6 +64,12 @@ Advice advice_of(const std::exception& error)
 {
     const auto* const known = dynamic_cast<const Error*>(&error);
     return known != nullptr ? known->advice() : Advice{error.what()};
+}
+
+Problem problem_of(const std::exception& error)
+{
+    const auto* const known = dynamic_cast<const Error*>(&error);
+    return known != nullptr ? known->problem() : Problem{ErrorKind::failed, {error.what()}, ""};
 }
 
 } // namespace pvegpu

@@ -26,6 +26,13 @@ enum class ErrorKind {
 // As CONTRACT.md spells them: "in-use", "stuck-writer", ...
 std::string to_string(ErrorKind reason);
 
+// What went wrong, part by part, as '--json' has it.
+struct Problem {
+    ErrorKind reason = ErrorKind::failed;
+    Advice advice;     // the fact with errno in words
+    std::string where; // a path, or empty
+};
+
 class Error : public std::exception {
 public:
     // `where` is a path, or empty. The text is "where: fact (errno in words); remedy", without control
@@ -33,19 +40,20 @@ public:
     Error(ErrorKind reason, const Advice& advice, const std::string& where = "", int error_number = 0);
 
     const char* what() const noexcept override { return text_.c_str(); }
-    ErrorKind reason() const { return reason_; }
-    const Advice& advice() const { return advice_; } // the fact with where and errno
+    ErrorKind reason() const { return problem_.reason; }
+    const Problem& problem() const { return problem_; }
+    Advice advice() const; // the fact with where and errno
     int error_number() const { return error_number_; }
 
 private:
-    ErrorKind reason_;
     int error_number_;
-    Advice advice_;
+    Problem problem_;
     std::string text_;
 };
 
 // What an Error says; any other exception (no memory left, a library's own) is failed, and a fact.
 ErrorKind reason_of(const std::exception& error);
 Advice advice_of(const std::exception& error);
+Problem problem_of(const std::exception& error);
 
 } // namespace pvegpu

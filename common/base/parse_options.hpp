@@ -5,8 +5,10 @@
 #include "base/did_you_mean.hpp"
 #include "base/text.hpp"
 
+#include <algorithm>
 #include <boost/program_options.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace pvegpu {
@@ -37,6 +39,13 @@ inline boost::program_options::variables_map parse_options(boost::program_option
         throw options::error("not an option: " + quote(name) + did_you_mean(name, names));
     }
     return values;
+}
+
+// Of a command line that cannot be parsed: whether its reader is a program.
+inline bool asks_for_json(int argc, const char* const* argv)
+{
+    return std::any_of(argv, argv + argc,
+                       [](const char* word) { return std::string_view(word) == "--json"; });
 }
 
 // Of --root; empty without it. Throws boost::program_options::error for an empty one: DIR comes from a

@@ -11,7 +11,7 @@
 namespace pvegpu {
 namespace {
 
-using Problem = std::optional<std::string>; // a sentence, or nothing
+using Fault = std::optional<std::string>; // a sentence, or nothing
 
 bool is_host_list(std::string_view text)
 {
@@ -62,7 +62,7 @@ constexpr std::array keys = {
         "is neither 'vfio' nor 'keep'"},
 };
 
-Problem check(std::string_view name, std::string_view value, const QemuServer& server)
+Fault check(std::string_view name, std::string_view value, const QemuServer& server)
 {
     if (name == "driver" && !server.knows_driver())
         return "qemu-server " + server.version +
@@ -118,7 +118,7 @@ std::variant<HostPci, std::string> parse_hostpci(std::string_view value, const Q
 
     HostPci device;
     for (const auto& [name, text] : std::get<Properties>(parsed)) {
-        if (Problem problem = check(name, text, server)) return std::move(*problem);
+        if (Fault problem = check(name, text, server)) return std::move(*problem);
         take(device, name, text);
     }
     device.start_error = start_error(device);

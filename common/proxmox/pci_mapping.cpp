@@ -15,7 +15,7 @@
 namespace pvegpu {
 namespace {
 
-using Problem = std::optional<std::string>; // a sentence, or nothing
+using Fault = std::optional<std::string>; // a sentence, or nothing
 
 constexpr std::size_t max_description = 4096; // characters
 
@@ -61,7 +61,7 @@ constexpr std::array map_keys = {
     MapKey{"description", false, [](std::string_view text) { return text.size() <= max_description; }},
 };
 
-Problem check(const Properties& properties)
+Fault check(const Properties& properties)
 {
     for (const auto& [name, value] : properties) {
         const auto* const key = find_by(map_keys, name, &MapKey::name);
@@ -71,7 +71,7 @@ Problem check(const Properties& properties)
     return std::nullopt;
 }
 
-Problem check_required(const Properties& properties)
+Fault check_required(const Properties& properties)
 {
     for (const MapKey& key : map_keys)
         if (key.required && !contains(properties, key.name, &Properties::value_type::first))
@@ -113,8 +113,8 @@ std::variant<MappedDevice, std::string> parse_map(std::string_view value)
     const auto parsed = parse_property_string(value, ""); // the format has no default key
     if (const auto* const problem = std::get_if<std::string>(&parsed)) return *problem;
     const auto& properties = std::get<Properties>(parsed);
-    if (Problem problem = check(properties)) return std::move(*problem);
-    if (Problem problem = check_required(properties)) return std::move(*problem);
+    if (Fault problem = check(properties)) return std::move(*problem);
+    if (Fault problem = check_required(properties)) return std::move(*problem);
 
     MappedDevice device;
     device.text = value;
@@ -187,7 +187,7 @@ private:
             const auto property = parse_property(line());
             if (!property)
                 warn_ignored();
-            else if (const Problem problem = read(*property))
+            else if (const Fault problem = read(*property))
                 warn({"mapping " + quote(mapping_.name) + ": " + *problem, "Proxmox ignores this line"});
         }
         finish_section();
@@ -205,7 +205,7 @@ private:
     }
 
     // A sentence that says why the line is not taken, or nothing.
-    Problem read(const Property& property)
+    Fault read(const Property& property)
     {
         if (property.key == "map") return read_map(property.value);
         if (property.key == "mdev" || property.key == "live-migration-capable" ||
@@ -214,7 +214,7 @@ private:
         return "unknown property " + quote(property.key);
     }
 
-    Problem read_map(std::optional<std::string_view> value)
+    Fault read_map(std::optional<std::string_view> value)
     {
         if (!value) return "'map' has no value";
         if (contains(*value, '\r')) return "a line feed in " + quote(*value);
@@ -225,7 +225,7 @@ private:
         return std::nullopt;
     }
 
-    Problem read_once(const Property& property)
+    Fault read_once(const Property& property)
     {
         const std::string key(property.key);
         if (seen_.contains(key)) return "'" + key + "' comes twice";

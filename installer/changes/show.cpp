@@ -185,7 +185,7 @@ std::string print_changes(const std::vector<Change>& changes, const Screen& scre
     return text + "In all: " + printable(sum_up(changes)) + ".\n";
 }
 
-std::string install_json(const InstallPlan& plan)
+Json install_json(const InstallPlan& plan)
 {
     Json json{{"schema", "pve-gpu-hook/install/1"}};
     auto& changes = json["changes"] = Json::array();
@@ -195,7 +195,7 @@ std::string install_json(const InstallPlan& plan)
     json["reboot_reasons"] = plan.reboot_reasons;
     json["notes"] = plan.notes;
     json["warnings"] = sentences(plan.warnings);
-    return print(json);
+    return json;
 }
 
 std::string unified_diff(const std::string& path, const std::optional<std::string>& before,

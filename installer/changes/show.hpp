@@ -1,6 +1,7 @@
 // The plan as the administrator and other programs see it. Pure.
 #pragma once
 
+#include "base/json.hpp"
 #include "changes/install_plan.hpp"
 #include "check/screen.hpp"
 
@@ -16,7 +17,7 @@ std::string print_changes(const std::vector<Change>& changes, const Screen& scre
 std::string sum_up(const std::vector<Change>& changes);
 
 // "pve-gpu-hook/install/1"
-std::string install_json(const InstallPlan& plan);
+Json install_json(const InstallPlan& plan);
 
 // Nothing stands for a file that is not there; it is shown as /dev/null. Empty if there is no difference.
 std::string unified_diff(const std::string& path, const std::optional<std::string>& before,

@@ -189,7 +189,7 @@ std::string print_findings(const Findings& findings, const DeviceNames& names, c
     return Printer(findings, names, screen).text();
 }
 
-std::string findings_json(const Findings& findings, const DeviceNames& names)
+Json findings_json(const Findings& findings, const DeviceNames& names)
 {
     Json json{{"schema", "pve-gpu-hook/check/1"}, {"worst", to_string(worst(findings))}};
     auto& checks = json["checks"] = Json::array();
@@ -205,7 +205,7 @@ std::string findings_json(const Findings& findings, const DeviceNames& names)
                           {"remedy", or_null(whole(finding.remedy))},
                           {"command", or_null(finding.remedy.command)},
                           {"install_does_it", finding.remedy.install_does_it}});
-    return print(json);
+    return json;
 }
 
 std::string checks_list()
@@ -225,6 +225,22 @@ std::string checks_list()
             table_row({"`" + message.name + "`", "`" + join(message.patterns, "`, `") + "`", message.cause,
                        to_string(message.certainty), remedy_of(message, CpuVendor::other), message.source});
     return text;
+}
+
+Json checks_json()
+{
+    Json json{{"schema", "pve-gpu-hook/checks/1"}, {"checks", Json::array()}, {"messages", Json::array()}};
+    for (const auto& check : all_checks())
+        json["checks"].push_back(
+            {{"name", check.name}, {"title", check.title}, {"looks_at", check.looks_at}, {"why", check.why}});
+    for (const auto& message : known_messages())
+        json["messages"].push_back({{"name", message.name},
+                                    {"patterns", message.patterns},
+                                    {"cause", message.cause},
+                                    {"certainty", to_string(message.certainty)},
+                                    {"remedy", remedy_of(message, CpuVendor::other)},
+                                    {"source", message.source}});
+    return json;
 }
 
 } // namespace pvegpu

@@ -1,6 +1,7 @@
 // Findings for people and for programs. Pure.
 #pragma once
 
+#include "base/json.hpp"
 #include "check/check.hpp"
 #include "check/screen.hpp"
 #include "pci/device_names.hpp"
@@ -13,7 +14,7 @@ namespace pvegpu {
 std::string print_findings(const Findings& findings, const DeviceNames& names, const Screen& screen = {});
 
 // "pve-gpu-hook/check/1"
-std::string findings_json(const Findings& findings, const DeviceNames& names);
+Json findings_json(const Findings& findings, const DeviceNames& names);
 
 // "Intel Arc A310, 0000:03:00.0", "VM 101"
 std::string subject_text(const Finding& finding, const DeviceNames& names);
@@ -24,5 +25,6 @@ std::string counted_verdicts(std::size_t number, Verdict verdict); // "1 error",
 
 // docs/checks.md: every check and every known message, in the order of the table.
 std::string checks_list();
+Json checks_json(); // "pve-gpu-hook/checks/1": the same
 
 } // namespace pvegpu

@@ -279,6 +279,7 @@ Arguments parse_arguments(int argc, const char* const* argv)
     auto words = strings(values, "words");
     Arguments arguments;
     arguments.version = values.count("version") != 0;
+    arguments.options.json = values.count("json") != 0;
     if (arguments.version) return arguments;
     const bool asked_by_word = !words.empty() && words.front() == "help";
     if (asked_by_word) words.erase(words.begin());

@@ -258,9 +258,12 @@ int capture(Session& session)
     auto& system = session.system;
     const auto& options = session.options;
     if (!options.guest) {
-        session.console.print(capture_machine(system));
+        const auto machine = capture_machine(system);
+        session.document = {{"schema", "pve-gpu-hook/capture/1"}, {"machine", machine}};
+        session.console.print(machine);
         return exit_done;
     }
+    session.document = {{"schema", "pve-gpu-hook/capture/1"}, {"directory", options.output}};
     if (system.exists(options.output))
         throw Error(ErrorKind::failed, {quote(options.output) + " is there already, and nothing was written",
                                         "take it away, or name another directory with '--output'"});

@@ -44,9 +44,10 @@ int explain_text(Session& session)
     const auto text = text_to_explain(session);
     const auto answer = explain(text, session.options.vms, session.options.containers);
     if (text.size() == most_of_a_log) session.console.progress("only the first 16 MiB were read");
+    session.document = explanations_json(answer);
     session.console.print(answer.empty()
                               ? "no message is known; 'pve-gpu-install check --list' prints those that are\n"
-                              : answer);
+                              : print_explanations(answer));
     return answer.empty() ? exit_failed : exit_done;
 }
 
@@ -105,6 +106,7 @@ int check(Session& session)
     const auto& options = session.options;
     if (!options.explain.empty() || !options.explain_file.empty()) return explain_text(session);
     if (options.list) {
+        session.document = checks_json();
         session.console.print(checks_list());
         return exit_done;
     }
@@ -113,8 +115,8 @@ int check(Session& session)
     auto facts = read_check_facts(session.system);
     facts.asked = asked_for(facts, options);
     const auto findings = run_checks(facts);
-    session.console.print(options.json ? findings_json(findings, facts.names)
-                                       : print_findings(findings, facts.names, session.console.screen()));
+    session.document = findings_json(findings, facts.names);
+    session.console.print(print_findings(findings, facts.names, session.console.screen()));
     write_reports(session, facts, findings);
     return worst(findings) == Verdict::error ? exit_failed : exit_done;
 }

@@ -70,7 +70,7 @@ int finish(Session& session, const Survey& survey, const InstallPlan& plan)
     std::string text = steps.empty() ? "" : "Next:\n";
     for (std::size_t i = 0; i < steps.size(); ++i)
         text += "  " + std::to_string(i + 1) + ". " + printable(steps[i]) + "\n";
-    if (!session.options.json) session.console.print(text);
+    session.console.print(text);
     if (plan.reboot_reasons.empty()) return exit_done;
     if (session.options.reboot) reboot(session);
     return exit_reboot;
@@ -86,6 +86,7 @@ void take_install_lock(System& system)
 
 void begin_change(Session& session)
 {
+    session.document = {{"schema", "pve-gpu-hook/install/1"}, {"changed", false}};
     take_install_lock(session.system);
     if (session.programs_run) require_cluster_file_system(session.system);
 }
@@ -94,12 +95,14 @@ bool carry_out(Session& session, const std::string& shown, const std::vector<Cha
                const Manifest& before, const Manifest& after)
 {
     const auto& options = session.options;
-    if (!options.json) session.console.print(shown);
+    session.console.print(shown);
     if (options.dry_run) return false;
-    if (!options.yes && (options.json || !session.console.can_ask()))
+    session.document["changed"] = false;
+    if (!options.yes && !session.console.can_ask())
         throw Error(ErrorKind::failed, {"not a terminal, so nothing was changed", "add '--yes'"});
     if (!options.yes && !session.console.ask("Make these changes?"))
         throw Error(ErrorKind::interrupted, {"nothing is changed"});
+    session.document["changed"] = nullptr; // where something fails the error says what is left
     const bool noted = note_for_next_boot(session.system, changes);
     try {
         apply(session.system, session.console, changes, before, after, session.programs_run);
@@ -108,6 +111,7 @@ bool carry_out(Session& session, const std::string& shown, const std::vector<Cha
         throw;
     }
     if (after.empty()) forget_next_boot(session.system);
+    session.document["changed"] = true;
     return true;
 }
 
@@ -128,14 +132,13 @@ int install(Session& session)
     say_remarks(session, plan);
     confirm_losses(session, plan);
     const bool changes_something = !plan.changes.empty();
+    session.document = install_json(plan);
     const bool made = changes_something &&
                       carry_out(session, print_changes(plan.changes, session.console.screen()), plan.changes,
                                 manifest, with_changes(manifest, plan.changes, plan.attachments));
-    if (session.options.json) session.console.print(install_json(plan));
     if (options.dry_run || (changes_something && !made)) return exit_done; // only shown
     finish_containers(session);
-    if (!session.options.json)
-        session.console.print(made ? "Done: " + sum_up(plan.changes) + ".\n" : "Nothing to change.\n");
+    session.console.print(made ? "Done: " + sum_up(plan.changes) + ".\n" : "Nothing to change.\n");
     return finish(session, survey, plan);
 }
 

@@ -34,7 +34,7 @@ void restart(Session& session, unsigned vmid)
 bool restart_is_wanted(Session& session, unsigned vmid)
 {
     if (session.options.yes) return true;
-    return !session.options.json && session.console.can_ask() &&
+    return session.console.can_ask() &&
            session.console.ask("Restart container " + std::to_string(vmid) + " now?");
 }
 
@@ -96,7 +96,7 @@ bool may_replace(Session& session, const ContainerSurvey& container)
 {
     const auto& options = session.options;
     if (options.replace_hard_coded) return true;
-    if (options.yes || options.json || options.dry_run || !session.console.can_ask()) return false;
+    if (options.yes || options.dry_run || !session.console.can_ask()) return false;
     const auto lines = hard_coded_lines(container).lines;
     return !lines.empty() && session.console.ask("Replace " + describe(lines) + " of container " +
                                                  std::to_string(container.vmid) + " by devN entries?");
@@ -140,7 +140,7 @@ void plan_containers(Session& session, const Survey& survey, const Manifest& man
 void confirm_losses(Session& session, const InstallPlan& plan)
 {
     const auto& options = session.options;
-    if (plan.losses.empty() || options.yes || options.dry_run || options.json || !session.console.can_ask())
+    if (plan.losses.empty() || options.yes || options.dry_run || !session.console.can_ask())
         return; // agreed to; or nothing is changed, for without '--yes' somebody has to be asked
     if (!session.console.ask(join(plan.losses, ", ") + ". Go on?"))
         throw Error(ErrorKind::interrupted, {"nothing is changed"});

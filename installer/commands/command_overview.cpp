@@ -1,6 +1,7 @@
 // pve-gpu-install without a command.
 #include "base/lists.hpp"
 #include "base/text.hpp"
+#include "commands/command_status.hpp"
 #include "commands/commands.hpp"
 #include "host/status.hpp"
 
@@ -56,6 +57,7 @@ int overview(Session& session)
     text += aligned("pve-gpu-install check", "what is wrong with this host, and how to fix it") +
             aligned("pve-gpu-install status", "cards, guests, the hook's last runs") +
             aligned("pve-gpu-install --help", "all commands and options");
+    session.document = status_json(status);
     session.console.print(text);
     return exit_usage;
 }

@@ -28,10 +28,10 @@ int carry_out_removal(Session& session, const RemovePlan& plan, const Manifest& 
     shown.changes = plan.changes;
     shown.warnings = plan.warnings;
     const bool something = !plan.changes.empty() || plan.left != manifest;
+    session.document = install_json(shown);
     const bool made = something && carry_out(session, print_changes(plan.changes, session.console.screen()),
                                              plan.changes, manifest, plan.left);
-    if (session.options.json) session.console.print(install_json(shown));
-    if (!session.options.json && (made || !something))
+    if (made || !something)
         session.console.print(made
                                   ? "Done" + (plan.changes.empty() ? "" : ": " + sum_up(plan.changes)) + ".\n"
                                   : "Nothing to change.\n");

@@ -214,7 +214,8 @@ int status(Session& session)
                         {"guest " + std::to_string(vmid) + " has neither a 'hostpci' line nor the hook",
                          "see 'pve-gpu-install status'"});
     const auto found = narrowed(std::move(all), vmids);
-    session.console.print(options.json ? status_json(found) : print_status(found, session.console.screen()));
+    session.document = status_json(found);
+    session.console.print(print_status(found, session.console.screen()));
     return exit_done;
 }
 
@@ -229,7 +230,7 @@ Status narrowed(Status status, const std::vector<unsigned>& vmids)
     return status;
 }
 
-std::string status_json(const Status& status)
+Json status_json(const Status& status)
 {
     Json json{{"schema", "pve-gpu-hook/status/1"}, {"host", host_json(status)}};
     auto& cards = json["cards"] = Json::array();
@@ -239,7 +240,7 @@ std::string status_json(const Status& status)
     auto& journals = json["open_journals"] = Json::array();
     for (const auto& [vmid, paths] : status.open_journals)
         journals.push_back({{"vmid", vmid}, {"to_put_back", paths}});
-    return print(json);
+    return json;
 }
 
 std::string print_status(const Status& status, const Screen& screen)

@@ -76,26 +76,27 @@ int show_plan(Session& session, const Request& request)
     const auto plan = plan_phase(system, request);
     for (const auto& warning : plan.all_warnings()) session.system.say(Severity::warning, to_string(warning));
     if (plan.refused) session.system.say(Severity::error, to_string(plan.refused->advice));
-    session.console.print(session.options.json ? plan_json(plan) : plan_text(plan));
+    session.document["plans"].push_back(Json::parse(plan_json(plan)));
+    session.console.print(plan_text(plan));
     const auto* const recovery = std::get_if<RecoveryPlan>(&plan.plan);
     const bool tries = recovery != nullptr && (!plan.steps().empty() || !recovery->search.empty());
     return plan.refused || !tries ? exit_failed : exit_done;
 }
 
-int run_rounds(Session& session, const Request& request, Json& runs)
+int run_rounds(Session& session, const Request& request)
 {
     int result = exit_done;
     for (int round = 1; round <= rounds && result == exit_done; ++round) {
         const auto system = session.another_system();
         check(*system, request.vmid);
         Watched watched(*system, session.console);
-        const auto report = run_own_part(session.options.json ? *system : watched, request);
+        const auto report = run_own_part(watched, request);
+        session.document["runs"].push_back(Json::parse(report_json(report)));
         system->remove_file(paths::claim(request.vmid)); // nobody starts the VM, and others may have the card
         result = report.exit_status();
         if (result == exit_done && tries_nothing(report.steps))
             throw Error(ErrorKind::not_found, why_not_tried(report.plan));
-        if (!session.options.json) session.console.print(end_of_round(round, report));
-        runs.push_back(Json::parse(report_json(report)));
+        session.console.print(end_of_round(round, report));
     }
     return result;
 }
@@ -104,17 +105,15 @@ int run_rounds(Session& session, const Request& request, Json& runs)
 
 int try_recovery(Session& session)
 {
-    auto runs = Json::array();
+    session.document = {{"schema", "pve-gpu-hook/try/1"},
+                        {session.options.dry_run ? "plans" : "runs", Json::array()}};
     int result = exit_done;
     for (const auto vmid : session.options.vms) {
         const Request request{vmid, Phase::pre_start, ""};
         check(session.system, vmid);
-        const int one =
-            session.options.dry_run ? show_plan(session, request) : run_rounds(session, request, runs);
+        const int one = session.options.dry_run ? show_plan(session, request) : run_rounds(session, request);
         result = std::max(result, one);
     }
-    if (session.options.json && !session.options.dry_run)
-        session.console.print(print(Json{{"schema", "pve-gpu-hook/try/1"}, {"runs", runs}}));
     return result;
 }
 

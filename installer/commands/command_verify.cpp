@@ -12,10 +12,8 @@ int verify(Session& session)
     std::vector<GuestVerification> guests;
     for (const auto vmid : options.vms) guests.push_back(verify_vm(session.system, vmid));
     for (const auto vmid : options.containers) guests.push_back(verify_container(session.system, vmid));
-    if (options.json)
-        session.console.print(verification_json(guests));
-    else
-        for (const auto& guest : guests) session.console.print(print_verification(guest));
+    session.document = verification_json(guests);
+    for (const auto& guest : guests) session.console.print(print_verification(guest));
     return std::ranges::all_of(guests, &GuestVerification::good) ? exit_done : exit_failed;
 }
 

@@ -1,6 +1,7 @@
 // What pve-gpu-install can do. Each command returns its exit status; trouble is thrown as Error.
 #pragma once
 
+#include "base/json.hpp"
 #include "changes/install_plan.hpp"
 #include "changes/terminal.hpp"
 #include "machine/system.hpp"
@@ -59,6 +60,7 @@ struct Session {
     // The host lock lasts as long as a System: each recovery of `try` has one of its own.
     std::function<std::unique_ptr<System>()> another_system = {};
     bool programs_run = true; // not below `--root`
+    Json document = {};       // the answer to '--json', as far as it is known
 };
 
 int overview(Session& session); // of somebody who has given no command: who has a GPU, and what can be done

@@ -355,7 +355,7 @@ GuestAnswer parse_agent_answer(const SysResult& outcome)
     return {*code == 0 ? GuestAnswer::Kind::done : GuestAnswer::Kind::failed, text};
 }
 
-std::string verification_json(const std::vector<GuestVerification>& guests)
+Json verification_json(const std::vector<GuestVerification>& guests)
 {
     Json json{{"schema", "pve-gpu-hook/verify/1"}, {"guests", Json::array()}};
     for (const auto& verified : guests) {
@@ -368,7 +368,7 @@ std::string verification_json(const std::vector<GuestVerification>& guests)
         json["guests"].push_back(
             {{"vmid", verified.guest.vmid}, {"type", verified.guest.type()}, {"checks", checks}});
     }
-    return print(json);
+    return json;
 }
 
 std::string print_verification(const GuestVerification& verified)

@@ -2,6 +2,7 @@
 // guest has a tool for one.
 #pragma once
 
+#include "base/json.hpp"
 #include "check/check.hpp"
 #include "machine/system.hpp"
 #include "proxmox/guest.hpp"
@@ -34,7 +35,7 @@ GuestAnswer parse_attach_answer(const SysResult& outcome);
 GuestVerification verify_container(System& system, unsigned vmid);
 GuestVerification verify_vm(System& system, unsigned vmid);
 
-std::string verification_json(const std::vector<GuestVerification>& guests); // "pve-gpu-hook/verify/1"
+Json verification_json(const std::vector<GuestVerification>& guests); // "pve-gpu-hook/verify/1"
 std::string print_verification(const GuestVerification& verified);
 
 } // namespace pvegpu

@@ -47,14 +47,24 @@ std::vector<OpenJournal> read_journals(const SysReader& reader)
     return journals;
 }
 
+// Version 0.1 wrote a text.
+std::string error_in(const Json& report)
+{
+    const auto& error = member(report, "error");
+    if (error.is_string()) return error.get<std::string>();
+    const auto where = text_in(error, "where");
+    return to_string(
+        Advice{(where.empty() ? "" : where + ": ") + text_in(error, "what"), text_in(error, "remedy")});
+}
+
 } // namespace
 
 std::optional<LastRun> parse_last_run(const std::string& report)
 {
     const auto json = Json::parse(report, nullptr, false);
     if (!json.is_object() || !json.contains("outcome")) return std::nullopt;
-    LastRun run{text_in(json, "phase"), text_in(json, "outcome"), text_in(json, "started"),
-                text_in(json, "error"), 0};
+    LastRun run{text_in(json, "phase"), text_in(json, "outcome"), text_in(json, "started"), error_in(json),
+                0};
     if (const auto elapsed = json.find("elapsed_ms"); elapsed != json.end())
         run.elapsed_ms = whole_number<std::int64_t>(*elapsed).value_or(0);
     return run;

@@ -9,7 +9,7 @@ using namespace pvegpu;
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size)
 {
     const auto text = fuzz::text_of(data, size);
-    const auto explained = explain(text);
+    const auto explained = print_explanations(explain(text));
     for (LineReader lines(explained); lines.next();) fuzz::require_printable(lines.line());
     const auto log = parse_kernel_log(text);
     fuzz::require(log.known.size() <= log.messages);

@@ -1,0 +1,24 @@
+// What went wrong, as every answer of '--json' and every report has it.
+#pragma once
+
+#include "base/error.hpp"
+#include "base/json.hpp"
+
+namespace pvegpu {
+
+// { "reason": "in-use", "what": "...", "remedy": "...", "where": null }; what is not known is null.
+inline Json problem_json(const Problem& problem)
+{
+    return {{"reason", to_string(problem.reason)},
+            {"what", problem.advice.fact},
+            {"remedy", or_null(problem.advice.remedy)},
+            {"where", or_null(problem.where)}};
+}
+
+// The same of a command line that is not understood.
+inline Json usage_problem(const std::string& what)
+{
+    return {{"reason", "usage"}, {"what", what}, {"remedy", "see '--help'"}, {"where", nullptr}};
+}
+
+} // namespace pvegpu
