@@ -57,6 +57,7 @@ Json guest_json(const GuestStatus& status)
             {"hostpci", guest.passed},
             {"hookscript", or_null(guest.config.hookscript)},
             {"attached", guest.attached},
+            {"running", guest.running},
             {"problem", guest.problem ? Json(to_string(*guest.problem)) : Json(nullptr)},
             {"last_run", last_run_json(status.last_run)}};
 }

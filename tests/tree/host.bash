@@ -4,6 +4,7 @@
 # host says there. Who sources it says where the tests are ($src), and a directory for what is only needed meanwhile ($work).
 
 kernel=$(cd /lib/modules && echo *)
+node=${node:-pve1} # its name in the cluster
 
 install_stand_ins() {
     install -m 755 $src/stand-ins/qm /usr/sbin/
@@ -40,13 +41,13 @@ machine() { # NAME CONFIG_LINES: the machine in /sys, with VM 101
     mount -t tmpfs tmpfs /sys
     $src/tree/unpack-machine "" <"$src/machines/$1.machine"
     pretend /proc/sys/kernel/osrelease "$kernel\n"
-    pretend /proc/sys/kernel/hostname "pve1\n"
+    pretend /proc/sys/kernel/hostname "$node\n"
     pretend /proc/cpuinfo "processor\t: 0\nvendor_id\t: GenuineIntel\n"
     pretend /proc/cmdline "BOOT_IMAGE=/boot/vmlinuz-$kernel root=/dev/mapper/pve-root ro quiet\n"
     rm -rf /etc/pve
-    mkdir -p /etc/pve/nodes/pve1/qemu-server /etc/pve/nodes/pve1/lxc /var/lib/vz
-    ln -s nodes/pve1/qemu-server /etc/pve/qemu-server
-    ln -s nodes/pve1/lxc /etc/pve/lxc
+    mkdir -p /etc/pve/nodes/$node/qemu-server /etc/pve/nodes/$node/lxc /var/lib/vz
+    ln -s nodes/$node/qemu-server /etc/pve/qemu-server
+    ln -s nodes/$node/lxc /etc/pve/lxc
     for file in /etc/subuid /etc/subgid; do # as every Proxmox host has it: what unprivileged containers map
         grep -qs '^root:100000:' $file || echo root:100000:65536 >>$file
     done
@@ -55,7 +56,7 @@ machine() { # NAME CONFIG_LINES: the machine in /sys, with VM 101
     printf '#a note\nboot: order=scsi0\n%bname: media\n' "$2" >/etc/pve/qemu-server/101.conf
     chmod 640 /etc/pve/qemu-server/101.conf
     printf '{\n"version": 4,\n"ids": {\n"101": { "node": "pve1", "type": "qemu", "version": 3 }}\n}\n' >/etc/pve/.vmlist
-    printf '{\n"nodename": "pve1",\n"version": 0\n}\n' >/etc/pve/.members
+    printf '{\n"nodename": "%s",\n"version": 0\n}\n' "$node" >/etc/pve/.members
 }
 
 # Everything that the installer could have touched: kind, mode, owner, name, link, content. Left out: the initramfs, which is never
