@@ -79,7 +79,8 @@ std::string chips(const Findings& findings)
         const auto number = count(findings, verdict);
         const auto text = counted_verdicts(number, verdict);
         const auto link = number == 0 ? "" : " href=\"#" + to_string(verdict) + "\"";
-        html += "<a class=\"chip " + to_string(verdict) + "\"" + link + ">" + text + "</a>";
+        html.append("<a class=\"chip ").append(to_string(verdict)).append("\"").append(link);
+        html.append(">").append(text).append("</a>");
     }
     return element("nav", "chips", html);
 }

@@ -37,14 +37,14 @@ def is_installed():
     return os.access(PROGRAM, os.X_OK)
 
 
-def fail(module, answer, status):
+def fail(module, answer, status, said):
     """Fails the module with the program's own words, and with all that it knows besides."""
     error = answer.get("error") or {}
     where = error.get("where")
     message = (where + ": " if where else "") + (error.get("what") or "exit status %d" % status)
     if error.get("remedy"):
         message += "; " + error["remedy"]
-    module.fail_json(msg=message, reason=error.get("reason"), answer=answer)
+    module.fail_json(msg=message, reason=error.get("reason"), answer=answer, stderr=said)
 
 
 def ask(module, words):
@@ -57,5 +57,5 @@ def ask(module, words):
     except ValueError:
         module.fail_json(msg="'%s' gave no JSON; is its version 0.2.0 or newer?" % PROGRAM, rc=status, stdout=out, stderr=err)
     if answer.get("error"):
-        fail(module, answer, status)
+        fail(module, answer, status, err)
     return status, answer

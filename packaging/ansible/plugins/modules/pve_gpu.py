@@ -36,8 +36,9 @@ options:
     default: []
   host:
     description:
-      - With C(state=present) prepare the host for every VM that has a GPU, and attach nothing but to what is named.
+      - With C(state=present) prepare the host for every VM that has a GPU, and attach nothing.
       - With C(state=absent) undo everything that was changed on this host.
+      - No guest is named beside it.
     type: bool
     default: false
   gpus:
@@ -192,10 +193,11 @@ def main():
         supports_check_mode=True,
     )
     params = module.params
-    if not (params["vms"] or params["containers"] or params["host"]):
+    guests = params["vms"] or params["containers"]
+    if not guests and not params["host"]:
         module.fail_json(msg="name 'vms' or 'containers', or set 'host: true'")
-    if params["state"] == "absent" and params["host"] and (params["vms"] or params["containers"]):
-        module.fail_json(msg="'state: absent' with 'host: true' undoes everything; name no guest beside it")
+    if guests and params["host"]:
+        module.fail_json(msg="'host: true' is about the host alone; name no guest beside it")
     if not is_installed():
         if params["state"] == "absent":
             module.exit_json(changed=False, changes=[], reboot_needed=False, reboot_reasons=[], notes=[])
