@@ -192,11 +192,8 @@ int read_events(const options::variables_map& values)
     }
 }
 
-} // namespace
-
-int main(int argc, char** argv)
+int answer(int argc, const char* const* argv)
 {
-    harden_process();
     try {
         const auto values = parse(argc, argv);
         if (values.count("help") != 0) return show("help", help_text, help_text, values);
@@ -209,6 +206,19 @@ int main(int argc, char** argv)
     } catch (const std::exception& error) {
         std::fprintf(stderr, "pve-gpu-hook: %s\n", error.what());
         if (asks_for_json(argc, argv)) print_problem("error", problem_json(problem_of(error)));
+        return 1;
+    }
+}
+
+} // namespace
+
+int main(int argc, char** argv)
+{
+    harden_process();
+    try {
+        return answer(argc, argv);
+    } catch (const std::exception& error) { // of an answer to an error: no memory is left
+        std::fprintf(stderr, "pve-gpu-hook: %s\n", error.what());
         return 1;
     }
 }

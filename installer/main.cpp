@@ -161,11 +161,8 @@ int act(const Arguments& arguments)
     }
 }
 
-} // namespace
-
-int main(int argc, char** argv)
+int answer(int argc, const char* const* argv)
 {
-    harden_process();
     try {
         const auto arguments = parse_arguments(argc, argv);
         if (arguments.command != nullptr) return act(arguments);
@@ -185,6 +182,19 @@ int main(int argc, char** argv)
     } catch (const std::exception& error) {
         std::fprintf(stderr, "pve-gpu-install: %s\n", error.what());
         if (asks_for_json(argc, argv)) print_document("error", {}, problem_json(problem_of(error)));
+        return exit_failed;
+    }
+}
+
+} // namespace
+
+int main(int argc, char** argv)
+{
+    harden_process();
+    try {
+        return answer(argc, argv);
+    } catch (const std::exception& error) { // of an answer to an error: no memory is left
+        std::fprintf(stderr, "pve-gpu-install: %s\n", error.what());
         return exit_failed;
     }
 }

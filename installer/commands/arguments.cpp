@@ -309,7 +309,8 @@ std::string help_text()
     text += "\n";
     for (const auto& option : option_table) {
         const auto command = trim(option.of);
-        const bool of_one = !command.empty() && command != "install" && command.find(' ') == std::string_view::npos;
+        const bool of_one =
+            !command.empty() && command != "install" && command.find(' ') == std::string_view::npos;
         text += row(spelled(option), (of_one ? std::string(command) + ": " : "") + std::string(option.help));
     }
     return text + std::string(exit_statuses);
