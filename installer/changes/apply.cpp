@@ -173,12 +173,18 @@ private:
         if (target) system_.make_link(change.path, *target);
     }
 
+    // An initramfs takes longest by far; GRUB's file and a refresh of the boot partitions some seconds.
+    static std::string how_long(const std::string& program)
+    {
+        return program == programs::update_initramfs ? ", a minute or more for each kernel ..."
+                                                     : ", some seconds ...";
+    }
+
     // What takes long shows its own lines meanwhile.
     void run(const std::vector<std::string>& argv, const std::string& hint, bool takes_long)
     {
         const auto command = join(argv, " ");
-        console_.progress("running '" + command + "'" +
-                          (takes_long ? ", a minute or more for each kernel ..." : " ..."));
+        console_.progress("running '" + command + "'" + (takes_long ? how_long(argv.front()) : " ..."));
         const auto begin = system_.now();
         const auto outcome = system_.run(argv, program_ends_within, [&](std::string_view line) {
             if (takes_long) console_.program_says(line);
