@@ -28,8 +28,8 @@ stand_in() { mkdir -p "${1%/*}" && { echo '#!/bin/sh'; cat; } >"$1" && chmod 755
 stand_in /usr/sbin/qm <<'QM'
 conf=/etc/pve/qemu-server/$2.conf
 case "$1 $3" in
-"set --hookscript") sed -i '/^hookscript:/d' $conf && sed -i "1i hookscript: $4" $conf ;;
-"set --delete") sed -i '/^hookscript:/d' $conf ;;
+"set --hookscript" | "set --args") sed -i "/^${3#--}:/d" $conf && sed -i "1i ${3#--}: $4" $conf ;;
+"set --delete") sed -i "/^$4:/d" $conf ;;
 *) exit 255 ;;
 esac
 QM
