@@ -95,7 +95,7 @@ TEST_CASE("the tree has the way to each GPU, its neighbours, and counts the rest
     const auto facts = read_check_facts(machine);
     const auto tree = tree_html(facts, run_checks(facts));
     for (const auto* part : {"0000:00:1c.0", "root port, link x8 at 16.0 GT/s PCIe", "switch, upstream port",
-                             "Intel Arc A310, 0000:03:00.0", "gpu, 8086:56a6, vfio-pci", "boot display",
+                             "Intel Arc A310, 0000:03:00.0", "GPU, 8086:56a6, vfio-pci", "boot display",
                              "VM 101", "1 other function of the host"}) {
         INFO(part);
         CHECK(has(tree, part));

@@ -60,6 +60,22 @@ bool is_gpu(const Function& function)
     return base == 0x03 || base == 0x12;
 }
 
+std::string class_word(const Function& function)
+{
+    switch (function.class_code >> 16U) {
+    case 0x01:
+        return "disk";
+    case 0x02:
+        return "net";
+    case 0x04:
+        return "audio";
+    case 0x0c:
+        return "USB";
+    default:
+        return is_gpu(function) ? "GPU" : "other";
+    }
+}
+
 bool is_companion(const Function& function)
 {
     const auto sub = function.class_code >> 8U; // with the base class before it

@@ -80,8 +80,9 @@ std::string subsystem_id(const Function& function); // "1849:6006"
 enum class Role { gpu, companion, neighbour };
 std::string to_string(Role role);
 
-bool is_gpu(const Function& function);       // class 0x03 or 0x12, and no bridge
-bool is_companion(const Function& function); // audio, USB, serial bus, SMBus, communication
+bool is_gpu(const Function& function);            // class 0x03 or 0x12, and no bridge
+std::string class_word(const Function& function); // for people: "GPU", "audio", "USB", "disk", "net", "other"
+bool is_companion(const Function& function);      // audio, USB, serial bus, SMBus, communication
 
 // The functions around the devices in question: closed upwards (every bridge above is there), and every
 // function below the root port of each, and every member of their IOMMU groups.

@@ -39,7 +39,7 @@ std::string bridge_text(const CheckFacts& facts, const Function& bridge)
 
 std::string function_text(const CheckFacts& facts, const Function& function)
 {
-    auto text = to_string(role_of(function)) + ", " + device_id(function) + ", " +
+    auto text = class_word(function) + ", " + device_id(function) + ", " +
                 (function.driver.empty() ? "no driver" : function.driver);
     if (function.iommu_group) text += ", group " + std::to_string(*function.iommu_group);
     if (function.boot_vga) text += ", boot display";

@@ -118,28 +118,11 @@ std::string guests_of(const Status& status, const Function& function)
     return text;
 }
 
-// In a word, by its class.
-std::string kind_of(const Function& function)
-{
-    switch (function.class_code >> 16U) {
-    case 0x01:
-        return "disk";
-    case 0x02:
-        return "net";
-    case 0x04:
-        return "audio";
-    case 0x0c:
-        return "USB";
-    default:
-        return is_gpu(function) ? "GPU" : "other";
-    }
-}
-
 std::string function_line(const Status& status, const Function& function, const Painter& paint)
 {
     const auto driver = padded(function.driver.empty() ? "-" : printable(function.driver), 13);
     return "  " + to_string(function.address) + "  " + device_id(function) + "  " +
-           padded(kind_of(function), 7) + (function.driver == "vfio-pci" ? paint.good(driver) : driver) +
+           padded(class_word(function), 7) + (function.driver == "vfio-pci" ? paint.good(driver) : driver) +
            "  " + padded(group_of(function), 9) + "  " + resets_of(function) + guests_of(status, function) +
            "\n";
 }
