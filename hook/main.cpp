@@ -61,7 +61,7 @@ struct Command {
 // The whole answer to '--json' where there is neither a plan nor a report.
 void print_problem(const std::string& schema, const Json& problem)
 {
-    std::fputs(print(Json{{"schema", "pve-gpu-hook/" + schema + "/1"}, {"error", problem}}).c_str(), stdout);
+    std::fputs(json_answer(schema, {}, problem).c_str(), stdout);
 }
 
 int say_usage(const std::string& problem, bool json)
@@ -109,9 +109,7 @@ Command command_from(const options::variables_map& values)
 int show(const std::string& name, const std::string& value, const std::string& text,
          const options::variables_map& values)
 {
-    const auto answer = values.count("json") == 0
-                            ? text
-                            : print(Json{{"schema", "pve-gpu-hook/" + name + "/1"}, {name, value}});
+    const auto answer = values.count("json") == 0 ? text : json_answer(name, {{name, value}});
     return std::fputs(answer.c_str(), stdout) < 0 ? 1 : 0;
 }
 

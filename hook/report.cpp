@@ -98,8 +98,8 @@ std::vector<PciAddress> recovered_gpus(const RecoveryPlan& plan)
 // " (Intel Arc A310)"
 std::string in_brackets(const DeviceNames& names, const PciAddress& address)
 {
-    const auto name = names.find(address);
-    return name == names.end() ? "" : " (" + name->second + ")";
+    const auto name = device_name(names, address);
+    return name.empty() ? "" : " (" + name + ")";
 }
 
 // The same of the first GPU of the card below a port.

@@ -121,13 +121,9 @@ public:
     }
 };
 
-// The whole answer to '--json': what the command knows, and what went wrong.
-void print_document(const std::string& command, const Json& known, const std::optional<Json>& problem)
+void print_answer(const std::string& command, const Json& known, const Json& problem = nullptr)
 {
-    Json document{{"schema", "pve-gpu-hook/" + command + "/1"}};
-    if (known.is_object()) document.update(known);
-    if (problem) document["error"] = *problem;
-    std::fputs(print(document).c_str(), stdout);
+    std::fputs(json_answer(command, known, problem).c_str(), stdout);
 }
 
 int act(const Arguments& arguments)
@@ -150,13 +146,13 @@ int act(const Arguments& arguments)
         if (looks && root.empty() && geteuid() != 0)
             throw Error(ErrorKind::failed, {"only root can look at all of the host", "run it as root"});
         const int status = command->run(session);
-        if (given.json) print_document(std::string(command->name), session.document, std::nullopt);
+        if (given.json) print_answer(std::string(command->name), session.document);
         return status;
     } catch (const std::exception& error) {
         std::fflush(stdout);
         system.say(Severity::error, error.what());
         if (given.json)
-            print_document(std::string(command->name), session.document, problem_json(problem_of(error)));
+            print_answer(std::string(command->name), session.document, problem_json(problem_of(error)));
         return exit_failed;
     }
 }
@@ -169,19 +165,18 @@ int answer(int argc, const char* const* argv)
         const auto text =
             arguments.version ? "pve-gpu-install " + std::string(version) + "\n" : arguments.help;
         if (arguments.options.json)
-            print_document(arguments.version ? "version" : "help",
-                           {{arguments.version ? "version" : "help", arguments.version ? version : text}},
-                           std::nullopt);
+            print_answer(arguments.version ? "version" : "help",
+                         {{arguments.version ? "version" : "help", arguments.version ? version : text}});
         else
             std::fputs(text.c_str(), stdout);
         return std::fflush(stdout) == 0 ? exit_done : exit_failed;
     } catch (const boost::program_options::error& error) {
         std::fprintf(stderr, "pve-gpu-install: %s; see '--help'\n", printable(error.what()).c_str());
-        if (asks_for_json(argc, argv)) print_document("usage", {}, usage_problem(error.what()));
+        if (asks_for_json(argc, argv)) print_answer("usage", {}, usage_problem(error.what()));
         return exit_usage;
     } catch (const std::exception& error) {
         std::fprintf(stderr, "pve-gpu-install: %s\n", error.what());
-        if (asks_for_json(argc, argv)) print_document("error", {}, problem_json(problem_of(error)));
+        if (asks_for_json(argc, argv)) print_answer("error", {}, problem_json(problem_of(error)));
         return exit_failed;
     }
 }

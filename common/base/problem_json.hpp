@@ -21,4 +21,13 @@ inline Json usage_problem(const std::string& what)
     return {{"reason", "usage"}, {"what", what}, {"remedy", "see '--help'"}, {"where", nullptr}};
 }
 
+// A whole answer to '--json' of either program: its schema, what is known, and what went wrong.
+inline std::string json_answer(const std::string& name, const Json& known, const Json& problem = nullptr)
+{
+    Json answer{{"schema", "pve-gpu-hook/" + name + "/1"}};
+    if (known.is_object()) answer.update(known);
+    if (!problem.is_null()) answer["error"] = problem;
+    return print(answer);
+}
+
 } // namespace pvegpu

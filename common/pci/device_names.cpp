@@ -74,10 +74,16 @@ DeviceNames device_names(const SysReader& reader, const std::vector<const Functi
     return names;
 }
 
-std::string with_name(const DeviceNames& names, const PciAddress& address)
+std::string device_name(const DeviceNames& names, const PciAddress& address)
 {
     const auto name = names.find(address);
-    return (name == names.end() ? "" : name->second + ", ") + to_string(address);
+    return name == names.end() ? "" : name->second;
+}
+
+std::string with_name(const DeviceNames& names, const PciAddress& address)
+{
+    const auto name = device_name(names, address);
+    return (name.empty() ? "" : name + ", ") + to_string(address);
 }
 
 } // namespace pvegpu

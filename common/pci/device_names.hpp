@@ -18,6 +18,8 @@ using DeviceNames = std::map<PciAddress, std::string>;
 // is not among the answers. pci.ids, 1.5 MB, is read only if the device table does not know all of them.
 DeviceNames device_names(const SysReader& reader, const std::vector<const Function*>& functions);
 
+std::string device_name(const DeviceNames& names, const PciAddress& address); // empty if it is not known
+
 // "Intel Arc A310, 0000:03:00.0"; the address alone if its name is not known.
 std::string with_name(const DeviceNames& names, const PciAddress& address);
 

@@ -13,7 +13,7 @@ namespace pvegpu {
 // Reasons, unified diffs and programs; a line that sums up comes last, above the question.
 std::string print_changes(const std::vector<Change>& changes, const Screen& screen = {});
 
-// "5 files, 2 programs; the hook is attached to VM 101"
+// "5 files, 2 programs, hookscript of VM 101"
 std::string sum_up(const std::vector<Change>& changes);
 
 // "pve-gpu-hook/install/1"

@@ -26,8 +26,7 @@ constexpr std::array groups{Group{Verdict::error, "error", "errors", "ERRORS", C
 std::string name_of_subject(const Finding& finding, const DeviceNames& names)
 {
     const auto address = parse_pci_address(finding.subject);
-    const auto name = address ? names.find(*address) : names.end();
-    return name == names.end() ? "" : name->second;
+    return address ? device_name(names, *address) : "";
 }
 
 class Printer {
@@ -60,23 +59,27 @@ private:
         return lines + line + "\n";
     }
 
-    // "    found:  " and the text beside it.
+    // "    found:  "
+    std::string label(const std::string& what) const
+    {
+        auto text = "    " + what + ":";
+        text.resize(indent_.size(), ' ');
+        return text;
+    }
+
     std::string row(const std::string& what, std::string_view text) const
     {
-        auto first = "    " + what + ":";
-        first.resize(indent_.size(), ' ');
-        return wrapped(printable(text), first, indent_);
+        return wrapped(printable(text), label(what), indent_);
     }
 
     // A command is copied from the screen, so it stays in one line and has nothing beside it.
     std::string fix(const std::string& what, const Remedy& remedy) const
     {
         if (remedy.command.empty()) return remedy.words.empty() ? "" : row(what, remedy.words);
-        auto first = "    " + what + ":";
-        first.resize(indent_.size(), ' ');
-        first += printable(remedy.command) + "\n";
-        return remedy.words.empty() ? first
-                                    : first + wrapped("(" + printable(remedy.words) + ")", indent_, indent_);
+        const auto command = label(what) + printable(remedy.command) + "\n";
+        return remedy.words.empty()
+                   ? command
+                   : command + wrapped("(" + printable(remedy.words) + ")", indent_, indent_);
     }
 
     std::string finding_text(const Finding& finding, const Group& group) const

@@ -20,18 +20,12 @@ std::string hostpci_key(const Status& status, const PciAddress& address)
     return "";
 }
 
-Json name_of_device(const Status& status, const PciAddress& address)
-{
-    const auto name = status.names.find(address);
-    return name == status.names.end() ? Json(nullptr) : Json(name->second);
-}
-
 Json card_json(const Status& status, const Card& card)
 {
     Json functions = Json::array();
     for (const auto& address : card.functions) {
         functions.push_back(function_json(status.topology.at(address), hostpci_key(status, address)));
-        functions.back()["name"] = name_of_device(status, address);
+        functions.back()["name"] = or_null(device_name(status.names, address));
         functions.back()["guests"] = status.guests_of(address);
     }
     return {{"port", or_null(card.port)},
@@ -131,9 +125,9 @@ std::string function_line(const Status& status, const Function& function, const 
 std::string name_of_card(const Status& status, const Card& card)
 {
     for (const auto& address : card.functions)
-        if (const auto name = status.names.find(address);
-            name != status.names.end() && is_gpu(status.topology.at(address)))
-            return name->second;
+        if (auto name = device_name(status.names, address);
+            !name.empty() && is_gpu(status.topology.at(address)))
+            return name;
     return "Card";
 }
 
