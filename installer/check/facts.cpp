@@ -172,8 +172,7 @@ void add_names(const SysReader& reader, CheckFacts& facts)
 {
     std::vector<const Function*> shown;
     for (const auto& [address, function] : facts.topology.functions)
-        if (!function.bridge && (facts.gpu_with(address) != nullptr || facts.is_passed(address)))
-            shown.push_back(&function);
+        if (!function.bridge) shown.push_back(&function);
     facts.names = device_names(reader, shown);
 }
 

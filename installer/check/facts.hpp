@@ -110,7 +110,7 @@ struct CheckFacts {
     Topology topology; // every function of the host
     std::map<PciAddress, FunctionState> states;
     std::vector<GpuFacts> gpus; // in the order of addresses
-    DeviceNames names;          // of GPUs, of what is on their cards, and of what guests are passed
+    DeviceNames names;          // of all that is in the topology, but bridges
 
     std::optional<bool> unsafe_interrupts;
     std::vector<ModprobeLine> modprobe;

@@ -52,6 +52,7 @@ public:
         find_ha_placements();
         for (const auto& guest : survey_.guests)
             if (is_prepared(guest)) add_functions(guest);
+        find_names();
         find_twins();
         find_modules();
         read_files();
@@ -157,6 +158,13 @@ private:
         for (const auto& guest : survey_.guests)
             if (guest.keys.contains(address)) vmids.push_back(guest.id.vmid);
         return vmids;
+    }
+
+    void find_names()
+    {
+        std::vector<const Function*> functions;
+        for (const auto& function : survey_.functions) functions.push_back(&function.facts);
+        survey_.names = device_names(reader_, functions);
     }
 
     void find_twins()

@@ -5,6 +5,7 @@
 #include "host/pve_files.hpp"
 #include "machine/system.hpp"
 #include "pci/cards.hpp"
+#include "pci/device_names.hpp"
 #include "pci/topology.hpp"
 #include "proxmox/guest_config.hpp"
 #include "proxmox/ha_config.hpp"
@@ -89,7 +90,8 @@ struct Survey {
     std::vector<Storage> storages;
     std::vector<SurveyedGuest> guests;        // of this node
     std::vector<GuestEntry> other_guests;     // of the cluster, on other nodes or on their way
-    std::vector<SurveyedFunction> functions;  // of the prepared guests
+    std::vector<SurveyedFunction> functions;  // of the prepared guests,
+    DeviceNames names;                        // and what they are called
     std::map<std::string, std::string> files; // text by path, of those that the installer may change
     std::map<std::string, std::string> links; // target by path
     std::set<std::string> programs;           // which of those that it may run are there
