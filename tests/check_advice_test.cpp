@@ -202,7 +202,7 @@ void check_advice(const std::function<void(FakeSystem&)>& build, const std::stri
 std::vector<unsigned> guests_in(const FakeSystem& machine)
 {
     std::vector<unsigned> vmids;
-    for (const auto& guest : survey_host_for_every_vm(machine).guests) vmids.push_back(guest.id.vmid);
+    for (const auto& guest : survey_host(machine, {}).guests) vmids.push_back(guest.id.vmid);
     return vmids;
 }
 

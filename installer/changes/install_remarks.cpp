@@ -140,15 +140,18 @@ std::vector<std::string> install_notes(const Survey& survey, const InstallReques
                             "; it is bound by its address, not by its ids");
     }
     note_ids_elsewhere(survey, notes);
+    for (const auto& guest : survey.may_come)
+        notes.push_back("the host is prepared for " + guest.id.name() + " of the node " +
+                        quote(guest.other_node) + ", too, which can come to this one");
     const auto& host = survey.host;
     if (!survey.functions.empty() && host.iommu_on && host.loader != BootLoader::unknown &&
         !has_key(host.running, "iommu"))
         notes.push_back(quote(faster_only) +
                         " only makes the host's own devices faster; no reboot is needed for it");
     if (request.host_only && survey.functions.empty())
-        notes.emplace_back(
-            "no VM of this node has a GPU, so there is nothing to prepare; run this again when "
-            "one has");
+        notes.emplace_back("no VM of this node, or that can come to it, has a GPU, so there is nothing to "
+                           "prepare; run this again "
+                           "when one has");
     if (!survey.functions.empty() && host.loader == BootLoader::proxmox_undecided)
         notes.emplace_back("boot loader unclear ('proxmox-boot-tool status' tells it); writing kernel "
                            "parameters to both, GRUB and systemd-boot");

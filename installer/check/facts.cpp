@@ -244,7 +244,7 @@ bool CheckFacts::is_passed(const PciAddress& address) const
                                [&](const auto& guest) { return guest.keys.contains(address); });
 }
 
-CheckFacts read_check_facts(const SysReader& machine)
+CheckFacts read_check_facts(const SysReader& machine, const GuestEntry* visiting)
 {
     const QuietReader reader(machine);
     CheckFacts facts;
@@ -252,7 +252,7 @@ CheckFacts read_check_facts(const SysReader& machine)
     read_host_facts(reader, facts);
     try {
         facts.settings = read_settings(reader); // wrong ones the hook refuses too
-        read_guest_facts(reader, facts);
+        read_guest_facts(reader, visiting, facts);
     } catch (const Error& error) {
         facts.pve_problem = error.what();
     }

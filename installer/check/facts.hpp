@@ -67,8 +67,9 @@ struct ContainerFacts {
     Inside inside;                          // of one that runs
     NodeOwners owners = {};                 // whose nodes they were when the installer gave them
     std::vector<Advice> not_delegated = {}; // ids that it maps and root may not map
+    std::string other_node = {};            // where it is; empty: on this one
 
-    std::string conf() const { return paths::ct_config(vmid); }
+    std::string conf() const { return paths::ct_config(vmid, other_node); }
 };
 
 struct HookscriptFacts {
@@ -157,8 +158,9 @@ struct CheckFacts {
     std::vector<unsigned> named_by(const PciAddress& address) const;
 };
 
-// Looks only, and wakes nothing. Throws Error where it is no Proxmox host.
-CheckFacts read_check_facts(const SysReader& machine);
+// Looks only, and wakes nothing. Throws Error where it is no Proxmox host. A guest of another node that is
+// `visiting` is looked at as if it were here.
+CheckFacts read_check_facts(const SysReader& machine, const GuestEntry* visiting = nullptr);
 
 // The file that Proxmox hands to QEMU for the line's 'romfile' (print_hostpci_devices in PCI.pm); empty if it
 // has none.
@@ -166,7 +168,7 @@ std::string rom_of(const HostPci& line);
 
 // The parts of it.
 void read_host_facts(const SysReader& reader, CheckFacts& facts);
-void read_guest_facts(const SysReader& reader, CheckFacts& facts);
+void read_guest_facts(const SysReader& reader, const GuestEntry* visiting, CheckFacts& facts);
 void read_container_facts(const SysReader& reader, CheckFacts& facts);
 
 // Of the text of /dev/kmsg. Messages that programs have written there are left out.

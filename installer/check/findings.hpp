@@ -101,7 +101,7 @@ template <auto look> Findings each_config_with_gpu(const CheckFacts& facts)
 {
     auto findings = each_vm_with_gpu<look>(facts);
     for (auto& finding : findings)
-        finding.evidence.insert(0, paths::vm_config(finding.guests.front()) + ": ");
+        finding.evidence.insert(0, facts.survey.find(finding.guests.front())->config_path() + ": ");
     return findings;
 }
 

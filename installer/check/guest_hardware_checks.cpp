@@ -236,7 +236,7 @@ Finding guest_numa(const CheckFacts& facts, const SurveyedGuest& guest)
         return {Verdict::unknown,
                 file + " does not say",
                 {"look in the board's manual which processor has the slot"}};
-    return pinning(facts, guest, file + " is " + std::to_string(*node) + ", and " + guest.id.config_path(),
+    return pinning(facts, guest, file + " is " + std::to_string(*node) + ", and " + guest.config_path(),
                    *node);
 }
 
