@@ -2,6 +2,7 @@
 // tests advises is read as its program reads it, and what 'qm set' makes of the guest is read again.
 #include "catch.hpp"
 #include "check/facts.hpp"
+#include "check/findings.hpp"
 #include "check/guest_args.hpp"
 #include "check_cases.hpp"
 #include "commands/arguments.hpp"

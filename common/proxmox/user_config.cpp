@@ -58,7 +58,7 @@ std::string_view field(const Entries::Fields& fields, std::size_t index)
     return index < fields.size() ? fields[index] : "";
 }
 
-bool is_true(std::string_view text) // as Perl has it
+bool is_set_in_perl(std::string_view text)
 {
     return !text.empty() && text != "0";
 }
@@ -66,7 +66,7 @@ bool is_true(std::string_view text) // as Perl has it
 // Seconds since 1970; empty and 0: never.
 bool has_expired(std::string_view expire, std::int64_t now)
 {
-    if (!is_true(expire)) return false;
+    if (!is_set_in_perl(expire)) return false;
     const auto seconds = parse_decimal(expire);
     return !seconds || static_cast<std::int64_t>(*seconds) <= now; // Proxmox leaves out a line without digits
 }
@@ -76,7 +76,7 @@ Names enabled_users(const Entries& entries, std::int64_t now)
     Names users{std::string(superuser)};
     for (const auto& user : entries.of("user")) {
         const auto name = field(user, 0);
-        const bool may = is_true(field(user, 1)) && !has_expired(field(user, 2), now);
+        const bool may = is_set_in_perl(field(user, 1)) && !has_expired(field(user, 2), now);
         if (may)
             users.emplace(name);
         else if (const auto known = users.find(name); known != users.end())
@@ -129,7 +129,7 @@ std::vector<std::string> cloning_tokens(std::string_view users, std::int64_t now
         const auto parts = split_once(name, '!');
         if (!parts || parts->second.empty() || !enabled.contains(parts->first)) continue;
         if (has_expired(field(token, 1), now) || !may_clone.contains(parts->first)) continue;
-        const bool own_privileges = is_true(field(token, 2));
+        const bool own_privileges = is_set_in_perl(field(token, 2));
         if (!own_privileges || may_clone.contains(name)) tokens.emplace(name);
     }
     return {tokens.begin(), tokens.end()};

@@ -224,7 +224,8 @@ std::optional<unsigned> CheckFacts::advised(const std::vector<unsigned>& vmids) 
 {
     auto candidates = meant(vmids);
     if (candidates.empty()) return std::nullopt;
-    std::ranges::stable_partition(candidates, [&](unsigned vmid) { return !is_template(vmid); });
+    std::stable_partition(candidates.begin(), candidates.end(),
+                          [&](unsigned vmid) { return !is_template(vmid); });
     const auto* without = find_where(candidates, [&](unsigned vmid) {
         const auto* guest = survey.find(vmid);
         return guest != nullptr && !guest->attached && !guest->config.is_template;

@@ -21,7 +21,7 @@ Findings hook_of_template(const CheckFacts& facts, const SurveyedGuest& guest)
     const bool monitor = has_monitor(guest.args.next);
     if (hook.empty() && !monitor) return {};
     const bool ours = guest.attached || hook.empty();
-    const auto clones = "then attach the hook to its clones, 'pve-gpu-install --vm N' each";
+    const auto* const clones = "then attach the hook to its clones, 'pve-gpu-install --vm N' each";
     return {
         {Verdict::note,
          guest.id.config_path() + " has " +
@@ -30,8 +30,10 @@ Findings hook_of_template(const CheckFacts& facts, const SurveyedGuest& guest)
              ": each clone gets it, and no token, not even one of root@pam, may change or delete it there",
          ours ? by_command("pve-gpu-install detach --vm " + guest.id.number(), clones)
               : set(guest, "--delete hookscript", "then give it to its clones, as root on their node"),
-         "Terraform's provider bpg/proxmox deletes a hookscript that it was not told of right after the "
-         "clone, and fails: \"only root can set 'hookscript' config\""}};
+         hook.empty()
+             ? ""
+             : "Terraform's provider bpg/proxmox deletes a hookscript that its resource does not name "
+               "right after the clone, and fails: \"only root can set 'hookscript' config\""}};
 }
 
 // check_mapping_access in qemu-server's QemuServer.pm, since resource mappings came (8.0.4).
@@ -39,7 +41,7 @@ Findings addresses_of_template(const CheckFacts& facts, const SurveyedGuest& gue
 {
     std::vector<std::string> keys;
     for (const auto& line : guest.config.hostpci)
-        if (!line.mapping) keys.push_back(line.key());
+        if (!line.hosts.empty()) keys.push_back(line.key());
     if (keys.empty()) return {};
     return {{Verdict::note,
              guest.id.config_path() + ": " + quote(join(keys, "', '")) +
