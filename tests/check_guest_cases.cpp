@@ -136,11 +136,12 @@ std::vector<CheckCase> guest_cases()
          .fix = "pve-gpu-install detach --vm 9000"},
         {.check = "guest.template",
          .verdict = Verdict::note,
-         .fires = template_with("args: " + std::string(monitor_words) + "\n", "PVEVMAdmin"),
+         .fires =
+             template_with("hostpci0: mapping=arc\nargs: " + std::string(monitor_words) + "\n", "PVEVMAdmin"),
          .subject = "VM 9000",
          .says = "has the hook's monitor in 'args'",
-         .quiet = template_with("args: -fw_cfg name=opt/a,string=b\n", "PVEVMAdmin"), // nothing of ours
-         .silent = true,
+         .quiet = template_with("hostpci0: mapping=arc\nargs: -fw_cfg name=opt/a\n",
+                                "PVEVMAdmin"), // nothing of ours
          .fix = "pve-gpu-install detach --vm 9000"},
         {.check = "guest.template",
          .verdict = Verdict::note,

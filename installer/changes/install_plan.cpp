@@ -36,6 +36,16 @@ bool has_gpu(const Survey& survey, unsigned vmid)
     });
 }
 
+std::string instead_of_template(const Survey& survey, const SurveyedGuest& guest)
+{
+    std::string text = "attach the hook to its clones";
+    if (has_gpu(survey, guest.id.vmid))
+        text += "; 'pve-gpu-install --host --vm " + guest.id.number() + "' prepares the host for them";
+    if (guest.attached)
+        text += "; 'pve-gpu-install detach --vm " + guest.id.number() + "' takes the hook off the template";
+    return text;
+}
+
 const SurveyedGuest& prepared(const Survey& survey, unsigned vmid, bool host_only)
 {
     const auto* guest = survey.find(vmid);
@@ -48,13 +58,7 @@ const SurveyedGuest& prepared(const Survey& survey, unsigned vmid, bool host_onl
                     {"guest " + std::to_string(vmid) + " is a container, not a VM", "name it with '--ct'"});
     if (guest->config.is_template && !host_only)
         throw Error(ErrorKind::invalid_config,
-                    {guest->id.is_template(),
-                     "attach the hook to its clones, 'pve-gpu-install --vm N' each; "
-                     "'pve-gpu-install --host --vm " +
-                         guest->id.number() + "' prepares the host for them" +
-                         (guest->attached ? ", 'pve-gpu-install detach --vm " + guest->id.number() +
-                                                "' takes the hook off the template"
-                                          : "")});
+                    {guest->id.is_template(), instead_of_template(survey, *guest)});
     if (guest->problem)
         throw Error(ErrorKind::invalid_config,
                     {vm(vmid) + ": " + guest->problem->fact, guest->problem->remedy});

@@ -21,7 +21,7 @@ Findings hook_of_template(const CheckFacts& facts, const SurveyedGuest& guest)
     const bool monitor = has_monitor(guest.args.next);
     if (hook.empty() && !monitor) return {};
     const bool ours = guest.attached || hook.empty();
-    const auto* const clones = "then attach the hook to its clones, 'pve-gpu-install --vm N' each";
+    const auto* const clones = "then attach the hook to its clones";
     return {
         {Verdict::note,
          guest.id.config_path() + " has " +
