@@ -52,7 +52,7 @@ struct FunctionState {
 struct GpuFacts {
     PciAddress address;
     Card card;
-    std::vector<unsigned> vmids; // who is passed the GPU
+    std::vector<unsigned> vmids; // who is passed the GPU; templates only where no VM is that can start
     bool running = false;        // one of them
 
     bool passed() const { return !vmids.empty(); }
@@ -140,6 +140,7 @@ struct CheckFacts {
     std::optional<KernelLog> log;      // nothing: it may not be read
     std::optional<std::uint64_t> up;   // microseconds since the host started
     CpuModels cpu_models;              // Proxmox's "custom-NAME"
+    std::size_t cloning_tokens = 0;    // API tokens that may clone VMs. Read if there are templates
 
     const FunctionState& state(const PciAddress& address) const; // an empty one if it was not read
     const Function& function(const GpuFacts& gpu) const { return topology.at(gpu.address); }
@@ -150,8 +151,9 @@ struct CheckFacts {
     // Those of the guests that the check is for; all of them where it is for none of them.
     std::vector<unsigned> meant(const std::vector<unsigned>& vmids) const;
     bool has_hook(unsigned vmid) const;
+    bool is_template(unsigned vmid) const;
     // To whom advice about something of these guests is given: of those that the check is for the first
-    // without the hook, else the first. Nothing where there is no guest.
+    // without the hook that can start, else the first that can, else a template. Nothing where there is none.
     std::optional<unsigned> advised(const std::vector<unsigned>& vmids) const;
     // The VMs whose configuration names the function in any way: passed, mediated, in `args`, or in a line
     // that Proxmox cannot resolve.

@@ -130,6 +130,8 @@ unsigned not_at_boot(const CheckFacts& facts, std::vector<unsigned> vmids)
 
 Finding guest_shared_card(const CheckFacts& facts, const GpuFacts& gpu)
 {
+    if (is_of_templates(facts, gpu))
+        return {Verdict::ok, "no VM that can start has it in its 'hostpci' lines"};
     if (gpu.vmids.size() == 1)
         return {Verdict::ok, "the 'hostpci' lines of " + vms_in_words(gpu.vmids) + " alone name it"};
     const auto evidence =

@@ -9,6 +9,7 @@
 #include "machine/paths.hpp"
 #include "proxmox/delegated_ids.hpp"
 #include "proxmox/request.hpp"
+#include "proxmox/user_config.hpp"
 #include "recovery/recover_gpu.hpp"
 #include "usage/containers.hpp"
 
@@ -94,6 +95,16 @@ void read_reader(const SysReader& reader, unsigned vmid, CheckFacts& facts)
         facts.readers[vmid] = note->state;
 }
 
+void read_tokens(const SysReader& reader, CheckFacts& facts)
+{
+    const auto is_template = [](const SurveyedGuest& one) {
+        return one.id.is_vm() && one.config.is_template;
+    };
+    if (std::ranges::none_of(facts.survey.guests, is_template)) return;
+    const auto users = read_pve_file(reader, paths::pve_users).value_or("");
+    facts.cloning_tokens = cloning_tokens(users, reader.wall_clock()).size();
+}
+
 bool is_container(const SurveyedGuest& guest)
 {
     return guest.id.is_container() && !guest.lxc.is_template;
@@ -124,6 +135,7 @@ void read_guest_facts(const SysReader& reader, const GuestEntry* visiting, Check
             facts.last_runs[guest.id.vmid] = *run;
     }
     plan_starts(reader, facts);
+    read_tokens(reader, facts);
 }
 
 void read_container_facts(const SysReader& reader, CheckFacts& facts)

@@ -57,6 +57,7 @@ std::vector<std::string> next_steps(const Session& session, const Survey& survey
     for (const auto vmid : session.options.vms) {
         const auto number = std::to_string(vmid);
         const auto* const guest = survey.find(vmid);
+        if (guest != nullptr && guest->config.is_template) continue;
         if (steps.empty() && guest != nullptr && guest->running) steps.push_back("qm shutdown " + number);
         if (!session.options.host) steps.push_back("pve-gpu-install try --vm " + number);
         steps.push_back("qm start " + number);
