@@ -106,5 +106,26 @@ ask start-with-a-card-in-use-state GET '/1.0/instances/third/state?project=defau
 ask operations GET '/1.0/operations?recursion=1&all-projects=true'
 ask_for stop PUT '/1.0/instances/web/state?project=default' '{"action": "stop", "force": true}'
 ask start-with-a-card-no-longer-in-use GET "$third/wait?timeout=60"
+ask logs GET '/1.0/instances/third/logs?project=default'
+ask logs-early GET '/1.0/instances/third/logs/qemu.early.log?project=default'
+ask logs-qemu GET '/1.0/instances/third/logs/qemu.log?project=default'
 ask_for stop-again PUT '/1.0/instances/web/state?project=default' '{"action": "stop", "force": true}'
 ask no-such-operation GET /1.0/operations/00000000-0000-0000-0000-000000000000/wait?timeout=1
+
+# A command inside: our guest has no agent, and a container needs none. The answers are made in one place for both.
+ask_for create-container POST /1.0/instances '{"name": "box", "type": "container", "source": {"type": "none"}, "config": {"security.privileged": "true"}, "devices": {"root": {"type": "disk", "pool": "default", "path": "/"}}}'
+inside=${socket%/*}/storage-pools/default/containers/box/rootfs
+mkdir -p "$inside/bin" "$inside/sbin" "$inside/dev" "$inside/proc" "$inside/sys" "$inside/etc" "$inside/tmp" "$inside/run"
+cp /lab/bin/busybox "$inside/bin/sh"
+printf '#!/bin/sh\nwhile sleep 1000; do :; done\n' >"$inside/sbin/init"
+chmod 755 "$inside/sbin/init"
+ask_for start-container PUT '/1.0/instances/box/state' '{"action": "start"}'
+ask_for exec POST '/1.0/instances/box/exec' '{"command": ["sh", "-c", "echo out; echo err >&2; exit 3"], "record-output": true, "wait-for-websocket": false, "interactive": false}'
+cp "$last_body" "$files/exec"
+ask exec-stdout GET "$(text_of 1 <"$files/exec")"
+ask exec-stderr GET "$(text_of 2 <"$files/exec")"
+ask exec-stdout-away DELETE "$(text_of 1 <"$files/exec")"
+ask exec-stderr-away DELETE "$(text_of 2 <"$files/exec")"
+ask exec-stdout-gone GET "$(text_of 1 <"$files/exec")"
+ask_for exec-no-such-program POST '/1.0/instances/box/exec' '{"command": ["nvidia-smi"], "record-output": true, "wait-for-websocket": false, "interactive": false}'
+ask instances-of-all-types GET '/1.0/instances?recursion=1&all-projects=true'

@@ -4,6 +4,7 @@
 # machine: arc
 # incus: yes
 # kernels: 6.12
+# turn: 4
 . /lab/incus.sh
 gpu=0000:03:00.0 audio=0000:04:00.0 usb=0000:05:00.0
 dirty "$usb"
