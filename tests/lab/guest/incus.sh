@@ -42,7 +42,6 @@ incus_start() {
     say "VM '$1' has started after $(($(uptime_ms) - began)) ms"
 }
 incus_stop() { incus_do PUT "/1.0/instances/$1/state" '{"action": "stop", "force": true}'; }
-incus_status() { incus_api GET "/1.0/instances/$1/state" | text_of status; }
 
 # expect_incus_status NAME STATUS
 expect_incus_status() { expect_equal "status of VM '$1'" "$2" "$(incus_api GET "/1.0/instances/$1" | grep -o '"status":"[^"]*","status_code":10.,"last' | cut -d '"' -f 4)"; }
