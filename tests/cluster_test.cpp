@@ -246,3 +246,25 @@ TEST_CASE("check of one guest of another node says where it is and what its star
     CHECK(has(cluster.console.text, "/etc/pve/nodes/pve2/qemu-server/102.conf"));
     CHECK_THROWS_AS(cluster.run(check, {.vms = {103}}), Error);
 }
+
+TEST_CASE("what is advised for a guest of another node can be done on this one", "[check]")
+{
+    Cluster cluster;
+    cluster.add_elsewhere(
+        102, "machine: q35\nhostpci0: mapping=gpu,pcie=1\nhookscript: local:snippets/pve-gpu-hook\n");
+    CHECK(has(in_the_way(cluster.machine, 102), "pve-gpu-install --host")); // the snippet is not here
+    SECTION("the host was prepared for it")
+    {
+        cluster.run(install, {.host = true});
+    }
+    SECTION("it was not") {}
+    for (const auto& options : {Options{}, Options{.vms = {102}}}) {
+        cluster.run(check, options);
+        for (const auto& one : cluster.document["checks"]) {
+            INFO(one);
+            if (has(print(one), "on its node")) continue; // its 'args' move with it
+            for (const auto* wrong : {"pve-gpu-install --vm 102", "--host --vm 102", "try --vm 102"})
+                CHECK_FALSE(has(print(one), wrong));
+        }
+    }
+}

@@ -219,6 +219,12 @@ bool CheckFacts::is_template(unsigned vmid) const
     return guest != nullptr && guest->config.is_template;
 }
 
+bool CheckFacts::is_elsewhere(unsigned vmid) const
+{
+    const auto* guest = survey.find(vmid);
+    return guest == nullptr || !guest->other_node.empty();
+}
+
 std::optional<unsigned> CheckFacts::advised(const std::vector<unsigned>& vmids) const
 {
     auto candidates = meant(vmids);

@@ -152,6 +152,7 @@ struct CheckFacts {
     std::vector<unsigned> meant(const std::vector<unsigned>& vmids) const;
     bool has_hook(unsigned vmid) const;
     bool is_template(unsigned vmid) const;
+    bool is_elsewhere(unsigned vmid) const; // on another node: what is advised for it is done there
     // To whom advice about something of these guests is given: of those that the check is for the first
     // without the hook that can start, else the first that can, else a template. Nothing where there is none.
     std::optional<unsigned> advised(const std::vector<unsigned>& vmids) const;

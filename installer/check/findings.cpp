@@ -66,6 +66,7 @@ std::string with_type(std::string_view line, std::string_view type)
 std::string install_for(const CheckFacts& facts, const std::vector<unsigned>& vmids)
 {
     const auto vmid = facts.advised(vmids);
+    if (vmid && facts.is_elsewhere(*vmid)) return "pve-gpu-install --host";
     const auto is_its = [&](const GpuFacts& gpu) { return vmid && contains(gpu.vmids, *vmid); };
     const bool left_alone =
         std::ranges::any_of(facts.gpus, is_its) &&
@@ -81,8 +82,9 @@ bool is_of_templates(const CheckFacts& facts, const GpuFacts& gpu)
 
 Remedy try_for(const CheckFacts& facts, const GpuFacts& gpu, std::string words)
 {
-    if (is_of_templates(facts, gpu)) return {std::move(words)};
-    return by_command("pve-gpu-install try --vm " + number_of(facts.advised(gpu.vmids)), std::move(words));
+    const auto vmid = facts.advised(gpu.vmids);
+    if (is_of_templates(facts, gpu) || (vmid && facts.is_elsewhere(*vmid))) return {std::move(words)};
+    return by_command("pve-gpu-install try --vm " + number_of(vmid), std::move(words));
 }
 
 std::string prepare_host(const CheckFacts& facts)
@@ -93,7 +95,8 @@ std::string prepare_host(const CheckFacts& facts)
     std::erase_if(with_port,
                   [&](unsigned vmid) { return !facts.asked.empty() && !contains(facts.asked, vmid); });
     const auto vmid = facts.advised(with_port);
-    return "pve-gpu-install --host" + (vmid ? " --vm " + std::to_string(*vmid) : "");
+    const bool named = vmid && !facts.is_elsewhere(*vmid);
+    return "pve-gpu-install --host" + (named ? " --vm " + std::to_string(*vmid) : "");
 }
 
 Remedy prepare(const CheckFacts& facts, bool written, const std::string& command, const std::string& then)

@@ -151,10 +151,11 @@ std::string set_hosts(unsigned vmid, const HostPci& line, const std::vector<std:
 std::string with_type(std::string_view line, std::string_view type);
 
 // "pve-gpu-install --vm 101": for the guest that is advised. Without the hook ("--host") where it resets none
-// of the guest's GPUs, and of a template, which never starts.
+// of the guest's GPUs, of a template, which never starts, and for a guest of another node.
 std::string install_for(const CheckFacts& facts, const std::vector<unsigned>& vmids);
 
-// "pve-gpu-install try --vm 101" with these words; the words alone where no VM that can start has the GPU.
+// "pve-gpu-install try --vm 101" with these words; the words alone where no VM of this node that can
+// start has the GPU.
 Remedy try_for(const CheckFacts& facts, const GpuFacts& gpu, std::string words);
 
 // No VM that can start is passed it.

@@ -165,9 +165,10 @@ Finding hookscript_here(const SurveyedGuest& guest, const HookscriptFacts& hook)
 {
     constexpr mode_t executable = 0111;
     const auto& volume = guest.config.hookscript;
-    const auto again = guest.attached ? by_command(guest.id.install_command(),
-                                                   "or: " + guest.id.set_command("--delete hookscript"), true)
-                                      : set(guest, "--delete hookscript", "or put the file back");
+    const auto install = guest.other_node.empty() ? guest.id.install_command() : "pve-gpu-install --host";
+    const auto again = guest.attached
+                           ? by_command(install, "or: " + guest.id.set_command("--delete hookscript"), true)
+                           : set(guest, "--delete hookscript", "or put the file back");
     if (!hook.path)
         return {Verdict::error,
                 "the storage of the hookscript " + quote(volume) + " is not in " +
