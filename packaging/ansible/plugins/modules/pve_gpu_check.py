@@ -14,35 +14,19 @@ version_added: 1.0.0
 description:
   - Returns what C(pve-gpu-install check) finds, each with its remedy. It changes nothing and wakes no device.
 options:
-  vms:
-    description: What concerns these virtual machines only.
-    type: list
-    elements: int
-    default: []
-  containers:
-    description: What concerns these containers only.
-    type: list
-    elements: int
-    default: []
   fail_on:
     description: From which verdict on the task fails.
     type: str
     choices: [never, error, warning]
     default: never
-attributes:
-  check_mode:
-    description: It never changes anything.
-    support: full
-  diff_mode:
-    description: There is no difference to show.
-    support: none
-requirements:
-  - the package pve-gpu-hook, version 0.2.0 or newer, on the host
 seealso:
   - module: pvegpu.hook.pve_gpu
   - module: pvegpu.hook.pve_gpu_info
 author:
   - the pve-gpu-hook authors (@pve-gpu-hook)
+extends_documentation_fragment:
+  - pvegpu.hook.program
+  - pvegpu.hook.program.looking
 """
 
 EXAMPLES = r"""
