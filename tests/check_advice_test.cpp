@@ -2,6 +2,7 @@
 // tests advises is read as its program reads it, and what 'qm set' makes of the guest is read again.
 #include "catch.hpp"
 #include "check/facts.hpp"
+#include "check/findings.hpp"
 #include "check/guest_args.hpp"
 #include "check_cases.hpp"
 #include "commands/arguments.hpp"
@@ -202,7 +203,7 @@ void check_advice(const std::function<void(FakeSystem&)>& build, const std::stri
 std::vector<unsigned> guests_in(const FakeSystem& machine)
 {
     std::vector<unsigned> vmids;
-    for (const auto& guest : survey_host_for_every_vm(machine).guests) vmids.push_back(guest.id.vmid);
+    for (const auto& guest : survey_host(machine, {}).guests) vmids.push_back(guest.id.vmid);
     return vmids;
 }
 
@@ -319,6 +320,43 @@ TEST_CASE("of guests that share a card the one without the hook is advised; the 
     CHECK(named(findings_for(machine, 102), "card.reset")->remedy.command == "pve-gpu-install --vm 102");
     CHECK(named(findings_for(machine, std::nullopt), "card.reset")->remedy.command ==
           "pve-gpu-install --vm 102");
+}
+
+TEST_CASE("a template is no guest that shares the card, nor one to be given advice", "[check][advice]")
+{
+    FakeSystem machine("6.14.8-2-pve");
+    add_healthy_host(machine);
+    add_vm(machine, 99, healthy_guest + "template: 1\nonboot: 1\n"); // in front of VM 101
+    for (const auto& finding : run_checks(read_check_facts(machine))) {
+        INFO(finding.name << ": " << finding.evidence);
+        CHECK(finding.verdict == Verdict::ok);
+    }
+    replace_guest(machine, guest_without("hookscript"));
+    const auto facts = read_check_facts(machine);
+    CHECK(install_for(facts, {99, 101}) == "pve-gpu-install --vm 101");
+    CHECK(facts.gpus.at(1).vmids == std::vector<unsigned>{101});
+}
+
+TEST_CASE("where a template alone has the card the host is prepared for its clones, and no hook is missed",
+          "[check][advice]")
+{
+    FakeSystem machine("6.14.8-2-pve");
+    add_healthy_host(machine);
+    replace_guest(machine, guest_without("hookscript", "template: 1\nhookscript: local:snippets/gone.sh\n"));
+    machine.file(paths::report(101, "pre-start"), R"({"phase":"pre-start","outcome":"failed","error":"x"})");
+    const auto facts = read_check_facts(machine);
+    for (const auto& finding : run_checks(facts)) {
+        INFO(finding.name << ": " << finding.evidence);
+        CHECK(finding.verdict == Verdict::ok);
+    }
+    const auto& gpu = facts.gpus.at(1);
+    CHECK(gpu.vmids == std::vector<unsigned>{101});
+    CHECK(install_for(facts, gpu.vmids) == "pve-gpu-install --host --vm 101");
+    machine.dies("0000:03:00.0");
+    const auto dead = run_checks(read_check_facts(machine));
+    REQUIRE(dead.front().verdict == Verdict::error);
+    CHECK(dead.front().name == "card.alive");
+    CHECK(dead.front().remedy.command.empty()); // no trial: nothing starts
 }
 
 TEST_CASE("a guest that has the other half of a card is told to give it back", "[check][advice]")

@@ -110,11 +110,60 @@ Build on_nfs(bool answers)
     };
 }
 
+// A template beside VM 101, and a token of a user with that role on everything.
+Build template_with(const std::string& lines, const std::string& role)
+{
+    return [=](FakeSystem& machine) {
+        add_vm(machine, 9000, "template: 1\n" + lines);
+        machine.file(std::string(paths::pve_users), "user:tofu@pve:1:0::::::\ntoken:tofu@pve!build:0:0:\n"
+                                                    "acl:1:/:tofu@pve:" +
+                                                        role + ":\n");
+    };
+}
+
 } // namespace
 
 std::vector<CheckCase> guest_cases()
 {
     return {
+        {.check = "guest.template",
+         .verdict = Verdict::note,
+         .fires = template_with("hookscript: local:snippets/pve-gpu-hook\n", "PVEVMAdmin"),
+         .subject = "VM 9000",
+         .says = "has 'hookscript: local:snippets/pve-gpu-hook', and /etc/pve/user.cfg has 1 API token",
+         .quiet = template_with("hookscript: local:snippets/pve-gpu-hook\n", "PVEAuditor"),
+         .silent = true,
+         .fix = "pve-gpu-install detach --vm 9000"},
+        {.check = "guest.template",
+         .verdict = Verdict::note,
+         .fires =
+             template_with("hostpci0: mapping=arc\nargs: " + std::string(monitor_words) + "\n", "PVEVMAdmin"),
+         .subject = "VM 9000",
+         .says = "has the hook's monitor in 'args'",
+         .quiet = template_with("hostpci0: mapping=arc\nargs: -fw_cfg name=opt/a\n",
+                                "PVEVMAdmin"), // nothing of ours
+         .fix = "pve-gpu-install detach --vm 9000"},
+        {.check = "guest.template",
+         .verdict = Verdict::note,
+         .fires = template_with("hookscript: local:snippets/other.sh\n", "PVEVMAdmin"),
+         .subject = "VM 9000",
+         .says = "'hookscript: local:snippets/other.sh'",
+         .quiet =
+             [](FakeSystem& m) { // no token
+                 add_vm(m, 9000, "template: 1\nhookscript: local:snippets/other.sh\nhostpci0: 03:00.0\n");
+                 m.file(std::string(paths::pve_users),
+                        "user:tofu@pve:1:0::::::\nacl:1:/:tofu@pve:PVEAdmin:\n");
+             },
+         .silent = true,
+         .fix = "qm set 9000 --delete hookscript"},
+        {.check = "guest.template",
+         .verdict = Verdict::note,
+         .fires =
+             template_with("hostpci0: 03:00.0\nhostpci1: mapping=arc\nhostpci2: 04:00.0\n", "PVEVMAdmin"),
+         .subject = "VM 9000",
+         .says = "'hostpci0', 'hostpci2' name addresses",
+         .quiet = template_with("hostpci0: mapping=arc\n", "PVEVMAdmin"),
+         .fix = "Resource Mappings"},
         {"guest.config", Verdict::error, guest(guest_without("hostpci0", "hostpci0: 0A:00.0\n")), vm,
          "upper-case"},
         {"guest.config", Verdict::error, guest_with("hostpci2: mapping=gone"), vm, "'gone'"},

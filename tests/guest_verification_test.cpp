@@ -79,6 +79,8 @@ TEST_CASE("a container of another version, without a node, or that does not run 
     stop_container(machine, 901, 5001);
     CHECK(check(verify_container(machine, 901), "guest.running").verdict == Verdict::error);
     CHECK_THROWS_AS(verify_container(machine, 902), Error);
+    add_container(machine, 903, "template: 1\ndev0: /dev/nvidia0\n"); // it never runs
+    CHECK_THROWS_AS(verify_container(machine, 903), Error);
 }
 
 TEST_CASE(

@@ -112,7 +112,7 @@ Options options_of(const std::string& line)
 
 InstallPlan plan_install(const FakeSystem& machine, const Options& options)
 {
-    const auto survey = survey_host(machine, options.vms);
+    const auto survey = survey_host(machine, {options.vms, options.host && options.vms.empty()});
     const bool for_vms = options.host || !options.vms.empty();
     auto plan =
         for_vms ? make_install_plan(survey, {options.vms, options.host, options.blacklist}) : InstallPlan();

@@ -127,7 +127,7 @@ TEST_CASE("a reboot that did not give the card to vfio-pci is not asked for agai
     boot(host);
     CHECK(host.run(install, {.vms = {101}, .reboot = true}) == exit_done);
     CHECK(host.machine.effects().back() != "run /usr/bin/systemctl reboot");
-    CHECK(host.machine.said("'i915' has '0000:03:00.0' (8086:56a6), and another reboot"));
+    CHECK(host.machine.said("'i915' has '0000:03:00.0' (Intel Arc A310, 8086:56a6), and another reboot"));
     host.run(status, {.json = true});
     CHECK(host.console.text.find("\"reboot_needed\": false") != std::string::npos);
     host.machine.tree().erase(modprobe_file);

@@ -141,6 +141,34 @@ TEST_CASE("who gives no command is told who has a GPU and what can be done", "[i
     CHECK(shown().find("No guest of this node has a GPU") != std::string::npos);
 }
 
+TEST_CASE("a template is told as one, and nothing is to be done with it but in its clones", "[install]")
+{
+    FakeSystem machine("6.14.8-2-pve");
+    add_arc_host(machine);
+    machine.file("/etc/pve/qemu-server/101.conf",
+                 std::string("template: 1\nhookscript: local:snippets/pve-gpu-hook\n") + arc_guest);
+    const auto status = read_status(machine);
+    CHECK(print_status(status).find("VM 101  attached      a template, which never starts") !=
+          std::string::npos);
+    CHECK(status_json(status)["guests"][0]["template"] == true);
+    Printed console;
+    Session session{machine, console, {.vms = {101}}};
+    CHECK(overview(session) == exit_usage);
+    CHECK(console.text.find("VM 101  a template, which never starts") != std::string::npos);
+    CHECK(console.text.find("--vm 101") == std::string::npos);
+    const auto refusal = [&](int (*command)(Session&)) -> std::string {
+        try {
+            command(session);
+        } catch (const Error& error) {
+            return error.what();
+        }
+        return "";
+    };
+    CHECK(refusal(try_recovery) == "VM 101 is a template, which never starts; try it with one of its clones");
+    CHECK(refusal(verify) == "VM 101 is a template, which never starts; look into one of its clones");
+    CHECK(machine.writes().empty());
+}
+
 TEST_CASE("status of a damaged report, or of a guest whose devices are gone, still tells the rest",
           "[install]")
 {

@@ -200,7 +200,7 @@ TEST_CASE("a guest that was left with the stub is known as attached once the pac
     host.removal();
     host.command(package_purge);
     REQUIRE(host.has_stub());
-    const auto survey = survey_host(host, {101});
+    const auto survey = survey_host(host, {{101}});
     CHECK(survey.find(101)->attached);
     CHECK_NOTHROW(make_install_plan(survey, {{101}})); // the stub is no foreign file
 }

@@ -117,6 +117,7 @@ inline constexpr std::string_view pve_ct_configs = "/etc/pve/lxc";
 inline constexpr std::string_view pve_nodes = "/etc/pve/nodes";
 inline constexpr std::string_view pve_pci_mappings = "/etc/pve/mapping/pci.cfg";
 inline constexpr std::string_view pve_storages = "/etc/pve/storage.cfg";
+inline constexpr std::string_view pve_users = "/etc/pve/user.cfg"; // and API tokens, without their secrets
 
 inline std::string config_file(std::string_view directory, unsigned vmid)
 {

@@ -86,4 +86,10 @@ std::string with_name(const DeviceNames& names, const PciAddress& address)
     return (name.empty() ? "" : name + ", ") + to_string(address);
 }
 
+std::string named(const DeviceNames& names, const Function& function)
+{
+    const auto name = device_name(names, function.address);
+    return quote(function.address) + " (" + (name.empty() ? "" : name + ", ") + device_id(function) + ")";
+}
+
 } // namespace pvegpu

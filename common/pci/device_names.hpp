@@ -23,6 +23,9 @@ std::string device_name(const DeviceNames& names, const PciAddress& address); //
 // "Intel Arc A310, 0000:03:00.0"; the address alone if its name is not known.
 std::string with_name(const DeviceNames& names, const PciAddress& address);
 
+// "'0000:03:00.0' (Intel Arc A310, 8086:56a6)"; the ids alone if its name is not known.
+std::string named(const DeviceNames& names, const Function& function);
+
 // Of the text of pci.ids, whose form its own header describes: the vendor's name as people say it, and what
 // the device's name has in brackets, which is how the card is sold. Empty if the device is not in it.
 std::string name_in_pci_ids(std::string_view text, std::uint16_t vendor, std::uint16_t device);

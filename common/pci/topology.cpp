@@ -36,11 +36,6 @@ std::string device_id(const Function& function)
     return to_hex(function.vendor, 4) + ":" + to_hex(function.device, 4);
 }
 
-std::string named(const Function& function)
-{
-    return quote(function.address) + " (" + device_id(function) + ")";
-}
-
 std::string subsystem_id(const Function& function)
 {
     return to_hex(function.subsystem_vendor, 4) + ":" + to_hex(function.subsystem_device, 4);

@@ -74,7 +74,6 @@ struct Function {
 std::vector<unsigned> bars_without_memory(const Function& function);
 
 std::string device_id(const Function& function);    // "8086:56a6"
-std::string named(const Function& function);        // "'0000:03:00.0' (8086:56a6)"
 std::string subsystem_id(const Function& function); // "1849:6006"
 
 enum class Role { gpu, companion, neighbour };

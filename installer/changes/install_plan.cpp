@@ -36,7 +36,17 @@ bool has_gpu(const Survey& survey, unsigned vmid)
     });
 }
 
-const SurveyedGuest& attachable(const Survey& survey, unsigned vmid)
+std::string instead_of_template(const Survey& survey, const SurveyedGuest& guest)
+{
+    std::string text = "attach the hook to its clones";
+    if (has_gpu(survey, guest.id.vmid))
+        text += "; 'pve-gpu-install --host --vm " + guest.id.number() + "' prepares the host for them";
+    if (guest.attached)
+        text += "; 'pve-gpu-install detach --vm " + guest.id.number() + "' takes the hook off the template";
+    return text;
+}
+
+const SurveyedGuest& prepared(const Survey& survey, unsigned vmid, bool host_only)
 {
     const auto* guest = survey.find(vmid);
     if (guest == nullptr)
@@ -46,6 +56,9 @@ const SurveyedGuest& attachable(const Survey& survey, unsigned vmid)
     if (guest->id.is_container())
         throw Error(ErrorKind::invalid_config,
                     {"guest " + std::to_string(vmid) + " is a container, not a VM", "name it with '--ct'"});
+    if (guest->config.is_template && !host_only)
+        throw Error(ErrorKind::invalid_config,
+                    {guest->id.is_template(), instead_of_template(survey, *guest)});
     if (guest->problem)
         throw Error(ErrorKind::invalid_config,
                     {vm(vmid) + ": " + guest->problem->fact, guest->problem->remedy});
@@ -70,7 +83,7 @@ public:
             throw Error(ErrorKind::failed,
                         {"no quorum: guest configurations are read-only", "see 'pvecm status'"});
         std::vector<const SurveyedGuest*> guests;
-        for (const auto vmid : request_.vms) guests.push_back(&attachable(survey_, vmid));
+        for (const auto vmid : request_.vms) guests.push_back(&prepared(survey_, vmid, request_.host_only));
         for (const auto* guest : guests)
             if (!request_.host_only) {
                 attach_guest(survey_, *guest, plan_);

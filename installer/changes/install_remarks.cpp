@@ -31,7 +31,7 @@ void warn_of_halves(const Survey& survey, std::vector<Advice>& warnings)
 {
     for (const auto& function : survey.functions)
         if (!function.passed && function.reset_with_card)
-            warnings.push_back({named(function.facts) + " is on the card of VM " +
+            warnings.push_back({named(survey.names, function.facts) + " is on the card of VM " +
                                     std::to_string(function.vmids.front()) + " but not passed to it",
                                 "pass it too, so that nothing on the host can keep the card busy"});
 }
@@ -43,9 +43,9 @@ bool is_asked(const InstallRequest& request, const SurveyedFunction& function)
            std::ranges::any_of(request.vms, [&](unsigned vmid) { return function.on_card_of(vmid); });
 }
 
-std::string gpu_of_vm(const SurveyedFunction& function)
+std::string gpu_of_vm(const Survey& survey, const SurveyedFunction& function)
 {
-    return named(function.facts) + " of VM " + std::to_string(function.vmids.front());
+    return named(survey.names, function.facts) + " of VM " + std::to_string(function.vmids.front());
 }
 
 // Where it resets none of the guest's GPUs.
@@ -65,16 +65,16 @@ void warn_of_left_alone(const Survey& survey, const InstallRequest& request, std
     for (const auto& function : survey.functions)
         if (function.passed && is_gpu(function.facts) && !function.left_alone_because.empty() &&
             is_asked(request, function))
-            warnings.push_back(
-                {"the hook does not reset " + gpu_of_vm(function) + ": " + function.left_alone_because,
-                 function.instead + without_the_hook(survey, request, function)});
+            warnings.push_back({"the hook does not reset " + gpu_of_vm(survey, function) + ": " +
+                                    function.left_alone_because,
+                                function.instead + without_the_hook(survey, request, function)});
 }
 
 void warn_of_boot_display(const Survey& survey, const InstallRequest& request, std::vector<Advice>& warnings)
 {
     for (const auto& function : survey.functions)
         if (function.passed && function.facts.boot_vga && is_asked(request, function))
-            warnings.push_back({gpu_of_vm(function) +
+            warnings.push_back({gpu_of_vm(survey, function) +
                                     " is the display that the host boots on (boot_vga is 1): the host's "
                                     "screen goes dark, and its console with it",
                                 "be sure that you reach the host over the network, or choose another GPU as "
@@ -127,28 +127,31 @@ std::vector<std::string> install_notes(const Survey& survey, const InstallReques
             std::ranges::any_of(request.vms, [&](unsigned vmid) { return function.on_card_of(vmid); });
         if (asked && function.passed && function.reset_with_card && is_gpu(function.facts) &&
             resets_itself(function.facts))
-            notes.push_back(named(function.facts) +
+            notes.push_back(named(survey.names, function.facts) +
                             " has a reset of its own (FLR) and may not need the hook; \"strategy\": "
                             "\"auto\" in '" +
                             std::string(paths::settings) + "' leaves it alone while it is well");
         if (function.twin && function.leaves_the_host())
-            notes.push_back(named(function.facts) + " has the same ids as '" + to_string(*function.twin) +
-                            "', which " +
+            notes.push_back(named(survey.names, function.facts) + " has the same ids as '" +
+                            to_string(*function.twin) + "', which " +
                             (function.twin_vmids.empty()
                                  ? "stays with the host"
                                  : "VM " + std::to_string(function.twin_vmids.front()) + " is passed") +
                             "; it is bound by its address, not by its ids");
     }
     note_ids_elsewhere(survey, notes);
+    for (const auto& guest : survey.may_come)
+        notes.push_back("the host is prepared for " + guest.id.name() + " of the node " +
+                        quote(guest.other_node) + ", too, which can come to this one");
     const auto& host = survey.host;
     if (!survey.functions.empty() && host.iommu_on && host.loader != BootLoader::unknown &&
         !has_key(host.running, "iommu"))
         notes.push_back(quote(faster_only) +
                         " only makes the host's own devices faster; no reboot is needed for it");
     if (request.host_only && survey.functions.empty())
-        notes.emplace_back(
-            "no VM of this node has a GPU, so there is nothing to prepare; run this again when "
-            "one has");
+        notes.emplace_back("no VM of this node, or that can come to it, has a GPU, so there is nothing to "
+                           "prepare; run this again "
+                           "when one has");
     if (!survey.functions.empty() && host.loader == BootLoader::proxmox_undecided)
         notes.emplace_back("boot loader unclear ('proxmox-boot-tool status' tells it); writing kernel "
                            "parameters to both, GRUB and systemd-boot");

@@ -76,6 +76,7 @@ Manifest read_json(const SysReader& reader, const Json& json)
     for (const auto& entry : json.at("changes")) manifest.entries.push_back(read_entry(reader, entry));
     for (const auto& guest : json.at("guests")) manifest.attachments.push_back(read_attachment(guest));
     manifest.directories = json.at("directories").get<std::vector<std::string>>();
+    manifest.prepared = parse_prepared(json);
     return manifest;
 }
 
@@ -91,6 +92,7 @@ std::string print_manifest(const Manifest& manifest)
         json["guests"].push_back(std::move(guest));
     }
     json["directories"] = manifest.directories;
+    if (manifest.prepared != Prepared{}) json["prepared"] = prepared_json(manifest.prepared);
     return print(json);
 }
 

@@ -4,6 +4,7 @@
 
 #include "changes/attachment.hpp"
 #include "changes/change.hpp"
+#include "host/prepared.hpp"
 #include "machine/system.hpp"
 
 #include <optional>
@@ -29,6 +30,7 @@ struct Manifest {
     std::vector<ManifestEntry> entries;
     std::vector<Attachment> attachments;
     std::vector<std::string> directories; // that we made, the outer ones first
+    Prepared prepared = {};
 
     bool empty() const { return entries.empty() && attachments.empty(); }
     const ManifestEntry* find(std::string_view path) const; // nullptr if there is none

@@ -51,6 +51,7 @@ public:
     void forget(unsigned vmid)
     {
         std::erase_if(plan_.left.attachments, [&](const auto& guest) { return guest.vmid == vmid; });
+        std::erase(plan_.left.prepared.vms, vmid);
         const auto path = paths::chained_hook(vmid);
         drop(path);
         if (const auto text = survey_.file(path)) {

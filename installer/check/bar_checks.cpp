@@ -21,12 +21,11 @@ Findings bars_assigned(const CheckFacts& facts, const GpuFacts& gpu)
     if (without.empty()) return {{Verdict::ok, gpu.file("resource") + " has every BAR"}};
     const std::string setup =
         "turn 'Above 4G Decoding' on in the firmware's setup, update the firmware, and reboot";
-    return {
-        {Verdict::error, gpu.file("resource") + " has no room for " + without,
-         gpu.card.port
-             ? by_command(try_for(facts, gpu),
-                          "after a rescan the hook sizes the window anew; if that does not help, " + setup)
-             : Remedy{setup}}};
+    return {{Verdict::error, gpu.file("resource") + " has no room for " + without,
+             gpu.card.port
+                 ? try_for(facts, gpu,
+                           "after a rescan the hook sizes the window anew; if that does not help, " + setup)
+                 : Remedy{setup}}};
 }
 
 Findings bars_above_4g(const CheckFacts& facts, const GpuFacts& gpu)

@@ -83,7 +83,8 @@ Finding card_alive(const CheckFacts& facts, const GpuFacts& gpu)
     const std::string last = "switch the host's power off and on: a reboot is not enough";
     return {Verdict::error,
             file + (config->health == Health::dead ? " reads all ones" : " answers 'not ready'"),
-            gpu.card.port ? by_command(try_for(facts, gpu), "if it stays so, " + last) : Remedy{last}};
+            gpu.card.port && !is_of_templates(facts, gpu) ? try_for(facts, gpu, "if it stays so, " + last)
+                                                          : Remedy{last}};
 }
 
 // An idle card may sleep so deep, a laptop's always does. What matters is that it wakes for its guest: the
@@ -145,6 +146,8 @@ Finding card_reset(const CheckFacts& facts, const GpuFacts& gpu)
     const auto evidence = function.reset_methods.empty()
                               ? file + " is absent"
                               : file + " is " + quote(join(function.reset_methods, " "));
+    if (is_of_templates(facts, gpu))
+        return {Verdict::ok, evidence + "; the hook is for the template's clones, which can start"};
     if (function.flr() && traits_of(facts, gpu).flr == DeviceTraits::Flr::harmful) {
         const auto harm = evidence + ", and this model does not come back from 'flr'";
         if (has_hook(facts, gpu)) return {Verdict::ok, harm + "; the hook sees to it that no start uses it"};
@@ -176,7 +179,9 @@ Finding card_known(const CheckFacts& facts, const GpuFacts& gpu)
     if (!gpu.card.port) return {Verdict::ok, device + known + "; " + gpu.card.left_alone_because};
     if (tells_of_resets(traits)) return {Verdict::ok, device + known};
     return {Verdict::note, device + known,
-            by_command(try_for(facts, gpu), "with the VM stopped this shows whether its reset works")};
+            is_of_templates(facts, gpu)
+                ? Remedy{"'pve-gpu-install try' with a clone of the template shows whether its reset works"}
+                : try_for(facts, gpu, "with the VM stopped this shows whether its reset works")};
 }
 
 std::string width_of(unsigned lanes)

@@ -107,11 +107,13 @@ void add_gpus(CheckFacts& facts)
         const auto* card = find_where(cards, [&](const Card& one) { return one.has(address); });
         if (card == nullptr) continue;
         GpuFacts gpu{address, *card, {}};
+        std::vector<unsigned> templates; // what their clones will need counts while there is none
         for (const auto& guest : facts.survey.guests) {
             if (!guest.keys.contains(address)) continue;
-            gpu.vmids.push_back(guest.id.vmid);
+            (guest.config.is_template ? templates : gpu.vmids).push_back(guest.id.vmid);
             gpu.running = gpu.running || facts.running_vms.contains(guest.id.vmid);
         }
+        if (gpu.vmids.empty()) gpu.vmids = std::move(templates);
         facts.gpus.push_back(std::move(gpu));
     }
 }
@@ -172,8 +174,7 @@ void add_names(const SysReader& reader, CheckFacts& facts)
 {
     std::vector<const Function*> shown;
     for (const auto& [address, function] : facts.topology.functions)
-        if (!function.bridge && (facts.gpu_with(address) != nullptr || facts.is_passed(address)))
-            shown.push_back(&function);
+        if (!function.bridge) shown.push_back(&function);
     facts.names = device_names(reader, shown);
 }
 
@@ -212,10 +213,18 @@ bool CheckFacts::has_hook(unsigned vmid) const
     return guest != nullptr && guest->attached;
 }
 
+bool CheckFacts::is_template(unsigned vmid) const
+{
+    const auto* guest = survey.find(vmid);
+    return guest != nullptr && guest->config.is_template;
+}
+
 std::optional<unsigned> CheckFacts::advised(const std::vector<unsigned>& vmids) const
 {
-    const auto candidates = meant(vmids);
+    auto candidates = meant(vmids);
     if (candidates.empty()) return std::nullopt;
+    std::stable_partition(candidates.begin(), candidates.end(),
+                          [&](unsigned vmid) { return !is_template(vmid); });
     const auto* without = find_where(candidates, [&](unsigned vmid) {
         const auto* guest = survey.find(vmid);
         return guest != nullptr && !guest->attached && !guest->config.is_template;
@@ -245,7 +254,7 @@ bool CheckFacts::is_passed(const PciAddress& address) const
                                [&](const auto& guest) { return guest.keys.contains(address); });
 }
 
-CheckFacts read_check_facts(const SysReader& machine)
+CheckFacts read_check_facts(const SysReader& machine, const GuestEntry* visiting)
 {
     const QuietReader reader(machine);
     CheckFacts facts;
@@ -253,7 +262,7 @@ CheckFacts read_check_facts(const SysReader& machine)
     read_host_facts(reader, facts);
     try {
         facts.settings = read_settings(reader); // wrong ones the hook refuses too
-        read_guest_facts(reader, facts);
+        read_guest_facts(reader, visiting, facts);
     } catch (const Error& error) {
         facts.pve_problem = error.what();
     }

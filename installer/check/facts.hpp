@@ -52,7 +52,7 @@ struct FunctionState {
 struct GpuFacts {
     PciAddress address;
     Card card;
-    std::vector<unsigned> vmids; // who is passed the GPU
+    std::vector<unsigned> vmids; // who is passed the GPU; templates only where no VM is that can start
     bool running = false;        // one of them
 
     bool passed() const { return !vmids.empty(); }
@@ -67,8 +67,9 @@ struct ContainerFacts {
     Inside inside;                          // of one that runs
     NodeOwners owners = {};                 // whose nodes they were when the installer gave them
     std::vector<Advice> not_delegated = {}; // ids that it maps and root may not map
+    std::string other_node = {};            // where it is; empty: on this one
 
-    std::string conf() const { return paths::ct_config(vmid); }
+    std::string conf() const { return paths::ct_config(vmid, other_node); }
 };
 
 struct HookscriptFacts {
@@ -110,7 +111,7 @@ struct CheckFacts {
     Topology topology; // every function of the host
     std::map<PciAddress, FunctionState> states;
     std::vector<GpuFacts> gpus; // in the order of addresses
-    DeviceNames names;          // of GPUs, of what is on their cards, and of what guests are passed
+    DeviceNames names;          // of all that is in the topology, but bridges
 
     std::optional<bool> unsafe_interrupts;
     std::vector<ModprobeLine> modprobe;
@@ -139,6 +140,7 @@ struct CheckFacts {
     std::optional<KernelLog> log;      // nothing: it may not be read
     std::optional<std::uint64_t> up;   // microseconds since the host started
     CpuModels cpu_models;              // Proxmox's "custom-NAME"
+    std::size_t cloning_tokens = 0;    // API tokens that may clone VMs. Read if there are templates
 
     const FunctionState& state(const PciAddress& address) const; // an empty one if it was not read
     const Function& function(const GpuFacts& gpu) const { return topology.at(gpu.address); }
@@ -149,16 +151,18 @@ struct CheckFacts {
     // Those of the guests that the check is for; all of them where it is for none of them.
     std::vector<unsigned> meant(const std::vector<unsigned>& vmids) const;
     bool has_hook(unsigned vmid) const;
+    bool is_template(unsigned vmid) const;
     // To whom advice about something of these guests is given: of those that the check is for the first
-    // without the hook, else the first. Nothing where there is no guest.
+    // without the hook that can start, else the first that can, else a template. Nothing where there is none.
     std::optional<unsigned> advised(const std::vector<unsigned>& vmids) const;
     // The VMs whose configuration names the function in any way: passed, mediated, in `args`, or in a line
     // that Proxmox cannot resolve.
     std::vector<unsigned> named_by(const PciAddress& address) const;
 };
 
-// Looks only, and wakes nothing. Throws Error where it is no Proxmox host.
-CheckFacts read_check_facts(const SysReader& machine);
+// Looks only, and wakes nothing. Throws Error where it is no Proxmox host. A guest of another node that is
+// `visiting` is looked at as if it were here.
+CheckFacts read_check_facts(const SysReader& machine, const GuestEntry* visiting = nullptr);
 
 // The file that Proxmox hands to QEMU for the line's 'romfile' (print_hostpci_devices in PCI.pm); empty if it
 // has none.
@@ -166,7 +170,7 @@ std::string rom_of(const HostPci& line);
 
 // The parts of it.
 void read_host_facts(const SysReader& reader, CheckFacts& facts);
-void read_guest_facts(const SysReader& reader, CheckFacts& facts);
+void read_guest_facts(const SysReader& reader, const GuestEntry* visiting, CheckFacts& facts);
 void read_container_facts(const SysReader& reader, CheckFacts& facts);
 
 // Of the text of /dev/kmsg. Messages that programs have written there are left out.

@@ -70,12 +70,19 @@ std::string install_for(const CheckFacts& facts, const std::vector<unsigned>& vm
     const bool left_alone =
         std::ranges::any_of(facts.gpus, is_its) &&
         std::ranges::none_of(facts.gpus, [&](const GpuFacts& gpu) { return is_its(gpu) && gpu.card.port; });
-    return std::string("pve-gpu-install ") + (left_alone ? "--host " : "") + "--vm " + number_of(vmid);
+    const bool host_alone = left_alone || (vmid && facts.is_template(*vmid));
+    return std::string("pve-gpu-install ") + (host_alone ? "--host " : "") + "--vm " + number_of(vmid);
 }
 
-std::string try_for(const CheckFacts& facts, const GpuFacts& gpu)
+bool is_of_templates(const CheckFacts& facts, const GpuFacts& gpu)
 {
-    return "pve-gpu-install try --vm " + number_of(facts.advised(gpu.vmids));
+    return gpu.passed() && facts.is_template(gpu.vmids.front());
+}
+
+Remedy try_for(const CheckFacts& facts, const GpuFacts& gpu, std::string words)
+{
+    if (is_of_templates(facts, gpu)) return {std::move(words)};
+    return by_command("pve-gpu-install try --vm " + number_of(facts.advised(gpu.vmids)), std::move(words));
 }
 
 std::string prepare_host(const CheckFacts& facts)

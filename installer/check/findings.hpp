@@ -24,6 +24,7 @@ std::vector<Check> nvidia_checks();
 std::vector<Check> guest_checks();
 std::vector<Check> guest_hardware_checks();
 std::vector<Check> guest_option_checks();
+std::vector<Check> template_checks();
 std::vector<Check> own_reboot_checks();
 std::vector<Check> container_checks();
 std::vector<Check> log_checks();
@@ -76,9 +77,12 @@ template <auto look> Findings each_passed_gpu(const CheckFacts& facts)
     return about_each<look>(facts, facts.gpus, [](const GpuFacts& gpu) { return gpu.passed(); });
 }
 
+// Those that can start: no templates.
 template <auto look> Findings each_guest(const CheckFacts& facts)
 {
-    return about_each<look>(facts, facts.survey.guests, [](const SurveyedGuest&) { return true; });
+    return about_each<look>(facts, facts.survey.guests, [](const SurveyedGuest& guest) {
+        return !guest.config.is_template && !guest.lxc.is_template;
+    });
 }
 
 // VMs with 'hostpci' lines, no templates.
@@ -101,7 +105,7 @@ template <auto look> Findings each_config_with_gpu(const CheckFacts& facts)
 {
     auto findings = each_vm_with_gpu<look>(facts);
     for (auto& finding : findings)
-        finding.evidence.insert(0, paths::vm_config(finding.guests.front()) + ": ");
+        finding.evidence.insert(0, facts.survey.find(finding.guests.front())->config_path() + ": ");
     return findings;
 }
 
@@ -146,10 +150,15 @@ std::string set_hosts(unsigned vmid, const HostPci& line, const std::vector<std:
 // another one, and every other property as it was; 'type=' and 'cputype=' may stand in front of it.
 std::string with_type(std::string_view line, std::string_view type);
 
-// "pve-gpu-install --vm 101", "pve-gpu-install try --vm 101": for the guest that is advised. Without the hook
-// ("--host") where it resets none of the guest's GPUs.
+// "pve-gpu-install --vm 101": for the guest that is advised. Without the hook ("--host") where it resets none
+// of the guest's GPUs, and of a template, which never starts.
 std::string install_for(const CheckFacts& facts, const std::vector<unsigned>& vmids);
-std::string try_for(const CheckFacts& facts, const GpuFacts& gpu);
+
+// "pve-gpu-install try --vm 101" with these words; the words alone where no VM that can start has the GPU.
+Remedy try_for(const CheckFacts& facts, const GpuFacts& gpu, std::string words);
+
+// No VM that can start is passed it.
+bool is_of_templates(const CheckFacts& facts, const GpuFacts& gpu);
 
 // "pve-gpu-install --host --vm 101": for a guest that the check is for and that is passed a GPU; else for one
 // whose card the hook can reset.

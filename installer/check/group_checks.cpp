@@ -32,7 +32,7 @@ std::string named_list(const CheckFacts& facts, const Addresses& addresses)
 {
     std::vector<std::string> names;
     names.reserve(addresses.size());
-    for (const auto& address : addresses) names.push_back(named(facts.topology.at(address)));
+    for (const auto& address : addresses) names.push_back(named(facts.names, facts.topology.at(address)));
     return join(names, ", ");
 }
 
@@ -94,7 +94,8 @@ Finding card_twins(const CheckFacts& facts, const GpuFacts& gpu)
         if (other.address == gpu.address || facts.function(other).virtual_function ||
             device_id(facts.function(other)) != id || !facts.named_by(other.address).empty())
             continue;
-        const auto evidence = named(facts.function(other)) + " has the same ids and stays with the host";
+        const auto evidence =
+            named(facts.names, facts.function(other)) + " has the same ids and stays with the host";
         const auto ids = vfio_ids(facts.modprobe);
         const bool by_ids = std::ranges::any_of(ids, [&](const VfioId& one) { return one.id == id; });
         if (!by_ids && facts.has_hook(facts.advised(gpu.vmids).value()))
@@ -127,13 +128,14 @@ Neighbours neighbours_of(const CheckFacts& facts, const GpuFacts& gpu)
         const auto* function = facts.topology.find(member);
         if (function == nullptr || function->bridge) continue;
         if (const auto others = others_with(facts, gpu, member); !others.empty()) {
-            found.of_others.push_back(named(*function) + ", which " + vms_in_words(others) + " is passed");
+            found.of_others.push_back(named(facts.names, *function) + ", which " + vms_in_words(others) +
+                                      " is passed");
             for (const auto vmid : others)
                 if (!contains(found.others, vmid)) found.others.push_back(vmid);
         } else if (!(gpu.card.port && gpu.card.has(member)) && !facts.is_passed(member)) {
             const auto use = use_of(facts, member);
             found.held = found.held || !use.empty();
-            found.of_host.push_back(named(*function) + ", " + kind_of(*function) + use);
+            found.of_host.push_back(named(facts.names, *function) + ", " + kind_of(*function) + use);
         }
     }
     std::ranges::sort(found.others);

@@ -12,7 +12,7 @@ namespace {
 
 Findings guest_config(const SurveyedGuest& guest)
 {
-    const auto conf = guest.id.config_path();
+    const auto conf = guest.config_path();
     Findings findings;
     for (const auto& warning : guest.config.warnings) {
         Finding finding{Verdict::error, to_string(warning.in(conf)), {"correct the line in " + conf}};
@@ -33,7 +33,7 @@ Findings guest_config(const SurveyedGuest& guest)
 Finding absent(const NamedByVm& named, const SurveyedGuest& guest, const PassedDevice& device,
                const HostSelector& selector)
 {
-    const auto evidence = guest.id.config_path() + ": " + device.key + " names " + quote(selector.text) +
+    const auto evidence = guest.config_path() + ": " + device.key + " names " + quote(selector.text) +
                           ", and " + std::string(paths::pci_functions) + " has nothing that begins so";
     if (const auto known = with_cause(evidence, named.absent, selector))
         return {Verdict::error, known->fact, {known->remedy}};
@@ -51,7 +51,7 @@ Findings guest_device_present(const CheckFacts& facts, const SurveyedGuest& gues
         for (const auto& selector : device.taken().missing) // what one alternative lacks all lack
             findings.push_back(absent(named, guest, device, selector));
     if (named.devices.empty()) return {};
-    return or_ok(findings, functions + " has every device that " + guest.id.config_path() + " names");
+    return or_ok(findings, functions + " has every device that " + guest.config_path() + " names");
 }
 
 Findings guest_mapping(const CheckFacts& facts, const SurveyedGuest& guest)
@@ -60,7 +60,7 @@ Findings guest_mapping(const CheckFacts& facts, const SurveyedGuest& guest)
     Findings findings;
     for (const auto& device : named.devices) {
         if (!device.mapping) continue;
-        const auto evidence = guest.id.config_path() + ": " + device.key + ", mapping " +
+        const auto evidence = guest.config_path() + ": " + device.key + ", mapping " +
                               quote(*device.mapping) + " (" + std::string(paths::pve_pci_mappings);
         const auto* wrong = find_by(named.mismatches, device.key, &MappingMismatch::key);
         if (wrong == nullptr)
@@ -98,7 +98,7 @@ Findings guest_mdev(const CheckFacts& facts, const SurveyedGuest& guest)
     for (const auto& device : devices_of(facts, guest)) {
         if (!device.mdev) continue;
         const auto& functions = device.taken().functions;
-        Finding finding{Verdict::ok, guest.id.config_path() + ": " + device.key + " has 'mdev' and " +
+        Finding finding{Verdict::ok, guest.config_path() + ": " + device.key + " has 'mdev' and " +
                                          counted(functions.size(), "function")};
         if (functions.size() > 1) {
             finding.verdict = Verdict::error;
@@ -130,6 +130,8 @@ unsigned not_at_boot(const CheckFacts& facts, std::vector<unsigned> vmids)
 
 Finding guest_shared_card(const CheckFacts& facts, const GpuFacts& gpu)
 {
+    if (is_of_templates(facts, gpu))
+        return {Verdict::ok, "no VM that can start has it in its 'hostpci' lines"};
     if (gpu.vmids.size() == 1)
         return {Verdict::ok, "the 'hostpci' lines of " + vms_in_words(gpu.vmids) + " alone name it"};
     const auto evidence =
@@ -144,7 +146,7 @@ Finding guest_shared_card(const CheckFacts& facts, const GpuFacts& gpu)
 
 Finding guest_migration(const CheckFacts& facts, const SurveyedGuest& guest)
 {
-    const auto conf = guest.id.config_path();
+    const auto conf = guest.config_path();
     const Remedy map{"Datacenter > Resource Mappings > Add; then choose the mapping in the VM's hardware"};
     if (std::ranges::all_of(guest.config.hostpci, [](const HostPci& line) { return line.hosts.empty(); }))
         return {Verdict::ok, conf + " names resource mappings only"};

@@ -58,7 +58,7 @@ Findings guest_legacy_igd(const CheckFacts& facts, const SurveyedGuest& guest)
     if (line->x_vga)
         return refused("'x-vga=1' too", by_command(set_property(guest.id.vmid, *line, "x-vga", "")));
     if (device != nullptr && (device->address.slot != 2 || device->address.function != 0))
-        return refused(named(*device) + " is not at 00:02.0",
+        return refused(named(facts.names, *device) + " is not at 00:02.0",
                        by_command(set_property(guest.id.vmid, *line, "legacy-igd", "")));
     return {{Verdict::ok, evidence + "nothing is in its way"}};
 }
@@ -143,8 +143,9 @@ Finding guest_x_vga(const CheckFacts& facts, const SurveyedGuest& guest)
     const auto* device = first_function_of(facts, guest, first);
     if (!is_ovmf(guest) && device != nullptr && device->class_code >> 8U != 0x0300)
         return {Verdict::error,
-                first.key() + " has 'x-vga=1' with SeaBIOS, and " + named(*device) + " is of class 0x" +
-                    to_hex(device->class_code, 6) + ", no VGA device: QEMU does not start",
+                first.key() + " has 'x-vga=1' with SeaBIOS, and " + named(facts.names, *device) +
+                    " is of class 0x" + to_hex(device->class_code, 6) +
+                    ", no VGA device: QEMU does not start",
                 without};
     if (count > 1)
         return {Verdict::warning, std::to_string(count) + " 'hostpci' lines have 'x-vga=1'", without};
@@ -235,7 +236,7 @@ Finding guest_numa(const CheckFacts& facts, const SurveyedGuest& guest)
         return {Verdict::unknown,
                 file + " does not say",
                 {"look in the board's manual which processor has the slot"}};
-    return pinning(facts, guest, file + " is " + std::to_string(*node) + ", and " + guest.id.config_path(),
+    return pinning(facts, guest, file + " is " + std::to_string(*node) + ", and " + guest.config_path(),
                    *node);
 }
 

@@ -233,7 +233,7 @@ Findings guest_args(const CheckFacts& facts, const SurveyedGuest& guest)
         findings.push_back({Verdict::warning, "'kvm: 0': the guest's processor is emulated",
                             set(guest, "--delete kvm"),
                             "it undoes what makes a passed card as fast as in a host"});
-    for (auto& finding : findings) finding.evidence.insert(0, guest.id.config_path() + ": ");
+    for (auto& finding : findings) finding.evidence.insert(0, guest.config_path() + ": ");
     return findings;
 }
 

@@ -23,7 +23,7 @@ Findings stays_off(const CheckFacts& facts, const SurveyedGuest& guest)
                         : words.empty() ? set(guest, "--delete args", then)
                                         : set(guest, "--args " + shell_quoted(shell_line(words)), then);
     return {
-        {Verdict::note, guest.id.config_path() + ": " + (by_args ? "'args' has '-no-reboot'" : "'reboot: 0'"),
+        {Verdict::note, guest.config_path() + ": " + (by_args ? "'args' has '-no-reboot'" : "'reboot: 0'"),
          remedy,
          "a reboot inside the guest ends the VM, and nothing starts it again; the start after it resets the "
          "card"}};
@@ -32,7 +32,7 @@ Findings stays_off(const CheckFacts& facts, const SurveyedGuest& guest)
 Findings not_covered(const SurveyedGuest& guest)
 {
     const bool next = has_monitor(guest.args.next);
-    const std::string evidence = guest.id.config_path() + ": 'args' has no monitor of the hook" +
+    const std::string evidence = guest.config_path() + ": 'args' has no monitor of the hook" +
                                  (next ? " as it runs" : "") + ", and the card has no reset of its own";
     if (next)
         return {
@@ -66,7 +66,7 @@ Findings own_reboot(const CheckFacts& facts, const SurveyedGuest& guest)
     if (ends_at_a_reset(guest.config)) return stays_off(facts, guest);
     const bool covered = has_monitor(guest.running ? guest.args.live : guest.args.next);
     if (covered && guest.running) return by_reader(facts, guest);
-    if (covered) return {{Verdict::ok, guest.id.config_path() + ": 'args' has the hook's monitor"}};
+    if (covered) return {{Verdict::ok, guest.config_path() + ": 'args' has the hook's monitor"}};
     // Without the hook 'card.reset' tells, and the same command does both.
     if (!facts.has_hook(guest.id.vmid) || !facts.survey.reboot_leaves_dirty(guest.id.vmid)) return {};
     return not_covered(guest);

@@ -9,6 +9,7 @@
 #include "machine/paths.hpp"
 #include "proxmox/delegated_ids.hpp"
 #include "proxmox/request.hpp"
+#include "proxmox/user_config.hpp"
 #include "recovery/recover_gpu.hpp"
 #include "usage/containers.hpp"
 
@@ -40,7 +41,7 @@ std::optional<Refusal> plan_start(const SysReader& reader, const SurveyedGuest& 
 {
     const Request request{guest.id.vmid, Phase::pre_start, ""};
     try {
-        return plan_recovery(reader, request, {guest.id.config_path(), guest.config}, settings).refused;
+        return plan_recovery(reader, request, {guest.config_path(), guest.config}, settings).refused;
     } catch (const Error& error) {
         return Refusal{error.reason(), error.advice()};
     }
@@ -94,6 +95,16 @@ void read_reader(const SysReader& reader, unsigned vmid, CheckFacts& facts)
         facts.readers[vmid] = note->state;
 }
 
+void read_tokens(const SysReader& reader, CheckFacts& facts)
+{
+    const auto is_template = [](const SurveyedGuest& one) {
+        return one.id.is_vm() && one.config.is_template;
+    };
+    if (std::ranges::none_of(facts.survey.guests, is_template)) return;
+    const auto users = read_pve_file(reader, paths::pve_users).value_or("");
+    facts.cloning_tokens = cloning_tokens(users, reader.wall_clock()).size();
+}
+
 bool is_container(const SurveyedGuest& guest)
 {
     return guest.id.is_container() && !guest.lxc.is_template;
@@ -101,13 +112,14 @@ bool is_container(const SurveyedGuest& guest)
 
 } // namespace
 
-void read_guest_facts(const SysReader& reader, CheckFacts& facts)
+void read_guest_facts(const SysReader& reader, const GuestEntry* visiting, CheckFacts& facts)
 {
     facts.host.cluster = read_cluster(reader);
-    std::vector<unsigned> vms;
+    Prepared vms;
     for (const auto& guest : list_guests(reader, facts.host.cluster.node))
-        if (guest.id.is_vm()) vms.push_back(guest.id.vmid);
-    facts.survey = survey_host(reader, vms);
+        if (guest.id.is_vm()) vms.vms.push_back(guest.id.vmid);
+    if (visiting != nullptr && visiting->id.is_vm()) vms.vms.push_back(visiting->id.vmid);
+    facts.survey = survey_host(reader, vms, visiting);
     facts.cpu_models = parse_cpu_models(read_pve_file(reader, paths::pve_cpu_models).value_or(""));
     facts.mappings = parse_pci_mappings(read_pve_file(reader, paths::pve_pci_mappings).value_or(""));
     for (const auto& guest : facts.survey.guests) {
@@ -123,6 +135,7 @@ void read_guest_facts(const SysReader& reader, CheckFacts& facts)
             facts.last_runs[guest.id.vmid] = *run;
     }
     plan_starts(reader, facts);
+    read_tokens(reader, facts);
 }
 
 void read_container_facts(const SysReader& reader, CheckFacts& facts)
@@ -146,6 +159,7 @@ void read_container_facts(const SysReader& reader, CheckFacts& facts)
         ContainerFacts container{
             guest.id.vmid, read_nodes(reader, wanted, facts.node_host), contains(running, guest.id.vmid), {}};
         container.owners = owners[guest.id.vmid];
+        container.other_node = guest.other_node;
         container.not_delegated = not_delegated(reader, guest.lxc);
         if (!wanted.empty())
             container.inside = look_at_container(reader, guest.id.vmid, guest.lxc, wanted, container.running);

@@ -141,13 +141,6 @@ private:
     const std::string indent_ = std::string(12, ' ');
 };
 
-// The command and the words in one text.
-std::string whole(const Remedy& remedy)
-{
-    if (remedy.words.empty() || remedy.command.empty()) return remedy.words + remedy.command;
-    return remedy.command + " (" + remedy.words + ")";
-}
-
 std::string cell(std::string_view text)
 {
     std::string result;
@@ -163,6 +156,12 @@ std::string table_row(std::initializer_list<std::string_view> cells)
 }
 
 } // namespace
+
+std::string remedy_text(const Remedy& remedy)
+{
+    if (remedy.words.empty() || remedy.command.empty()) return remedy.words + remedy.command;
+    return remedy.command + " (" + remedy.words + ")";
+}
 
 std::string summary(const Findings& findings)
 {
@@ -205,7 +204,7 @@ Json findings_json(const Findings& findings, const DeviceNames& names)
                           {"verdict", to_string(finding.verdict)},
                           {"evidence", finding.evidence},
                           {"why", finding.why},
-                          {"remedy", or_null(whole(finding.remedy))},
+                          {"remedy", or_null(remedy_text(finding.remedy))},
                           {"command", or_null(finding.remedy.command)},
                           {"install_does_it", finding.remedy.install_does_it}});
     return json;

@@ -19,6 +19,9 @@ Json findings_json(const Findings& findings, const DeviceNames& names);
 // "Intel Arc A310, 0000:03:00.0", "VM 101"
 std::string subject_text(const Finding& finding, const DeviceNames& names);
 
+// The command and the words in one text.
+std::string remedy_text(const Remedy& remedy);
+
 // "1 error, 2 warnings, 1 unknown, 3 notes, 41 ok"
 std::string summary(const Findings& findings);
 std::string counted_verdicts(std::size_t number, Verdict verdict); // "1 error", "2 warnings", "3 unknown"

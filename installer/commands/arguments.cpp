@@ -83,6 +83,8 @@ constexpr std::array option_table{
            "what a message of the kernel, QEMU or Proxmox means; '-' reads standard input"},
     Option{"explain-file", "FILE", " check ", "the same for a whole log; neither looks at the host"},
     Option{"list", "", " check ", "print what it looks at"},
+    Option{"cluster", "", " check ",
+           "for each guest of the cluster with a GPU: whether it would start on this node, and why not"},
     Option{"guest", "N", " capture ", "write a directory with all that concerns this VM or container"},
     Option{"output", "DIR", " capture ", "that directory; without it 'capture-N' where you are"},
     Option{"json", "", "", "print one JSON document on standard output"},
@@ -202,6 +204,7 @@ Options options_of(const options::variables_map& values)
             .explain_file = absolute(text_of(values, "explain-file"), values),
             .full = has("full"),
             .list = has("list"),
+            .cluster = has("cluster"),
             .gpus = strings(values, "gpu"),
             .replace_hard_coded = has("replace-hard-coded"),
             .mig = strings(values, "mig"),
@@ -249,6 +252,9 @@ void check_options(const Command& command, const options::variables_map& values)
     const bool guests = values.count("vm") != 0 || values.count("ct") != 0;
     if (!command.which_guest.empty() && !guests && values.count("host") == 0)
         throw options::error(std::string(command.which_guest));
+    for (const auto* report : {"html", "report"})
+        if (values.count("cluster") != 0 && values.count(report) != 0)
+            throw options::error("'--cluster' makes no report; leave '--" + std::string(report) + "' out");
     if (command.name == "install" && values.count("guest-reboot") != 0 && values.count("vm") == 0)
         throw options::error("'--guest-reboot' is for VMs, and no '--vm' names one");
     if (command.name == "install" && values.count("mig") != 0 && values.count("ct") == 0)

@@ -205,7 +205,17 @@ private:
         if (path == paths::pve_storages) return shareable_storages(text, storages_, nodes_);
         if (is("/etc/pve/ha/*.cfg")) return shareable_ha(text, nodes_);
         if (path == paths::pve_cpu_models) return shareable_cpu_models(text);
+        if (path == paths::pve_users && facts_.cloning_tokens > 0) return nobodys_tokens();
         return std::nullopt;
+    }
+
+    // As many that may clone, and nobody's name.
+    std::string nobodys_tokens() const
+    {
+        std::string users = "user:somebody@pve:1:0:\nacl:1:/:somebody@pve:PVEVMAdmin:\n";
+        for (std::size_t i = 0; i < facts_.cloning_tokens; ++i)
+            users += "token:somebody@pve!token" + std::to_string(i) + ":0:0:\n";
+        return users;
     }
 
     std::string cpu_vendor() const

@@ -57,6 +57,7 @@ std::vector<std::string> next_steps(const Session& session, const Survey& survey
     for (const auto vmid : session.options.vms) {
         const auto number = std::to_string(vmid);
         const auto* const guest = survey.find(vmid);
+        if (guest != nullptr && guest->config.is_template) continue;
         if (steps.empty() && guest != nullptr && guest->running) steps.push_back("qm shutdown " + number);
         if (!session.options.host) steps.push_back("pve-gpu-install try --vm " + number);
         steps.push_back("qm start " + number);
@@ -119,23 +120,24 @@ int install(Session& session)
 {
     const auto& options = session.options;
     begin_change(session);
-    const bool for_every_vm = options.host && options.vms.empty();
-    const auto survey =
-        for_every_vm ? survey_host_for_every_vm(session.system) : survey_host(session.system, options.vms);
+    const auto manifest = read_manifest(session.system);
+    const Prepared asked{options.vms, options.host && options.vms.empty()};
+    const auto survey = survey_host(session.system, asked);
     const bool only_containers = options.vms.empty() && !options.host; // they need nothing of vfio
     auto plan =
         only_containers
             ? InstallPlan()
             : make_install_plan(survey, {options.vms, options.host, options.blacklist, options.guest_reboot});
-    const auto manifest = read_manifest(session.system);
     plan_containers(session, survey, manifest, plan);
     say_remarks(session, plan);
     confirm_losses(session, plan);
     const bool changes_something = !plan.changes.empty();
     session.document = install_json(plan);
-    const bool made = changes_something &&
-                      carry_out(session, print_changes(plan.changes, session.console.screen()), plan.changes,
-                                manifest, with_changes(manifest, plan.changes, plan.attachments));
+    auto after = with_changes(manifest, plan.changes, plan.attachments);
+    if (options.host) after.prepared = both(after.prepared, asked);
+    const bool made =
+        changes_something && carry_out(session, print_changes(plan.changes, session.console.screen()),
+                                       plan.changes, manifest, after);
     if (options.dry_run || (changes_something && !made)) return exit_done; // only shown
     finish_containers(session);
     session.console.print(made ? "Done: " + sum_up(plan.changes) + ".\n" : "Nothing to change.\n");

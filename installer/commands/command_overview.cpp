@@ -38,9 +38,11 @@ int overview(Session& session)
     for (const auto& [guest, run] : status.guests) {
         const auto gpus = gpus_of(status, guest);
         if (gpus.empty()) continue;
-        guests += aligned(guest.id.name() +
-                              (guest.attached ? "  the hook is attached" : "  the hook is not attached"),
+        guests += aligned(guest.id.name() + (guest.config.is_template ? "  a template, which never starts"
+                                             : guest.attached         ? "  the hook is attached"
+                                                                      : "  the hook is not attached"),
                           gpus);
+        if (guest.config.is_template) continue;
         auto& first = guest.attached ? with_hook : without_hook;
         if (!first) first = guest.id;
     }

@@ -51,6 +51,7 @@ Json guest_json(const GuestStatus& status)
             {"hostpci", guest.passed},
             {"hookscript", or_null(guest.config.hookscript)},
             {"attached", guest.attached},
+            {"template", guest.config.is_template},
             {"running", guest.running},
             {"problem", guest.problem ? Json(to_string(*guest.problem)) : Json(nullptr)},
             {"last_run", last_run_json(status.last_run)}};
@@ -161,7 +162,8 @@ std::string guest_text(const GuestStatus& status, const Painter& paint)
     const auto& guest = status.guest;
     std::string text = "  " + padded(guest.id.short_name(), 8) +
                        (guest.attached ? paint.good("attached    ") : "not attached") + "  ";
-    text += guest.attached                    ? last_run_text(status.last_run, paint)
+    text += guest.config.is_template          ? "a template, which never starts"
+            : guest.attached                  ? last_run_text(status.last_run, paint)
             : guest.config.hookscript.empty() ? "no hookscript"
                                               : "hookscript " + quote(guest.config.hookscript);
     if (guest.problem) text += "; " + paint.bad(printable(to_string(*guest.problem)));

@@ -7,6 +7,7 @@
 #include "host/pve_files.hpp"
 #include "machine/forwarding_system.hpp"
 #include "machine/paths.hpp"
+#include "proxmox/guest_config.hpp"
 
 #include <algorithm>
 
@@ -19,9 +20,13 @@ constexpr int rounds = 2;
 
 void check(const SysReader& reader, unsigned vmid)
 {
-    if (!read_pve_file(reader, paths::vm_config(vmid)))
+    const auto config = read_pve_file(reader, paths::vm_config(vmid));
+    if (!config)
         throw Error(ErrorKind::not_found, {"there is no VM " + std::to_string(vmid) + " on this node",
                                            "'qm list' shows those that are"});
+    if (parse_guest_config(*config).is_template)
+        throw Error(ErrorKind::invalid_config,
+                    {Guest{vmid, GuestKind::vm}.is_template(), "try it with one of its clones"});
     if (vm_runs(reader, vmid))
         throw Error(ErrorKind::in_use, {"VM " + std::to_string(vmid) + " is running and its GPU is in use",
                                         "stop it first, 'qm shutdown " + std::to_string(vmid) + "'"});

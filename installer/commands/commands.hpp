@@ -39,6 +39,7 @@ struct Options {
     std::string explain_file = {}; // a file of messages; absolute
     bool full = false;
     bool list = false;
+    bool cluster = false; // which guests would start here
 
     // of 'install', for the containers
     std::vector<std::string> gpus = {}; // "0,1", "0000:01:00.0"

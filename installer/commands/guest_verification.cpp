@@ -170,6 +170,12 @@ Trials trials_of(const std::vector<GivenGpu>& gpus, const std::vector<WantedNode
 
 // --- VMs ---
 
+void refuse_template(const Guest& guest, bool is_template)
+{
+    if (is_template)
+        throw Error(ErrorKind::invalid_config, {guest.is_template(), "look into one of its clones"});
+}
+
 Finding running_check(bool runs, const std::string& tool, unsigned vmid)
 {
     if (runs) return found("guest.running", Verdict::ok, "it runs");
@@ -243,6 +249,7 @@ std::vector<Function> gpus_of_vm(const SysReader& reader, unsigned vmid)
     if (guest == nullptr || !guest->id.is_vm())
         throw Error(ErrorKind::not_found, {"there is no VM " + std::to_string(vmid) + " on this node",
                                            "'qm list' shows those that are"});
+    refuse_template(guest->id, guest->config.is_template);
     for (const auto& address : given_to(reader, *guest))
         if (auto function = read_function(reader, address); function && is_gpu(*function))
             gpus.push_back(std::move(*function));
@@ -271,6 +278,7 @@ bool says_not_there(const std::string& text)
 GuestVerification verify_container(System& system, unsigned vmid)
 {
     const auto container = survey_container(system, vmid);
+    refuse_template({vmid, GuestKind::container}, container.config.is_template);
     GuestVerification guest{{vmid, GuestKind::container}, {running_check(container.running, "pct", vmid)}};
     if (!container.running) return guest;
     guest.checks.push_back(visible_in(container));

@@ -27,13 +27,13 @@ std::vector<Unprepared> unprepared(const Survey& survey, bool changed)
         if (!function.leaves_the_host()) continue;
         const std::string hope = "; after a reboot vfio-pci comes first";
         if (function.driver_can_be_kept_away)
-            found.push_back(
-                {"the host's driver " + quote(function.facts.driver) + " has " + named(function.facts),
-                 hope});
+            found.push_back({"the host's driver " + quote(function.facts.driver) + " has " +
+                                 named(survey.names, function.facts),
+                             hope});
         else if (changed && !function.loaded_first.empty())
             found.push_back({"the host's driver " + quote(function.loaded_first) +
-                                 " was loaded before vfio-pci and can take " + named(function.facts) +
-                                 " again",
+                                 " was loaded before vfio-pci and can take " +
+                                 named(survey.names, function.facts) + " again",
                              hope});
     }
     return found;

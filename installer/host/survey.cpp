@@ -3,6 +3,7 @@
 #include "base/error.hpp"
 #include "base/lists.hpp"
 #include "base/text.hpp"
+#include "base/vmid.hpp"
 #include "host/modprobe_config.hpp"
 #include "host/module_aliases.hpp"
 #include "host/programs.hpp"
@@ -36,22 +37,24 @@ void read_passed(SurveyedGuest& guest, const PciMappings& mappings, const std::s
 
 class Surveyor {
 public:
-    // Without `prepared` every VM is to be attached.
-    Surveyor(const SysReader& reader, const std::vector<unsigned>* prepared)
-        : reader_(reader), prepared_(prepared), all_(list_functions(reader))
+    Surveyor(const SysReader& reader, const Prepared& also)
+        : reader_(reader), prepared_(both(read_prepared(reader), also)), all_(list_functions(reader))
     {
     }
 
-    Survey survey()
+    Survey survey(const GuestEntry* visiting)
     {
         survey_.host = read_host(reader_);
         survey_.storages = parse_storages(read_pve_file(reader_, paths::pve_storages).value_or(""));
         mappings_ = parse_pci_mappings(read_pve_file(reader_, paths::pve_pci_mappings).value_or(""));
+        read_ha();
         for (const auto& entry : list_guests(reader_, survey_.host.cluster.node)) add_guest(entry);
+        if (visiting != nullptr) add_guest(*visiting);
         find_other_guests();
-        find_ha_placements();
         for (const auto& guest : survey_.guests)
             if (is_prepared(guest)) add_functions(guest);
+        for (const auto& guest : survey_.may_come) add_functions(guest);
+        find_names();
         find_twins();
         find_modules();
         read_files();
@@ -64,17 +67,18 @@ public:
 private:
     bool is_prepared(const SurveyedGuest& guest) const
     {
-        const bool asked = prepared_ != nullptr ? contains(*prepared_, guest.id.vmid)
-                                                : guest.id.is_vm() && !guest.passed.empty();
-        return guest.attached || asked;
+        return guest.attached || contains(prepared_.vms, guest.id.vmid) ||
+               (prepared_.every_vm && guest.id.is_vm() && !guest.passed.empty());
     }
 
-    void add_guest(const GuestEntry& entry)
+    // Nothing if it went away, or to another node, since the list was made.
+    std::optional<SurveyedGuest> read_guest(const GuestEntry& entry) const
     {
-        const auto text = read_pve_file(reader_, entry.id.config_path());
-        if (!text) return; // it went away, or to another node, since the list was made
         SurveyedGuest guest;
         guest.id = entry.id;
+        if (!entry.node.empty() && entry.node != survey_.host.cluster.node) guest.other_node = entry.node;
+        const auto text = read_pve_file(reader_, guest.config_path());
+        if (!text) return std::nullopt;
         guest.config = read_guest_config(reader_, *text);
         if (guest.id.is_container()) guest.lxc = read_lxc_config(reader_, *text);
         if (guest.id.is_container()) guest.text = *text;
@@ -90,23 +94,46 @@ private:
         } catch (const Error& error) {
             guest.problem = error.advice();
         }
-        survey_.guests.push_back(std::move(guest));
+        if (survey_.host.cluster.clustered)
+            guest.ha = ha_placement({ha_resources_, ha_groups_, ha_rules_},
+                                    guest.id.type() + ":" + guest.id.number());
+        return guest;
+    }
+
+    void add_guest(const GuestEntry& entry)
+    {
+        if (auto guest = read_guest(entry)) survey_.guests.push_back(std::move(*guest));
     }
 
     void find_other_guests()
     {
-        for (auto& guest : list_cluster_guests(reader_).value_or(std::vector<GuestEntry>{}))
-            if (survey_.find(guest.id.vmid) == nullptr) survey_.other_guests.push_back(std::move(guest));
+        for (auto& entry : list_cluster_guests(reader_).value_or(std::vector<GuestEntry>{})) {
+            if (survey_.find(entry.id.vmid) != nullptr) continue;
+            if (prepared_.every_vm && entry.id.is_vm() && is_node_name(entry.node))
+                if (auto guest = read_guest(entry); guest && may_come(*guest))
+                    survey_.may_come.push_back(std::move(*guest));
+            survey_.other_guests.push_back(std::move(entry));
+        }
     }
 
-    void find_ha_placements()
+    // Proxmox moves a VM to a node for which each of its mappings has an entry, and one with an address not
+    // at all (prepare in qemu-server's QemuMigrate.pm); high availability starts any where it may. Of another
+    // node's address this host knows nothing, so there its name among those of the guest's nodes must say it.
+    bool may_come(const SurveyedGuest& guest) const
+    {
+        if (guest.config.is_template || guest.passed.empty()) return false;
+        if (guest.ha && !guest.ha->nodes.empty()) return contains(guest.ha->nodes, survey_.host.cluster.node);
+        return std::ranges::all_of(guest.config.hostpci,
+                                   [](const HostPci& line) { return line.mapping.has_value(); });
+    }
+
+    void read_ha()
     {
         if (!survey_.host.cluster.clustered) return;
         const auto text = [&](std::string_view path) { return read_pve_file(reader_, path).value_or(""); };
-        const auto resources = text(paths::pve_ha_resources);
-        const auto groups = text(paths::pve_ha_groups), rules = text(paths::pve_ha_rules);
-        for (auto& guest : survey_.guests)
-            guest.ha = ha_placement({resources, groups, rules}, guest.id.type() + ":" + guest.id.number());
+        ha_resources_ = text(paths::pve_ha_resources);
+        ha_groups_ = text(paths::pve_ha_groups);
+        ha_rules_ = text(paths::pve_ha_rules);
     }
 
     // Its GPUs and what is on their cards besides; its other devices are Proxmox's business.
@@ -157,6 +184,13 @@ private:
         for (const auto& guest : survey_.guests)
             if (guest.keys.contains(address)) vmids.push_back(guest.id.vmid);
         return vmids;
+    }
+
+    void find_names()
+    {
+        std::vector<const Function*> functions;
+        for (const auto& function : survey_.functions) functions.push_back(&function.facts);
+        survey_.names = device_names(reader_, functions);
     }
 
     void find_twins()
@@ -286,9 +320,10 @@ private:
     }
 
     const SysReader& reader_;
-    const std::vector<unsigned>* prepared_;
+    const Prepared prepared_;
     const Addresses all_;
     PciMappings mappings_;
+    std::string ha_resources_, ha_groups_, ha_rules_;
     Survey survey_;
 };
 
@@ -323,14 +358,9 @@ std::optional<std::string> Survey::file(std::string_view path) const
     return found == files.end() ? std::nullopt : std::optional(found->second);
 }
 
-Survey survey_host(const SysReader& reader, const std::vector<unsigned>& prepared)
+Survey survey_host(const SysReader& reader, const Prepared& also, const GuestEntry* visiting)
 {
-    return Surveyor(reader, &prepared).survey();
-}
-
-Survey survey_host_for_every_vm(const SysReader& reader)
-{
-    return Surveyor(reader, nullptr).survey();
+    return Surveyor(reader, also).survey(visiting);
 }
 
 // Even the way to a file asks the server of a network file system, and statx does not get around that. What a

@@ -2,9 +2,11 @@
 #pragma once
 
 #include "host/kernel_cmdline.hpp"
+#include "host/prepared.hpp"
 #include "host/pve_files.hpp"
 #include "machine/system.hpp"
 #include "pci/cards.hpp"
+#include "pci/device_names.hpp"
 #include "pci/topology.hpp"
 #include "proxmox/guest_config.hpp"
 #include "proxmox/ha_config.hpp"
@@ -46,6 +48,7 @@ struct HostFacts {
 
 struct SurveyedGuest {
     Guest id;
+    std::string other_node; // where it is; empty: on this one
     GuestConfig config;
     LxcConfig lxc = {};                     // of a container,
     std::string text;                       // and its configuration as it is written
@@ -57,6 +60,8 @@ struct SurveyedGuest {
     bool attached = false;                  // our hook is its hookscript
     bool snippet_unseen = false;            // it lies on a storage that can hang, so nobody looked
     std::optional<HaPlacement> ha;          // where high availability may start it
+
+    std::string config_path() const { return id.config_path(other_node); }
 };
 
 // A function that a prepared guest gets, or that is on the card of one.
@@ -89,7 +94,9 @@ struct Survey {
     std::vector<Storage> storages;
     std::vector<SurveyedGuest> guests;        // of this node
     std::vector<GuestEntry> other_guests;     // of the cluster, on other nodes or on their way
-    std::vector<SurveyedFunction> functions;  // of the prepared guests
+    std::vector<SurveyedGuest> may_come;      // of them, VMs that the host is prepared for
+    std::vector<SurveyedFunction> functions;  // of the prepared guests,
+    DeviceNames names;                        // and what they are called
     std::map<std::string, std::string> files; // text by path, of those that the installer may change
     std::map<std::string, std::string> links; // target by path
     std::set<std::string> programs;           // which of those that it may run are there
@@ -105,10 +112,9 @@ struct Survey {
     bool reboot_leaves_dirty(unsigned vmid) const;
 };
 
-// Looks only. `prepared` are the guests to be attached; those that are attached already count with them.
-Survey survey_host(const SysReader& reader, const std::vector<unsigned>& prepared);
-// The same with every VM that is passed something as one to be attached.
-Survey survey_host_for_every_vm(const SysReader& reader);
+// Looks only. With the functions of the guests that are attached, of those that the host was prepared for,
+// and of `also`. A guest of another node that is `visiting` is looked at as if it were here.
+Survey survey_host(const SysReader& reader, const Prepared& also, const GuestEntry* visiting = nullptr);
 
 // Throws Error where it is no Proxmox host.
 HostFacts read_machine(const SysReader& reader); // without the cluster: nothing that Proxmox's files tell

@@ -16,7 +16,7 @@ namespace {
 
 void check_install(const SysReader& machine)
 {
-    const auto plan = make_install_plan(survey_host(machine, {101}), {{101}, false, false});
+    const auto plan = make_install_plan(survey_host(machine, {{101}}), {{101}, false, false});
     fuzz::require(install_json(plan).is_object());
     print_changes(plan.changes);
     install_json(plan);

@@ -9,6 +9,7 @@ lab_modules=(vfio-pci vfio_iommu_type1 bochs snd_hda_intel loop ext4 nvme virtio
 lab_qemu_modules=(kvm-amd) # and these where there is a QEMU
 lab_suite=trixie
 lab_systemd_modules=(virtio_pci virtio_blk ext4 overlay kvm-amd) # and these where there is a Debian host
+lab_incus_modules=(vhost_vsock) # and these where that has Incus
 
 # Builds what runs beside busybox in the machine, and prints where it is.
 lab_programs() {
@@ -17,7 +18,7 @@ lab_programs() {
     echo "$build/lab/programs"
 }
 
-# make_initramfs KERNEL_DIRECTORY PROGRAMS_DIRECTORY OUTPUT [lxc|qemu|systemd]
+# make_initramfs KERNEL_DIRECTORY PROGRAMS_DIRECTORY OUTPUT [lxc|qemu|systemd|incus]
 # What a machine needs until it is ready; OUTPUT.sum tells one content from another. Neither the hook nor a scenario is in it.
 # OUTPUT.disk is the disk that the machine has, if it has one.
 make_initramfs() {
@@ -37,10 +38,16 @@ make_initramfs() {
         add_modules "$kernel" "$tree/lab/modules" "${lab_qemu_modules[@]}"
         add_qemu "$tree" "$programs/firmware.bin"
         ;;
-    systemd)
+    systemd | incus)
         add_modules "$kernel" "$tree/lab/modules" "${lab_systemd_modules[@]}"
         cp "$here"/guest/{systemd,begin}.sh "$programs/firmware.bin" "$tree/lab/"
-        ln -sfn "$("$here/tree" "$lab_suite")" "$output.disk"
+        if [[ $4 == incus ]]; then
+            add_modules "$kernel" "$tree/lab/modules" "${lab_incus_modules[@]}"
+            cp "$here/guest/incus_begin.sh" "$tree/lab/"
+            ln -sfn "$("$here/tree" trixie incus)" "$output.disk"
+        else
+            ln -sfn "$("$here/tree" "$lab_suite")" "$output.disk"
+        fi
         readlink "$output.disk" >"$tree/lab/disk" # its name has a sum, and this one's sum shall, too
         ;;
     esac
@@ -58,7 +65,7 @@ make_payload() {
     shift 2
     tree=$(mktemp -d "$output.XXXXXX")
     mkdir -p "$tree"/{usr/sbin,lab/scenarios}
-    find "$here/guest" -type f ! -name init ! -name modules.sh ! -name systemd.sh ! -name begin.sh -exec cp -t "$tree/lab" {} +
+    find "$here/guest" -type f ! -name init ! -name modules.sh ! -name systemd.sh ! -name begin.sh ! -name incus_begin.sh -exec cp -t "$tree/lab" {} +
     cp "$@" "$tree/lab/scenarios/"
     (cd "$here" && turn 1000000) >"$tree/lab/turn"
     [[ -z $hook ]] || install -m 755 "$hook" "$tree/usr/sbin/pve-gpu-hook"

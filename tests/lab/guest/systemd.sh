@@ -51,6 +51,10 @@ StandardError=file:/dev/console
 KillMode=process
 UNIT
 
+# Incus' unit asks for it, which is for containers; and Incus asks for modules that are loaded.
+[ -e usr/sbin/modprobe ] || ln -s /bin/true usr/sbin/modprobe
+printf '[Service]\nType=oneshot\nExecStart=/bin/true\nRemainAfterExit=yes\n' >etc/systemd/system/lxcfs.service
+
 for lab_each in dev proc sys run lab/sys; do mount --move "/$lab_each" "$lab_each"; done
 echo "lab: systemd begins after $(cut -d ' ' -f 1 proc/uptime) s"
 # switch_root of busybox deletes what is in the initramfs, but for what is mounted: the disk and the overlay's files stay.

@@ -2,8 +2,10 @@
 //
 // It is the machine's firmware and not a boot sector, because Debian's SeaBIOS takes every xHCI controller
 // into use before it boots: what the card was like when the guest came to it could not be seen any more. It
-// stays in 32-bit mode, gives each function on bus 0 its addresses, and talks on the first serial port. At
-// each start:
+// stays in 32-bit mode, gives each function its addresses, and talks on the first serial port and on the
+// second one, if there is one: what is said there is heard, too. Both of QEMU's machines of a PC will do:
+// Proxmox' VMs here have the i440FX, and devices on bus 0; those of Incus have the Q35, and a port for each
+// device. At each start:
 //   vm: started
 //   vm: 00:10.0 1234:1111 class 0380
 //   vm: 00:1b.0 1b36:000d class 0c03 witness 00000000     an xHCI controller: see witness.cpp
@@ -111,17 +113,25 @@ volatile uint32_t& memory(uint32_t address)
     return *reinterpret_cast<volatile uint32_t*>(address);
 }
 
-// --- the serial port ---
+// --- the serial ports ---
 
-constexpr uint16_t serial = 0x3f8;
+constexpr uint16_t serials[] = {0x3f8, 0x2f8};
 
+// A port that is not there is read as all ones: it takes what it is given, and has nothing to say.
 void say(const char* text)
 {
     for (; *text != 0; ++text) {
-        while ((in8(serial + 5) & 0x20) == 0) {
+        for (const auto serial : serials) {
+            while ((in8(serial + 5) & 0x20) == 0) {
+            }
+            out8(serial, static_cast<uint8_t>(*text));
         }
-        out8(serial, static_cast<uint8_t>(*text));
     }
+}
+
+bool has_character(uint16_t serial)
+{
+    return (in8(serial + 5) & 0x81) == 1;
 }
 
 void say_hex(uint32_t value, int digits)
@@ -147,7 +157,8 @@ char next_character()
             say("vm: power button\n");
             if (!button_ignored) return 'p';
         }
-        if ((in8(serial + 5) & 1) != 0) return static_cast<char>(in8(serial));
+        for (const auto serial : serials)
+            if (has_character(serial)) return static_cast<char>(in8(serial));
         asm volatile("sti; hlt");
     }
 }
@@ -157,8 +168,8 @@ struct Gate {
 };
 Gate gates[48];
 
-// Those of the serial port (4) and of power management (9), behind the second controller (2): whatever else
-// comes is a fault.
+// Those of the serial ports (4, 3) and of power management (9), behind the second controller (2): whatever
+// else comes is a fault.
 void set_up_interrupts()
 {
     for (int i = 0; i < 48; ++i) {
@@ -171,7 +182,7 @@ void set_up_interrupts()
     } const table{sizeof gates - 1, reinterpret_cast<uint32_t>(gates)};
     asm volatile("lidt %0" : : "m"(table));
     // Both interrupt controllers: vectors 0x20 and 0x28, one behind the other.
-    constexpr uint8_t first[] = {0x11, 0x20, 4, 1, 0xeb}, second[] = {0x11, 0x28, 2, 1, 0xfd};
+    constexpr uint8_t first[] = {0x11, 0x20, 4, 1, 0xe3}, second[] = {0x11, 0x28, 2, 1, 0xfd};
     for (int i = 0; i < 5; ++i) {
         out8(i == 0 ? 0x20 : 0x21, first[i]);
         out8(i == 0 ? 0xa0 : 0xa1, second[i]);
@@ -179,61 +190,76 @@ void set_up_interrupts()
     memory(0xfee000f0) =
         0x1ff; // the processor's own controller lets them through, as a PC's firmware sets it
     memory(0xfee00350) = 0x700;
-    out8(serial + 3, 3); // 8 bits
-    out8(serial + 4, 8); // its interrupt reaches the controller
-    out8(serial + 1, 1); // one for each character that comes
+    for (const auto serial : serials) {
+        out8(serial + 3, 3); // 8 bits
+        out8(serial + 4, 8); // its interrupt reaches the controller
+        out8(serial + 1, 1); // one for each character that comes
+    }
 }
 
 // --- PCI ---
 
-uint32_t address_of(unsigned slot, unsigned function, unsigned reg)
+// A place is a bus, a slot and a function, as the standard numbers them.
+unsigned place_of(unsigned bus, unsigned slot, unsigned function)
 {
-    return 0x80000000U | slot << 11 | function << 8 | reg;
+    return bus << 8 | slot << 3 | function;
 }
-uint32_t read_config(unsigned slot, unsigned function, unsigned reg)
+uint32_t read_config(unsigned place, unsigned reg)
 {
-    out32(0xcf8, address_of(slot, function, reg));
+    out32(0xcf8, 0x80000000U | place << 8 | reg);
     return in32(0xcfc);
 }
-void write_config(unsigned slot, unsigned function, unsigned reg, uint32_t value)
+void write_config(unsigned place, unsigned reg, uint32_t value)
 {
-    out32(0xcf8, address_of(slot, function, reg));
+    out32(0xcf8, 0x80000000U | place << 8 | reg);
     out32(0xcfc, value);
+}
+bool is_present(unsigned place)
+{
+    return (read_config(place, 0) & 0xffff) != 0xffff;
+}
+bool is_q35()
+{
+    return read_config(0, 0) == 0x29c08086;
 }
 
 // --- power management ---
 
-// The power management of the i440fx machine's southbridge (00:01.3), at the ports where SeaBIOS puts it.
+// The power management of the southbridge, at the ports where SeaBIOS puts it.
 constexpr uint16_t power_status = 0x600, power_enable = 0x602, power_control = 0x604, power_button = 0x100;
 
 void set_up_power()
 {
-    write_config(1, 3, 0x40, power_status | 1);
-    write_config(1, 3, 0x80, read_config(1, 3, 0x80) | 1);
+    const bool q35 = is_q35();
+    const auto southbridge = q35 ? place_of(0, 31, 0) : place_of(0, 1, 3);
+    const unsigned enable = q35 ? 0x44 : 0x80;
+    write_config(southbridge, 0x40, power_status | 1);
+    write_config(southbridge, enable, read_config(southbridge, enable) | (q35 ? 0x80 : 1));
     out16(power_status, power_button); // one bits clear
     out16(power_enable, power_button);
 }
 
-// --- what is on bus 0 ---
+// --- what is on the buses ---
 
 uint32_t next_memory, next_port;
-uint32_t xhci; // where its registers are, 0 without one
+unsigned last_bus;
+uint32_t xhci; // where the registers of the last one found are, 0 without one
 
-void give_addresses(unsigned slot, unsigned function)
+void give_addresses(unsigned place)
 {
     for (unsigned bar = 0x10; bar < 0x28; bar += 4) {
-        write_config(slot, function, bar, ~0U);
-        const auto answer = read_config(slot, function, bar);
+        write_config(place, bar, ~0U);
+        const auto answer = read_config(place, bar);
         if (answer == 0) continue;
         const bool port = (answer & 1) != 0;
         const auto size = port ? (~(answer & 0xfffc) + 1) & 0xffff : ~(answer & ~0xfU) + 1;
         auto& next = port ? next_port : next_memory;
         next = (next + size - 1) & ~(size - 1);
-        write_config(slot, function, bar, next);
+        write_config(place, bar, next);
         next += size;
-        if ((answer & 7) == 4) write_config(slot, function, bar += 4, 0); // of 64 bits
+        if ((answer & 7) == 4) write_config(place, bar += 4, 0); // of 64 bits
     }
-    write_config(slot, function, 4, 7); // ports, memory, bus master
+    write_config(place, 4, 7); // ports, memory, bus master
 }
 
 void say_witness()
@@ -242,40 +268,76 @@ void say_witness()
     say_hex(xhci == 0 ? ~0U : memory(xhci + 0x78), 8);
 }
 
-void look_at(unsigned slot, unsigned function)
+void say_place(unsigned place)
 {
-    const auto id = read_config(slot, function, 0);
-    const auto classes = read_config(slot, function, 8) >> 16;
-    if (classes >> 8 == 6) return; // bridges: the machine's own
-    say("vm: 00:");
-    say_hex(slot, 2);
+    say_hex(place >> 8, 2);
+    say(":");
+    say_hex(place >> 3 & 31, 2);
     say(".");
-    say_hex(function, 1);
+    say_hex(place & 7, 1);
+}
+
+void look_at_bus(unsigned bus);
+
+// Windows of a bridge are whole mebibytes. What is behind needs no ports and does without prefetching.
+void look_behind(unsigned bridge)
+{
+    constexpr uint32_t window = 0x100000;
+    const auto to_window = [] { next_memory = (next_memory + window - 1) & ~(window - 1); };
+    const auto bus = ++last_bus;
+    const auto buses = bus << 8 | bridge >> 8;
+    write_config(bridge, 0x18, 0xff0000 | buses);
+    to_window();
+    const auto begin = next_memory;
+    look_at_bus(bus);
+    to_window();
+    write_config(bridge, 0x18, last_bus << 16 | buses);
+    write_config(bridge, 0x20, ((next_memory - 1) & ~(window - 1)) | begin >> 16);
+    write_config(bridge, 0x24, 0xfff0); // begins above its end: none
+    write_config(bridge, 4, 7);
+}
+
+void look_at(unsigned place)
+{
+    const auto id = read_config(place, 0);
+    const auto classes = read_config(place, 8) >> 16;
+    if (classes == 0x0604) look_behind(place);
+    if (classes >> 8 == 6) return;
+    say("vm: ");
+    say_place(place);
     say(" ");
     say_hex(id & 0xffff, 4);
     say(":");
     say_hex(id >> 16, 4);
     say(" class ");
     say_hex(classes, 4);
-    give_addresses(slot, function);
+    give_addresses(place);
     if (classes == 0x0c03) {
-        xhci = read_config(slot, function, 0x10) & ~0xfU;
+        xhci = read_config(place, 0x10) & ~0xfU;
         say(" ");
         say_witness();
     }
     say("\n");
 }
 
-void look_at_bus()
+void look_at_bus(unsigned bus)
+{
+    for (unsigned slot = 0; slot < 32; ++slot) {
+        // The machine's own: the host bridge, and the southbridge.
+        if (bus == 0 && (slot == 0 || slot == (is_q35() ? 31 : 1))) continue;
+        if (!is_present(place_of(bus, slot, 0))) continue;
+        const bool several = (read_config(place_of(bus, slot, 0), 0xc) & 0x800000) != 0;
+        for (unsigned function = 0; function < (several ? 8U : 1U); ++function)
+            if (is_present(place_of(bus, slot, function))) look_at(place_of(bus, slot, function));
+    }
+}
+
+void look_at_buses()
 {
     next_memory = 0xc0000000;
     next_port = 0xc000;
-    for (unsigned slot = 2; slot < 32; ++slot) { // below are the machine's own
-        if ((read_config(slot, 0, 0) & 0xffff) == 0xffff) continue;
-        const bool several = (read_config(slot, 0, 0xc) & 0x800000) != 0;
-        for (unsigned function = 0; function < (several ? 8U : 1U); ++function)
-            if ((read_config(slot, function, 0) & 0xffff) != 0xffff) look_at(slot, function);
-    }
+    last_bus = 0;
+    look_at_bus(0);
 }
 
 // --- DMA: the xHCI controller fetches a command (one that does nothing) and writes an event ---
@@ -395,7 +457,7 @@ void firmware()
     set_up_interrupts();
     set_up_power();
     say("vm: started\n");
-    look_at_bus();
+    look_at_buses();
     say("vm: ready\n");
     for (;;) obey(next_character());
 }
