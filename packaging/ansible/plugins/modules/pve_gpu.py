@@ -74,13 +74,13 @@ attributes:
   diff_mode:
     description: Returns the differences of all files that change, or would change.
     support: full
-requirements:
-  - the package pve-gpu-hook, version 0.2.0 or newer, on the host
 seealso:
   - module: pvegpu.hook.pve_gpu_info
   - module: pvegpu.hook.pve_gpu_check
 author:
   - the pve-gpu-hook authors (@pve-gpu-hook)
+extends_documentation_fragment:
+  - pvegpu.hook.program
 """
 
 EXAMPLES = r"""

@@ -14,16 +14,6 @@ version_added: 1.0.0
 description:
   - Returns what C(pve-gpu-install check) finds, each with its remedy. It changes nothing and wakes no device.
 options:
-  vms:
-    description: What concerns these virtual machines only.
-    type: list
-    elements: int
-    default: []
-  containers:
-    description: What concerns these containers only.
-    type: list
-    elements: int
-    default: []
   cluster:
     description:
       - Return C(guests) instead, which of the cluster's guests with a GPU would start on this node, and why not.
@@ -35,20 +25,14 @@ options:
     type: str
     choices: [never, error, warning]
     default: never
-attributes:
-  check_mode:
-    description: It never changes anything.
-    support: full
-  diff_mode:
-    description: There is no difference to show.
-    support: none
-requirements:
-  - the package pve-gpu-hook, version 0.2.0 or newer, on the host
 seealso:
   - module: pvegpu.hook.pve_gpu
   - module: pvegpu.hook.pve_gpu_info
 author:
   - the pve-gpu-hook authors (@pve-gpu-hook)
+extends_documentation_fragment:
+  - pvegpu.hook.program
+  - pvegpu.hook.program.looking
 """
 
 EXAMPLES = r"""

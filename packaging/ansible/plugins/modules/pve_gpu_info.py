@@ -13,31 +13,14 @@ short_description: GPUs, cards and guests of a Proxmox VE host
 version_added: 1.0.0
 description:
   - Returns what C(pve-gpu-install status) knows. It changes nothing and wakes no device.
-options:
-  vms:
-    description: Of these virtual machines and their cards only.
-    type: list
-    elements: int
-    default: []
-  containers:
-    description: Of these containers only.
-    type: list
-    elements: int
-    default: []
-attributes:
-  check_mode:
-    description: It never changes anything.
-    support: full
-  diff_mode:
-    description: There is no difference to show.
-    support: none
-requirements:
-  - the package pve-gpu-hook, version 0.2.0 or newer, on the host
 seealso:
   - module: pvegpu.hook.pve_gpu
   - module: pvegpu.hook.pve_gpu_check
 author:
   - the pve-gpu-hook authors (@pve-gpu-hook)
+extends_documentation_fragment:
+  - pvegpu.hook.program
+  - pvegpu.hook.program.looking
 """
 
 EXAMPLES = r"""
