@@ -37,7 +37,7 @@ Findings not_covered(const SurveyedGuest& guest)
     if (next)
         return {
             {Verdict::note, evidence, by_command("qm reboot " + guest.id.number(), "its next start has it")}};
-    const auto where = guest.other_node.empty() ? "" : "on its node, ";
+    const auto* const where = guest.other_node.empty() ? "" : "on its node, ";
     return {{Verdict::warning, evidence,
              by_command(guest.id.install_command() + " --guest-reboot clean",
                         where + std::string("from its next start on"), true)}};
