@@ -172,9 +172,14 @@ void add_native_modules(const SysReader& reader, CheckFacts& facts)
 
 void add_names(const SysReader& reader, CheckFacts& facts)
 {
+    std::set<PciAddress> in_groups; // of GPUs
+    for (const auto& gpu : facts.gpus)
+        in_groups.insert(facts.function(gpu).group_members.begin(), facts.function(gpu).group_members.end());
     std::vector<const Function*> shown;
     for (const auto& [address, function] : facts.topology.functions)
-        if (!function.bridge) shown.push_back(&function);
+        if (!function.bridge && (facts.gpu_with(address) != nullptr || in_groups.contains(address) ||
+                                 !facts.named_by(address).empty()))
+            shown.push_back(&function);
     facts.names = device_names(reader, shown);
 }
 

@@ -111,7 +111,7 @@ struct CheckFacts {
     Topology topology; // every function of the host
     std::map<PciAddress, FunctionState> states;
     std::vector<GpuFacts> gpus; // in the order of addresses
-    DeviceNames names;          // of all that is in the topology, but bridges
+    DeviceNames names;          // of what is on GPUs' cards or in their groups, and of what guests name
 
     std::optional<bool> unsafe_interrupts;
     std::vector<ModprobeLine> modprobe;
