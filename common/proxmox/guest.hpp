@@ -23,7 +23,7 @@ struct Guest {
     }
     // "CT 901", as Proxmox's own log has it.
     std::string short_name() const { return is_container() ? "CT " + number() : name(); }
-    std::string is_template() const { return name() + " is a template, which never starts"; }
+    std::string template_fact() const { return name() + " is a template, which never starts"; }
     // The command that manages it.
     std::string tool() const { return is_container() ? "pct" : "qm"; }
     // As in our JSON and options, and in high availability's ids.

@@ -59,7 +59,7 @@ private:
                                                    " on the node '" + survey_.host.cluster.node + "'",
                                                "'pct list' shows those that are"});
         if (container_.config.is_template)
-            throw Error(ErrorKind::invalid_config, {found->id.is_template(), "give its clones their GPU"});
+            throw Error(ErrorKind::invalid_config, {found->id.template_fact(), "give its clones their GPU"});
         return *found;
     }
 

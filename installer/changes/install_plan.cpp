@@ -58,7 +58,7 @@ const SurveyedGuest& prepared(const Survey& survey, unsigned vmid, bool host_onl
                     {"guest " + std::to_string(vmid) + " is a container, not a VM", "name it with '--ct'"});
     if (guest->config.is_template && !host_only)
         throw Error(ErrorKind::invalid_config,
-                    {guest->id.is_template(), instead_of_template(survey, *guest)});
+                    {guest->id.template_fact(), instead_of_template(survey, *guest)});
     if (guest->problem)
         throw Error(ErrorKind::invalid_config,
                     {vm(vmid) + ": " + guest->problem->fact, guest->problem->remedy});

@@ -150,8 +150,7 @@ std::vector<std::string> install_notes(const Survey& survey, const InstallReques
                         " only makes the host's own devices faster; no reboot is needed for it");
     if (request.host_only && survey.functions.empty())
         notes.emplace_back("no VM of this node, or that can come to it, has a GPU, so there is nothing to "
-                           "prepare; run this again "
-                           "when one has");
+                           "prepare; run this again when one has");
     if (!survey.functions.empty() && host.loader == BootLoader::proxmox_undecided)
         notes.emplace_back("boot loader unclear ('proxmox-boot-tool status' tells it); writing kernel "
                            "parameters to both, GRUB and systemd-boot");

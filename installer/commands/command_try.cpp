@@ -26,7 +26,7 @@ void check(const SysReader& reader, unsigned vmid)
                                            "'qm list' shows those that are"});
     if (parse_guest_config(*config).is_template)
         throw Error(ErrorKind::invalid_config,
-                    {Guest{vmid, GuestKind::vm}.is_template(), "try it with one of its clones"});
+                    {Guest{vmid, GuestKind::vm}.template_fact(), "try it with one of its clones"});
     if (vm_runs(reader, vmid))
         throw Error(ErrorKind::in_use, {"VM " + std::to_string(vmid) + " is running and its GPU is in use",
                                         "stop it first, 'qm shutdown " + std::to_string(vmid) + "'"});

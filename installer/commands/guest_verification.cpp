@@ -173,7 +173,7 @@ Trials trials_of(const std::vector<GivenGpu>& gpus, const std::vector<WantedNode
 void refuse_template(const Guest& guest, bool is_template)
 {
     if (is_template)
-        throw Error(ErrorKind::invalid_config, {guest.is_template(), "look into one of its clones"});
+        throw Error(ErrorKind::invalid_config, {guest.template_fact(), "look into one of its clones"});
 }
 
 Finding running_check(bool runs, const std::string& tool, unsigned vmid)
