@@ -227,12 +227,6 @@ private:
     std::set<std::string> kept_; // paths
 };
 
-const GuestEntry* find_elsewhere(const Survey& survey, unsigned vmid)
-{
-    const auto& others = survey.other_guests;
-    return find_where(others, [&](const auto& one) { return one.id.vmid == vmid; });
-}
-
 } // namespace
 
 RemovePlan make_detach_plan(const Survey& survey, const Manifest& manifest,
@@ -241,7 +235,7 @@ RemovePlan make_detach_plan(const Survey& survey, const Manifest& manifest,
     Remover remover(survey, manifest);
     for (const auto vmid : vmids) {
         const auto* guest = survey.find(vmid);
-        if (const auto* other = find_elsewhere(survey, vmid); guest == nullptr && other != nullptr)
+        if (const auto* other = survey.find_elsewhere(vmid); guest == nullptr && other != nullptr)
             throw Error(ErrorKind::not_found,
                         {where_it_is(*other), "detach it there, or move it here first"});
         if (guest == nullptr && manifest.attachment(vmid) == nullptr)
@@ -266,7 +260,7 @@ RemovePlan make_uninstall_plan(const Survey& survey, const Manifest& manifest,
         if (is_ours(guest) || manifest.attachment(guest.id.vmid) != nullptr) remover.detach(guest);
     for (const auto& guest : manifest.attachments) {
         if (survey.find(guest.vmid) != nullptr) continue;
-        if (const auto* other = find_elsewhere(survey, guest.vmid); other != nullptr && refers(guest.vmid))
+        if (const auto* other = survey.find_elsewhere(guest.vmid); other != nullptr && refers(guest.vmid))
             remover.keep(*other);
         else
             remover.forget(guest.vmid);

@@ -2,7 +2,6 @@
 
 #include "base/lists.hpp"
 #include "base/text.hpp"
-#include "base/vmid.hpp"
 #include "check/check.hpp"
 #include "check/facts.hpp"
 #include "check/show_checks.hpp"
@@ -25,6 +24,7 @@ bool wants_a_gpu(const CheckFacts& facts, const SurveyedGuest& guest)
     return contains(facts.containers, guest.id.vmid, &ContainerFacts::vmid);
 }
 
+// The facts are asked about this guest.
 std::vector<Advice> in_the_way_of(const CheckFacts& facts, const SurveyedGuest& guest)
 {
     std::vector<Advice> found;
@@ -32,7 +32,7 @@ std::vector<Advice> in_the_way_of(const CheckFacts& facts, const SurveyedGuest& 
     if (guest.ha && !guest.ha->nodes.empty() && !contains(guest.ha->nodes, node))
         found.push_back({"high availability starts it on '" + join(guest.ha->nodes, "' or '") + "' only",
                          "add " + quote(node) + " to its rule or group under Datacenter > HA"});
-    for (const auto& finding : narrowed(run_checks(facts), {guest.id.vmid}))
+    for (const auto& finding : run_checks(facts))
         if (finding.verdict == Verdict::error && !is_of_the_past(finding))
             found.push_back({finding.evidence, remedy_text(finding.remedy)});
     return found;
@@ -50,9 +50,7 @@ void require_guests(const CheckFacts& facts, const std::vector<unsigned>& vmids)
 {
     if (!facts.pve_problem.empty()) throw Error(ErrorKind::failed, {facts.pve_problem});
     for (const auto vmid : vmids)
-        if (facts.survey.find(vmid) == nullptr &&
-            std::ranges::none_of(facts.survey.other_guests,
-                                 [&](const GuestEntry& one) { return one.id.vmid == vmid; }))
+        if (facts.survey.find(vmid) == nullptr && facts.survey.find_elsewhere(vmid) == nullptr)
             throw Error(ErrorKind::not_found,
                         {"there is no guest " + std::to_string(vmid) + " in the cluster",
                          "'qm list' and 'pct list' show those of a node"});
@@ -66,16 +64,15 @@ Prospects read_prospects(const SysReader& machine, const std::vector<unsigned>& 
     require_guests(facts, vmids);
     const auto is_asked = [&](const Guest& guest) { return vmids.empty() || contains(vmids, guest.vmid); };
     Prospects prospects{facts.host.cluster.node, {}};
-    const auto guests = facts.survey.guests;
-    for (const auto& guest : guests)
+    for (const auto& guest : facts.survey.guests)
         if (is_asked(guest.id) && wants_a_gpu(facts, guest))
             prospects.guests.push_back(prospect_of(facts, guest));
     for (const auto& entry : facts.survey.other_guests) {
-        if (!is_asked(entry.id) || !is_node_name(entry.node)) continue; // without a node it is on its way
+        if (!is_asked(entry.id)) continue;
         auto visited = read_check_facts(machine, &entry);
-        const auto* guest = visited.survey.find(entry.id.vmid);
+        const auto* guest = visited.survey.find(entry.id.vmid); // none: it is on its way
         if (guest != nullptr && wants_a_gpu(visited, *guest))
-            prospects.guests.push_back(prospect_of(visited, SurveyedGuest(*guest)));
+            prospects.guests.push_back(prospect_of(visited, *guest));
     }
     std::ranges::sort(prospects.guests, {}, [](const Prospect& one) { return one.id.vmid; });
     return prospects;

@@ -1,8 +1,6 @@
 // pve-gpu-install check
 #include "base/error.hpp"
-#include "base/lists.hpp"
 #include "base/text.hpp"
-#include "base/vmid.hpp"
 #include "check/explain.hpp"
 #include "check/facts.hpp"
 #include "check/prospects.hpp"
@@ -61,34 +59,20 @@ void require_guest(const CheckFacts& facts, const Guest& wanted)
                 {"there is no " + wanted.name() + " on this node", "see '" + wanted.tool() + " list'"});
 }
 
-std::vector<unsigned> guests_of(const Options& options)
+// Where one guest alone is asked about that is on another node, its start here is looked at.
+CheckFacts read_facts(const Session& session)
 {
-    auto vmids = options.vms;
-    append(vmids, options.containers);
-    return vmids;
+    auto facts = read_check_facts(session.system);
+    const auto vmids = session.options.guests();
+    const auto* elsewhere = vmids.size() == 1 ? facts.survey.find_elsewhere(vmids.front()) : nullptr;
+    return elsewhere == nullptr ? facts : read_check_facts(session.system, elsewhere);
 }
 
-// The one guest that is asked about, where it is on another node: its start here is looked at then.
-std::optional<GuestEntry> find_elsewhere(const Session& session)
-{
-    const auto vmids = guests_of(session.options);
-    if (vmids.size() != 1) return std::nullopt;
-    try {
-        const auto node = read_cluster(session.system).node;
-        for (auto& entry : list_cluster_guests(session.system).value_or(std::vector<GuestEntry>{}))
-            if (entry.id.vmid == vmids.front() && entry.node != node && is_node_name(entry.node))
-                return entry;
-    } catch (const Error&) { // the check itself says it
-    }
-    return std::nullopt;
-}
-
-// Their numbers are of one kind: no container has that of a VM.
 std::vector<unsigned> asked_for(const CheckFacts& facts, const Options& options)
 {
     for (const auto vmid : options.vms) require_guest(facts, {vmid, GuestKind::vm});
     for (const auto vmid : options.containers) require_guest(facts, {vmid, GuestKind::container});
-    return guests_of(options);
+    return options.guests();
 }
 
 // A report may be written anew; whatever else is there is somebody's.
@@ -124,7 +108,7 @@ void write_reports(Session& session, const CheckFacts& facts, const Findings& fi
 // What a guest cannot do on a node that it is not meant for is no failure.
 int check_cluster(Session& session)
 {
-    const auto prospects = read_prospects(session.system, guests_of(session.options));
+    const auto prospects = read_prospects(session.system, session.options.guests());
     session.document = prospects_json(prospects);
     session.console.print(print_prospects(prospects, session.console.screen()));
     return exit_done;
@@ -144,12 +128,12 @@ int check(Session& session)
     if (options.cluster) return check_cluster(session);
     for (const auto& path : {options.html, options.report})
         if (!path.empty()) require_place(session.system, path);
-    const auto elsewhere = find_elsewhere(session);
-    auto facts = read_check_facts(session.system, elsewhere ? &*elsewhere : nullptr);
-    if (elsewhere)
-        session.console.print(elsewhere->id.name() + " is on the node " + quote(elsewhere->node) +
-                              "; this is what its start here would meet.\n\n");
+    auto facts = read_facts(session);
     facts.asked = asked_for(facts, options);
+    for (const auto& guest : facts.survey.guests)
+        if (!guest.other_node.empty())
+            session.console.print(guest.id.name() + " is on the node " + quote(guest.other_node) +
+                                  "; this is what its start here would meet.\n\n");
     const auto findings = run_checks(facts);
     session.document = findings_json(findings, facts.names);
     session.console.print(print_findings(findings, facts.names, session.console.screen()));

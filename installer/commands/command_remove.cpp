@@ -1,5 +1,4 @@
 #include "base/error.hpp"
-#include "base/lists.hpp"
 #include "changes/removal_survey.hpp"
 #include "changes/remove_plan.hpp"
 #include "changes/show.hpp"
@@ -45,11 +44,10 @@ int carry_out_removal(Session& session, const RemovePlan& plan, const Manifest& 
 
 int detach(Session& session)
 {
-    auto guests = session.options.vms;
-    append(guests, session.options.containers);
     begin_change(session);
     const auto manifest = read_manifest(session.system);
-    const auto plan = make_detach_plan(survey_for_removal(session.system, manifest), manifest, guests);
+    const auto plan =
+        make_detach_plan(survey_for_removal(session.system, manifest), manifest, session.options.guests());
     return carry_out_removal(session, plan, manifest);
 }
 

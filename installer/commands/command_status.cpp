@@ -185,8 +185,7 @@ std::string host_text(const Status& status, const Painter& paint)
 int status(Session& session)
 {
     const auto& options = session.options;
-    auto vmids = options.vms;
-    append(vmids, options.containers);
+    const auto vmids = options.guests();
     auto all = read_status(session.system);
     for (const auto vmid : vmids)
         if (std::ranges::none_of(all.guests, [&](const auto& one) { return one.guest.id.vmid == vmid; }))

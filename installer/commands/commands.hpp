@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/json.hpp"
+#include "base/lists.hpp"
 #include "changes/install_plan.hpp"
 #include "changes/terminal.hpp"
 #include "machine/system.hpp"
@@ -25,6 +26,12 @@ inline constexpr int exit_reboot = 3; // done, but a reboot is needed
 struct Options {
     std::vector<unsigned> vms = {};
     std::vector<unsigned> containers = {};
+    std::vector<unsigned> guests() const // both: their numbers are of one kind
+    {
+        auto vmids = vms;
+        append(vmids, containers);
+        return vmids;
+    }
     bool host = false;
     bool blacklist = false;
     bool dry_run = false;

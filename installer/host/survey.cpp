@@ -77,6 +77,8 @@ private:
         SurveyedGuest guest;
         guest.id = entry.id;
         if (!entry.node.empty() && entry.node != survey_.host.cluster.node) guest.other_node = entry.node;
+        if (!guest.other_node.empty() && !is_node_name(guest.other_node))
+            return std::nullopt; // part of a path
         const auto text = read_pve_file(reader_, guest.config_path());
         if (!text) return std::nullopt;
         guest.config = read_guest_config(reader_, *text);
@@ -109,7 +111,7 @@ private:
     {
         for (auto& entry : list_cluster_guests(reader_).value_or(std::vector<GuestEntry>{})) {
             if (survey_.find(entry.id.vmid) != nullptr) continue;
-            if (prepared_.every_vm && entry.id.is_vm() && is_node_name(entry.node))
+            if (prepared_.every_vm && entry.id.is_vm())
                 if (auto guest = read_guest(entry); guest && may_come(*guest))
                     survey_.may_come.push_back(std::move(*guest));
             survey_.other_guests.push_back(std::move(entry));
@@ -350,6 +352,11 @@ bool Survey::reboot_leaves_dirty(unsigned vmid) const
         return function.passed && function.reset_with_card && function.on_card_of(vmid) &&
                is_gpu(function.facts) && !resets_itself(function.facts);
     });
+}
+
+const GuestEntry* Survey::find_elsewhere(unsigned vmid) const
+{
+    return find_where(other_guests, [&](const auto& one) { return one.id.vmid == vmid; });
 }
 
 std::optional<std::string> Survey::file(std::string_view path) const

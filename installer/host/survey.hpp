@@ -105,7 +105,8 @@ struct Survey {
     Tokens configured;                        // the administrator's part of the next boot's command line
     std::vector<std::string> ids_elsewhere;   // what else gives vfio-pci `ids=`: files, the command line
 
-    const SurveyedGuest* find(unsigned vmid) const; // nullptr if there is none
+    const SurveyedGuest* find(unsigned vmid) const;        // nullptr if there is none
+    const GuestEntry* find_elsewhere(unsigned vmid) const; // of `other_guests`
     std::optional<std::string> file(std::string_view path) const;
     // The VM is passed a GPU whose card the hook resets before a start, and that has no reset of its own
     // which works: when the guest reboots by itself nothing resets it.
