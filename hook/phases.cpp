@@ -259,14 +259,15 @@ void add_error(System& system, Report& report, const std::exception& error)
     system.say(Severity::error, error.what());
 }
 
-bool run_own_part(System& system, const Inputs& inputs, Report& report)
+// Does `work` and puts into the report how it ended. False if it failed.
+template <typename Work> bool run_reported(System& system, Report& report, Work work)
 {
     const TimePoint begin = system.now();
     const auto finish = [&] {
         report.elapsed = std::chrono::duration_cast<Milliseconds>(system.now() - begin);
     };
     try {
-        OwnPart(system, inputs, report).run();
+        work();
         finish();
         report.outcome = good_outcome(report);
         if (report.steps.empty()) return true;
@@ -284,6 +285,11 @@ bool run_own_part(System& system, const Inputs& inputs, Report& report)
     }
 }
 
+bool run_own_part(System& system, const Inputs& inputs, Report& report)
+{
+    return run_reported(system, report, [&] { OwnPart(system, inputs, report).run(); });
+}
+
 bool run_other_hook(System& system, const Inputs& inputs, Report& report)
 {
     try {
@@ -294,23 +300,6 @@ bool run_other_hook(System& system, const Inputs& inputs, Report& report)
         report.outcome = RunOutcome::failed;
         add_error(system, report, error);
         return false;
-    }
-}
-
-// Most guests of a host have no GPU, and a host may start a hundred at once: theirs is one file.
-void save_report(System& system, const Report& report)
-{
-    const auto& [vmid, phase, node] = report.plan.request;
-    const auto of_phase = paths::report(vmid, to_string(phase));
-    try {
-        const auto json = report_json(report);
-        system.replace_file(paths::report(vmid), json);
-        if (!report.concerns_nothing())
-            system.replace_file(of_phase, json);
-        else if (system.exists(of_phase)) // of a time when the guest had one
-            system.remove_file(of_phase);
-    } catch (const std::exception& error) {
-        system.say(Severity::warning, std::string("the report is lost: ") + error.what());
     }
 }
 
@@ -349,6 +338,23 @@ Plan make_phase_plan(const SysReader& reader, const Inputs& inputs, PhasePlan& p
 
 } // namespace
 
+// Most guests of a host have no GPU, and a host may start a hundred at once: theirs is one file.
+void save_report(System& system, const Report& report)
+{
+    const auto vmid = report.plan.request.vmid;
+    const auto of_phase = paths::report(vmid, to_string(report.plan.request.phase));
+    try {
+        const auto json = report_json(report);
+        system.replace_file(paths::report(vmid), json);
+        if (!report.concerns_nothing())
+            system.replace_file(of_phase, json);
+        else if (system.exists(of_phase)) // of a time when the guest had one
+            system.remove_file(of_phase);
+    } catch (const std::exception& error) {
+        system.say(Severity::warning, std::string("the report is lost: ") + error.what());
+    }
+}
+
 PhasePlan plan_phase(const SysReader& reader, const Request& request)
 {
     PhasePlan phase;
@@ -366,6 +372,30 @@ Report run_own_part(System& system, const Request& request)
 {
     auto report = begin_report(system, request);
     run_own_part(system, read_inputs(system, request), report);
+    return report;
+}
+
+PhasePlan plan_for_instance(const SysReader& reader, const Request& request, const VmFile& vm)
+{
+    PhasePlan phase{request, GuestKind::instance, {}, {}, {}};
+    try {
+        auto plan = plan_recovery(reader, request, vm, read_settings(reader));
+        phase.refused = plan.refused;
+        phase.plan = std::move(plan);
+    } catch (const Error& error) {
+        phase.refused = Refusal{error.reason(), error.advice()};
+    }
+    return phase;
+}
+
+Report recover_for_instance(System& system, const Request& request, const VmFile& vm)
+{
+    auto report = begin_report(system, request);
+    report.plan.guest = GuestKind::instance;
+    run_reported(system, report, [&] {
+        recover_gpu(system, request, vm, read_settings(system), report.plan.plan.emplace<RecoveryPlan>(),
+                    report.steps);
+    });
     return report;
 }
 

@@ -61,10 +61,11 @@ const std::vector<CardPlan>& cards_of(const Plan& plan)
 Json head(const PhasePlan& phase, std::string_view schema)
 {
     Json json{{"schema", schema},
-              {"vmid", phase.request.vmid},
+              {"vmid", phase.guest == GuestKind::instance ? Json() : Json(phase.request.vmid)},
               {"guest", phase.guest == GuestKind::unknown ? Json() : Json(Guest{.kind = phase.guest}.type())},
               {"phase", to_string(phase.request.phase)},
               {"refused", refused_json(phase.refused)}};
+    if (phase.guest == GuestKind::instance) json["instance"] = phase.request.instance;
     auto& warnings = json["warnings"] = Json::array();
     for (const auto& warning : phase.all_warnings()) warnings.push_back(to_string(warning));
     auto& devices = json[phase.guest == GuestKind::container ? "nodes" : "hostpci"] = Json::array();
@@ -183,7 +184,9 @@ std::string why_nothing(const PhasePlan& phase)
     const auto* const plan = std::get_if<RecoveryPlan>(&phase.plan);
     if (plan == nullptr) return to_string(phase.request.phase) + " has nothing to put back";
     if (plan->settings.strategy == Strategy::off) return "its 'strategy' is 'off'";
-    if (plan->cards.empty()) return "no hostpci line passes a whole GPU through";
+    if (plan->cards.empty())
+        return phase.guest == GuestKind::instance ? "none of its devices is a whole GPU"
+                                         : "no hostpci line passes a whole GPU through";
     for (const auto& card : plan->cards)
         if (!card.card.port) return "the hook does not reset its GPU: " + card.card.left_alone_because;
     return "its GPU has a working reset of its own ('strategy': 'auto')";
@@ -207,7 +210,7 @@ std::string plan_heading(const PhasePlan& plan, const DeviceNames& names)
     for (const auto& card : cards_of(plan.plan))
         for (const auto& function : card.functions) {
             if (function.role != Role::gpu) continue;
-            text += Guest{plan.request.vmid, plan.guest}.name() + ": " + with_name(names, function.address());
+            text += plan.id().name() + ": " + with_name(names, function.address());
             if (!function.hostpci.empty()) text += " (" + function.hostpci + ")";
             if (card.card.port) text += ", below port " + to_string(*card.card.port);
             text += unused ? "; nothing uses it\n" : "\n";

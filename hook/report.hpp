@@ -29,6 +29,8 @@ struct PhasePlan {
     std::optional<Refusal> refused; // of the plan, or what kept it from being made
     std::vector<Advice> warnings;   // of the phase; the plan has its own
 
+    Guest id() const { return {request.vmid, guest, request.instance}; }
+
     std::vector<Advice> all_warnings() const;
     std::vector<StepReport> steps() const; // none of them reached
 };

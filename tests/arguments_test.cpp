@@ -50,7 +50,7 @@ TEST_CASE("help is of all commands or of one, whichever way it is asked for", "[
     const auto of_try = parse({"help", "try"}).help;
     CHECK(parse({"try", "--help"}).help == of_try);
     CHECK(parse({"-h", "try"}).help == of_try);
-    CHECK(of_try.starts_with("usage: pve-gpu-install try --vm N [OPTIONS]\n"));
+    CHECK(of_try.starts_with("usage: pve-gpu-install try --vm N | --incus NAME [OPTIONS]\n"));
     CHECK(has(of_try, "  --vm N "));
     CHECK(has(of_try, "  --json "));
     CHECK_FALSE(has(of_try, "--html"));

@@ -41,6 +41,7 @@ std::vector<CheckCase> host_cases();
 std::vector<CheckCase> card_cases();
 std::vector<CheckCase> guest_cases();
 std::vector<CheckCase> container_cases();
+std::vector<CheckCase> instance_cases();
 std::vector<CheckCase> log_cases();
 
 } // namespace pvegpu::testing

@@ -191,6 +191,20 @@ SysResult FakeSystem::try_claim_within(const std::string& path, Milliseconds tim
     return as_outcome(claimed_.contains(path) ? EBUSY : 0);
 }
 
+SysResult FakeSystem::ask(const std::string& socket, std::string_view text, std::size_t bytes, Milliseconds timeout) const
+{
+    const auto daemon = daemons_.find(socket);
+    if (daemon == daemons_.end()) return refusal(tree_.find(socket) == nullptr ? ENOENT : ECONNREFUSED);
+    if (std::exchange(interrupted_, false)) throw Error(ErrorKind::interrupted, {"the task was stopped"});
+    auto answer = daemon->second(std::string(text));
+    if (!answer) {
+        advance_to(now_ + timeout);
+        return {SysResult::Kind::still_running, 0, "", 0, ""};
+    }
+    if (answer->size() > bytes) return refusal(EMSGSIZE);
+    return {SysResult::Kind::done, 0, std::move(*answer), 0, ""};
+}
+
 // --- writing ---
 
 void FakeSystem::record(const std::string& effect)
@@ -396,6 +410,12 @@ SysResult FakeSystem::answer_to(const std::vector<std::string>& arguments, Milli
     auto outcome = as_outcome(answer->second.first);
     outcome.text = answer->second.second;
     return outcome;
+}
+
+void FakeSystem::add_daemon(const std::string& socket, FakeDaemon daemon)
+{
+    tree_.set_file(socket, "");
+    daemons_[socket] = std::move(daemon);
 }
 
 void FakeSystem::add_program(const std::string& path, Program program)

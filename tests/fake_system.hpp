@@ -109,6 +109,9 @@ public:
     // A stand-in for a program: it is asked where no answer was given to the whole command.
     using Program = std::function<SysResult(const std::vector<std::string>& arguments)>;
     void add_program(const std::string& path, Program program = {});
+    // A daemon behind a socket: what it answers to a request; nothing: it never answers.
+    using FakeDaemon = std::function<std::optional<std::string>(const std::string& request)>;
+    void add_daemon(const std::string& socket, FakeDaemon daemon);
 
     // --- time ---
     void at(Milliseconds from_now, std::function<void()> event);
@@ -137,6 +140,8 @@ public:
     SysResult list_inside(const std::string& root, const std::string& directory, const std::string& prefix,
                           Milliseconds timeout) const override;
     SysResult try_claim_within(const std::string& path, Milliseconds timeout) const override;
+    SysResult ask(const std::string& socket, std::string_view text, std::size_t bytes,
+                  Milliseconds timeout) const override;
     SysResult write(const std::string& path, std::string_view text, Milliseconds timeout) override;
     SysResult pulse_secondary_bus_reset(const std::string& config_path, Milliseconds hold,
                                         Milliseconds timeout) override;
@@ -191,6 +196,7 @@ private:
     std::map<std::string, pid_t> opened_by_;
     std::map<std::string, FileFacts> rights_; // of files that are not root's with mode 0644
     std::map<std::string, Program> programs_;
+    std::map<std::string, FakeDaemon> daemons_;
 
     // Time passes while a const reader waits, so these are mutable.
     mutable Milliseconds now_ = start_of_time;

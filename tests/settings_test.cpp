@@ -164,7 +164,9 @@ TEST_CASE("guests are VMIDs, devices are ids")
         CHECK(refused_with("{\"guests\":{\"" + std::string(vmid) + "\":{}}}", "is no VM or container id"));
     for (const auto* id : {"8086", "8086:56a", "0000:03:00.0", "8086-56a6", "808g:56a6"})
         CHECK(refused_with("{\"devices\":{\"" + std::string(id) + "\":{}}}", "is no device id"));
-    CHECK(refusal(R"({"guests":{"100":{},"999999999":{}}})") == "accepted");
+    for (const auto* name : {"incus:", "incus:a_b", "incus:101", "incus:lab/", "lab/db"})
+        CHECK(refused_with("{\"guests\":{\"" + std::string(name) + "\":{}}}", "is no VM or container id"));
+    CHECK(refusal(R"({"guests":{"100":{},"999999999":{},"incus:web":{},"incus:lab/db":{}}})") == "accepted");
 }
 
 TEST_CASE("a key that comes twice is refused")

@@ -8,14 +8,15 @@
 
 namespace pvegpu {
 
+inline constexpr unsigned largest_vmid = 999'999'999;
+
 // Nothing for a text that Proxmox does not take for one (pve-vmid in pve-common's JSONSchema.pm): no other
 // digits than the number's own, 100 to 999999999.
 inline std::optional<unsigned> parse_vmid(std::string_view text)
 {
     constexpr unsigned lowest = 100;
-    constexpr unsigned highest = 999'999'999;
     const auto number = parse_decimal(text);
-    if (text.starts_with('0') || !number || *number < lowest || *number > highest) return std::nullopt;
+    if (text.starts_with('0') || !number || *number < lowest || *number > largest_vmid) return std::nullopt;
     return number;
 }
 

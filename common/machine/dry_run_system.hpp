@@ -74,6 +74,14 @@ public:
         return outcome;
     }
 
+    SysResult tell(const std::string& socket, std::string_view text, std::size_t /*bytes*/,
+                   Milliseconds /*timeout*/) override
+    {
+        auto outcome = note("tell " + socket + ": " + std::string(text.substr(0, text.find('\r'))));
+        outcome.only_listed = true;
+        return outcome;
+    }
+
 private:
     SysResult note(std::string what)
     {

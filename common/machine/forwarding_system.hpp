@@ -48,6 +48,11 @@ public:
     {
         return reader_.try_claim_within(path, timeout);
     }
+    SysResult ask(const std::string& socket, std::string_view text, std::size_t bytes,
+                  Milliseconds timeout) const override
+    {
+        return reader_.ask(socket, text, bytes, timeout);
+    }
     std::int64_t wall_clock() const override { return reader_.wall_clock(); }
 
 private:
@@ -110,6 +115,11 @@ public:
     void run_together(const std::vector<Job>& jobs, unsigned at_once) override
     {
         inner_.run_together(jobs, at_once);
+    }
+    SysResult tell(const std::string& socket, std::string_view text, std::size_t bytes,
+                   Milliseconds timeout) override
+    {
+        return inner_.tell(socket, text, bytes, timeout);
     }
     bool wait_until(const std::function<bool()>& fact, Milliseconds timeout) override
     {

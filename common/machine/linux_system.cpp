@@ -2,6 +2,7 @@
 
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "machine/converse.hpp"
 #include "machine/new_file.hpp"
 #include "machine/paths.hpp"
 #include "machine/run_program.hpp"
@@ -175,6 +176,17 @@ SysResult LinuxSystem::list_inside(const std::string& root, const std::string& d
 SysResult LinuxSystem::try_claim_within(const std::string& path, Milliseconds timeout) const
 {
     return in_child(Task::Kind::claim, path, "", 0, timeout);
+}
+
+SysResult LinuxSystem::ask(const std::string& socket, std::string_view text, std::size_t bytes,
+                           Milliseconds timeout) const
+{
+    check_signals();
+    const auto path = root_.resolve(socket);
+    const int cancel = interrupted_ ? -1 : signals_;
+    auto answer = while_others_go_on([&] { return converse(path, text, bytes, timeout, cancel); });
+    if (answer.still_running()) check_signals();
+    return answer;
 }
 
 SysResult LinuxSystem::write(const std::string& path, std::string_view text, Milliseconds timeout)

@@ -43,6 +43,8 @@ public:
     SysResult list_inside(const std::string& root, const std::string& directory, const std::string& prefix,
                           Milliseconds timeout) const override;
     SysResult try_claim_within(const std::string& path, Milliseconds timeout) const override;
+    SysResult ask(const std::string& socket, std::string_view text, std::size_t bytes,
+                  Milliseconds timeout) const override;
 
     SysResult write(const std::string& path, std::string_view text, Milliseconds timeout) override;
     SysResult pulse_secondary_bus_reset(const std::string& config_path, Milliseconds hold,

@@ -134,6 +134,16 @@ inline std::string ct_config(unsigned vmid, std::string_view node = "")
     return config_file(node.empty() ? std::string(pve_ct_configs) : join(pve_nodes, node) + "/lxc", vmid);
 }
 
+// --- Incus and LXD: the sockets of their daemons (6.0 and 5.0: measured; the snap's: its documentation) ---
+inline constexpr std::string_view incus_socket = "/var/lib/incus/unix.socket";
+inline constexpr std::string_view lxd_socket = "/var/lib/lxd/unix.socket";
+inline constexpr std::string_view lxd_snap_socket = "/var/snap/lxd/common/lxd/unix.socket";
+
+// A directory for each VM, with the pid of its QEMU.
+inline constexpr std::string_view incus_vms = "/run/incus";
+inline constexpr std::string_view lxd_vms = "/var/log/lxd";
+inline constexpr std::string_view lxd_snap_vms = "/var/snap/lxd/common/lxd/logs";
+
 // --- /run: what lasts until the host reboots ---
 inline constexpr std::string_view pve_run = "/run/qemu-server"; // qemu-server's, PVE/QemuServer/Helpers.pm
 inline constexpr std::string_view pve_reservations = "/run/qemu-server/pci-id-reservations"; // .../PCI.pm
@@ -162,6 +172,16 @@ inline constexpr std::string_view claims = "/run/pve-gpu-hook/claims";
 inline constexpr std::string_view journals = "/run/pve-gpu-hook/journal";
 inline constexpr std::string_view guest_states = "/run/pve-gpu-hook/state";
 inline constexpr std::string_view known_cards = "/run/pve-gpu-hook/cards";
+// What a VM of Incus or LXD is called, by its number (usage/instances.hpp).
+inline constexpr std::string_view instance_notes = "/run/pve-gpu-hook/instances";
+inline std::string instance_note(unsigned number)
+{
+    return join(instance_notes, std::to_string(number));
+}
+inline std::string instance_lock(unsigned number) // of whoever starts it or tries its recovery
+{
+    return join(instance_notes, std::to_string(number)) + ".lock";
+}
 // Of the guests' own reboots (events/notes.hpp), by VMID.
 inline constexpr std::string_view stop_notes = "/run/pve-gpu-hook/stops";
 inline constexpr std::string_view restart_times = "/run/pve-gpu-hook/reboots";
@@ -221,6 +241,13 @@ inline std::string chained_hook(unsigned vmid)
     return json_file(chained_hooks, vmid);
 }
 
+// PCI devices that are taken out of a VM of Incus or LXD while its card is recovered: outlasts a reboot, as they do.
+inline constexpr std::string_view taken_devices = "/var/lib/pve-gpu-hook/taken";
+inline std::string taken_devices_of(unsigned number)
+{
+    return json_file(taken_devices, number);
+}
+
 inline constexpr std::string_view install_manifest = "/var/lib/pve-gpu-hook/manifest.json";
 inline constexpr std::string_view install_backups = "/var/lib/pve-gpu-hook/backups";
 inline constexpr std::string_view install_log = "/var/lib/pve-gpu-hook/last-programs.log";
@@ -277,6 +304,8 @@ inline constexpr std::string_view nodes_unit =
     "/usr/lib/systemd/system/pve-gpu-hook-nodes.service"; // package
 inline constexpr std::string_view nodes_unit_enabled =    // what 'systemctl enable' makes
     "/etc/systemd/system/multi-user.target.wants/pve-gpu-hook-nodes.service";
+inline constexpr std::string_view incus_unit = "/usr/lib/systemd/system/pve-gpu-incus@.service"; // package
+inline constexpr std::string_view wanted_at_boot = "/etc/systemd/system/multi-user.target.wants";
 inline constexpr std::string_view grub_defaults = "/etc/default/grub";
 inline constexpr std::string_view grub_drop_ins = "/etc/default/grub.d";
 inline constexpr std::string_view grub_drop_in = "/etc/default/grub.d/pve-gpu-hook.cfg";

@@ -4,6 +4,7 @@
 // before it. "Absent" is an answer, not an error.
 #pragma once
 
+#include <cerrno>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -135,6 +136,17 @@ public:
     // RAID, a ZFS pool or another program has claimed it.
     virtual SysResult try_claim_within(const std::string& path, Milliseconds timeout) const = 0;
 
+    // Asks a daemon on a unix socket something that changes nothing: `text` goes there, and what comes back until
+    // the other side closes is the answer, up to `bytes`. Refused with ENOENT, ECONNREFUSED or EACCES where nobody
+    // can be asked, with EMSGSIZE for a longer answer; still running, without a child, where it is not complete at
+    // the timeout: the daemon may be at it yet.
+    // A machine in memory has no daemon.
+    virtual SysResult ask(const std::string& /*socket*/, std::string_view /*text*/, std::size_t /*bytes*/,
+                          Milliseconds /*timeout*/) const
+    {
+        return {SysResult::Kind::refused, ENOENT, "", 0, ""};
+    }
+
     virtual std::int64_t wall_clock() const = 0; // seconds since 1970
 };
 
@@ -204,6 +216,12 @@ public:
     virtual void run_together(const std::vector<Job>& jobs, unsigned /*at_once*/)
     {
         for (const auto& job : jobs) job();
+    }
+
+    // As `ask`, of something that changes what the daemon has.
+    virtual SysResult tell(const std::string& socket, std::string_view text, std::size_t bytes, Milliseconds timeout)
+    {
+        return ask(socket, text, bytes, timeout);
     }
 
     // Waits until `fact` holds, looking again every few milliseconds; false if it does not in time. Throws

@@ -53,7 +53,9 @@ struct HostPci {
     // Why Proxmox, which keeps the line, will refuse to start the VM because of it; nothing if it will not.
     std::optional<Advice> start_error;
 
-    std::string key() const { return "hostpci" + std::to_string(index); }
+    std::string device = {}; // of a VM of Incus or LXD: what it calls this device
+
+    std::string key() const { return device.empty() ? "hostpci" + std::to_string(index) : device; }
 };
 
 // A line that Proxmox drops or stumbles over, for the log.

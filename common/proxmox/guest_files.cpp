@@ -53,7 +53,7 @@ std::string node_name(const SysReader& reader)
 
 GuestFile read_guest_file(const SysReader& reader, const Request& request)
 {
-    const auto& [vmid, phase, node] = request;
+    const auto& [vmid, phase, node, instance] = request;
     if (!node.empty() && !is_node_name(node)) // it becomes part of a path, and came from the environment
         throw Error(ErrorKind::invalid_config,
                     {"PVE_MIGRATED_FROM is not the name of a node: " + quote(node)});

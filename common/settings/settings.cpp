@@ -4,6 +4,7 @@
 #include "base/lists.hpp"
 #include "base/pci_address.hpp"
 #include "base/text.hpp"
+#include "base/instance_name.hpp"
 #include "base/vmid.hpp"
 #include "machine/paths.hpp"
 
@@ -17,6 +18,13 @@
 
 namespace pvegpu {
 namespace {
+
+std::optional<InstanceName> instance_in(std::string_view key)
+{
+    constexpr std::string_view start = "incus:";
+    return key.starts_with(start) ? parse_instance_name(key.substr(start.size())) : std::nullopt;
+}
+
 
 using nlohmann::json;
 using std::chrono::milliseconds;
@@ -102,7 +110,8 @@ public:
         const json guests = group(all, "guests"), devices = group(all, "devices");
         for (const auto& [vmid, entry] : guests.items()) {
             const auto path = below("guests", vmid);
-            if (!parse_vmid(vmid)) fail(path, {"is no VM or container id", "write '101'"});
+            if (!parse_vmid(vmid) && !instance_in(vmid))
+                fail(path, {"is no VM or container id", "write '101', or 'incus:NAME' for a VM of Incus or LXD"});
             lay_over(settings, path, entry);
         }
         json lowered = json::object();
@@ -297,7 +306,11 @@ Settings SettingsFile::for_device(unsigned vmid, const std::string& device_id) c
         if (entries.contains(name)) SettingsReader("").lay_over(settings, name, entries[name]);
     };
     lay_over("devices", device_id);
-    lay_over("guests", std::to_string(vmid));
+    if (!is_instance(vmid)) lay_over("guests", std::to_string(vmid));
+    const auto guests = all.value("guests", json::object());
+    for (const auto& [name, entry] : guests.items())
+        if (const auto instance = instance_in(name); instance && number_of(*instance) == vmid)
+            lay_over("guests", name);
     return settings;
 }
 

@@ -8,6 +8,7 @@
 #include "usage/claims.hpp"
 #include "usage/containers.hpp"
 #include "usage/device_files.hpp"
+#include "usage/instances.hpp"
 #include "usage/open_files.hpp"
 #include "usage/reservations.hpp"
 
@@ -22,14 +23,18 @@ std::string describe_process(const Holder& holder)
     if (!holder.pid) return "an unknown process (the vfio device is open)";
     const auto process = "pid " + std::to_string(*holder.pid) + ", " + printable(holder.program);
     if (holder.vmid) return "VM " + std::to_string(*holder.vmid) + " (" + process + ')';
+    if (holder.kind == Holder::Kind::vfio && !holder.instance.empty())
+        return "VM " + quote(holder.instance) + " (" + process + ')';
     const auto opened = holder.detail.empty() ? "" : ", which has " + quote(holder.detail) + " open";
-    const auto who = holder.container ? "container " + std::to_string(*holder.container) : "a process";
+    const auto who = holder.container            ? "container " + std::to_string(*holder.container)
+                     : !holder.instance.empty() ? "container " + quote(holder.instance)
+                                                : std::string("a process");
     return who + " (" + process + ')' + opened;
 }
 
 std::string vm(const Holder& holder)
 {
-    return "VM " + std::to_string(holder.vmid.value_or(0));
+    return "VM " + (holder.instance.empty() ? std::to_string(holder.vmid.value_or(0)) : quote(holder.instance));
 }
 
 class HolderSearch {
@@ -87,7 +92,11 @@ private:
         holder.pid = pid;
         holder.program = program_of(reader_, pid);
         holder.vmid = vmid_of(reader_, pid);
-        if (!holder.vmid) holder.container = container_of(reader_, pid);
+        if (holder.vmid) return;
+        holder.container = container_of(reader_, pid);
+        if (holder.container) return;
+        const auto instance = on_vfio ? instance_of_qemu(reader_, pid) : instance_of_container(reader_, pid);
+        if (instance) holder.instance = instance->text();
     }
 
     void add_processes(const PciAddress& address, const DeviceFiles& files)
@@ -132,7 +141,10 @@ private:
     void add_claim(const PciAddress& address, const Claim& claim)
     {
         auto& holder = add(Holder::Kind::claim, address, "");
-        holder.vmid = claim.vmid;
+        if (is_instance(claim.vmid))
+            holder.instance = name_noted(reader_, claim.vmid);
+        else
+            holder.vmid = claim.vmid;
         holder.pid = claim.parent.pid;
         holder.program = program_of(reader_, claim.parent.pid);
     }
@@ -154,11 +166,10 @@ std::string remedy(const Holder& holder)
     if (holder.kind == vfio && !holder.pid)
         return "stop the VM that had it last, else the host has to be rebooted";
     constexpr std::array remedies{
-        EnumName{"unmount it, or take the device out of the guest's hostpci lines", mount},
-        EnumName{"move what runs over it to another interface, or take the device out of the guest's hostpci "
-                 "lines",
+        EnumName{"unmount it, or take it out of the guest's devices", mount},
+        EnumName{"move what runs over it to another interface, or take it out of the guest's devices",
                  network},
-        EnumName{"take the interface down, or take the device out of the guest's hostpci lines",
+        EnumName{"take the interface down, or take it out of the guest's devices",
                  idle_network},
         EnumName{"unplug it, or pass the controller to the guest too", usb},
         EnumName{"wait until that VM has started, or end that process", claim},

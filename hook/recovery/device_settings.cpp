@@ -79,7 +79,7 @@ void choose_reset_method(const RunContext& run, const CardPlan& card, const Plan
         const bool chosen = set(run, path, wanted) || (wanted == "bus" && set(run, path, ""));
         if (!chosen)
             run.warn({"'" + path + "' says '" + text_of(run.system, path).value_or("") + "' and not '" +
-                      wanted + "': Proxmox and QEMU may use a reset that the card does not come back from"});
+                      wanted + "': QEMU may use a reset that the card does not come back from"});
     }
     if (text_of(run.system, path) == "") warn_of_functions_left_out(run, card, function);
 }

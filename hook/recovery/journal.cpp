@@ -7,6 +7,7 @@
 #include "base/text.hpp"
 #include "machine/paths.hpp"
 #include "recovery/link_switches.hpp"
+#include "usage/instances.hpp"
 
 #include <algorithm>
 #include <array>
@@ -97,7 +98,7 @@ void repair(System& system, unsigned vmid, bool pci_core_stuck, Milliseconds pci
     const auto entries = parse_journal(system.read(paths::journal(vmid)).value_or(""));
     if (entries.empty()) { // ours never are
         system.remove_file(paths::journal(vmid));
-        system.say(Severity::warning, "the notes of an interrupted run for VM " + std::to_string(vmid) +
+        system.say(Severity::warning, "the notes of an interrupted run for " + vm_called(system, vmid) +
                                           " were damaged; if the host is not as it should be, reboot it");
         return;
     }
@@ -112,7 +113,7 @@ void repair(System& system, unsigned vmid, bool pci_core_stuck, Milliseconds pci
     }
     system.remove_file(paths::journal(vmid));
     system.say(Severity::warning,
-               "repaired what an interrupted run for VM " + std::to_string(vmid) + " had left");
+               "repaired what an interrupted run for " + vm_called(system, vmid) + " had left");
 }
 
 } // namespace

@@ -11,6 +11,7 @@
 #include "recovery/port.hpp"
 #include "usage/claims.hpp"
 #include "usage/holders.hpp"
+#include "usage/instances.hpp"
 
 #include <algorithm>
 #include <set>
@@ -109,7 +110,7 @@ std::string claimed_by_another(const SysReader& reader, const BusRange& buses, u
         if (claim.vmid == own_vmid || !claim_holds(reader, claim)) continue;
         for (const auto& function : claim.functions)
             if (buses.has(bus_of(function)))
-                return "VM " + std::to_string(claim.vmid) + " is being started with a device there";
+                return vm_called(reader, claim.vmid) + " is being started with a device there";
     }
     return "";
 }

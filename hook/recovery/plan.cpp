@@ -90,13 +90,18 @@ void warn_of_unknown_device(const VmFacts& vm_facts, RecoveryPlan& plan)
 
 void warn_of_idle_neighbours(const VmFacts& vm_facts, RecoveryPlan& plan)
 {
+    const auto& instance = vm_facts.request.instance;
     for (const auto& address : vm_facts.taken) {
         const bool named = !key_of(vm_facts.devices, address).empty();
         const bool on_card = std::ranges::any_of(
             plan.cards, [&](const CardPlan& card) { return card.find(address) != nullptr; });
         if (!named && !on_card)
             plan.warnings.push_back({quote(address) + " shares an IOMMU group with the guest's devices",
-                                     "Proxmox will take it from the host too"});
+                                     instance.empty()
+                                         ? "Proxmox will take it from the host too"
+                                         : "'pve-gpu-install --incus " + instance +
+                                               "' passes it along: while the host's driver has it QEMU refuses "
+                                               "the group"});
     }
 }
 

@@ -1,6 +1,7 @@
 #include "recovery/recover_gpu.hpp"
 
 #include "base/lists.hpp"
+#include "base/text.hpp"
 #include "containers/conflicts.hpp"
 #include "machine/paths.hpp"
 #include "recovery/device_settings.hpp"
@@ -38,10 +39,18 @@ bool wait_for_busy_writers(System& system, const Settings& settings)
                  "start the guest again when it has ended; if it does not, the host has to be rebooted"});
 }
 
-// Between our exit and the moment when QEMU opens the device nobody else holds it.
+// Who starts the guest once the cards are ready: Proxmox's task, which has started us; or we ourselves.
+std::optional<Process> starter(const System& system, const Request& request)
+{
+    if (request.instance.empty()) return find_process(system, system.parent_pid());
+    const auto self = parse_decimal(system.read_link(std::string(paths::proc_self)).value_or(""));
+    return self ? find_process(system, static_cast<pid_t>(*self)) : std::nullopt;
+}
+
+// Between the end of a recovery and the moment when QEMU opens the device nobody else holds it.
 void claim_cards(System& system, const RecoveryPlan& plan)
 {
-    const auto parent = find_process(system, system.parent_pid());
+    const auto parent = starter(system, plan.request);
     if (!parent || parent->pid == 1) return; // the task is gone already, and nobody would end the claim
     Claim claim;
     claim.vmid = plan.request.vmid;
@@ -130,7 +139,7 @@ std::string missing_names(const RecoveryPlan& plan)
         if (const auto known = with_cause(fact, plan.absent, selector))
             throw Error(ErrorKind::not_found, *known);
     throw Error(ErrorKind::not_found, {fact + ", though its port was reset",
-                                       "switch the host off and on, or correct the guest's hostpci lines"});
+                                       "switch the host off and on, or correct the guest's devices"});
 }
 
 RecoveryPlan search_and_plan_again(System& system, const RecoveryPlan& first, const SettingsFile& settings,

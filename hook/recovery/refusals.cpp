@@ -77,11 +77,11 @@ std::string in_use_fact(const VmFacts& vm_facts, const Holder& holder)
     if (const auto parent = vm_facts.virtual_functions.find(holder.function);
         parent != vm_facts.virtual_functions.end())
         return name + ", a virtual function of " + quote(parent->second) +
-               " that goes when Proxmox takes it, " + used;
+               " that goes with it, " + used;
     if (const auto controller = vm_facts.behind.find(holder.function); controller != vm_facts.behind.end())
-        return name + ", behind " + quote(controller->second) + " and gone when Proxmox takes that, " + used;
+        return name + ", behind " + quote(controller->second) + " and gone with it, " + used;
     if (!key_of(vm_facts.devices, holder.function).empty()) return name + " " + used;
-    return name + ", which Proxmox takes along because it shares an IOMMU group with the guest's devices, " +
+    return name + ", which goes along because it shares an IOMMU group with the guest's devices, " +
            used;
 }
 
@@ -91,7 +91,7 @@ Advice in_use_advice(const VmFacts& vm_facts, const RecoveryPlan& plan, const Ho
     auto remedy = named || is_another_guests(holder) ? in_use_message(holder).remedy
                                                      : std::string("end that use, or take the device with "
                                                                    "which it is taken out of the guest's "
-                                                                   "hostpci lines");
+                                                                   "devices");
     // What another guest has Proxmox itself refuses to give by name.
     if (!is_cycled(plan, holder.function) && !(named && is_another_guests(holder)))
         remedy +=
@@ -194,7 +194,7 @@ std::vector<Advice> warn_of_use(const VmFacts& vm_facts, const RecoveryPlan& pla
     for (const auto& [function, parent] : vm_facts.virtual_functions) ++lost[parent];
     for (const auto& [parent, number] : lost)
         warnings.push_back({quote(parent) + " has virtual functions (" + std::to_string(number) +
-                            "), which go when Proxmox takes it"});
+                            "), which go when it does"});
     return warnings;
 }
 

@@ -7,6 +7,7 @@
 #include "recovery/device_settings.hpp"
 #include "recovery/vt_console.hpp"
 #include "usage/holders.hpp"
+#include "usage/instances.hpp"
 
 #include <algorithm>
 #include <bit>
@@ -108,14 +109,13 @@ void put_bar_sizes_back(const RunContext& run, const PciAddress& address, const 
 }
 
 // The installer's files, and whether the host has booted with them.
-std::string how_vfio_comes_first(const SysReader& reader, unsigned vmid)
+std::string how_vfio_comes_first(const SysReader& reader, const std::string& guest)
 {
     if (reader.exists(std::string(paths::boot_files_changed)))
         return "reboot the host: 'pve-gpu-install' has written what makes vfio-pci load first";
     if (reader.exists(std::string(paths::modprobe)))
-        return "'pve-gpu-install check --vm " + std::to_string(vmid) +
-               "' shows what loads it before vfio-pci";
-    return "run 'pve-gpu-install --vm " + std::to_string(vmid) + "' and reboot, so that vfio-pci loads first";
+        return "'pve-gpu-install check " + guest + "' shows what loads it before vfio-pci";
+    return "run 'pve-gpu-install " + guest + "' and reboot, so that vfio-pci loads first";
 }
 
 // The first who counts.
@@ -264,7 +264,7 @@ StepOutcome bind(const RunContext& run, const CardPlan& card, const PciAddress& 
     if (wrong) {
         outcome.detail = "from '" + driver + "'";
         run.warn({"'" + driver + "' bound " + quote(address) + " first and was unbound again",
-                  how_vfio_comes_first(run.system, run.vmid)});
+                  how_vfio_comes_first(run.system, option_of(run.system, run.vmid))});
     }
     put_bar_sizes_back(run, address, shrunken);
     bind_now(run, card, planned);

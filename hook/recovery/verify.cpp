@@ -98,7 +98,7 @@ void compare_groups(const CardPlan& card, const Function& before, const Function
         const bool ours = card.card.has(member) || contains(card.card.switches, member);
         findings.fatal(
             !ours && !contains(before.group_members, member),
-            {"is now in one IOMMU group with " + quote(member) + ", which Proxmox would take from the host",
+            {"is now in one IOMMU group with " + quote(member) + ", which would be taken from the host",
              "reboot the host"});
     }
     if (!speaks_for_its_group(card, before)) return;

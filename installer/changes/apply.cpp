@@ -6,6 +6,7 @@
 #include "containers/hard_coded.hpp"
 #include "host/programs.hpp"
 #include "host/pve_files.hpp"
+#include "incus/attached_instance.hpp"
 #include "machine/paths.hpp"
 #include "proxmox/guest_config.hpp"
 #include "proxmox/guest_files.hpp"
@@ -37,7 +38,7 @@ public:
     {
         std::vector<std::string> missing;
         for (const auto& change : changes)
-            if (change.kind != Change::Kind::program && change.after && !change.for_root_only)
+            if (change.is_in_file_system() && change.after && !change.for_root_only)
                 add_missing_above(change.path, missing);
         return missing;
     }
@@ -87,6 +88,9 @@ private:
         case Change::Kind::program:
             run(change.argv, change.hint, change.rebuilds());
             return check_setting(change);
+        case Change::Kind::instance:
+            console_.progress("changing the devices of VM '" + change.instance.text() + "' ...");
+            return put_instance_text(system_, change.instance, change.socket, *change.before, *change.after);
         }
     }
 
@@ -114,8 +118,10 @@ private:
     // Of a program that failed: whether it has changed the guest all the same.
     bool happened(const Change& change) const
     {
-        if (!change.setting || !programs_run_) return false;
         try {
+            if (change.kind == Change::Kind::instance)
+                return instance_text(read_instance(DaemonReader(system_, change.socket), change.instance)) == change.after;
+            if (!change.setting || !programs_run_) return false;
             return now_set(*change.setting) == change.setting->after;
         } catch (const Error&) {
             return true; // then the program that undoes it says what is wrong
@@ -221,6 +227,8 @@ private:
             if (change.kind == Change::Kind::link) put_link(change, change.before);
             if (change.kind == Change::Kind::program && !change.undo.empty())
                 run(change.undo, "", change.rebuilds());
+            if (change.kind == Change::Kind::instance)
+                put_instance_text(system_, change.instance, change.socket, *change.after, *change.before);
         } catch (const Error& error) {
             left.push_back(describe_undo(change) + ": " + error.what());
         }
@@ -257,7 +265,7 @@ void remove_directories(System& system, const std::vector<std::string>& made,
 void note_earlier(Manifest& manifest, const Manifest& before, const Change& change)
 {
     const auto* known = before.find(change.path);
-    if (known == nullptr || change.kind == Change::Kind::program || !known->is_ours(change.before)) return;
+    if (known == nullptr || !change.is_in_file_system() || !known->is_ours(change.before)) return;
     for (auto& entry : manifest.entries)
         if (entry.path == change.path) entry.earlier = change.before;
 }
@@ -271,6 +279,8 @@ Manifest together(const Manifest& before, const Manifest& after, const std::vect
         if (after.find(entry.path) == nullptr) both.entries.push_back(entry);
     for (const auto& guest : before.attachments)
         if (after.attachment(guest.vmid) == nullptr) both.attachments.push_back(guest);
+    for (const auto& one : before.instances)
+        if (after.find(one.name) == nullptr) both.instances.push_back(one);
     return both;
 }
 

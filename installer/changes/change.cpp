@@ -3,6 +3,7 @@
 #include "base/shell_quote.hpp"
 #include "base/text.hpp"
 #include "host/programs.hpp"
+#include "incus/attached_instance.hpp"
 
 #include <utility>
 
@@ -23,6 +24,7 @@ std::vector<std::string> set_to(const GuestSetting& what, const std::string& val
 std::string put(const Change& change, const std::optional<std::string>& from,
                 const std::optional<std::string>& to)
 {
+    if (change.kind == Change::Kind::instance) return "change the devices of VM '" + change.instance.text() + "'";
     const auto path = "'" + change.path + "'";
     if (!to) return "remove " + path;
     if (change.kind == Change::Kind::link) return "link " + path + " to '" + *to + "'";
@@ -59,6 +61,15 @@ Change setting_change(GuestSetting what, std::string reason)
     change.reason = std::move(reason);
     change.hint = "see 'systemctl status pve-cluster' and whether the guest is locked";
     change.setting = std::move(what);
+    return change;
+}
+
+Change instance_change(const Instance& instance, std::string after, std::string reason)
+{
+    auto change = file_change(instance.command("config show"), instance_text(instance), std::move(after), std::move(reason));
+    change.kind = Change::Kind::instance;
+    change.instance = instance.name;
+    change.socket = instance.socket;
     return change;
 }
 

@@ -56,6 +56,7 @@ void clean(const SurveyedGuest& guest, InstallPlan& plan)
 
 bool is_ours(const SurveyedGuest& guest)
 {
+    if (guest.id.is_instance()) return false; // it has no hookscript
     return guest.attached || without_monitor(guest.args.next) != guest.args.next;
 }
 

@@ -6,11 +6,13 @@
 #include "changes/attach.hpp"
 #include "changes/guest_reboots.hpp"
 #include "changes/install_remarks.hpp"
+#include "changes/instance_install_plan.hpp"
 #include "host/host_files.hpp"
 #include "host/programs.hpp"
 #include "host/reboot.hpp"
 #include "host/survey.hpp"
 #include "machine/paths.hpp"
+#include "usage/instances.hpp"
 
 #include <algorithm>
 
@@ -49,6 +51,9 @@ std::string instead_of_template(const Survey& survey, const SurveyedGuest& guest
 const SurveyedGuest& prepared(const Survey& survey, unsigned vmid, bool host_only)
 {
     const auto* guest = survey.find(vmid);
+    if (guest == nullptr && !survey.host.is_proxmox())
+        throw Error(ErrorKind::not_found, {"this is no Proxmox VE host, so there is no " + vm(vmid),
+                                           "name a VM of Incus or LXD with '--incus'"});
     if (guest == nullptr)
         throw Error(ErrorKind::not_found,
                     {"there is no " + vm(vmid) + " on the node '" + survey.host.cluster.node + "'",
@@ -83,7 +88,11 @@ public:
             throw Error(ErrorKind::failed,
                         {"no quorum: guest configurations are read-only", "see 'pvecm status'"});
         std::vector<const SurveyedGuest*> guests;
-        for (const auto vmid : request_.vms) guests.push_back(&prepared(survey_, vmid, request_.host_only));
+        for (const auto vmid : request_.vms)
+            if (is_instance(vmid))
+                plan_instance(survey_, *survey_.find(vmid), request_.host_only, plan_);
+            else
+                guests.push_back(&prepared(survey_, vmid, request_.host_only));
         for (const auto* guest : guests)
             if (!request_.host_only) {
                 attach_guest(survey_, *guest, plan_);

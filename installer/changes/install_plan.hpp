@@ -5,6 +5,7 @@
 #include "base/enum_names.hpp"
 #include "changes/attachment.hpp"
 #include "changes/change.hpp"
+#include "incus/attached_instance.hpp"
 
 #include <array>
 #include <string>
@@ -21,7 +22,7 @@ inline constexpr std::array guest_reboot_names{EnumName{"clean", GuestReboot::cl
                                                EnumName{"leave", GuestReboot::leave}};
 
 struct InstallRequest {
-    std::vector<unsigned> vms;
+    std::vector<unsigned> vms; // those of Incus or LXD too, by their numbers
     bool host_only = false; // prepare the host for these VMs, attach nothing
     bool blacklist = false;
     GuestReboot guest_reboot = GuestReboot::where_needed;
@@ -30,6 +31,7 @@ struct InstallRequest {
 struct InstallPlan {
     std::vector<Change> changes; // in the order in which they are made
     std::vector<Attachment> attachments;
+    std::vector<AttachedInstance> instances;
     std::vector<std::string> notes;
     std::vector<Advice> warnings;
     std::vector<std::string> losses; // "container 901 loses '/dev/nvidia1'": asked about by themselves

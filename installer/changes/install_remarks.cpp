@@ -31,8 +31,8 @@ void warn_of_halves(const Survey& survey, std::vector<Advice>& warnings)
 {
     for (const auto& function : survey.functions)
         if (!function.passed && function.reset_with_card)
-            warnings.push_back({named(survey.names, function.facts) + " is on the card of VM " +
-                                    std::to_string(function.vmids.front()) + " but not passed to it",
+            warnings.push_back({named(survey.names, function.facts) + " is on the card of " +
+                                    survey.name_of(function.vmids.front()) + " but not passed to it",
                                 "pass it too, so that nothing on the host can keep the card busy"});
 }
 
@@ -45,7 +45,7 @@ bool is_asked(const InstallRequest& request, const SurveyedFunction& function)
 
 std::string gpu_of_vm(const Survey& survey, const SurveyedFunction& function)
 {
-    return named(survey.names, function.facts) + " of VM " + std::to_string(function.vmids.front());
+    return named(survey.names, function.facts) + " of " + survey.name_of(function.vmids.front());
 }
 
 // Where it resets none of the guest's GPUs.
@@ -56,8 +56,9 @@ std::string without_the_hook(const Survey& survey, const InstallRequest& request
     const bool resets_another = std::ranges::any_of(survey.functions, [&](const auto& one) {
         return one.reset_with_card && one.passed && one.on_card_of(vmid);
     });
-    if (request.host_only || resets_another) return "";
-    return "; 'pve-gpu-install --host --vm " + std::to_string(vmid) + "' prepares the host without the hook";
+    const auto* const guest = survey.find(vmid);
+    if (request.host_only || resets_another || guest == nullptr) return "";
+    return "; 'pve-gpu-install --host " + guest->id.option() + "' prepares the host without the hook";
 }
 
 void warn_of_left_alone(const Survey& survey, const InstallRequest& request, std::vector<Advice>& warnings)
@@ -136,7 +137,7 @@ std::vector<std::string> install_notes(const Survey& survey, const InstallReques
                             to_string(*function.twin) + "', which " +
                             (function.twin_vmids.empty()
                                  ? "stays with the host"
-                                 : "VM " + std::to_string(function.twin_vmids.front()) + " is passed") +
+                                 : survey.name_of(function.twin_vmids.front()) + " is passed") +
                             "; it is bound by its address, not by its ids");
     }
     note_ids_elsewhere(survey, notes);

@@ -77,6 +77,8 @@ Manifest read_json(const SysReader& reader, const Json& json)
     for (const auto& guest : json.at("guests")) manifest.attachments.push_back(read_attachment(guest));
     manifest.directories = json.at("directories").get<std::vector<std::string>>();
     manifest.prepared = parse_prepared(json);
+    if (json.contains("instances"))
+        for (const auto& one : json.at("instances")) manifest.instances.push_back(parse_attached(one));
     return manifest;
 }
 
@@ -92,6 +94,7 @@ std::string print_manifest(const Manifest& manifest)
         json["guests"].push_back(std::move(guest));
     }
     json["directories"] = manifest.directories;
+    for (const auto& one : manifest.instances) json["instances"].push_back(attached_json(one));
     if (manifest.prepared != Prepared{}) json["prepared"] = prepared_json(manifest.prepared);
     return print(json);
 }
@@ -152,6 +155,21 @@ void note_change(Manifest& manifest, const Change& change)
     known->earlier.reset();
 }
 
+// What a VM had before our first change stays that.
+void add_instance(Manifest& manifest, const AttachedInstance& now)
+{
+    auto* const known = find_by(manifest.instances, now.name, &AttachedInstance::name);
+    if (known == nullptr) {
+        manifest.instances.push_back(now);
+        return;
+    }
+    for (const auto& [name, options] : now.before)
+        if (!known->given.contains(name)) known->before[name] = options;
+    for (const auto& [name, options] : now.given) known->given[name] = options;
+    if (now.set_autostart && !known->set_autostart) known->autostart = now.autostart;
+    known->set_autostart = known->set_autostart || now.set_autostart;
+}
+
 } // namespace
 
 bool ManifestEntry::is_ours(const std::optional<std::string>& text) const
@@ -172,6 +190,11 @@ const ManifestEntry* Manifest::find(std::string_view path) const
 const Attachment* Manifest::attachment(unsigned vmid) const
 {
     return find_by(attachments, vmid, &Attachment::vmid);
+}
+
+const AttachedInstance* Manifest::find(const InstanceName& name) const
+{
+    return find_by(instances, name, &AttachedInstance::name);
 }
 
 Manifest read_manifest(const SysReader& reader)
@@ -199,14 +222,15 @@ void write_manifest(System& system, const Manifest& manifest, const Manifest& re
 }
 
 Manifest with_changes(Manifest manifest, const std::vector<Change>& changes,
-                      const std::vector<Attachment>& attachments)
+                      const std::vector<Attachment>& attachments, const std::vector<AttachedInstance>& instances)
 {
     for (const auto& change : changes)
-        if (change.kind != Change::Kind::program && !change.of_a_guest) note_change(manifest, change);
+        if (change.is_in_file_system() && !change.of_a_guest) note_change(manifest, change);
     for (const auto& guest : attachments) {
         std::erase_if(manifest.attachments, [&](const auto& known) { return known.vmid == guest.vmid; });
         manifest.attachments.push_back(guest);
     }
+    for (const auto& one : instances) add_instance(manifest, one);
     return manifest;
 }
 

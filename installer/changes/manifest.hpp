@@ -5,6 +5,7 @@
 #include "changes/attachment.hpp"
 #include "changes/change.hpp"
 #include "host/prepared.hpp"
+#include "incus/attached_instance.hpp"
 #include "machine/system.hpp"
 
 #include <optional>
@@ -31,10 +32,12 @@ struct Manifest {
     std::vector<Attachment> attachments;
     std::vector<std::string> directories; // that we made, the outer ones first
     Prepared prepared = {};
+    std::vector<AttachedInstance> instances = {}; // of Incus or LXD
 
-    bool empty() const { return entries.empty() && attachments.empty(); }
+    bool empty() const { return entries.empty() && attachments.empty() && instances.empty(); }
     const ManifestEntry* find(std::string_view path) const; // nullptr if there is none
     const Attachment* attachment(unsigned vmid) const;
+    const AttachedInstance* find(const InstanceName& name) const;
     bool operator==(const Manifest&) const = default;
 };
 
@@ -48,6 +51,6 @@ void write_manifest(System& system, const Manifest& manifest, const Manifest& re
 // The manifest once these changes are made. What a file was before our first change stays its original,
 // unless somebody else has changed it since.
 Manifest with_changes(Manifest manifest, const std::vector<Change>& changes,
-                      const std::vector<Attachment>& attachments);
+                      const std::vector<Attachment>& attachments, const std::vector<AttachedInstance>& instances = {});
 
 } // namespace pvegpu

@@ -5,6 +5,7 @@
 #include "base/text.hpp"
 #include "changes/attach.hpp"
 #include "changes/guest_reboots.hpp"
+#include "changes/instance_install_plan.hpp"
 #include "changes/removal_survey.hpp"
 #include "containers/hard_coded.hpp"
 #include "hook/chained_hook.hpp"
@@ -60,6 +61,26 @@ public:
             change.for_root_only = true;
             plan_.changes.push_back(std::move(change));
         }
+    }
+
+    // Of Incus or LXD. One that is gone has nothing to be given back.
+    void detach(const AttachedInstance& attached, IfItRuns if_it_runs)
+    {
+        const auto* guest = survey_.find(number_of(attached.name));
+        if (guest == nullptr && survey_.daemon_problem) {
+            plan_.warnings.push_back({"VM '" + attached.name.text() + "' keeps what it was given: " + survey_.daemon_problem->fact,
+                                      survey_.daemon_problem->remedy});
+            return;
+        }
+        if (guest != nullptr) {
+            auto removal = plan_instance_removal(survey_, *guest, attached, if_it_runs);
+            append(plan_.changes, removal.changes);
+            append(plan_.warnings, removal.warnings);
+        }
+        for (const auto& change : plan_.changes)
+            if (change.kind == Change::Kind::link) drop(change.path);
+        std::erase_if(plan_.left.instances, [&](const auto& one) { return one.name == attached.name; });
+        std::erase(plan_.left.prepared.instances, attached.name.text());
     }
 
     // It still has the hook there, and may come back: the hookscript that it had before is written down here
@@ -230,9 +251,19 @@ private:
 } // namespace
 
 RemovePlan make_detach_plan(const Survey& survey, const Manifest& manifest,
-                            const std::vector<unsigned>& vmids)
+                            const std::vector<unsigned>& vmids, const std::vector<InstanceName>& instances,
+                            IfItRuns if_it_runs)
 {
     Remover remover(survey, manifest);
+    for (const auto& name : instances) {
+        const auto* const attached = manifest.find(name);
+        if (attached == nullptr)
+            throw Error(ErrorKind::not_found, {"VM '" + name.text() + "' was given nothing by 'pve-gpu-install --incus'",
+                                               "'pve-gpu-install status' shows whom it was"});
+        if (survey.find(number_of(name)) == nullptr && survey.daemon_problem)
+            throw Error(ErrorKind::failed, *survey.daemon_problem);
+        remover.detach(*attached, if_it_runs);
+    }
     for (const auto vmid : vmids) {
         const auto* guest = survey.find(vmid);
         if (const auto* other = survey.find_elsewhere(vmid); guest == nullptr && other != nullptr)
@@ -265,6 +296,7 @@ RemovePlan make_uninstall_plan(const Survey& survey, const Manifest& manifest,
         else
             remover.forget(guest.vmid);
     }
+    for (const auto& one : manifest.instances) remover.detach(one, IfItRuns::refuse);
     remover.keep_needed_links(references);
     remover.undo_files();
     return remover.take();

@@ -24,13 +24,14 @@ std::string shown(std::string_view text)
 
 std::string diff_of(const Change& change)
 {
-    return change.kind == Change::Kind::file ? unified_diff(change.path, change.before, change.after) : "";
+    return change.kind == Change::Kind::file || change.kind == Change::Kind::instance ? unified_diff(change.path, change.before, change.after) : "";
 }
 
 Json change_json(const Change& change)
 {
     Json json;
-    json["kind"] = change.kind == Change::Kind::program ? "program" : "file";
+    json["kind"] = change.kind == Change::Kind::program ? "program" : change.kind == Change::Kind::instance ? "instance" : "file";
+    if (change.kind == Change::Kind::instance) json["instance"] = change.instance.text();
     if (change.kind == Change::Kind::program)
         json["argv"] = change.argv;
     else
@@ -161,7 +162,9 @@ std::string sum_up(const std::vector<Change>& changes)
     std::size_t files = 0, programs = 0;
     std::vector<std::string> settings;
     for (const auto& change : changes) {
-        if (change.kind != Change::Kind::program)
+        if (change.kind == Change::Kind::instance)
+            settings.push_back("devices of VM '" + change.instance.text() + "'");
+        else if (change.kind != Change::Kind::program)
             ++files;
         else if (change.setting)
             settings.push_back(change.setting->key + " of " + change.setting->guest.name());

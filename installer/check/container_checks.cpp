@@ -274,7 +274,7 @@ Findings sharing_with(const CheckFacts& facts, const GpuFacts& gpu, const CardNo
     if (const auto* wanted = node_of_card(all, nodes))
         findings.push_back({Verdict::warning,
                             line_with(container, *wanted) + " of this card, which the 'hostpci' lines of " +
-                                vms_in_words(facts.meant(gpu.vmids)) + " name too",
+                                vms_in_words(facts, facts.meant(gpu.vmids)) + " name too",
                             removal_of(container, *wanted, "give the VM another card")});
     else if (host != nullptr && host->on_vfio)
         if (const auto* node = find_where(container.nodes, [&](const NodeFacts& one) {
@@ -288,7 +288,7 @@ Findings sharing_with(const CheckFacts& facts, const GpuFacts& gpu, const CardNo
     for (auto& finding : findings) {
         finding.guests = {container.vmid};
         if (!facts.asked.empty() && !contains(facts.asked, container.vmid)) // the advice is for the VM
-            finding.remedy = {"give " + vms_in_words(facts.meant(gpu.vmids)) +
+            finding.remedy = {"give " + vms_in_words(facts, facts.meant(gpu.vmids)) +
                               " another card, or take it from " + subject_of(container).name};
     }
     return findings;

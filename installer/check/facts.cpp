@@ -251,7 +251,7 @@ std::vector<unsigned> CheckFacts::named_by(const PciAddress& address) const
         const auto names = [&](const HostPci& line) {
             return std::ranges::any_of(line.hosts, [&](const auto& host) { return host.matches(name); });
         };
-        if (guest.id.is_vm() &&
+        if (guest.is_given_devices() &&
             (guest.keys.contains(address) || std::ranges::any_of(guest.config.hostpci, names) ||
              contains(passed_by_args(guest.config.setting("args")), address)))
             vmids.push_back(guest.id.vmid);

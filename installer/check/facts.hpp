@@ -12,6 +12,7 @@
 #include "host/node_owners.hpp"
 #include "host/status.hpp"
 #include "host/survey.hpp"
+#include "incus/taken_devices.hpp"
 #include "machine/paths.hpp"
 #include "pci/device_names.hpp"
 #include "proxmox/named_devices.hpp"
@@ -132,6 +133,7 @@ struct CheckFacts {
     // Of VMs with devices that do not run: what the hook's own plan of the next start refuses, if anything.
     std::map<unsigned, std::optional<Refusal>> next_starts;
     std::set<unsigned> running_vms;
+    std::vector<TakenDevices> taken;     // out of VMs of Incus or LXD
     std::map<unsigned, ReaderState> readers; // of VMs that run: what the reader of their events is at
     std::vector<ContainerFacts> containers;
     NodeHost node_host;                // what the nodes of all of them hang on. Read if there are containers

@@ -72,7 +72,7 @@ std::string install_for(const CheckFacts& facts, const std::vector<unsigned>& vm
         std::ranges::any_of(facts.gpus, is_its) &&
         std::ranges::none_of(facts.gpus, [&](const GpuFacts& gpu) { return is_its(gpu) && gpu.card.port; });
     const bool host_alone = left_alone || (vmid && facts.is_template(*vmid));
-    return std::string("pve-gpu-install ") + (host_alone ? "--host " : "") + "--vm " + number_of(vmid);
+    return std::string("pve-gpu-install ") + (host_alone ? "--host " : "") + option_for(facts, vmid);
 }
 
 bool is_of_templates(const CheckFacts& facts, const GpuFacts& gpu)
@@ -84,7 +84,7 @@ Remedy try_for(const CheckFacts& facts, const GpuFacts& gpu, std::string words)
 {
     const auto vmid = facts.advised(gpu.vmids);
     if (is_of_templates(facts, gpu) || (vmid && facts.is_elsewhere(*vmid))) return {std::move(words)};
-    return by_command("pve-gpu-install try --vm " + number_of(vmid), std::move(words));
+    return by_command("pve-gpu-install try " + option_for(facts, vmid), std::move(words));
 }
 
 std::string prepare_host(const CheckFacts& facts)
@@ -96,7 +96,7 @@ std::string prepare_host(const CheckFacts& facts)
                   [&](unsigned vmid) { return !facts.asked.empty() && !contains(facts.asked, vmid); });
     const auto vmid = facts.advised(with_port);
     const bool named = vmid && !facts.is_elsewhere(*vmid);
-    return "pve-gpu-install --host" + (named ? " --vm " + std::to_string(*vmid) : "");
+    return "pve-gpu-install --host" + (named ? " " + option_for(facts, vmid) : "");
 }
 
 Remedy prepare(const CheckFacts& facts, bool written, const std::string& command, const std::string& then)
@@ -119,12 +119,19 @@ std::string where_the_command_line_is(const CheckFacts& facts)
                                          : "/etc/default/grub, then: update-grub";
 }
 
-std::string vms_in_words(const std::vector<unsigned>& vmids, std::string_view between)
+std::string vms_in_words(const CheckFacts& facts, const std::vector<unsigned>& vmids,
+                         std::string_view between)
 {
     std::string text;
-    for (const auto vmid : vmids)
-        text.append(text.empty() ? "" : between).append("VM " + std::to_string(vmid));
+    for (const auto vmid : vmids) text.append(text.empty() ? "" : between).append(facts.survey.name_of(vmid));
     return text;
+}
+
+std::string option_for(const CheckFacts& facts, const std::optional<unsigned>& vmid)
+{
+    if (!vmid) return "--vm N";
+    const auto* const guest = facts.survey.find(*vmid);
+    return guest == nullptr ? "--vm " + std::to_string(*vmid) : guest->id.option();
 }
 
 std::string bytes_in_words(std::uint64_t bytes)

@@ -27,6 +27,7 @@ std::vector<Check> guest_option_checks();
 std::vector<Check> template_checks();
 std::vector<Check> own_reboot_checks();
 std::vector<Check> container_checks();
+std::vector<Check> instance_checks();
 std::vector<Check> log_checks();
 
 // --- one look at each GPU or guest ---
@@ -180,14 +181,12 @@ std::string where_the_command_line_is(const CheckFacts& facts);
 
 // --- words ---
 
-// "101", or "N" where there is no guest: for commands.
-inline std::string number_of(const std::optional<unsigned>& vmid)
-{
-    return vmid ? std::to_string(*vmid) : "N";
-}
+// "--vm 101", "--incus web"; "--vm N" where there is no guest: for commands.
+std::string option_for(const CheckFacts& facts, const std::optional<unsigned>& vmid);
 
-// "VM 101 and VM 102"
-std::string vms_in_words(const std::vector<unsigned>& vmids, std::string_view between = " and ");
+// "VM 101 and VM 'web'"
+std::string vms_in_words(const CheckFacts& facts, const std::vector<unsigned>& vmids,
+                         std::string_view between = " and ");
 
 std::string bytes_in_words(std::uint64_t bytes); // "256 MiB"
 

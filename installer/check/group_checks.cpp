@@ -57,7 +57,7 @@ Finding half_of(const CheckFacts& facts, const GpuFacts& gpu, const SurveyedGues
     for (const auto& address : left) {
         const auto others = others_with(facts, gpu, address);
         if (others.empty()) continue;
-        finding.evidence += "; " + vms_in_words(others) + " is passed " + quote(to_string(address));
+        finding.evidence += "; " + vms_in_words(facts, others) + " is passed " + quote(to_string(address));
         finding.remedy.words = "first take it out of the other VM's 'hostpci' lines: half a card can neither "
                                "be reset nor run beside the other half";
         append(finding.guests, others);
@@ -128,7 +128,7 @@ Neighbours neighbours_of(const CheckFacts& facts, const GpuFacts& gpu)
         const auto* function = facts.topology.find(member);
         if (function == nullptr || function->bridge) continue;
         if (const auto others = others_with(facts, gpu, member); !others.empty()) {
-            found.of_others.push_back(named(facts.names, *function) + ", which " + vms_in_words(others) +
+            found.of_others.push_back(named(facts.names, *function) + ", which " + vms_in_words(facts, others) +
                                       " is passed");
             for (const auto vmid : others)
                 if (!contains(found.others, vmid)) found.others.push_back(vmid);
@@ -162,8 +162,8 @@ Finding group_isolation(const CheckFacts& facts, const GpuFacts& gpu)
                      "'pcie_acs_override' only hides it, and then a guest can reach the host's memory"}};
     if (of_host.empty()) finding.why = "vfio gives a group to one VM at a time";
     if (others.empty()) return finding;
-    finding.evidence += "; a group can be one guest's only, so " + vms_in_words(gpu.vmids) + " and " +
-                        vms_in_words(others) + " cannot run at the same time";
+    finding.evidence += "; a group can be one guest's only, so " + vms_in_words(facts, gpu.vmids) + " and " +
+                        vms_in_words(facts, others) + " cannot run at the same time";
     finding.remedy.words += "; or pass the whole group to one VM";
     finding.guests = others;
     return finding;

@@ -6,6 +6,7 @@
 #include "check/findings.hpp"
 #include "proxmox/named_devices.hpp"
 #include "proxmox/passthrough.hpp"
+#include "usage/instances.hpp"
 
 namespace pvegpu {
 namespace {
@@ -132,11 +133,14 @@ Finding guest_shared_card(const CheckFacts& facts, const GpuFacts& gpu)
 {
     if (is_of_templates(facts, gpu))
         return {Verdict::ok, "no VM that can start has it in its 'hostpci' lines"};
+    const bool of_proxmox = std::ranges::none_of(gpu.vmids, is_instance);
+    const std::string lines = of_proxmox ? "'hostpci' lines" : "devices";
     if (gpu.vmids.size() == 1)
-        return {Verdict::ok, "the 'hostpci' lines of " + vms_in_words(gpu.vmids) + " alone name it"};
+        return {Verdict::ok, "the " + lines + " of " + vms_in_words(facts, gpu.vmids) + " alone name it"};
     const auto evidence =
-        "'hostpci' lines of " + vms_in_words(gpu.vmids, ", ") + " name " + quote(to_string(gpu.address));
-    if (std::ranges::count_if(gpu.vmids, [&](unsigned vmid) { return starts_at_boot(facts, vmid); }) > 1)
+        lines + " of " + vms_in_words(facts, gpu.vmids, ", ") + " name " + quote(to_string(gpu.address));
+    if (of_proxmox &&
+        std::ranges::count_if(gpu.vmids, [&](unsigned vmid) { return starts_at_boot(facts, vmid); }) > 1)
         return {Verdict::warning, evidence + ", and more than one of them starts with the host",
                 by_command("qm set " + std::to_string(not_at_boot(facts, gpu.vmids)) + " --onboot 0")};
     return {Verdict::note,
@@ -258,7 +262,7 @@ Findings guest_last_run(const CheckFacts& facts, const SurveyedGuest& guest)
     const auto evidence = paths::report(guest.id.vmid, "pre-start") + ": " + printable(run.outcome);
     if (run.outcome != "failed" && run.outcome != "refused") return {{Verdict::ok, evidence}};
     return {{Verdict::error, evidence + ", " + printable(run.error),
-             by_command(guest.id.tool() + " start " + guest.id.number(), "when what it says is done")}};
+             by_command(guest.id.start_command(), "when what it says is done")}};
 }
 
 } // namespace

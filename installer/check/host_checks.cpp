@@ -6,6 +6,7 @@ namespace {
 
 Findings pve_cluster_fs(const CheckFacts& facts)
 {
+    if (facts.pve_problem.empty() && !facts.host.is_proxmox()) return {};
     if (facts.pve_problem.empty()) return {{Verdict::ok, std::string(paths::pve) + " answers"}};
     return {{Verdict::error, facts.pve_problem, by_command("systemctl status pve-cluster corosync")}};
 }

@@ -154,14 +154,30 @@ std::vector<const KnownMessage*> messages_like(std::string_view line)
     return found;
 }
 
+namespace {
+
+// What is done with a VM of Proxmox, as it is done with one of Incus or LXD.
+void name_instance(std::string& text, const std::string& name)
+{
+    put_in(text, "pve-gpu-hook --dry-run {vmid} pre-start", "pve-gpu-install start --dry-run --incus " + name);
+    put_in(text, "qm start {vmid}", "pve-gpu-install start --incus " + name);
+    put_in(text, "--vm {vmid}", "--incus " + name);
+    put_in(text, "attach the hook (", "start it by our command (");
+    put_in(text, "qm stop {vmid}", "incus stop --force " + name);
+    put_in(text, "{vmid}", name);
+}
+
+} // namespace
+
 std::string remedy_of(const KnownMessage& message, CpuVendor cpu, const std::vector<unsigned>& guests,
-                      const std::optional<PciAddress>& address, bool without_hook)
+                      const std::optional<PciAddress>& address, bool without_hook, const std::string& instance)
 {
     auto text = message.remedy;
     if (message.hook && !without_hook)
         text.insert(0, "attach the hook ('pve-gpu-install --vm {vmid}')" +
                            std::string(text.empty() ? "" : "; "));
-    put_in(text, "{vmid}", number_of(guests.empty() ? std::nullopt : std::optional(guests.front())));
+    if (!instance.empty()) name_instance(text, instance);
+    put_in(text, "{vmid}", guests.empty() ? "N" : std::to_string(guests.front()));
     put_in(text, "{address}", address ? to_string(*address) : "ADDRESS");
     put_in(text, "{iommu}", firmware_switch(cpu));
     return text;

@@ -43,7 +43,8 @@ std::vector<const KnownMessage*> messages_like(std::string_view line);
 // The remedy on a host with that processor, for the first of the guests and that device: "N" and "ADDRESS"
 // stand for what is not known. Where the hook is attached, or told of elsewhere, it is not advised.
 std::string remedy_of(const KnownMessage& message, CpuVendor cpu, const std::vector<unsigned>& guests = {},
-                      const std::optional<PciAddress>& address = {}, bool without_hook = false);
+                      const std::optional<PciAddress>& address = {}, bool without_hook = false,
+                      const std::string& instance = "");
 
 // The device that a text is about: "0000:03:00.0", NVIDIA's "PCI:0000:03:00" (function 0), and without a
 // domain "03:00.0", which is of domain 0000. Every one of them in turn; the whole addresses first.

@@ -120,7 +120,9 @@ Remedy remedy_for(const CheckFacts& facts, const KnownMessage& message, const st
     const auto vmid = facts.advised(guests);
     const auto whom = vmid ? std::vector{*vmid} : std::vector<unsigned>{};
     // Where it helps and is not attached it is the command.
-    const auto words = remedy_of(message, facts.host.cpu, whom, address, vmid.has_value());
+    const auto* const guest = vmid ? facts.survey.find(*vmid) : nullptr;
+    const auto words = remedy_of(message, facts.host.cpu, whom, address, vmid.has_value(),
+                                 guest == nullptr ? "" : guest->id.instance);
     const auto again = "it is over; if it comes again: " + words;
     if (message.hook && vmid && !facts.has_hook(*vmid) && !left_alone)
         return by_command(install_for(facts, guests), over ? again : words, true);

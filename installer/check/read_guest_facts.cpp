@@ -39,7 +39,7 @@ void read_hookscript(const SysReader& reader, const SurveyedGuest& guest, CheckF
 std::optional<Refusal> plan_start(const SysReader& reader, const SurveyedGuest& guest,
                                   const SettingsFile& settings)
 {
-    const Request request{guest.id.vmid, Phase::pre_start, ""};
+    const Request request{guest.id.vmid, Phase::pre_start, "", guest.id.instance};
     try {
         return plan_recovery(reader, request, {guest.config_path(), guest.config}, settings).refused;
     } catch (const Error& error) {
@@ -50,7 +50,7 @@ std::optional<Refusal> plan_start(const SysReader& reader, const SurveyedGuest& 
 void plan_starts(const SysReader& reader, CheckFacts& facts)
 {
     for (const auto& guest : facts.survey.guests)
-        if (guest.id.is_vm() && !guest.config.is_template && !guest.config.hostpci.empty() &&
+        if (guest.is_given_devices() && !guest.config.is_template && !guest.config.hostpci.empty() &&
             !facts.running_vms.contains(guest.id.vmid))
             facts.next_starts[guest.id.vmid] = plan_start(reader, guest, facts.settings);
 }
@@ -116,6 +116,7 @@ void read_guest_facts(const SysReader& reader, const GuestEntry* visiting, Check
 {
     facts.host.cluster = read_cluster(reader);
     Prepared vms;
+    vms.every_instance = true;
     for (const auto& guest : list_guests(reader, facts.host.cluster.node))
         if (guest.id.is_vm()) vms.vms.push_back(guest.id.vmid);
     if (visiting != nullptr && visiting->id.is_vm()) vms.vms.push_back(visiting->id.vmid);
@@ -135,6 +136,7 @@ void read_guest_facts(const SysReader& reader, const GuestEntry* visiting, Check
             facts.last_runs[guest.id.vmid] = *run;
     }
     plan_starts(reader, facts);
+    facts.taken = read_taken(reader);
     read_tokens(reader, facts);
 }
 

@@ -51,7 +51,7 @@ std::string guests_with(const CheckFacts& facts, const PciAddress& address)
     std::vector<unsigned> vmids;
     for (const auto& guest : facts.survey.guests)
         if (guest.keys.contains(address)) vmids.push_back(guest.id.vmid);
-    return vms_in_words(vmids, ", ");
+    return vms_in_words(facts, vmids, ", ");
 }
 
 std::string span(const char* css_class, const std::string& text)

@@ -17,19 +17,22 @@ namespace {
 namespace options = boost::program_options;
 
 constexpr std::array commands{
-    Command{"install", install, "--vm N [--ct N ...]", "prepare the host and attach the hook to these guests",
+    Command{"install", install, "--vm N | --ct N | --incus NAME ...", "prepare the host and attach the hook to these guests",
             "which VM? 'pve-gpu-install --vm 101' attaches the hook to VM 101"},
     Command{"status", status, "[--vm N ...]", "cards, guests, the hook's last runs", ""},
-    Command{"try", try_recovery, "--vm N", "recover the VM's GPU twice, with the VM stopped",
+    Command{"try", try_recovery, "--vm N | --incus NAME", "recover the VM's GPU twice, with the VM stopped",
             "which VM? 'pve-gpu-install try --vm 101' tries the recovery of its GPU"},
-    Command{"detach", detach, "--vm N [--ct N ...]", "give these guests back what they had",
+    Command{"start", start, "--incus NAME", "start a VM of Incus or LXD with a clean card",
+            "which VM? 'pve-gpu-install start --incus web' starts the VM 'web' of Incus or LXD; Proxmox's are "
+            "started by 'qm start'"},
+    Command{"detach", detach, "--vm N | --ct N | --incus NAME ...", "give these guests back what they had",
             "which VM? 'pve-gpu-install detach --vm 101' detaches the hook from VM 101"},
     Command{"uninstall", uninstall, "", "undo everything that 'install' has done on this host", ""},
     Command{"capture", capture, "[--guest N]", "print this host as files for a bug report, without secrets",
             ""},
     Command{"check", check, "[--vm N ...] [--ct N ...]", "what is wrong with this host, and how to fix it",
             ""},
-    Command{"verify", verify, "--vm N | --ct N", "what works of the GPU inside a guest that runs",
+    Command{"verify", verify, "--vm N | --ct N | --incus NAME", "what works of the GPU inside a guest that runs",
             "which guest? 'pve-gpu-install verify --ct 901' looks into container 901"},
 };
 
@@ -60,6 +63,8 @@ constexpr std::array option_table{
            "the VM, 100 to 999999999; '101,102' or repeated for several", 0, true},
     Option{"ct", "N", " install status detach check verify ",
            "a container; '901,902' or repeated for several", 0, true},
+    Option{"incus", "NAME", " install status try start detach check verify ",
+           "a VM of Incus or LXD, 'web' or 'PROJECT/web'; 'web,db' or repeated for several", 0, true},
     Option{"gpu", "LIST", " install ", "the containers' GPUs: 0,1 as in /dev/nvidiaN, or 0000:01:00.0", 0,
            true},
     Option{"mig", "LIST", " install ",
@@ -148,6 +153,18 @@ std::vector<unsigned> vmids(const options::variables_map& values, const char* na
     return numbers;
 }
 
+std::vector<InstanceName> instance_names(const options::variables_map& values)
+{
+    std::vector<InstanceName> names;
+    for (const auto& text : strings(values, "incus"))
+        for (const auto part : split(text, ',')) {
+            const auto name = parse_instance_name(trim(part));
+            if (!name) throw options::error("not a name of Incus or LXD: " + quote(trim(part)));
+            if (!contains(names, *name)) names.push_back(*name);
+        }
+    return names;
+}
+
 std::string text_of(const options::variables_map& values, const char* name)
 {
     if (values.count(name) == 0) return "";
@@ -192,6 +209,7 @@ Options options_of(const options::variables_map& values)
     const auto has = [&](const char* name) { return values.count(name) != 0; };
     return {.vms = vmids(values, "vm"),
             .containers = vmids(values, "ct"),
+            .instances = instance_names(values),
             .host = has("host"),
             .blacklist = has("blacklist"),
             .dry_run = has("dry-run"),
@@ -249,7 +267,7 @@ void check_options(const Command& command, const options::variables_map& values)
         if (values.count(std::string(option.name)) != 0 && !option.is_of(command))
             throw options::error("'" + std::string(command.name) + "' takes no '--" +
                                  std::string(option.name) + "'");
-    const bool guests = values.count("vm") != 0 || values.count("ct") != 0;
+    const bool guests = values.count("vm") != 0 || values.count("ct") != 0 || values.count("incus") != 0;
     if (!command.which_guest.empty() && !guests && values.count("host") == 0)
         throw options::error(std::string(command.which_guest));
     for (const auto* report : {"html", "report"})

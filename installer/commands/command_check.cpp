@@ -7,6 +7,7 @@
 #include "check/report_html.hpp"
 #include "check/show_checks.hpp"
 #include "commands/commands.hpp"
+#include "commands/instances.hpp"
 #include "hook/report.hpp"
 #include "machine/deadlines.hpp"
 #include "machine/paths.hpp"
@@ -59,6 +60,11 @@ void require_guest(const CheckFacts& facts, const Guest& wanted)
                 {"there is no " + wanted.name() + " on this node", "see '" + wanted.tool() + " list'"});
 }
 
+void require_instance_seen(const SysReader& reader, const CheckFacts& facts, const InstanceName& name)
+{
+    if (facts.pve_problem.empty()) require_instance(reader, facts.survey, name);
+}
+
 // Where one guest alone is asked about that is on another node, its start here is looked at.
 CheckFacts read_facts(const Session& session)
 {
@@ -68,9 +74,10 @@ CheckFacts read_facts(const Session& session)
     return elsewhere == nullptr ? facts : read_check_facts(session.system, elsewhere);
 }
 
-std::vector<unsigned> asked_for(const CheckFacts& facts, const Options& options)
+std::vector<unsigned> asked_for(const SysReader& reader, const CheckFacts& facts, const Options& options)
 {
     for (const auto vmid : options.vms) require_guest(facts, {vmid, GuestKind::vm});
+    for (const auto& name : options.instances) require_instance_seen(reader, facts, name);
     for (const auto vmid : options.containers) require_guest(facts, {vmid, GuestKind::container});
     return options.guests();
 }
@@ -129,7 +136,7 @@ int check(Session& session)
     for (const auto& path : {options.html, options.report})
         if (!path.empty()) require_place(session.system, path);
     auto facts = read_facts(session);
-    facts.asked = asked_for(facts, options);
+    facts.asked = asked_for(session.system, facts, options);
     for (const auto& guest : facts.survey.guests)
         if (!guest.other_node.empty())
             session.console.print(guest.id.name() + " is on the node " + quote(guest.other_node) +

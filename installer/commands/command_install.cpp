@@ -6,6 +6,7 @@
 #include "changes/show.hpp"
 #include "commands/command_install_container.hpp"
 #include "commands/commands.hpp"
+#include "commands/instances.hpp"
 #include "host/programs.hpp"
 #include "host/pve_files.hpp"
 #include "host/survey.hpp"
@@ -54,6 +55,11 @@ std::vector<std::string> next_steps(const Session& session, const Survey& survey
 {
     std::vector<std::string> steps;
     if (!plan.reboot_reasons.empty()) steps.push_back("reboot: " + join(plan.reboot_reasons, "; "));
+    for (const auto& name : session.options.instances) {
+        const auto* const guest = survey.find(number_of(name));
+        if (steps.empty() && guest != nullptr && guest->running) steps.push_back(guest->instance->command("stop"));
+        if (!session.options.host) steps.push_back("pve-gpu-install start --incus " + name.text());
+    }
     for (const auto vmid : session.options.vms) {
         const auto number = std::to_string(vmid);
         const auto* const guest = survey.find(vmid);
@@ -120,20 +126,24 @@ int install(Session& session)
 {
     const auto& options = session.options;
     begin_change(session);
+    const auto machines = options.machines();
+    Prepared asked{options.vms, options.host && machines.empty(), {}, false};
+    for (const auto& name : options.instances) asked.instances.push_back(name.text());
+    for (const auto& name : options.instances) begin_with(session, name);
     const auto manifest = read_manifest(session.system);
-    const Prepared asked{options.vms, options.host && options.vms.empty()};
     const auto survey = survey_host(session.system, asked);
-    const bool only_containers = options.vms.empty() && !options.host; // they need nothing of vfio
+    for (const auto& name : options.instances) require_instance(session.system, survey, name);
+    const bool only_containers = machines.empty() && !options.host; // they need nothing of vfio
     auto plan =
         only_containers
             ? InstallPlan()
-            : make_install_plan(survey, {options.vms, options.host, options.blacklist, options.guest_reboot});
+            : make_install_plan(survey, {machines, options.host, options.blacklist, options.guest_reboot});
     plan_containers(session, survey, manifest, plan);
     say_remarks(session, plan);
     confirm_losses(session, plan);
     const bool changes_something = !plan.changes.empty();
     session.document = install_json(plan);
-    auto after = with_changes(manifest, plan.changes, plan.attachments);
+    auto after = with_changes(manifest, plan.changes, plan.attachments, plan.instances);
     if (options.host) after.prepared = both(after.prepared, asked);
     const bool made =
         changes_something && carry_out(session, print_changes(plan.changes, session.console.screen()),

@@ -39,22 +39,25 @@ int overview(Session& session)
         const auto gpus = gpus_of(status, guest);
         if (gpus.empty()) continue;
         guests += aligned(guest.id.name() + (guest.config.is_template ? "  a template, which never starts"
-                                             : guest.attached         ? "  the hook is attached"
-                                                                      : "  the hook is not attached"),
+                                             : guest.id.is_instance() && guest.attached ? "  prepared"
+                                             : guest.id.is_instance()                   ? "  not prepared"
+                                             : guest.attached                           ? "  the hook is attached"
+                                                                                        : "  the hook is not attached"),
                           gpus);
         if (guest.config.is_template) continue;
         auto& first = guest.attached ? with_hook : without_hook;
         if (!first) first = guest.id;
     }
-    const auto vm = (without_hook ? *without_hook : with_hook.value_or(Guest{101, GuestKind::vm})).number();
+    const auto vm = without_hook ? *without_hook : with_hook.value_or(Guest{101, GuestKind::vm});
     std::string text =
         guests.empty() ? "No guest of this node has a GPU: a VM gets one by Hardware > Add > PCI Device.\n"
                        : "Guests with a GPU\n" + guests;
     text += "\nWhat can be done\n";
     if (without_hook || guests.empty())
-        text += aligned("pve-gpu-install --vm " + vm, "prepare the host and attach the hook to VM " + vm);
+        text += aligned(vm.install_command(), vm.is_instance() ? "prepare the host, and give " + vm.name() + " all of the card"
+                                                       : "prepare the host and attach the hook to " + vm.name());
     if (with_hook)
-        text += aligned("pve-gpu-install try --vm " + with_hook->number(),
+        text += aligned("pve-gpu-install try " + with_hook->option(),
                         "recover its GPU twice, with the VM stopped");
     text += aligned("pve-gpu-install check", "what is wrong with this host, and how to fix it") +
             aligned("pve-gpu-install status", "cards, guests, the hook's last runs") +

@@ -8,6 +8,7 @@
 #include "changes/remove_plan.hpp"
 #include "commands/commands.hpp"
 #include "host/stub.hpp"
+#include "incus/taken_devices.hpp"
 #include "machine/paths.hpp"
 #include "recovery/recover_gpu.hpp"
 #include "settings/settings.hpp"
@@ -30,6 +31,7 @@ public:
         survey_ = survey_what_can_be_seen(system_, manifest_);
         if (!survey_) return without_proxmox();
         detach_guests();
+        detach_instances();
         references_ = read_hook_references(system_);
         try {
             leave_stubs();
@@ -72,6 +74,22 @@ private:
     {
         apply(system_, session_.console, plan.changes, manifest_, plan.left);
         manifest_ = plan.left;
+    }
+
+    void detach_instances()
+    {
+        const auto instances = manifest_.instances;
+        for (const auto& one : instances) {
+            try {
+                give_back_what_was_left(system_, one.name);
+                const auto plan = make_detach_plan(*survey_, manifest_, {}, {one.name}, IfItRuns::keep_devices);
+                for (const auto& warning : plan.warnings) system_.say(Severity::warning, to_string(warning));
+                make(plan);
+                system_.say(Severity::info, "VM '" + one.name.text() + "' is as it was before");
+            } catch (const Error& error) {
+                system_.say(Severity::warning, "VM '" + one.name.text() + "' keeps what it was given: " + error.what());
+            }
+        }
     }
 
     // One by one: a guest that is locked does not keep the others.

@@ -3,7 +3,11 @@
 #include "changes/remove_plan.hpp"
 #include "changes/show.hpp"
 #include "commands/commands.hpp"
+#include "commands/instances.hpp"
 #include "host/pve_files.hpp"
+#include "incus/taken_devices.hpp"
+#include "machine/paths.hpp"
+#include "proxmox/guest_files.hpp"
 
 #include <algorithm>
 
@@ -14,6 +18,8 @@ namespace {
 std::vector<HookReference> references(const Session& session)
 {
     const auto known = read_hook_references(session.system);
+    const auto packages = session.system.read(std::string(paths::dpkg_status)).value_or("");
+    if (package_version(packages, "pve-manager").empty()) return {};
     if (!known && session.programs_run)
         throw Error(ErrorKind::failed,
                     {"it cannot be known which guests need the hook", "see 'systemctl status pve-cluster'"});
@@ -44,10 +50,14 @@ int carry_out_removal(Session& session, const RemovePlan& plan, const Manifest& 
 
 int detach(Session& session)
 {
+    const auto& options = session.options;
     begin_change(session);
+    for (const auto& name : options.instances) begin_with(session, name);
     const auto manifest = read_manifest(session.system);
+    auto vmids = options.vms;
+    append(vmids, options.containers);
     const auto plan =
-        make_detach_plan(survey_for_removal(session.system, manifest), manifest, session.options.guests());
+        make_detach_plan(survey_for_removal(session.system, manifest), manifest, vmids, options.instances);
     return carry_out_removal(session, plan, manifest);
 }
 
@@ -55,6 +65,7 @@ int uninstall(Session& session)
 {
     begin_change(session);
     const auto manifest = read_manifest(session.system);
+    for (const auto& taken : read_taken(session.system)) begin_with(session, taken.name);
     const auto plan =
         make_uninstall_plan(survey_for_removal(session.system, manifest), manifest, references(session));
     return carry_out_removal(session, plan, manifest);

@@ -26,7 +26,8 @@ Json card_json(const Status& status, const Card& card)
     for (const auto& address : card.functions) {
         functions.push_back(function_json(status.topology.at(address), hostpci_key(status, address)));
         functions.back()["name"] = or_null(device_name(status.names, address));
-        functions.back()["guests"] = status.guests_of(address);
+        functions.back()["guests"] = status.numbers_of(address);
+        functions.back()["instances"] = status.instances_of(address);
     }
     return {{"port", or_null(card.port)},
             {"left_alone_because", or_null(card.left_alone_because)},
@@ -46,7 +47,9 @@ Json last_run_json(const std::optional<LastRun>& run)
 Json guest_json(const GuestStatus& status)
 {
     const auto& guest = status.guest;
-    return {{"vmid", guest.id.vmid},
+    const bool named = guest.id.is_instance();
+    return {{"vmid", named ? Json(nullptr) : Json(guest.id.vmid)},
+            {"instance", or_null(guest.id.instance)},
             {"type", guest.id.type()},
             {"hostpci", guest.passed},
             {"hookscript", or_null(guest.config.hookscript)},
@@ -62,6 +65,7 @@ Json host_json(const Status& status)
     const auto& host = status.host;
     return {{"node", host.cluster.node},
             {"proxmox", host.proxmox},
+            {"daemons", status.daemons},
             {"kernel", host.kernel},
             {"boot_loader", to_string(host.loader)},
             {"secure_boot", host.secure_boot},
@@ -109,7 +113,7 @@ std::string group_of(const Function& function)
 std::string guests_of(const Status& status, const Function& function)
 {
     std::string text;
-    for (const auto vmid : status.guests_of(function.address)) text += "  VM " + std::to_string(vmid);
+    for (const auto& guest : status.guests_of(function.address)) text += "  " + guest.name();
     return text;
 }
 
@@ -162,7 +166,9 @@ std::string guest_text(const GuestStatus& status, const Painter& paint)
     const auto& guest = status.guest;
     std::string text = "  " + padded(guest.id.short_name(), 8) +
                        (guest.attached ? paint.good("attached    ") : "not attached") + "  ";
+    const auto started_by = "'pve-gpu-install start --incus " + guest.id.instance + "' starts it";
     text += guest.config.is_template          ? "a template, which never starts"
+            : guest.id.is_instance() && !(guest.attached && status.last_run) ? started_by
             : guest.attached                  ? last_run_text(status.last_run, paint)
             : guest.config.hookscript.empty() ? "no hookscript"
                                               : "hookscript " + quote(guest.config.hookscript);
@@ -173,11 +179,33 @@ std::string guest_text(const GuestStatus& status, const Painter& paint)
 std::string host_text(const Status& status, const Painter& paint)
 {
     const auto& host = status.host;
-    return paint.title("Host") + "  Proxmox VE " + printable(host.proxmox) + ", Linux " +
+    auto managers = status.daemons;
+    if (host.is_proxmox()) managers.insert(managers.begin(), "Proxmox VE " + printable(host.proxmox));
+    return paint.title("Host") + "  " + (managers.empty() ? "" : join(managers, ", ") + ", ") + "Linux " +
            printable(host.kernel) + ", " + (host.loader == BootLoader::unknown ? "boot loader " : "") +
            to_string(host.loader) + (host.secure_boot ? ", Secure Boot" : "") + ", IOMMU " +
            (host.iommu_on ? paint.good("on") : paint.bad("off")) +
            (host.interrupt_remapping == false ? paint.bad(" without interrupt remapping") : "") + "\n";
+}
+
+std::string name_asked(const Options& options, unsigned number)
+{
+    for (const auto& name : options.instances)
+        if (number_of(name) == number) return "VM " + quote(name.text());
+    return "guest " + std::to_string(number);
+}
+
+std::string daemons_text(const Status& status, const Painter& paint)
+{
+    std::string text;
+    if (status.daemon_problem) text += paint.bad("not seen") + ": " + printable(to_string(*status.daemon_problem)) + "\n";
+    for (const auto& name : status.silent)
+        text += paint.bad("not seen") + ": VM " + quote(name) + ", whose QEMU does not answer\n";
+    for (const auto& taken : status.taken)
+        text += paint.bad("open start") + ": VM " + quote(taken.name.text()) +
+                " is without its devices, for a start that is at work or was killed half-way; 'pve-gpu-install start --incus " +
+                taken.name.text() + "' puts them back\n";
+    return text;
 }
 
 } // namespace
@@ -190,7 +218,7 @@ int status(Session& session)
     for (const auto vmid : vmids)
         if (std::ranges::none_of(all.guests, [&](const auto& one) { return one.guest.id.vmid == vmid; }))
             throw Error(ErrorKind::not_found,
-                        {"guest " + std::to_string(vmid) + " has neither a 'hostpci' line nor the hook",
+                        {name_asked(options, vmid) + " has neither a 'hostpci' line nor the hook",
                          "see 'pve-gpu-install status'"});
     const auto found = narrowed(std::move(all), vmids);
     session.document = status_json(found);
@@ -217,8 +245,10 @@ Json status_json(const Status& status)
     auto& guests = json["guests"] = Json::array();
     for (const auto& guest : status.guests) guests.push_back(guest_json(guest));
     auto& journals = json["open_journals"] = Json::array();
-    for (const auto& [vmid, paths] : status.open_journals)
-        journals.push_back({{"vmid", vmid}, {"to_put_back", paths}});
+    for (const auto& [vmid, guest, paths] : status.open_journals)
+        journals.push_back({{"vmid", vmid}, {"guest", guest}, {"to_put_back", paths}});
+    auto& starts = json["open_starts"] = Json::array();
+    for (const auto& taken : status.taken) starts.push_back(taken.name.text());
     return json;
 }
 
@@ -230,10 +260,11 @@ std::string print_status(const Status& status, const Screen& screen)
         text += paint.bad("reboot needed") + ": " + printable(reason) + "\n";
     for (const auto& journal : status.open_journals)
         text +=
-            paint.bad("open journal") + ": a start of VM " + std::to_string(journal.vmid) +
+            paint.bad("open journal") + ": a start of " + journal.guest +
             " is at work or was killed half-way; the next start of any guest puts back " +
             (journal.paths.empty() ? "what it left" : "'" + printable(join(journal.paths, "', '")) + "'") +
             "\n";
+    text += daemons_text(status, paint);
     for (const auto& card : status.cards) text += "\n" + card_text(status, card, paint);
     if (status.cards.empty()) text += "\nno GPU is on this host\n";
     text += "\n" + paint.title("Guests") + "\n";

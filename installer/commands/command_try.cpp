@@ -2,14 +2,17 @@
 #include "base/json.hpp"
 #include "base/text.hpp"
 #include "commands/commands.hpp"
+#include "commands/instances.hpp"
+#include "commands/watched.hpp"
 #include "hook/phases.hpp"
 #include "hook/report.hpp"
 #include "host/pve_files.hpp"
-#include "machine/forwarding_system.hpp"
+#include "incus/start.hpp"
 #include "machine/paths.hpp"
 #include "proxmox/guest_config.hpp"
 
 #include <algorithm>
+#include <functional>
 
 namespace pvegpu {
 namespace {
@@ -32,16 +35,6 @@ void check(const SysReader& reader, unsigned vmid)
                                         "stop it first, 'qm shutdown " + std::to_string(vmid) + "'"});
 }
 
-// Shows each step when it ends.
-class Watched : public ForwardingSystem {
-public:
-    Watched(System& inner, Console& console) : ForwardingSystem(inner), console_(console) {}
-    void show_step(const std::string& line) override { console_.print("  " + line + "\n"); }
-
-private:
-    Console& console_;
-};
-
 // Its steps that were reached have been shown.
 std::string end_of_round(int round, const Report& report)
 {
@@ -55,7 +48,7 @@ std::string end_of_round(int round, const Report& report)
 // What keeps a trial from trying anything, where the plan refuses nothing.
 Advice why_not_tried(const PhasePlan& phase)
 {
-    const auto fact = "nothing was tried for VM " + std::to_string(phase.request.vmid) + ": ";
+    const auto fact = "nothing was tried for " + phase.id().name() + ": ";
     const auto* const plan = std::get_if<RecoveryPlan>(&phase.plan);
     const auto missing = plan == nullptr ? std::vector<MissingFunction>{} : missing_functions(plan->devices);
     if (!missing.empty())
@@ -75,10 +68,8 @@ bool tries_nothing(const std::vector<StepReport>& steps)
                                 [](const StepReport& step) { return step.result != StepResult::skipped; });
 }
 
-int show_plan(Session& session, const Request& request)
+int show_plan(Session& session, const PhasePlan& plan)
 {
-    const auto& system = session.system;
-    const auto plan = plan_phase(system, request);
     for (const auto& warning : plan.all_warnings()) session.system.say(Severity::warning, to_string(warning));
     if (plan.refused) session.system.say(Severity::error, to_string(plan.refused->advice));
     session.document["plans"].push_back(Json::parse(plan_json(plan)));
@@ -88,22 +79,49 @@ int show_plan(Session& session, const Request& request)
     return plan.refused || !tries ? exit_failed : exit_done;
 }
 
-int run_rounds(Session& session, const Request& request)
+// `recover` checks that the VM may be touched, and recovers its card by the System that it is given.
+int run_rounds(Session& session, unsigned number, const std::function<Report(System&)>& recover)
 {
     int result = exit_done;
     for (int round = 1; round <= rounds && result == exit_done; ++round) {
         const auto system = session.another_system();
-        check(*system, request.vmid);
         Watched watched(*system, session.console);
-        const auto report = run_own_part(watched, request);
+        const auto report = recover(watched);
         session.document["runs"].push_back(Json::parse(report_json(report)));
-        system->remove_file(paths::claim(request.vmid)); // nobody starts the VM, and others may have the card
+        system->remove_file(paths::claim(number)); // nobody starts the VM, and others may have the card
         result = report.exit_status();
         if (result == exit_done && tries_nothing(report.steps))
             throw Error(ErrorKind::not_found, why_not_tried(report.plan));
         session.console.print(end_of_round(round, report));
     }
     return result;
+}
+
+int try_vm(Session& session, unsigned vmid)
+{
+    const Request request{vmid, Phase::pre_start, "", ""};
+    check(session.system, vmid);
+    if (session.options.dry_run) return show_plan(session, plan_phase(session.system, request));
+    return run_rounds(session, vmid, [&](System& system) {
+        check(system, vmid);
+        return run_own_part(system, request);
+    });
+}
+
+int try_instance(Session& session, const InstanceName& name)
+{
+    auto& system = session.system;
+    const auto instance = find_instance(system, name);
+    require_stopped(system, instance);
+    if (session.options.dry_run)
+        return show_plan(session, plan_for_instance(system, request_for(name), as_vm_file(system, instance)));
+    take_instance_lock(session, name);
+    repair_instances(system, session.another_system, name);
+    return run_rounds(session, number_of(name), [&](System& for_recovery) {
+        const auto now = find_instance(system, name);
+        require_stopped(system, now);
+        return recover_without_devices(system, for_recovery, now);
+    });
 }
 
 } // namespace
@@ -113,12 +131,8 @@ int try_recovery(Session& session)
     session.document = {{"schema", "pve-gpu-hook/try/1"},
                         {session.options.dry_run ? "plans" : "runs", Json::array()}};
     int result = exit_done;
-    for (const auto vmid : session.options.vms) {
-        const Request request{vmid, Phase::pre_start, ""};
-        check(session.system, vmid);
-        const int one = session.options.dry_run ? show_plan(session, request) : run_rounds(session, request);
-        result = std::max(result, one);
-    }
+    for (const auto vmid : session.options.vms) result = std::max(result, try_vm(session, vmid));
+    for (const auto& name : session.options.instances) result = std::max(result, try_instance(session, name));
     return result;
 }
 

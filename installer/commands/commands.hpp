@@ -1,6 +1,7 @@
 // What pve-gpu-install can do. Each command returns its exit status; trouble is thrown as Error.
 #pragma once
 
+#include "base/instance_name.hpp"
 #include "base/json.hpp"
 #include "base/lists.hpp"
 #include "changes/install_plan.hpp"
@@ -26,11 +27,18 @@ inline constexpr int exit_reboot = 3; // done, but a reboot is needed
 struct Options {
     std::vector<unsigned> vms = {};
     std::vector<unsigned> containers = {};
-    std::vector<unsigned> guests() const // both: their numbers are of one kind
+    std::vector<InstanceName> instances = {}; // VMs of Incus or LXD
+    std::vector<unsigned> machines() const    // the numbers of all VMs
     {
-        auto vmids = vms;
-        append(vmids, containers);
-        return vmids;
+        auto numbers = vms;
+        for (const auto& name : instances) numbers.push_back(number_of(name));
+        return numbers;
+    }
+    std::vector<unsigned> guests() const // of all of them
+    {
+        auto numbers = machines();
+        append(numbers, containers);
+        return numbers;
     }
     bool host = false;
     bool blacklist = false;
@@ -77,6 +85,7 @@ int detach(Session& session);
 int uninstall(Session& session);
 int status(Session& session);
 int try_recovery(Session& session);
+int start(Session& session);
 int capture(Session& session);
 int check(Session& session);
 int verify(Session& session);

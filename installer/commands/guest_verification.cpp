@@ -18,13 +18,10 @@
 namespace pvegpu {
 namespace {
 
-// nvidia-smi takes several seconds without a persistence daemon, rocminfo as long; the load is two seconds of
-// video.
-constexpr Milliseconds program_ends_within{30'000};
 constexpr auto agent_ends_within = "25"; // seconds; before we lose patience with qm
 
 using Words = std::vector<std::string>;
-using Runner = std::function<GuestAnswer(const Words&)>;
+using Runner = GuestRunner;
 
 // `front` is what runs a program in the guest.
 Runner run_in(System& system, const Words& front, GuestAnswer (*parse)(const SysResult&))
@@ -34,21 +31,6 @@ Runner run_in(System& system, const Words& front, GuestAnswer (*parse)(const Sys
         append(all, words);
         return parse(system.run(all, program_ends_within));
     };
-}
-
-std::string first_lines(const std::string& text, unsigned count)
-{
-    std::vector<std::string> lines;
-    for (LineReader reader(text); reader.next() && lines.size() < count;)
-        if (!is_blank(reader.line())) lines.emplace_back(trim(reader.line()));
-    return printable(join(lines, "; "), 300);
-}
-
-Finding found(std::string_view name, Verdict verdict, std::string evidence, std::string remedy = "")
-{
-    Finding finding{verdict, std::move(evidence), {std::move(remedy)}};
-    finding.name = name;
-    return finding;
 }
 
 const std::string not_run_remedy = "without '--root' and '--dry-run' programs are run in the guest";
@@ -275,6 +257,21 @@ bool says_not_there(const std::string& text)
 
 } // namespace
 
+Finding found(std::string_view name, Verdict verdict, std::string evidence, std::string remedy)
+{
+    Finding finding{verdict, std::move(evidence), {std::move(remedy)}};
+    finding.name = name;
+    return finding;
+}
+
+std::string first_lines(const std::string& text, unsigned count)
+{
+    std::vector<std::string> lines;
+    for (LineReader reader(text); reader.next() && lines.size() < count;)
+        if (!is_blank(reader.line())) lines.emplace_back(trim(reader.line()));
+    return printable(join(lines, "; "), 300);
+}
+
 GuestVerification verify_container(System& system, unsigned vmid)
 {
     const auto container = survey_container(system, vmid);
@@ -302,19 +299,25 @@ GuestVerification verify_vm(System& system, unsigned vmid)
                             {std::string(paths::qm_program), "guest", "exec", std::to_string(vmid),
                              "--timeout", agent_ends_within, "--"},
                             parse_agent_answer);
+    inspect_vm(guest, run, gpus, "install 'qemu-guest-agent' in the guest and set 'agent: 1'");
+    return guest;
+}
+
+void inspect_vm(GuestVerification& guest, const GuestRunner& run, const std::vector<Function>& gpus,
+                const std::string& agent)
+{
     const auto devices = run({"cat", "/proc/bus/pci/devices"});
     if (devices.kind == GuestAnswer::Kind::not_run) {
         guest.checks.push_back(
             found("guest.agent", Verdict::unknown, "the guest agent was not asked", not_run_remedy));
-        return guest;
+        return;
     }
     if (devices.kind != GuestAnswer::Kind::done) {
         guest.checks.push_back(
             found("guest.agent", Verdict::unknown,
                   "the guest agent does not answer: " + first_lines(devices.text, 2),
-                  "install 'qemu-guest-agent' in the guest and set 'agent: 1'; a guest that is "
-                  "not Linux cannot be inspected"));
-        return guest;
+                  agent + "; a guest that is not Linux cannot be inspected"));
+        return;
     }
     Trials trials;
     bool has_others = false;
@@ -327,10 +330,9 @@ GuestVerification verify_vm(System& system, unsigned vmid)
     if (gpus.empty())
         guest.checks.push_back(found("gpu.visible", Verdict::error,
                                      "it is passed no GPU, or a mediated one only",
-                                     "give it one with a 'hostpci' line"));
+                                     "give it one ('pve-gpu-install status' shows those of this host)"));
     if (has_others) trials.renders.emplace_back("/dev/dri/renderD128");
     add_tools(guest, run, trials);
-    return guest;
 }
 
 // lxc-attach ends with 127 where there is no such program, as a shell does.
@@ -373,8 +375,11 @@ Json verification_json(const std::vector<GuestVerification>& guests)
                               {"verdict", to_string(check.verdict)},
                               {"evidence", check.evidence},
                               {"remedy", check.remedy.words}});
-        json["guests"].push_back(
-            {{"vmid", verified.guest.vmid}, {"type", verified.guest.type()}, {"checks", checks}});
+        const auto& id = verified.guest;
+        json["guests"].push_back({{"vmid", id.is_instance() ? Json(nullptr) : Json(id.vmid)},
+                                  {"instance", or_null(id.instance)},
+                                  {"type", id.type()},
+                                  {"checks", checks}});
     }
     return json;
 }

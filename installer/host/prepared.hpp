@@ -6,6 +6,7 @@
 #include "base/json.hpp"
 #include "machine/system.hpp"
 
+#include <string>
 #include <vector>
 
 namespace pvegpu {
@@ -13,6 +14,8 @@ namespace pvegpu {
 struct Prepared {
     std::vector<unsigned> vms = {};
     bool every_vm = false; // with devices: this node's, and of other nodes' those that may come to it
+    std::vector<std::string> instances = {}; // of Incus or LXD, by name
+    bool every_instance = false;             // for a look only: it is not written down
 
     bool operator==(const Prepared&) const = default;
 };

@@ -1,4 +1,4 @@
-// Every program that the installer runs; those of the hook's are in paths.hpp.
+// Every program that the installer runs, and a unit that it enables; those of the hook's are in paths.hpp.
 #pragma once
 
 #include "machine/paths.hpp"
@@ -21,6 +21,7 @@ inline constexpr std::array all{paths::hook_program,
                                 update_initramfs,
                                 update_grub,
                                 proxmox_boot_tool,
-                                paths::systemctl_program};
+                                paths::systemctl_program,
+                                paths::incus_unit};
 
 } // namespace pvegpu::programs

@@ -10,6 +10,7 @@
 #include "pci/read_topology.hpp"
 #include "proxmox/request.hpp"
 #include "recovery/journal.hpp"
+#include "usage/instances.hpp"
 
 namespace pvegpu {
 namespace {
@@ -39,7 +40,7 @@ std::vector<OpenJournal> read_journals(const SysReader& reader)
         const auto parts = split_once(name, '.');
         const auto vmid = parts && parts->second == "json" ? parse_decimal(parts->first) : std::nullopt;
         if (!vmid) continue;
-        OpenJournal journal{*vmid, {}};
+        OpenJournal journal{*vmid, vm_called(reader, *vmid), {}};
         for (const auto& undo : parse_journal(reader.read(paths::journal(*vmid)).value_or("")))
             journal.paths.push_back(undo.path);
         journals.push_back(std::move(journal));
@@ -70,12 +71,28 @@ std::optional<LastRun> parse_last_run(const std::string& report)
     return run;
 }
 
-std::vector<unsigned> Status::guests_of(const PciAddress& function) const
+std::vector<Guest> Status::guests_of(const PciAddress& function) const
+{
+    std::vector<Guest> found;
+    for (const auto& [guest, run] : guests)
+        if (contains(guest.passed, function)) found.push_back(guest.id);
+    return found;
+}
+
+std::vector<unsigned> Status::numbers_of(const PciAddress& function) const
 {
     std::vector<unsigned> vmids;
-    for (const auto& [guest, run] : guests)
-        if (contains(guest.passed, function)) vmids.push_back(guest.id.vmid);
+    for (const auto& guest : guests_of(function))
+        if (!guest.is_instance()) vmids.push_back(guest.vmid);
     return vmids;
+}
+
+std::vector<std::string> Status::instances_of(const PciAddress& function) const
+{
+    std::vector<std::string> names;
+    for (const auto& guest : guests_of(function))
+        if (guest.is_instance()) names.push_back(guest.instance);
+    return names;
 }
 
 Status read_status(const SysReader& reader)
@@ -93,6 +110,10 @@ Status read_status(const SysReader& reader)
     for (const auto& guest : survey.guests)
         if (guest.attached || !guest.config.hostpci.empty())
             status.guests.push_back({guest, read_last_run(reader, guest.id.vmid)});
+    status.daemons = survey.daemons;
+    status.silent = survey.silent;
+    status.daemon_problem = survey.daemon_problem;
+    status.taken = read_taken(reader);
     status.open_journals = read_journals(reader);
     constexpr bool changes_nothing = false;
     status.reboot_reasons = reboot_reasons(survey, changes_nothing);

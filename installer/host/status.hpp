@@ -2,6 +2,7 @@
 #pragma once
 
 #include "host/survey.hpp"
+#include "incus/taken_devices.hpp"
 #include "machine/paths.hpp"
 #include "pci/device_names.hpp"
 
@@ -30,6 +31,7 @@ struct GuestStatus {
 // Of a run that is at work, or that was killed half-way; then the next start of any guest puts things back.
 struct OpenJournal {
     unsigned vmid = 0;
+    std::string guest;              // "VM 101"
     std::vector<std::string> paths; // what is to be put back
 };
 
@@ -41,8 +43,13 @@ struct Status {
     std::vector<GuestStatus> guests; // with hostpci, or with our hook
     std::vector<OpenJournal> open_journals;
     std::vector<std::string> reboot_reasons;
+    std::vector<std::string> daemons, silent;  // as the survey has them
+    std::optional<Advice> daemon_problem;
+    std::vector<TakenDevices> taken; // of starts that are at work, or were killed half-way
 
-    std::vector<unsigned> guests_of(const PciAddress& function) const;
+    std::vector<Guest> guests_of(const PciAddress& function) const;
+    std::vector<unsigned> numbers_of(const PciAddress& function) const;     // of Proxmox's guests
+    std::vector<std::string> instances_of(const PciAddress& function) const; // of Incus or LXD
 };
 
 Status read_status(const SysReader& reader);

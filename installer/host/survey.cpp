@@ -8,6 +8,8 @@
 #include "host/module_aliases.hpp"
 #include "host/programs.hpp"
 #include "host/stub.hpp"
+#include "incus/attached_instance.hpp"
+#include "incus/boot_unit.hpp"
 #include "machine/deadlines.hpp"
 #include "machine/paths.hpp"
 #include "pci/device_table.hpp"
@@ -15,6 +17,8 @@
 #include "pci/read_topology.hpp"
 #include "proxmox/passthrough.hpp"
 #include "recovery/recover_gpu.hpp"
+#include "usage/holders.hpp"
+#include "usage/instances.hpp"
 
 #include <algorithm>
 
@@ -40,17 +44,14 @@ public:
     Surveyor(const SysReader& reader, const Prepared& also)
         : reader_(reader), prepared_(both(read_prepared(reader), also)), all_(list_functions(reader))
     {
+        for (const auto& one : read_attached(reader)) attached_.push_back(one.name.text());
     }
 
     Survey survey(const GuestEntry* visiting)
     {
         survey_.host = read_host(reader_);
-        survey_.storages = parse_storages(read_pve_file(reader_, paths::pve_storages).value_or(""));
-        mappings_ = parse_pci_mappings(read_pve_file(reader_, paths::pve_pci_mappings).value_or(""));
-        read_ha();
-        for (const auto& entry : list_guests(reader_, survey_.host.cluster.node)) add_guest(entry);
-        if (visiting != nullptr) add_guest(*visiting);
-        find_other_guests();
+        if (survey_.host.is_proxmox()) read_proxmox(visiting);
+        add_instances();
         for (const auto& guest : survey_.guests)
             if (is_prepared(guest)) add_functions(guest);
         for (const auto& guest : survey_.may_come) add_functions(guest);
@@ -60,15 +61,95 @@ public:
         read_files();
         find_ids_elsewhere();
         for (auto& function : survey_.functions)
-            function.by_address = function.twin || !survey_.ids_elsewhere.empty();
+            function.by_address = function.twin || !survey_.ids_elsewhere.empty() ||
+                                  std::ranges::any_of(function.vmids, is_instance);
         return std::move(survey_);
     }
 
 private:
+    void read_proxmox(const GuestEntry* visiting)
+    {
+        survey_.storages = parse_storages(read_pve_file(reader_, paths::pve_storages).value_or(""));
+        mappings_ = parse_pci_mappings(read_pve_file(reader_, paths::pve_pci_mappings).value_or(""));
+        read_ha();
+        for (const auto& entry : list_guests(reader_, survey_.host.cluster.node)) add_guest(entry);
+        if (visiting != nullptr) add_guest(*visiting);
+        find_other_guests();
+    }
+
     bool is_prepared(const SurveyedGuest& guest) const
     {
         return guest.attached || contains(prepared_.vms, guest.id.vmid) ||
-               (prepared_.every_vm && guest.id.is_vm() && !guest.passed.empty());
+               (guest.id.is_instance() && prepared_.every_instance) ||
+               contains(prepared_.instances, guest.id.instance) ||
+               (prepared_.every_vm && guest.is_given_devices() && !guest.passed.empty());
+    }
+
+    // A daemon that does not answer keeps nobody from looking at the rest of the host.
+    void add_instances()
+    {
+        for (const auto& socket : daemon_sockets(reader_)) {
+            try {
+                const auto [server, instances, silent] = list_instances(DaemonReader(reader_, socket));
+                survey_.daemons.push_back(server);
+                for (const auto& instance : instances)
+                    if (instance.is_vm) add_instance(instance);
+                for (const auto& name : silent) survey_.silent.push_back(name.text());
+            } catch (const Error& error) {
+                if (error.reason() == ErrorKind::interrupted) throw;
+                survey_.daemon_problem = error.advice();
+            }
+        }
+    }
+
+    void add_instance(const Instance& instance)
+    {
+        SurveyedGuest guest;
+        guest.id = {number_of(instance.name), GuestKind::instance, instance.name.text()};
+        guest.config = as_guest_config(reader_, instance);
+        guest.running = !instance.stopped();
+        guest.instance = instance;
+        guest.attached = contains(attached_, guest.id.instance);
+        try {
+            read_passed(guest, {}, survey_.host.cluster.node, all_);
+        } catch (const Error& error) {
+            guest.problem = error.advice();
+        }
+        if (is_prepared(guest)) find_missing(guest);
+        read_file(boot_unit_link(instance.name));
+        survey_.guests.push_back(std::move(guest));
+    }
+
+    void find_missing(SurveyedGuest& guest) const
+    {
+        auto wanted = guest.passed;
+        const auto topology = read_topology(reader_, wanted, driver_answers_within);
+        const auto want = [&](const PciAddress& address, bool on_card) {
+            const auto* function = topology.find(address);
+            if (function == nullptr || function->bridge || contains(wanted, address)) return;
+            wanted.push_back(address);
+            guest.missing.push_back({*function, name_for(address), on_card, ""});
+        };
+        for (const auto& card : find_cards(topology, guest.passed))
+            for (const auto& address : card.functions)
+                if (role_of(topology.at(address)) != Role::neighbour) want(address, true);
+        for (std::size_t i = 0; i < wanted.size(); ++i) // those that are added, too
+            if (const auto* function = topology.find(wanted[i]))
+                for (const auto& member : function->group_members) want(member, false);
+        std::ranges::sort(guest.missing, {}, [](const MissingDevice& one) { return one.facts.address; });
+        for (auto& one : guest.missing)
+            if (const auto holders = find_holders(reader_, {one.facts}, guest.id.vmid); !holders.empty())
+                one.used_by = describe(holders.front());
+    }
+
+    // "pci-04-00-0", with the domain where that is not 0000
+    static std::string name_for(const PciAddress& address)
+    {
+        auto text = to_string(address);
+        if (address.domain == 0) text = text.substr(text.find(':') + 1);
+        for (auto& c : text)
+            if (!is_alnum(c)) c = '-';
+        return "pci-" + text;
     }
 
     // Nothing if it went away, or to another node, since the list was made.
@@ -168,7 +249,8 @@ private:
         function.left_alone_because = card.left_alone_because;
         function.instead = card.instead;
         function.vmids.push_back(guest.id.vmid);
-        if (contains(guest.passed, facts.address)) function.passed = true;
+        const bool will_be = contains(guest.missing, facts.address, [](const MissingDevice& one) { return one.facts.address; });
+        if (contains(guest.passed, facts.address) || will_be) function.passed = true;
         if (settings.for_device(guest.id.vmid, device_id(facts)).after_stop == AfterStop::native)
             function.native_after_stop = true;
     }
@@ -323,6 +405,7 @@ private:
 
     const SysReader& reader_;
     const Prepared prepared_;
+    std::vector<std::string> attached_; // VMs of Incus or LXD
     const Addresses all_;
     PciMappings mappings_;
     std::string ha_resources_, ha_groups_, ha_rules_;
@@ -352,6 +435,12 @@ bool Survey::reboot_leaves_dirty(unsigned vmid) const
         return function.passed && function.reset_with_card && function.on_card_of(vmid) &&
                is_gpu(function.facts) && !resets_itself(function.facts);
     });
+}
+
+std::string Survey::name_of(unsigned vmid) const
+{
+    const auto* const guest = find(vmid);
+    return guest == nullptr ? "VM " + std::to_string(vmid) : guest->id.name();
 }
 
 const GuestEntry* Survey::find_elsewhere(unsigned vmid) const

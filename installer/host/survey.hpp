@@ -4,6 +4,7 @@
 #include "host/kernel_cmdline.hpp"
 #include "host/prepared.hpp"
 #include "host/pve_files.hpp"
+#include "incus/instance.hpp"
 #include "machine/system.hpp"
 #include "pci/cards.hpp"
 #include "pci/device_names.hpp"
@@ -34,7 +35,7 @@ enum class BootLoader {
 std::string to_string(BootLoader loader);
 
 struct HostFacts {
-    std::string proxmox; // version of pve-manager: "8.4.1"
+    std::string proxmox; // version of pve-manager: "8.4.1"; empty: Incus or LXD is all that it has
     std::string kernel;  // release
     CpuVendor cpu = CpuVendor::other;
     bool iommu_on = false;
@@ -44,6 +45,17 @@ struct HostFacts {
     std::optional<bool> lockdown; // nothing: the kernel does not say
     ClusterFacts cluster;
     Tokens running; // the command line of the running kernel
+
+    bool is_proxmox() const { return !proxmox.empty(); }
+};
+
+// What a VM of Incus or LXD is not given of its GPU's card, or of the IOMMU groups of what it is given. Incus takes
+// only what is named, and QEMU opens no group of which the host has a part.
+struct MissingDevice {
+    Function facts;
+    std::string name;        // of the device that gives it: "pci-04-00-0"
+    bool on_card = false;    // else it shares a group
+    std::string used_by;     // who has it at the moment; empty: nobody
 };
 
 struct SurveyedGuest {
@@ -60,8 +72,11 @@ struct SurveyedGuest {
     bool attached = false;                  // our hook is its hookscript
     bool snippet_unseen = false;            // it lies on a storage that can hang, so nobody looked
     std::optional<HaPlacement> ha;          // where high availability may start it
+    std::optional<Instance> instance;       // of Incus or LXD: as its daemon has it,
+    std::vector<MissingDevice> missing;     // and what is missing, in the order of addresses
 
-    std::string config_path() const { return id.config_path(other_node); }
+    std::string config_path() const { return instance ? instance->command("config show") : id.config_path(other_node); }
+    bool is_given_devices() const { return id.is_vm() || id.is_instance(); } // by lines that name them
 };
 
 // A function that a prepared guest gets, or that is on the card of one.
@@ -74,7 +89,7 @@ struct SurveyedFunction {
     bool native_after_stop = false;   // "after_stop": "native": the host has it while the guest is stopped
     std::optional<PciAddress> twin;   // a function with equal ids that is not prepared,
     std::vector<unsigned> twin_vmids; // and whose it is; empty: it stays with the host
-    bool by_address = false;          // not by its ids: because of the twin, or of ids that others give
+    bool by_address = false;          // not by its ids: because of the twin, of ids that others give, or of Incus
     std::vector<std::string> modules; // native drivers
     bool driver_can_be_kept_away = false; // `facts.driver` is one of them
     std::string loaded_first;             // of them, a module that was loaded before vfio-pci; empty: none
@@ -104,8 +119,12 @@ struct Survey {
     bool port_without_reset = false;          // the port of a prepared card has no `reset_subordinate`
     Tokens configured;                        // the administrator's part of the next boot's command line
     std::vector<std::string> ids_elsewhere;   // what else gives vfio-pci `ids=`: files, the command line
+    std::vector<std::string> daemons;         // "Incus 6.0.4"
+    std::optional<Advice> daemon_problem;     // why Incus or LXD could not be asked; then its VMs are not here,
+    std::vector<std::string> silent;          // or not these, whose QEMU stands still
 
     const SurveyedGuest* find(unsigned vmid) const;        // nullptr if there is none
+    std::string name_of(unsigned vmid) const;              // "VM 101", "VM 'web'"
     const GuestEntry* find_elsewhere(unsigned vmid) const; // of `other_guests`
     std::optional<std::string> file(std::string_view path) const;
     // The VM is passed a GPU whose card the hook resets before a start, and that has no reset of its own

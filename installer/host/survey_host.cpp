@@ -3,6 +3,7 @@
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "host/survey.hpp"
+#include "incus/daemon.hpp"
 #include "machine/paths.hpp"
 #include "pci/read_function.hpp"
 #include "proxmox/guest_files.hpp"
@@ -82,7 +83,7 @@ HostFacts read_machine(const SysReader& reader)
     host.secure_boot = secure_boot(reader);
     host.lockdown = locked_down(reader);
     host.running = parse_command_line(text_of(reader, paths::kernel_command_line));
-    if (host.proxmox.empty())
+    if (!host.is_proxmox() && daemon_sockets(reader).empty())
         throw Error(ErrorKind::failed,
                     {"this is not a Proxmox VE host: the package 'pve-manager' is not installed",
                      "run this on the host, not in a guest"});
