@@ -19,8 +19,8 @@ Report run_phase(System& system, const Request& request);
 // The same without that hookscript, and leaves no report behind: 'pve-gpu-install try'.
 Report run_own_part(System& system, const Request& request);
 
-// The recovery before the start of a VM that is none of Proxmox's: nothing of /etc/pve is asked for it. Each failure
-// is in the plan or the report, none is thrown.
+// The recovery before the start of a VM that is none of Proxmox's: nothing of /etc/pve is asked for it. Each
+// failure is in the plan or the report, none is thrown.
 PhasePlan plan_for_instance(const SysReader& reader, const Request& request, const VmFile& vm);
 Report recover_for_instance(System& system, const Request& request, const VmFile& vm);
 

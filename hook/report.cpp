@@ -186,7 +186,7 @@ std::string why_nothing(const PhasePlan& phase)
     if (plan->settings.strategy == Strategy::off) return "its 'strategy' is 'off'";
     if (plan->cards.empty())
         return phase.guest == GuestKind::instance ? "none of its devices is a whole GPU"
-                                         : "no hostpci line passes a whole GPU through";
+                                                  : "no hostpci line passes a whole GPU through";
     for (const auto& card : plan->cards)
         if (!card.card.port) return "the hook does not reset its GPU: " + card.card.left_alone_because;
     return "its GPU has a working reset of its own ('strategy': 'auto')";

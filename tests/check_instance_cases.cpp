@@ -47,14 +47,20 @@ std::vector<CheckCase> instance_cases()
          .silent = true},
         {.check = "incus.devices",
          .verdict = Verdict::warning,
-         .fires = [](FakeSystem& m) { add_web(m, {{"gpu", gpu}}); },
+         .fires =
+             [](FakeSystem& m) {
+                 add_web(m, {{"gpu", gpu}});
+             },
          .subject = "VM 'web'",
          .says = "does not name '0000:04:00.0' (8086:4f92), which is on the card",
          .quiet = add_well,
          .fix = "pve-gpu-install --incus web"},
         {.check = "incus.devices",
          .verdict = Verdict::error,
-         .fires = [](FakeSystem& m) { add_web(m, {{"gpu", {{"type", "gpu"}, {"vendorid", "10de"}}}}); },
+         .fires =
+             [](FakeSystem& m) {
+                 add_web(m, {{"gpu", {{"type", "gpu"}, {"vendorid", "10de"}}}});
+             },
          .subject = "VM 'web'",
          .says = "names no address, and 0 GPUs of this host would do",
          .silent = true},

@@ -31,7 +31,8 @@ const std::vector<NamedCase>& all_cases()
     static const auto cases = [] {
         std::vector<NamedCase> named;
         std::map<std::string, unsigned> times;
-        for (const auto& family : {host_cases(), card_cases(), guest_cases(), container_cases(), instance_cases(), log_cases()})
+        for (const auto& family :
+             {host_cases(), card_cases(), guest_cases(), container_cases(), instance_cases(), log_cases()})
             for (const auto& one : family) {
                 const auto name = one.check + ": " + one.says;
                 const auto time = ++times[name];

@@ -14,19 +14,35 @@ constexpr const char* socket_path = "/var/lib/incus/unix.socket";
 std::string http(const std::string& body, const std::string& etag = "", unsigned status = 200)
 {
     return "HTTP/1.1 " + std::to_string(status) + " X\r\nContent-Type: application/json\r\n" +
-           (etag.empty() ? "" : "Etag: \"" + etag + "\"\r\n") + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+           (etag.empty() ? "" : "Etag: \"" + etag + "\"\r\n") +
+           "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
 }
 
 std::string sync(const Json& metadata, const std::string& etag = "")
 {
-    return http(Json{{"type", "sync"}, {"status", "Success"}, {"status_code", 200}, {"operation", ""}, {"error_code", 0}, {"error", ""}, {"metadata", metadata}}.dump(), etag);
+    return http(Json{{"type", "sync"},
+                     {"status", "Success"},
+                     {"status_code", 200},
+                     {"operation", ""},
+                     {"error_code", 0},
+                     {"error", ""},
+                     {"metadata", metadata}}
+                    .dump(),
+                etag);
 }
 
 // Incus tells of an operation that failed with HTTP 200.
 std::string error(unsigned code, const std::string& text, unsigned status = 0)
 {
-    return http(Json{{"type", "error"}, {"status", ""}, {"status_code", 0}, {"operation", ""}, {"error_code", code}, {"error", text}, {"metadata", nullptr}}.dump(), "",
-                status == 0 ? code : status);
+    return http(Json{{"type", "error"},
+                     {"status", ""},
+                     {"status_code", 0},
+                     {"operation", ""},
+                     {"error_code", code},
+                     {"error", text},
+                     {"metadata", nullptr}}
+                    .dump(),
+                "", status == 0 ? code : status);
 }
 
 // It covers all but the description.
@@ -39,7 +55,8 @@ std::string etag_of(Json instance)
 std::string header_in(const std::string& request, const std::string& name)
 {
     for (LineReader lines(request); lines.next();)
-        if (lines.line().starts_with(name + ": ")) return std::string(trim(lines.line().substr(name.size() + 2)));
+        if (lines.line().starts_with(name + ": "))
+            return std::string(trim(lines.line().substr(name.size() + 2)));
     return "";
 }
 
@@ -59,21 +76,15 @@ FakeIncus& FakeIncus::on(FakeSystem& machine)
 
 Json& FakeIncus::add_vm(const std::string& name, const Json& devices, const std::string& project)
 {
-    return instances_[project + "/" + name] = {{"architecture", "x86_64"},
-                                               {"config", {{"limits.memory", "64MiB"}}},
-                                               {"devices", devices},
-                                               {"ephemeral", false},
-                                               {"profiles", {"default"}},
-                                               {"stateful", false},
-                                               {"description", "mine"},
-                                               {"expanded_config", {{"limits.memory", "64MiB"}}},
-                                               {"expanded_devices", devices},
-                                               {"name", name},
-                                               {"status", "Stopped"},
-                                               {"status_code", 102},
-                                               {"location", "none"},
-                                               {"type", "virtual-machine"},
-                                               {"project", project}};
+    return instances_[project + "/" + name] = {
+               {"architecture", "x86_64"},    {"config", {{"limits.memory", "64MiB"}}},
+               {"devices", devices},          {"ephemeral", false},
+               {"profiles", {"default"}},     {"stateful", false},
+               {"description", "mine"},       {"expanded_config", {{"limits.memory", "64MiB"}}},
+               {"expanded_devices", devices}, {"name", name},
+               {"status", "Stopped"},         {"status_code", 102},
+               {"location", "none"},          {"type", "virtual-machine"},
+               {"project", project}};
 }
 
 Json& FakeIncus::instance(const std::string& name, const std::string& project)
@@ -92,14 +103,23 @@ std::string FakeIncus::begin(const std::string& failure)
     const auto number = std::to_string(++operations_);
     errors_[number] = failure;
     const auto path = "/1.0/operations/" + number;
-    return http(Json{{"type", "async"}, {"status", "Operation created"}, {"status_code", 100}, {"operation", path}, {"error_code", 0}, {"error", ""}, {"metadata", {{"id", number}, {"status", "Running"}}}}.dump(), "", 202);
+    return http(Json{{"type", "async"},
+                     {"status", "Operation created"},
+                     {"status_code", 100},
+                     {"operation", path},
+                     {"error_code", 0},
+                     {"error", ""},
+                     {"metadata", {{"id", number}, {"status", "Running"}}}}
+                    .dump(),
+                "", 202);
 }
 
 // PUT: what is left out is emptied.
 std::string FakeIncus::put_instance(Json& instance, const Json& body, const std::string& if_match)
 {
     const auto now = "\"" + etag_of(instance) + "\"";
-    if (!if_match.empty() && if_match != now) return error(412, "ETag doesn't match: " + now + " vs " + if_match);
+    if (!if_match.empty() && if_match != now)
+        return error(412, "ETag doesn't match: " + now + " vs " + if_match);
     const bool runs = instance["status"] != "Stopped";
     const auto devices = body.value("devices", Json::object());
     if (runs && devices != instance["devices"])
@@ -147,7 +167,8 @@ std::string FakeIncus::start(Json& instance)
     const auto directory = (project == "default" ? "" : project + "_") + name;
     machine_.file("/run/incus/" + directory + "/qemu.pid", std::to_string(pid) + "\n");
     instance["status"] = "Running";
-    instance["config"]["volatile.last_state.power"] = instance["expanded_config"]["volatile.last_state.power"] = "RUNNING";
+    instance["config"]["volatile.last_state.power"] =
+        instance["expanded_config"]["volatile.last_state.power"] = "RUNNING";
     instance["qemu"] = pid;
     return begin("");
 }
@@ -161,7 +182,8 @@ void FakeIncus::stop(const std::string& name)
                 if (selector.matches(address)) machine_.close_vfio(address);
     machine_.end_process(one["qemu"].get<pid_t>());
     one["status"] = "Stopped";
-    one["config"]["volatile.last_state.power"] = one["expanded_config"]["volatile.last_state.power"] = "STOPPED";
+    one["config"]["volatile.last_state.power"] = one["expanded_config"]["volatile.last_state.power"] =
+        "STOPPED";
 }
 
 std::optional<std::string> FakeIncus::answer(const std::string& request)
@@ -181,7 +203,9 @@ std::optional<std::string> FakeIncus::answer(const std::string& request)
     const std::string method(parts.first), target(parts.second);
     const auto path = target.substr(0, target.find('?'));
     const auto body = Json::parse(request.substr(request.find("\r\n\r\n") + 4), nullptr, false);
-    if (path == "/1.0") return sync({{"environment", {{"server", "incus"}, {"server_version", "6.0.4"}, {"server_name", "pve1"}}}});
+    if (path == "/1.0")
+        return sync(
+            {{"environment", {{"server", "incus"}, {"server_version", "6.0.4"}, {"server_name", "pve1"}}}});
     if (path == "/1.0/operations") return sync(Json::object());
     if (path.starts_with("/1.0/operations/")) {
         const auto number = split(std::string_view(path).substr(16), '/').front();
@@ -194,7 +218,9 @@ std::optional<std::string> FakeIncus::answer(const std::string& request)
         Json all = Json::array();
         const bool whole = target.find("recursion=1") != std::string::npos;
         for (const auto& [key, one] : instances_)
-            all.push_back(whole ? one : Json("/1.0/instances/" + one["name"].get<std::string>() + "?project=" + one["project"].get<std::string>()));
+            all.push_back(whole ? one
+                                : Json("/1.0/instances/" + one["name"].get<std::string>() +
+                                       "?project=" + one["project"].get<std::string>()));
         return sync(all);
     }
     const auto words = split(std::string_view(path).substr(1), '/');

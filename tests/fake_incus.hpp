@@ -1,6 +1,6 @@
-// Incus' daemon in memory, as far as our programs ask it, with VMs that take their devices from a fake machine as
-// Incus 6.0.4 does: tests/incus/README.md has what was measured. incus_test.cpp checks its answers against recorded
-// ones.
+// Incus' daemon in memory, as far as our programs ask it, with VMs that take their devices from a fake
+// machine as Incus 6.0.4 does: tests/incus/README.md has what was measured. incus_test.cpp checks its answers
+// against recorded ones.
 #pragma once
 
 #include "base/json.hpp"
@@ -32,13 +32,19 @@ public:
     void fail_start(const std::string& error, int times = 1);
     void stop_answering(const std::string& path_part) { silent_.push_back(path_part); } // for ever
     // Called before a request is answered; the line is "PUT /1.0/instances/web?project=default".
-    void before(const std::string& line_part, std::function<void()> event) { events_[line_part] = std::move(event); }
+    void before(const std::string& line_part, std::function<void()> event)
+    {
+        events_[line_part] = std::move(event);
+    }
     void add_log(const std::string& text) { log_ = text; }
     void without_operations() { forgets_ = true; } // as after the daemon's own restart
 
     void start_bare(const std::string& name) { start(instance(name)); }
     void stop(const std::string& name);
-    const std::vector<std::string>& asked() const { return asked_; } // "PUT /1.0/instances/web/state?project=default"
+    const std::vector<std::string>& asked() const
+    {
+        return asked_;
+    } // "PUT /1.0/instances/web/state?project=default"
 
 private:
     std::optional<std::string> answer(const std::string& request);
@@ -48,7 +54,7 @@ private:
     void bind(const std::string& address);
 
     FakeSystem& machine_;
-    std::map<std::string, Json> instances_; // by "project/name"
+    std::map<std::string, Json> instances_;     // by "project/name"
     std::map<std::string, std::string> errors_; // of operations that have ended, by number
     std::vector<std::string> asked_, silent_;
     std::map<std::string, std::function<void()>> events_;

@@ -191,7 +191,8 @@ SysResult FakeSystem::try_claim_within(const std::string& path, Milliseconds tim
     return as_outcome(claimed_.contains(path) ? EBUSY : 0);
 }
 
-SysResult FakeSystem::ask(const std::string& socket, std::string_view text, std::size_t bytes, Milliseconds timeout) const
+SysResult FakeSystem::ask(const std::string& socket, std::string_view text, std::size_t bytes,
+                          Milliseconds timeout) const
 {
     const auto daemon = daemons_.find(socket);
     if (daemon == daemons_.end()) return refusal(tree_.find(socket) == nullptr ? ENOENT : ECONNREFUSED);

@@ -3,8 +3,8 @@
 #include "commands/commands.hpp"
 #include "fake_incus.hpp"
 #include "has.hpp"
-#include "incus/attached_instance.hpp"
 #include "host/survey.hpp"
+#include "incus/attached_instance.hpp"
 #include "incus/boot_unit.hpp"
 #include "incus/daemon.hpp"
 #include "incus/instance.hpp"
@@ -36,15 +36,18 @@ struct Recorded {
 Recorded recorded(const std::string& daemon, const std::string& file)
 {
     std::ostringstream all;
-    all << std::ifstream(std::string(TESTS_DIR) + "/incus/" + daemon + "/" + file + ".http", std::ios::binary).rdbuf();
+    all << std::ifstream(std::string(TESTS_DIR) + "/incus/" + daemon + "/" + file + ".http", std::ios::binary)
+               .rdbuf();
     const auto text = all.str();
     REQUIRE_FALSE(text.empty());
     const auto request = text.find("\n\n"), head = text.find("\n\n", request + 2);
     Recorded one;
     std::istringstream(text) >> one.method >> one.target;
     std::string headers;
-    for (const char c : text.substr(request + 2, head - request - 2)) headers += c == '\n' ? std::string("\r\n") : std::string(1, c);
-    one.answer = headers + "\r\n\r\n" + text.substr(head + 2, text.size() - head - 3); // the record ends in a line of its own
+    for (const char c : text.substr(request + 2, head - request - 2))
+        headers += c == '\n' ? std::string("\r\n") : std::string(1, c);
+    one.answer = headers + "\r\n\r\n" +
+                 text.substr(head + 2, text.size() - head - 3); // the record ends in a line of its own
     return one;
 }
 
@@ -57,10 +60,12 @@ struct Replayed {
     {
         std::vector<std::string> answers;
         for (const auto& file : files) answers.push_back(recorded(daemon, file).answer);
-        machine.add_daemon(socket_path, [this, answers](const std::string& request) -> std::optional<std::string> {
-            requests.push_back(request.substr(0, request.find(" HTTP/")));
-            return requests.size() > answers.size() ? std::nullopt : std::optional(answers[requests.size() - 1]);
-        });
+        machine.add_daemon(
+            socket_path, [this, answers](const std::string& request) -> std::optional<std::string> {
+                requests.push_back(request.substr(0, request.find(" HTTP/")));
+                return requests.size() > answers.size() ? std::nullopt
+                                                        : std::optional(answers[requests.size() - 1]);
+            });
     }
 };
 
@@ -99,12 +104,14 @@ struct IncusHost {
 
 } // namespace
 
-TEST_CASE("an instance is called by its name, and by its project where that is not the default one", "[incus]")
+TEST_CASE("an instance is called by its name, and by its project where that is not the default one",
+          "[incus]")
 {
     CHECK(parse_instance_name("web")->text() == "web");
     CHECK(parse_instance_name("lab/db")->text() == "lab/db");
     CHECK(parse_instance_name("default/web")->text() == "web");
-    for (const auto* wrong : {"", "/", "lab/", "/web", "-web", "web-", "a_b", "101", "web/../x", "../web", "a/b/c", "we b", "w\"eb"})
+    for (const auto* wrong : {"", "/", "lab/", "/web", "-web", "web-", "a_b", "101", "web/../x", "../web",
+                              "a/b/c", "we b", "w\"eb"})
         CHECK_FALSE(parse_instance_name(wrong));
     const auto web = number_of({"default", "web"});
     CHECK(is_instance(web));
@@ -142,7 +149,8 @@ TEST_CASE("what real daemons answer is read", "[incus]")
         CHECK(web.own.at("audio") == Texts{{"type", "pci"}, {"address", "04:00.0"}});
         CHECK(web.own.at("gpu").at("pci") == "0000:03:00.0");
         const auto body = Json::parse(body_with(web, {}, web.own_config));
-        for (const auto* key : {"architecture", "config", "devices", "ephemeral", "profiles", "stateful", "description"})
+        for (const auto* key :
+             {"architecture", "config", "devices", "ephemeral", "profiles", "stateful", "description"})
             CHECK(body.contains(key));
         CHECK(body["profiles"] == Json{"default"});
         CHECK(body["config"]["limits.memory"] == "64MiB");
@@ -167,7 +175,9 @@ TEST_CASE("what real daemons answer is read", "[incus]")
     SECTION("no such instance")
     {
         Replayed host(daemon, {"24-no-such-instance"});
-        const auto said = failure([&] { read_instance(DaemonReader(host.machine, socket_path), {"default", "db"}); });
+        const auto said = failure([&] {
+            read_instance(DaemonReader(host.machine, socket_path), {"default", "db"});
+        });
         CHECK(has(said, "Incus has no instance 'db'; see 'incus list --all-projects'"));
     }
     SECTION("a change of an older state is refused with its own code")
@@ -187,9 +197,11 @@ TEST_CASE("what real daemons answer is read", "[incus]")
         CHECK(has(failed.error, "Device took too long to activate"));
         CHECK(end_with({"70-no-such-operation"}).how == OperationEnd::How::unknown);
         CHECK(end_with({"51-start-again-wait"}).error == "The instance is already running");
-        // Its own time was up: the operation itself tells that it goes on, and the next slice that it has ended.
-        CHECK(end_with({"58-start-with-a-card-in-use-wait", "59-start-with-a-card-in-use-operation", "47-start-wait"}).how ==
-              OperationEnd::How::well);
+        // Its own time was up: the operation itself tells that it goes on, and the next slice that it has
+        // ended.
+        CHECK(end_with({"58-start-with-a-card-in-use-wait", "59-start-with-a-card-in-use-operation",
+                        "47-start-wait"})
+                  .how == OperationEnd::How::well);
     }
     SECTION("who is being started is in the list of operations")
     {
@@ -216,7 +228,8 @@ TEST_CASE("what real daemons answer is read", "[incus]")
         Instance third;
         third.name = {"default", "third"};
         const auto failure = failure_of(DaemonReader(host.machine, socket_path), third,
-                                        "Failed to run: forklimits limit=memlock:unlimited:unlimited fd=3 -- /usr/bin/qemu-system-x86_64 -S: : exit status 1");
+                                        "Failed to run: forklimits limit=memlock:unlimited:unlimited fd=3 -- "
+                                        "/usr/bin/qemu-system-x86_64 -S: : exit status 1");
         CHECK(has(failure.reason, "QEMU says: "));
         CHECK(has(failure.reason, "Could not open '/dev/vfio/"));
         CHECK(failure.card);
@@ -232,7 +245,8 @@ TEST_CASE("answers that are none are said to be none", "[incus]")
     };
     CHECK(has(said_of(""), "Incus has closed the connection before it had answered"));
     CHECK(has(said_of("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"), "has closed the connection"));
-    CHECK(has(said_of("HTTP/1.1 200 OK\r\n\r\n<html>"), "answers something else than its API has (HTTP status 200)"));
+    CHECK(has(said_of("HTTP/1.1 200 OK\r\n\r\n<html>"),
+              "answers something else than its API has (HTTP status 200)"));
     CHECK(has(said_of("HTTP/1.1 200 OK\r\n\r\n[]"), "answers something else"));
     CHECK(has(said_of("SSH-2.0-x\r\n"), "has closed the connection"));
     CHECK(has(said_of(std::nullopt), "Incus has not answered within 20 s; see 'systemctl status incus'"));
@@ -271,19 +285,22 @@ TEST_CASE("a VM's devices are lines as Proxmox has them", "[incus]")
     SECTION("a gpu without an address is the only one that it can be, or none")
     {
         CHECK(lines_of({{"gpu", {{"type", "gpu"}}}}).front().hosts.front().text == "0000:03:00");
-        CHECK(lines_of({{"gpu", {{"type", "gpu"}, {"vendorid", "8086"}}}}).front().hosts.front().text == "0000:03:00");
+        CHECK(lines_of({{"gpu", {{"type", "gpu"}, {"vendorid", "8086"}}}}).front().hosts.front().text ==
+              "0000:03:00");
         const auto none = lines_of({{"gpu", {{"type", "gpu"}, {"vendorid", "10de"}}}}).front();
         REQUIRE(none.start_error);
         CHECK(has(none.start_error->fact, "names no address, and 0 GPUs of this host would do"));
         add_slot(host.machine, {.bus = 0x06});
         const auto two = lines_of({{"gpu", {{"type", "gpu"}}}}).front();
         REQUIRE(two.start_error);
-        CHECK(to_string(*two.start_error) == "the device 'gpu' names no address, and 2 GPUs of this host would do; name one: "
-                                             "'incus config device set other gpu pci=ADDRESS'");
+        CHECK(to_string(*two.start_error) ==
+              "the device 'gpu' names no address, and 2 GPUs of this host would do; name one: "
+              "'incus config device set other gpu pci=ADDRESS'");
     }
     SECTION("a part of a GPU is no GPU that is passed")
     {
-        CHECK(lines_of({{"gpu", {{"type", "gpu"}, {"gputype", "mdev"}, {"mdev", "i915-GVTg_V5_4"}}}}).empty());
+        CHECK(
+            lines_of({{"gpu", {{"type", "gpu"}, {"gputype", "mdev"}, {"mdev", "i915-GVTg_V5_4"}}}}).empty());
         CHECK(lines_of({{"usb", {{"type", "usb"}}}}).empty());
     }
     SECTION("an address that is none is Incus' own error")
@@ -297,7 +314,8 @@ TEST_CASE("devices that are taken out are put back, whoever changed what in betw
     IncusHost host;
     const auto before = host.incus.instance("web");
     const auto take = [&] {
-        take_devices(host.machine, read_instance(DaemonReader(host.machine, socket_path), host.web), {"audio", "gpu"});
+        take_devices(host.machine, read_instance(DaemonReader(host.machine, socket_path), host.web),
+                     {"audio", "gpu"});
     };
     SECTION("as they were, and nothing else is changed")
     {
@@ -323,8 +341,10 @@ TEST_CASE("devices that are taken out are put back, whoever changed what in betw
     SECTION("somebody else's change in between is kept")
     {
         take();
-        host.incus.before("GET /1.0/instances/web", [&] { host.incus.instance("web")["config"]["user.x"] = "1"; });
-        host.incus.before("PUT /1.0/instances/web", [&] { host.incus.instance("web")["config"]["user.y"] = "2"; });
+        host.incus.before("GET /1.0/instances/web",
+                          [&] { host.incus.instance("web")["config"]["user.x"] = "1"; });
+        host.incus.before("PUT /1.0/instances/web",
+                          [&] { host.incus.instance("web")["config"]["user.y"] = "2"; });
         give_back_what_was_left(host.machine, host.web);
         CHECK(plain(host.incus.devices_of("web")) == plain(host.devices));
         CHECK(host.incus.instance("web")["config"]["user.x"] == "1");
@@ -343,7 +363,8 @@ TEST_CASE("devices that are taken out are put back, whoever changed what in betw
         take();
         host.incus.start_bare("web");
         const auto said = failure([&] { give_back_what_was_left(host.machine, host.web); });
-        CHECK(has(said, "VM 'web' runs, so that its devices 'audio', 'gpu' cannot be put back into it; stop it ('incus stop web')"));
+        CHECK(has(said, "VM 'web' runs, so that its devices 'audio', 'gpu' cannot be put back into it; stop "
+                        "it ('incus stop web')"));
         CHECK(read_taken(host.machine).size() == 1);
         host.incus.stop("web");
         CHECK(give_back_what_was_left(host.machine, host.web));
@@ -351,7 +372,8 @@ TEST_CASE("devices that are taken out are put back, whoever changed what in betw
     }
     SECTION("a note is read as it was written, and a damaged one is said")
     {
-        const TakenDevices taken{host.web, socket_path, {{"gpu", Texts{{"type", "gpu"}}}, {"audio", std::nullopt}}};
+        const TakenDevices taken{
+            host.web, socket_path, {{"gpu", Texts{{"type", "gpu"}}}, {"audio", std::nullopt}}};
         CHECK(parse_taken(print_taken(taken)) == taken);
         CHECK_FALSE(parse_taken("{}"));
         host.machine.file(paths::taken_devices_of(number_of(host.web)), "{");
@@ -371,7 +393,8 @@ struct Commanded : IncusHost {
     {
         add_host(machine);
         if (!proxmox) {
-            machine.file("/var/lib/dpkg/status", "Package: incus\nStatus: install ok installed\nVersion: 6.0.4-2\n");
+            machine.file("/var/lib/dpkg/status",
+                         "Package: incus\nStatus: install ok installed\nVersion: 6.0.4-2\n");
             machine.tree().erase("/etc/pve");
         }
         machine.file(std::string(paths::incus_unit), "");
@@ -381,7 +404,8 @@ struct Commanded : IncusHost {
     {
         options.yes = true;
         if (options.instances.empty()) options.instances = {web};
-        Session session{machine, console, std::move(options), [this] { return std::make_unique<ForwardingSystem>(machine); }};
+        Session session{machine, console, std::move(options),
+                        [this] { return std::make_unique<ForwardingSystem>(machine); }};
         const int status = command(session);
         document = session.document;
         return status;
@@ -428,7 +452,8 @@ TEST_CASE("a VM is started with a clean card, and its devices are in it as befor
         host.incus.add_vm("other", host.devices, "lab");
         Options other;
         other.instances = {{"lab", "other"}};
-        CHECK(has(host.failed(start, other), "'0000:03:00.0' is in use by VM 'web' (pid 5001, qemu-system-x86); stop it first"));
+        CHECK(has(host.failed(start, other),
+                  "'0000:03:00.0' is in use by VM 'web' (pid 5001, qemu-system-x86); stop it first"));
         CHECK_FALSE(host.asked("PUT /1.0/instances/other"));
     }
     SECTION("again and again")
@@ -443,7 +468,9 @@ TEST_CASE("a VM is started with a clean card, and its devices are in it as befor
 TEST_CASE("a start that fails because of the card is tried again, any other is told", "[incus][start]")
 {
     Commanded host;
-    const std::string not_bound = "Failed to start device \"audio\": Failed to override IOMMU group driver: Device took too long to activate at \"/sys/bus/pci/drivers/vfio-pci/0000:04:00.0\"";
+    const std::string not_bound =
+        "Failed to start device \"audio\": Failed to override IOMMU group driver: Device took too long to "
+        "activate at \"/sys/bus/pci/drivers/vfio-pci/0000:04:00.0\"";
     SECTION("once")
     {
         host.incus.fail_start(not_bound);
@@ -459,10 +486,12 @@ TEST_CASE("a start that fails because of the card is tried again, any other is t
     }
     SECTION("QEMU's own reason is told, which Incus leaves out")
     {
-        host.incus.fail_start("Failed to run: forklimits -- /usr/bin/qemu-system-x86_64 -S -name web: : exit status 1");
+        host.incus.fail_start(
+            "Failed to run: forklimits -- /usr/bin/qemu-system-x86_64 -S -name web: : exit status 1");
         host.incus.add_log("qemu-system-x86_64: cannot set up guest memory 'ram': Cannot allocate memory\n");
         const auto said = host.failed(start);
-        CHECK(has(said, "QEMU says: qemu-system-x86_64: cannot set up guest memory 'ram': Cannot allocate memory"));
+        CHECK(has(said,
+                  "QEMU says: qemu-system-x86_64: cannot set up guest memory 'ram': Cannot allocate memory"));
         CHECK_FALSE(has(said, "3 times"));
     }
     SECTION("the daemon forgets the start, which went well")
@@ -474,14 +503,16 @@ TEST_CASE("a start that fails because of the card is tried again, any other is t
     {
         host.incus.fail_start("x");
         host.incus.before("/state", [&] { host.incus.without_operations(); });
-        CHECK(has(host.failed(start), "Incus ended while it started VM 'web', which is stopped; start it again"));
+        CHECK(has(host.failed(start),
+                  "Incus ended while it started VM 'web', which is stopped; start it again"));
     }
 }
 
 TEST_CASE("what an interrupted start has left is put back by the next", "[incus][start]")
 {
     Commanded host;
-    take_devices(host.machine, read_instance(DaemonReader(host.machine, socket_path), host.web), {"audio", "gpu"});
+    take_devices(host.machine, read_instance(DaemonReader(host.machine, socket_path), host.web),
+                 {"audio", "gpu"});
     SECTION("of this VM")
     {
         CHECK(host.run(start) == exit_done);
@@ -513,13 +544,16 @@ TEST_CASE("a start that is stopped puts the devices back", "[incus][start]")
     }
 }
 
-TEST_CASE("a VM of Incus is given all of its card, by addresses, and that is undone to the letter", "[incus][install]")
+TEST_CASE("a VM of Incus is given all of its card, by addresses, and that is undone to the letter",
+          "[incus][install]")
 {
     const bool proxmox = GENERATE(false, true);
     CAPTURE(proxmox);
     Commanded host(proxmox);
-    auto& web = host.incus.add_vm("web", {{"root", host.devices["root"]}, {"card", {{"type", "gpu"}, {"vendorid", "8086"}}}});
-    web["config"]["volatile.last_state.power"] = web["expanded_config"]["volatile.last_state.power"] = "RUNNING";
+    auto& web = host.incus.add_vm(
+        "web", {{"root", host.devices["root"]}, {"card", {{"type", "gpu"}, {"vendorid", "8086"}}}});
+    web["config"]["volatile.last_state.power"] = web["expanded_config"]["volatile.last_state.power"] =
+        "RUNNING";
     const auto before = web;
     host.run(install);
     const auto devices = host.incus.devices_of("web");
@@ -564,7 +598,8 @@ TEST_CASE("a VM of Incus is given all of its card, by addresses, and that is und
     SECTION("a VM that runs is not changed")
     {
         host.incus.start_bare("web");
-        CHECK(has(host.failed(detach), "VM 'web' is not stopped, and would lose devices while it runs; stop it first, 'incus stop web'"));
+        CHECK(has(host.failed(detach), "VM 'web' is not stopped, and would lose devices while it runs; stop "
+                                       "it first, 'incus stop web'"));
         CHECK(plain(host.incus.devices_of("web")) == plain(devices));
     }
     SECTION("without its daemon it keeps what it has, and the rest is undone")
@@ -593,7 +628,9 @@ TEST_CASE("an installation that fails leaves the VM as it was", "[incus][install
 TEST_CASE("what shares the card's IOMMU group goes to the VM too, unless it is in use", "[incus][install]")
 {
     Commanded host;
-    host.machine.add_function("", "0000:00:1f.3", {.vendor = 0x8086, .device = 0x7ad0, .class_code = 0x040300, .driver = "snd_hda_intel"});
+    host.machine.add_function(
+        "", "0000:00:1f.3",
+        {.vendor = 0x8086, .device = 0x7ad0, .class_code = 0x040300, .driver = "snd_hda_intel"});
     host.machine.set_group(7, {"0000:03:00.0", "0000:00:1f.3"});
     SECTION("free")
     {
@@ -604,7 +641,8 @@ TEST_CASE("what shares the card's IOMMU group goes to the VM too, unless it is i
     {
         host.machine.add_node("0000:00:1f.3", "sound/card0/controlC0", "/dev/snd/controlC0", {116, 2});
         host.machine.add_process(812, "pipewire", {{5, {"/dev/snd/controlC0", DeviceNumber{116, 2}}}});
-        CHECK(has(host.failed(install), "shares an IOMMU group with the card of VM 'web' and would have to go to it, but is in use by a process (pid 812, pipewire)"));
+        CHECK(has(host.failed(install), "shares an IOMMU group with the card of VM 'web' and would have to "
+                                        "go to it, but is in use by a process (pid 812, pipewire)"));
     }
 }
 
@@ -613,9 +651,17 @@ TEST_CASE("a host without Proxmox is one for Incus; what needs Proxmox says so",
     Commanded host;
     Options vm;
     vm.vms = {101};
-    CHECK(has(host.failed([](Session& session) { session.options.instances.clear(); return install(session); }, vm),
+    CHECK(has(host.failed(
+                  [](Session& session) {
+                      session.options.instances.clear();
+                      return install(session);
+                  },
+                  vm),
               "this is no Proxmox VE host, so there is no VM 101; name a VM of Incus or LXD with '--incus'"));
-    CHECK(host.run([](Session& session) { session.options.instances.clear(); return status(session); }) == exit_done);
+    CHECK(host.run([](Session& session) {
+        session.options.instances.clear();
+        return status(session);
+    }) == exit_done);
     CHECK(has(host.console.text, "Host  Incus 6.0.4, Linux"));
     CHECK(has(host.console.text, "VM 'web'"));
     CHECK(host.document["guests"][0]["instance"] == "web");
@@ -655,5 +701,6 @@ TEST_CASE("processes of Incus and LXD are holders by name", "[incus][holders]")
     const auto gpu = read_function(machine, *parse_pci_address("0000:03:00.0"));
     const auto holders = find_holders(machine, {*gpu}, std::nullopt);
     REQUIRE(holders.size() == 1);
-    CHECK(describe(holders.front()) == "container 'lab/media' (pid 812, plex), which has '/dev/dri/renderD128' open");
+    CHECK(describe(holders.front()) ==
+          "container 'lab/media' (pid 812, plex), which has '/dev/dri/renderD128' open");
 }

@@ -14,7 +14,8 @@ constexpr std::size_t longest_name = 63; // of a host name; a project's is kept 
 bool is_project_name(std::string_view text)
 {
     const auto allowed = [](char c) { return is_alnum(c) || c == '-' || c == '.' || c == '+' || c == '@'; };
-    return !text.empty() && text.size() <= longest_name && text != "." && text != ".." && consists_of(text, allowed);
+    return !text.empty() && text.size() <= longest_name && text != "." && text != ".." &&
+           consists_of(text, allowed);
 }
 
 bool is_instance_name(std::string_view text)

@@ -15,13 +15,13 @@ struct InstanceName {
     auto operator<=>(const InstanceName&) const = default;
 };
 
-// "web" or "lab/db". A name is a host name (ValidHostname in Incus' shared/validate), a project's has no blank, slash,
-// underscore or quote (projectValidateName in cmd/incusd/api_project.go); so both are safe as parts of a path and of a
-// URL. Nothing for other texts.
+// "web" or "lab/db". A name is a host name (ValidHostname in Incus' shared/validate), a project's has no
+// blank, slash, underscore or quote (projectValidateName in cmd/incusd/api_project.go); so both are safe as
+// parts of a path and of a URL. Nothing for other texts.
 std::optional<InstanceName> parse_instance_name(std::string_view text);
 
-// Our files below /run have a guest's number in their names. An instance has one above Proxmox's largest, made of its
-// name: the same at each start, and unlikely to be another's (one of three thousand million).
+// Our files below /run have a guest's number in their names. An instance has one above Proxmox's largest,
+// made of its name: the same at each start, and unlikely to be another's (one of three thousand million).
 unsigned number_of(const InstanceName& name);
 bool is_instance(unsigned number);
 

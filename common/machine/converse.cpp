@@ -26,7 +26,8 @@ public:
     {
         while (!text.empty()) {
             if (!ready(POLLOUT)) return {SysResult::Kind::still_running, 0, "", 0, ""};
-            const ssize_t sent = send(channel_.number(), text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+            const ssize_t sent =
+                send(channel_.number(), text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
             if (sent > 0) text.remove_prefix(static_cast<std::size_t>(sent));
             // Who closes before all was sent may have answered all the same.
             if (sent < 0 && errno != EAGAIN && errno != EINTR) break;
@@ -40,7 +41,8 @@ private:
         std::array<pollfd, 2> waits{{{channel_.number(), event, 0}, {cancel_, POLLIN, 0}}};
         for (;;) {
             const auto left = std::chrono::ceil<Milliseconds>(deadline_ - Clock::now()).count();
-            const int count = poll(waits.data(), waits.size(), static_cast<int>(std::clamp<std::int64_t>(left, 0, 3'600'000)));
+            const int count = poll(waits.data(), waits.size(),
+                                   static_cast<int>(std::clamp<std::int64_t>(left, 0, 3'600'000)));
             if (count >= 0 || errno != EINTR) break;
         }
         return waits[0].revents != 0 && waits[1].revents == 0;
@@ -69,7 +71,8 @@ private:
 
 } // namespace
 
-SysResult converse(const std::string& path, std::string_view text, std::size_t bytes, Milliseconds timeout, int cancel)
+SysResult converse(const std::string& path, std::string_view text, std::size_t bytes, Milliseconds timeout,
+                   int cancel)
 {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
@@ -79,7 +82,8 @@ SysResult converse(const std::string& path, std::string_view text, std::size_t b
     if (channel.failed()) return {SysResult::Kind::refused, errno, "", 0, ""};
     // NOLINTNEXTLINE(*-reinterpret-cast): the socket interface's own way
     const auto* const where = reinterpret_cast<const sockaddr*>(&address);
-    if (connect(channel.number(), where, sizeof address) != 0) return {SysResult::Kind::refused, errno, "", 0, ""};
+    if (connect(channel.number(), where, sizeof address) != 0)
+        return {SysResult::Kind::refused, errno, "", 0, ""};
     return Conversation(channel, bytes, Clock::now() + timeout, cancel).hold(text);
 }
 

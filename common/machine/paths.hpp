@@ -241,7 +241,8 @@ inline std::string chained_hook(unsigned vmid)
     return json_file(chained_hooks, vmid);
 }
 
-// PCI devices that are taken out of a VM of Incus or LXD while its card is recovered: outlasts a reboot, as they do.
+// PCI devices that are taken out of a VM of Incus or LXD while its card is recovered: outlasts a reboot, as
+// they do.
 inline constexpr std::string_view taken_devices = "/var/lib/pve-gpu-hook/taken";
 inline std::string taken_devices_of(unsigned number)
 {

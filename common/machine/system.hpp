@@ -136,11 +136,10 @@ public:
     // RAID, a ZFS pool or another program has claimed it.
     virtual SysResult try_claim_within(const std::string& path, Milliseconds timeout) const = 0;
 
-    // Asks a daemon on a unix socket something that changes nothing: `text` goes there, and what comes back until
-    // the other side closes is the answer, up to `bytes`. Refused with ENOENT, ECONNREFUSED or EACCES where nobody
-    // can be asked, with EMSGSIZE for a longer answer; still running, without a child, where it is not complete at
-    // the timeout: the daemon may be at it yet.
-    // A machine in memory has no daemon.
+    // Asks a daemon on a unix socket something that changes nothing: `text` goes there, and what comes back
+    // until the other side closes is the answer, up to `bytes`. Refused with ENOENT, ECONNREFUSED or EACCES
+    // where nobody can be asked, with EMSGSIZE for a longer answer; still running, without a child, where it
+    // is not complete at the timeout: the daemon may be at it yet. A machine in memory has no daemon.
     virtual SysResult ask(const std::string& /*socket*/, std::string_view /*text*/, std::size_t /*bytes*/,
                           Milliseconds /*timeout*/) const
     {
@@ -219,7 +218,8 @@ public:
     }
 
     // As `ask`, of something that changes what the daemon has.
-    virtual SysResult tell(const std::string& socket, std::string_view text, std::size_t bytes, Milliseconds timeout)
+    virtual SysResult tell(const std::string& socket, std::string_view text, std::size_t bytes,
+                           Milliseconds timeout)
     {
         return ask(socket, text, bytes, timeout);
     }

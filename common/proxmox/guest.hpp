@@ -11,7 +11,8 @@ enum class GuestKind { unknown, vm, container, instance };
 struct Guest {
     unsigned vmid = 0;
     GuestKind kind = GuestKind::unknown;
-    std::string instance = {}; // of a VM of Incus or LXD: its name, "web" or "lab/db"; then `vmid` is its number_of
+    std::string instance =
+        {}; // of a VM of Incus or LXD: its name, "web" or "lab/db"; then `vmid` is its number_of
 
     bool is_instance() const { return kind == GuestKind::instance; }
     bool is_container() const { return kind == GuestKind::container; }

@@ -23,8 +23,8 @@ struct Request {
     Phase phase = Phase::pre_start;
     // The node whose directory still has the guest's config; empty on a normal start.
     std::string migrated_from = {};
-    // Of Incus or LXD, "web" or "lab/db", where it is no guest of Proxmox; then `vmid` is its number_of, and whoever
-    // asks starts it himself: the cards stay claimed as long as this process lives.
+    // Of Incus or LXD, "web" or "lab/db", where it is no guest of Proxmox; then `vmid` is its number_of, and
+    // whoever asks starts it himself: the cards stay claimed as long as this process lives.
     std::string instance = {};
 };
 

@@ -1,10 +1,10 @@
 #include "settings/settings.hpp"
 
 #include "base/error.hpp"
+#include "base/instance_name.hpp"
 #include "base/lists.hpp"
 #include "base/pci_address.hpp"
 #include "base/text.hpp"
-#include "base/instance_name.hpp"
 #include "base/vmid.hpp"
 #include "machine/paths.hpp"
 
@@ -24,7 +24,6 @@ std::optional<InstanceName> instance_in(std::string_view key)
     constexpr std::string_view start = "incus:";
     return key.starts_with(start) ? parse_instance_name(key.substr(start.size())) : std::nullopt;
 }
-
 
 using nlohmann::json;
 using std::chrono::milliseconds;
@@ -111,7 +110,8 @@ public:
         for (const auto& [vmid, entry] : guests.items()) {
             const auto path = below("guests", vmid);
             if (!parse_vmid(vmid) && !instance_in(vmid))
-                fail(path, {"is no VM or container id", "write '101', or 'incus:NAME' for a VM of Incus or LXD"});
+                fail(path,
+                     {"is no VM or container id", "write '101', or 'incus:NAME' for a VM of Incus or LXD"});
             lay_over(settings, path, entry);
         }
         json lowered = json::object();

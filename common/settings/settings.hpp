@@ -1,6 +1,6 @@
 // /etc/pve-gpu-hook/settings.json: the administrator's wishes. Comments are allowed; absent keys keep their
-// defaults; a guest's or a device's own entry overrides the general one, the guest's last. A guest is called by its VMID,
-// one of Incus or LXD "incus:web" or "incus:lab/db".
+// defaults; a guest's or a device's own entry overrides the general one, the guest's last. A guest is called
+// by its VMID, one of Incus or LXD "incus:web" or "incus:lab/db".
 #pragma once
 
 #include "base/enum_names.hpp"

@@ -26,7 +26,7 @@ std::string describe_process(const Holder& holder)
     if (holder.kind == Holder::Kind::vfio && !holder.instance.empty())
         return "VM " + quote(holder.instance) + " (" + process + ')';
     const auto opened = holder.detail.empty() ? "" : ", which has " + quote(holder.detail) + " open";
-    const auto who = holder.container            ? "container " + std::to_string(*holder.container)
+    const auto who = holder.container           ? "container " + std::to_string(*holder.container)
                      : !holder.instance.empty() ? "container " + quote(holder.instance)
                                                 : std::string("a process");
     return who + " (" + process + ')' + opened;
@@ -34,7 +34,8 @@ std::string describe_process(const Holder& holder)
 
 std::string vm(const Holder& holder)
 {
-    return "VM " + (holder.instance.empty() ? std::to_string(holder.vmid.value_or(0)) : quote(holder.instance));
+    return "VM " +
+           (holder.instance.empty() ? std::to_string(holder.vmid.value_or(0)) : quote(holder.instance));
 }
 
 class HolderSearch {
@@ -169,8 +170,7 @@ std::string remedy(const Holder& holder)
         EnumName{"unmount it, or take it out of the guest's devices", mount},
         EnumName{"move what runs over it to another interface, or take it out of the guest's devices",
                  network},
-        EnumName{"take the interface down, or take it out of the guest's devices",
-                 idle_network},
+        EnumName{"take the interface down, or take it out of the guest's devices", idle_network},
         EnumName{"unplug it, or pass the controller to the guest too", usb},
         EnumName{"wait until that VM has started, or end that process", claim},
         // from its start on, and as long as it runs

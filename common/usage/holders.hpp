@@ -32,12 +32,13 @@ struct Holder {
     std::string program;                    // the process's name as /proc/PID/comm has it
     std::string detail;                     // the device node, mount point or interface
     std::optional<unsigned> container = {}; // of Proxmox, that the process is in
-    std::string instance = {};              // of Incus or LXD: the VM, or the container that it is in, by name
+    std::string instance = {}; // of Incus or LXD: the VM, or the container that it is in, by name
 
     bool operator==(const Holder&) const = default;
 };
 
-// "VM 102 (pid 4711, kvm)", "VM 'web' (pid 4711, qemu-system-x86)", "container 901 (pid 812, plex), which has '/dev/dri/renderD128' open",
+// "VM 102 (pid 4711, kvm)", "VM 'web' (pid 4711, qemu-system-x86)", "container 901 (pid 812, plex), which has
+// '/dev/dri/renderD128' open",
 // "'nvme0n1p1' mounted on '/srv'", "network interface 'eno1'"
 std::string describe(const Holder& holder);
 

@@ -42,7 +42,8 @@ std::optional<InstanceName> instance_of_qemu(const SysReader& reader, pid_t pid)
 {
     for (const auto place : {paths::incus_vms, paths::lxd_vms, paths::lxd_snap_vms})
         for (const auto& directory : reader.list_directories(std::string(place))) {
-            const auto text = reader.read(paths::join(paths::join(place, directory), "qemu.pid")).value_or("");
+            const auto text =
+                reader.read(paths::join(paths::join(place, directory), "qemu.pid")).value_or("");
             if (parse_decimal(trim(text)) == static_cast<unsigned>(pid)) return from_prefixed(directory);
         }
     return std::nullopt;

@@ -17,9 +17,9 @@ std::string vm_called(const SysReader& reader, unsigned number);
 // As our options take it: "--vm 101", "--incus web"
 std::string option_of(const SysReader& reader, unsigned number);
 
-// The VM that a QEMU was started for, by the file with its pid: /run/incus/lab_web/qemu.pid, the project in front of
-// the name but for the default one (project.Instance, and pidFilePath in driver_qemu.go, of Incus and LXD). Its command
-// line, which says it too, is not read: that can wait for the lock of its memory.
+// The VM that a QEMU was started for, by the file with its pid: /run/incus/lab_web/qemu.pid, the project in
+// front of the name but for the default one (project.Instance, and pidFilePath in driver_qemu.go, of Incus
+// and LXD). Its command line, which says it too, is not read: that can wait for the lock of its memory.
 std::optional<InstanceName> instance_of_qemu(const SysReader& reader, pid_t pid);
 // The container that a process is in, by its control group: "0::/lxc.payload.lab_web/init.scope" (lxc's
 // lxc.cgroup.pattern in both).

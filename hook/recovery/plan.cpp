@@ -96,12 +96,12 @@ void warn_of_idle_neighbours(const VmFacts& vm_facts, RecoveryPlan& plan)
         const bool on_card = std::ranges::any_of(
             plan.cards, [&](const CardPlan& card) { return card.find(address) != nullptr; });
         if (!named && !on_card)
-            plan.warnings.push_back({quote(address) + " shares an IOMMU group with the guest's devices",
-                                     instance.empty()
-                                         ? "Proxmox will take it from the host too"
-                                         : "'pve-gpu-install --incus " + instance +
-                                               "' passes it along: while the host's driver has it QEMU refuses "
-                                               "the group"});
+            plan.warnings.push_back(
+                {quote(address) + " shares an IOMMU group with the guest's devices",
+                 instance.empty() ? "Proxmox will take it from the host too"
+                                  : "'pve-gpu-install --incus " + instance +
+                                        "' passes it along: while the host's driver has it QEMU refuses "
+                                        "the group"});
     }
 }
 

@@ -76,13 +76,11 @@ std::string in_use_fact(const VmFacts& vm_facts, const Holder& holder)
     const auto used = "is in use by " + describe(holder);
     if (const auto parent = vm_facts.virtual_functions.find(holder.function);
         parent != vm_facts.virtual_functions.end())
-        return name + ", a virtual function of " + quote(parent->second) +
-               " that goes with it, " + used;
+        return name + ", a virtual function of " + quote(parent->second) + " that goes with it, " + used;
     if (const auto controller = vm_facts.behind.find(holder.function); controller != vm_facts.behind.end())
         return name + ", behind " + quote(controller->second) + " and gone with it, " + used;
     if (!key_of(vm_facts.devices, holder.function).empty()) return name + " " + used;
-    return name + ", which goes along because it shares an IOMMU group with the guest's devices, " +
-           used;
+    return name + ", which goes along because it shares an IOMMU group with the guest's devices, " + used;
 }
 
 Advice in_use_advice(const VmFacts& vm_facts, const RecoveryPlan& plan, const Holder& holder)

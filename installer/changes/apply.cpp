@@ -120,7 +120,8 @@ private:
     {
         try {
             if (change.kind == Change::Kind::instance)
-                return instance_text(read_instance(DaemonReader(system_, change.socket), change.instance)) == change.after;
+                return instance_text(read_instance(DaemonReader(system_, change.socket), change.instance)) ==
+                       change.after;
             if (!change.setting || !programs_run_) return false;
             return now_set(*change.setting) == change.setting->after;
         } catch (const Error&) {

@@ -24,7 +24,8 @@ std::vector<std::string> set_to(const GuestSetting& what, const std::string& val
 std::string put(const Change& change, const std::optional<std::string>& from,
                 const std::optional<std::string>& to)
 {
-    if (change.kind == Change::Kind::instance) return "change the devices of VM '" + change.instance.text() + "'";
+    if (change.kind == Change::Kind::instance)
+        return "change the devices of VM '" + change.instance.text() + "'";
     const auto path = "'" + change.path + "'";
     if (!to) return "remove " + path;
     if (change.kind == Change::Kind::link) return "link " + path + " to '" + *to + "'";
@@ -66,7 +67,8 @@ Change setting_change(GuestSetting what, std::string reason)
 
 Change instance_change(const Instance& instance, std::string after, std::string reason)
 {
-    auto change = file_change(instance.command("config show"), instance_text(instance), std::move(after), std::move(reason));
+    auto change = file_change(instance.command("config show"), instance_text(instance), std::move(after),
+                              std::move(reason));
     change.kind = Change::Kind::instance;
     change.instance = instance.name;
     change.socket = instance.socket;

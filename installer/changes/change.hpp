@@ -31,10 +31,10 @@ struct Change {
     bool for_root_only = false;        // a file of our own state
     bool of_a_guest = false;           // its configuration: what is undone of it, detaching the guest undoes
     std::string lock;                  // of that configuration: Proxmox's own
-    InstanceName instance = {};        // of Incus or LXD, whose devices are changed: `path` is how it is shown,
-    std::string socket = {};           // of its daemon; `before` and `after` as instance_text has them
-    std::vector<std::string> argv;     // of a program
-    std::vector<std::string> undo;     // the program that takes it back; empty: there is nothing to take back
+    InstanceName instance = {};    // of Incus or LXD, whose devices are changed: `path` is how it is shown,
+    std::string socket = {};       // of its daemon; `before` and `after` as instance_text has them
+    std::vector<std::string> argv; // of a program
+    std::vector<std::string> undo; // the program that takes it back; empty: there is nothing to take back
     std::optional<GuestSetting> setting; // of a program that changes one
     std::string reason;                  // "so that ...", "because ..."
     std::string hint;                    // what to do if it fails

@@ -23,7 +23,7 @@ inline constexpr std::array guest_reboot_names{EnumName{"clean", GuestReboot::cl
 
 struct InstallRequest {
     std::vector<unsigned> vms; // those of Incus or LXD too, by their numbers
-    bool host_only = false; // prepare the host for these VMs, attach nothing
+    bool host_only = false;    // prepare the host for these VMs, attach nothing
     bool blacklist = false;
     GuestReboot guest_reboot = GuestReboot::where_needed;
 };

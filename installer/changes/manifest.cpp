@@ -222,7 +222,8 @@ void write_manifest(System& system, const Manifest& manifest, const Manifest& re
 }
 
 Manifest with_changes(Manifest manifest, const std::vector<Change>& changes,
-                      const std::vector<Attachment>& attachments, const std::vector<AttachedInstance>& instances)
+                      const std::vector<Attachment>& attachments,
+                      const std::vector<AttachedInstance>& instances)
 {
     for (const auto& change : changes)
         if (change.is_in_file_system() && !change.of_a_guest) note_change(manifest, change);

@@ -51,6 +51,7 @@ void write_manifest(System& system, const Manifest& manifest, const Manifest& re
 // The manifest once these changes are made. What a file was before our first change stays its original,
 // unless somebody else has changed it since.
 Manifest with_changes(Manifest manifest, const std::vector<Change>& changes,
-                      const std::vector<Attachment>& attachments, const std::vector<AttachedInstance>& instances = {});
+                      const std::vector<Attachment>& attachments,
+                      const std::vector<AttachedInstance>& instances = {});
 
 } // namespace pvegpu

@@ -17,10 +17,12 @@ struct RemovePlan {
     Manifest left;                // of what is still to be undone later
 };
 
-// These guests get back the hookscript that they had, and VMs of Incus or LXD are as they were. Throws Error for one
-// that is not here.
-RemovePlan make_detach_plan(const Survey& survey, const Manifest& manifest, const std::vector<unsigned>& vmids,
-                            const std::vector<InstanceName>& instances = {}, IfItRuns if_it_runs = IfItRuns::refuse);
+// These guests get back the hookscript that they had, and VMs of Incus or LXD are as they were. Throws Error
+// for one that is not here.
+RemovePlan make_detach_plan(const Survey& survey, const Manifest& manifest,
+                            const std::vector<unsigned>& vmids,
+                            const std::vector<InstanceName>& instances = {},
+                            IfItRuns if_it_runs = IfItRuns::refuse);
 
 // Every guest of this node, every file and link. A file that the administrator has changed since is left and
 // named, and so is a link that one of `references` needs once this node's guests are detached.

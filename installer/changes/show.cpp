@@ -24,13 +24,17 @@ std::string shown(std::string_view text)
 
 std::string diff_of(const Change& change)
 {
-    return change.kind == Change::Kind::file || change.kind == Change::Kind::instance ? unified_diff(change.path, change.before, change.after) : "";
+    return change.kind == Change::Kind::file || change.kind == Change::Kind::instance
+               ? unified_diff(change.path, change.before, change.after)
+               : "";
 }
 
 Json change_json(const Change& change)
 {
     Json json;
-    json["kind"] = change.kind == Change::Kind::program ? "program" : change.kind == Change::Kind::instance ? "instance" : "file";
+    json["kind"] = change.kind == Change::Kind::program    ? "program"
+                   : change.kind == Change::Kind::instance ? "instance"
+                                                           : "file";
     if (change.kind == Change::Kind::instance) json["instance"] = change.instance.text();
     if (change.kind == Change::Kind::program)
         json["argv"] = change.argv;

@@ -12,8 +12,7 @@ std::vector<Check> all_checks()
     for (auto* const topic :
          {pve_checks, iommu_checks, host_checks, reboot_checks, driver_checks, card_checks, bar_checks,
           group_checks, nvidia_checks, guest_checks, guest_hardware_checks, guest_option_checks,
-          own_reboot_checks, template_checks, instance_checks, container_checks,
-          log_checks})
+          own_reboot_checks, template_checks, instance_checks, container_checks, log_checks})
         append(all, topic());
     return all;
 }

@@ -133,7 +133,7 @@ struct CheckFacts {
     // Of VMs with devices that do not run: what the hook's own plan of the next start refuses, if anything.
     std::map<unsigned, std::optional<Refusal>> next_starts;
     std::set<unsigned> running_vms;
-    std::vector<TakenDevices> taken;     // out of VMs of Incus or LXD
+    std::vector<TakenDevices> taken;         // out of VMs of Incus or LXD
     std::map<unsigned, ReaderState> readers; // of VMs that run: what the reader of their events is at
     std::vector<ContainerFacts> containers;
     NodeHost node_host;                // what the nodes of all of them hang on. Read if there are containers

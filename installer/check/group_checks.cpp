@@ -128,8 +128,8 @@ Neighbours neighbours_of(const CheckFacts& facts, const GpuFacts& gpu)
         const auto* function = facts.topology.find(member);
         if (function == nullptr || function->bridge) continue;
         if (const auto others = others_with(facts, gpu, member); !others.empty()) {
-            found.of_others.push_back(named(facts.names, *function) + ", which " + vms_in_words(facts, others) +
-                                      " is passed");
+            found.of_others.push_back(named(facts.names, *function) + ", which " +
+                                      vms_in_words(facts, others) + " is passed");
             for (const auto vmid : others)
                 if (!contains(found.others, vmid)) found.others.push_back(vmid);
         } else if (!(gpu.card.port && gpu.card.has(member)) && !facts.is_passed(member)) {

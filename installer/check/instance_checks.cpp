@@ -21,7 +21,8 @@ Findings daemon_answers(const CheckFacts& facts)
     if (const auto& problem = facts.survey.daemon_problem)
         findings.push_back({Verdict::error, problem->fact, {problem->remedy}});
     for (const auto& name : facts.survey.silent)
-        findings.push_back({Verdict::error, "VM " + quote(name) + " cannot be looked at: its QEMU does not answer",
+        findings.push_back({Verdict::error,
+                            "VM " + quote(name) + " cannot be looked at: its QEMU does not answer",
                             {"see whether it is stopped or stuck in the kernel ('ps', state T or D)"}});
     if (facts.survey.daemons.empty() && findings.empty()) return {};
     return or_ok(findings, join(facts.survey.daemons, ", ") + " answers");
@@ -32,11 +33,15 @@ Findings instance_devices(const CheckFacts& facts, const SurveyedGuest& guest)
     Findings findings;
     const auto& conf = guest.config_path();
     if (guest.problem)
-        findings.push_back({Verdict::error, "'" + conf + "': " + guest.problem->fact, {guest.problem->remedy}, "it does not start"});
+        findings.push_back({Verdict::error,
+                            "'" + conf + "': " + guest.problem->fact,
+                            {guest.problem->remedy},
+                            "it does not start"});
     for (const auto& missing : guest.missing)
         findings.push_back({missing.on_card ? Verdict::warning : Verdict::error,
                             "'" + conf + "' does not name " + named(facts.names, missing.facts) +
-                                (missing.on_card ? ", which is on the card" : ", which shares an IOMMU group with its devices") +
+                                (missing.on_card ? ", which is on the card"
+                                                 : ", which shares an IOMMU group with its devices") +
                                 (missing.used_by.empty() ? "" : ", in use by " + missing.used_by),
                             by_command(guest.id.install_command(), "with the VM stopped", true)});
     return or_ok(findings, "'" + conf + "' names all of the card and of its IOMMU groups");
@@ -56,9 +61,11 @@ Findings instance_taken(const CheckFacts& facts)
     Findings findings;
     for (const auto& taken : facts.taken) {
         const Guest guest{number_of(taken.name), GuestKind::instance, taken.name.text()};
-        add_about(findings, {guest.name(), {guest.vmid}},
-                  Finding{Verdict::error, paths::taken_devices_of(guest.vmid) + ": a start is at work, or was killed half-way",
-                          by_command(guest.start_command(), "puts them back first")});
+        add_about(
+            findings, {guest.name(), {guest.vmid}},
+            Finding{Verdict::error,
+                    paths::taken_devices_of(guest.vmid) + ": a start is at work, or was killed half-way",
+                    by_command(guest.start_command(), "puts them back first")});
     }
     return findings;
 }
@@ -71,17 +78,23 @@ bool says_no(const std::string& autostart)
 Finding instance_autostart(const SurveyedGuest& guest)
 {
     const auto said = guest.instance->setting("boot.autostart");
-    const auto evidence = "'" + guest.config_path() + "': boot.autostart is " + (said.empty() ? "not set" : quote(said));
+    const auto evidence =
+        "'" + guest.config_path() + "': boot.autostart is " + (said.empty() ? "not set" : quote(said));
     if (says_no(said)) return {Verdict::ok, evidence};
     return {Verdict::warning, evidence,
-            by_command(guest.attached ? guest.instance->command("config set", "boot.autostart=false") : guest.id.install_command(),
-                       "'systemctl enable' of 'pve-gpu-incus@" + guest.id.instance + "' starts it at boot instead", true)};
+            by_command(guest.attached ? guest.instance->command("config set", "boot.autostart=false")
+                                      : guest.id.install_command(),
+                       "'systemctl enable' of 'pve-gpu-incus@" + guest.id.instance +
+                           "' starts it at boot instead",
+                       true)};
 }
 
 Finding instance_bare_start(const SurveyedGuest& guest)
 {
-    return {Verdict::note, "'" + guest.instance->command("start") + "' and a reboot by the guest itself recover nothing",
-            by_command(guest.id.start_command(), "with the VM stopped: its card is recovered before it starts")};
+    return {
+        Verdict::note,
+        "'" + guest.instance->command("start") + "' and a reboot by the guest itself recover nothing",
+        by_command(guest.id.start_command(), "with the VM stopped: its card is recovered before it starts")};
 }
 
 } // namespace
@@ -93,18 +106,22 @@ std::vector<Check> instance_checks()
          "without it none of its VMs can be looked at, or started", daemon_answers},
         {"incus.devices", "the VM is given all of the card",
          "devices of VMs of Incus and LXD against the card and its IOMMU groups",
-         "Incus gives what is named and nothing else: QEMU opens no group of which the host has a part, and a host "
+         "Incus gives what is named and nothing else: QEMU opens no group of which the host has a part, and "
+         "a host "
          "driver on half of the card keeps it busy",
          each_instance<instance_devices>},
         {"incus.start", "nothing keeps the VM from its start",
-         "what a start of a VM of Incus or LXD would be refused for", "the start is refused", each_instance<instance_start>},
-        {"incus.taken", "no start was killed half-way", "devices that a start has taken out of a VM of Incus or LXD",
+         "what a start of a VM of Incus or LXD would be refused for", "the start is refused",
+         each_instance<instance_start>},
+        {"incus.taken", "no start was killed half-way",
+         "devices that a start has taken out of a VM of Incus or LXD",
          "a start of it now would be one without its GPU", instance_taken},
         {"incus.autostart", "the VM is not started at boot without a recovery",
-         "boot.autostart of VMs of Incus and LXD with a GPU", "Incus starts it at boot with the card as it was left",
-         each_instance<instance_autostart>},
+         "boot.autostart of VMs of Incus and LXD with a GPU",
+         "Incus starts it at boot with the card as it was left", each_instance<instance_autostart>},
         {"incus.bare-start", "the VM is started by our command", "VMs of Incus and LXD with a GPU",
-         "Incus asks nobody before it starts a VM, nor when its guest reboots", each_instance<instance_bare_start>},
+         "Incus asks nobody before it starts a VM, nor when its guest reboots",
+         each_instance<instance_bare_start>},
     };
 }
 

@@ -159,7 +159,8 @@ namespace {
 // What is done with a VM of Proxmox, as it is done with one of Incus or LXD.
 void name_instance(std::string& text, const std::string& name)
 {
-    put_in(text, "pve-gpu-hook --dry-run {vmid} pre-start", "pve-gpu-install start --dry-run --incus " + name);
+    put_in(text, "pve-gpu-hook --dry-run {vmid} pre-start",
+           "pve-gpu-install start --dry-run --incus " + name);
     put_in(text, "qm start {vmid}", "pve-gpu-install start --incus " + name);
     put_in(text, "--vm {vmid}", "--incus " + name);
     put_in(text, "attach the hook (", "start it by our command (");
@@ -170,7 +171,8 @@ void name_instance(std::string& text, const std::string& name)
 } // namespace
 
 std::string remedy_of(const KnownMessage& message, CpuVendor cpu, const std::vector<unsigned>& guests,
-                      const std::optional<PciAddress>& address, bool without_hook, const std::string& instance)
+                      const std::optional<PciAddress>& address, bool without_hook,
+                      const std::string& instance)
 {
     auto text = message.remedy;
     if (message.hook && !without_hook)

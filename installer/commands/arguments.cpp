@@ -17,14 +17,16 @@ namespace {
 namespace options = boost::program_options;
 
 constexpr std::array commands{
-    Command{"install", install, "--vm N | --ct N | --incus NAME ...", "prepare the host and attach the hook to these guests",
+    Command{"install", install, "--vm N | --ct N | --incus NAME ...",
+            "prepare the host and attach the hook to these guests",
             "which VM? 'pve-gpu-install --vm 101' attaches the hook to VM 101"},
     Command{"status", status, "[--vm N ...]", "cards, guests, the hook's last runs", ""},
     Command{"try", try_recovery, "--vm N | --incus NAME", "recover the VM's GPU twice, with the VM stopped",
             "which VM? 'pve-gpu-install try --vm 101' tries the recovery of its GPU"},
-    Command{"start", start, "--incus NAME", "start a VM of Incus or LXD with a clean card",
-            "which VM? 'pve-gpu-install start --incus web' starts the VM 'web' of Incus or LXD; Proxmox's are "
-            "started by 'qm start'"},
+    Command{
+        "start", start, "--incus NAME", "start a VM of Incus or LXD with a clean card",
+        "which VM? 'pve-gpu-install start --incus web' starts the VM 'web' of Incus or LXD; Proxmox's are "
+        "started by 'qm start'"},
     Command{"detach", detach, "--vm N | --ct N | --incus NAME ...", "give these guests back what they had",
             "which VM? 'pve-gpu-install detach --vm 101' detaches the hook from VM 101"},
     Command{"uninstall", uninstall, "", "undo everything that 'install' has done on this host", ""},
@@ -32,7 +34,8 @@ constexpr std::array commands{
             ""},
     Command{"check", check, "[--vm N ...] [--ct N ...]", "what is wrong with this host, and how to fix it",
             ""},
-    Command{"verify", verify, "--vm N | --ct N | --incus NAME", "what works of the GPU inside a guest that runs",
+    Command{"verify", verify, "--vm N | --ct N | --incus NAME",
+            "what works of the GPU inside a guest that runs",
             "which guest? 'pve-gpu-install verify --ct 901' looks into container 901"},
 };
 

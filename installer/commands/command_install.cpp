@@ -57,7 +57,8 @@ std::vector<std::string> next_steps(const Session& session, const Survey& survey
     if (!plan.reboot_reasons.empty()) steps.push_back("reboot: " + join(plan.reboot_reasons, "; "));
     for (const auto& name : session.options.instances) {
         const auto* const guest = survey.find(number_of(name));
-        if (steps.empty() && guest != nullptr && guest->running) steps.push_back(guest->instance->command("stop"));
+        if (steps.empty() && guest != nullptr && guest->running)
+            steps.push_back(guest->instance->command("stop"));
         if (!session.options.host) steps.push_back("pve-gpu-install start --incus " + name.text());
     }
     for (const auto vmid : session.options.vms) {

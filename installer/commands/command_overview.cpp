@@ -41,8 +41,8 @@ int overview(Session& session)
         guests += aligned(guest.id.name() + (guest.config.is_template ? "  a template, which never starts"
                                              : guest.id.is_instance() && guest.attached ? "  prepared"
                                              : guest.id.is_instance()                   ? "  not prepared"
-                                             : guest.attached                           ? "  the hook is attached"
-                                                                                        : "  the hook is not attached"),
+                                             : guest.attached ? "  the hook is attached"
+                                                              : "  the hook is not attached"),
                           gpus);
         if (guest.config.is_template) continue;
         auto& first = guest.attached ? with_hook : without_hook;
@@ -54,8 +54,9 @@ int overview(Session& session)
                        : "Guests with a GPU\n" + guests;
     text += "\nWhat can be done\n";
     if (without_hook || guests.empty())
-        text += aligned(vm.install_command(), vm.is_instance() ? "prepare the host, and give " + vm.name() + " all of the card"
-                                                       : "prepare the host and attach the hook to " + vm.name());
+        text += aligned(vm.install_command(),
+                        vm.is_instance() ? "prepare the host, and give " + vm.name() + " all of the card"
+                                         : "prepare the host and attach the hook to " + vm.name());
     if (with_hook)
         text += aligned("pve-gpu-install try " + with_hook->option(),
                         "recover its GPU twice, with the VM stopped");

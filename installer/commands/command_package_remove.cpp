@@ -82,12 +82,14 @@ private:
         for (const auto& one : instances) {
             try {
                 give_back_what_was_left(system_, one.name);
-                const auto plan = make_detach_plan(*survey_, manifest_, {}, {one.name}, IfItRuns::keep_devices);
+                const auto plan =
+                    make_detach_plan(*survey_, manifest_, {}, {one.name}, IfItRuns::keep_devices);
                 for (const auto& warning : plan.warnings) system_.say(Severity::warning, to_string(warning));
                 make(plan);
                 system_.say(Severity::info, "VM '" + one.name.text() + "' is as it was before");
             } catch (const Error& error) {
-                system_.say(Severity::warning, "VM '" + one.name.text() + "' keeps what it was given: " + error.what());
+                system_.say(Severity::warning,
+                            "VM '" + one.name.text() + "' keeps what it was given: " + error.what());
             }
         }
     }

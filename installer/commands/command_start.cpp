@@ -17,7 +17,8 @@ int show_plan(Session& session, const InstanceName& name)
 {
     const auto instance = find_instance(session.system, name);
     require_stopped(session.system, instance);
-    const auto plan = plan_for_instance(session.system, request_for(name), as_vm_file(session.system, instance));
+    const auto plan =
+        plan_for_instance(session.system, request_for(name), as_vm_file(session.system, instance));
     for (const auto& warning : plan.all_warnings()) session.system.say(Severity::warning, to_string(warning));
     if (plan.refused) session.system.say(Severity::error, to_string(plan.refused->advice));
     session.document["plans"].push_back(Json::parse(plan_json(plan)));
@@ -40,8 +41,9 @@ int start_one(Session& session, const InstanceName& name)
                                               {"recoveries", runs}});
     };
     try {
-        start_instance(session.system, session.another_system, name,
-                       [&](std::string_view line) { session.console.progress(line); }, result);
+        start_instance(
+            session.system, session.another_system, name,
+            [&](std::string_view line) { session.console.progress(line); }, result);
     } catch (const Error&) {
         put_down();
         throw;
@@ -56,10 +58,12 @@ int start_one(Session& session, const InstanceName& name)
 
 int start(Session& session)
 {
-    session.document = {{"schema", "pve-gpu-hook/start/1"}, {session.options.dry_run ? "plans" : "starts", Json::array()}};
+    session.document = {{"schema", "pve-gpu-hook/start/1"},
+                        {session.options.dry_run ? "plans" : "starts", Json::array()}};
     int result = exit_done;
     for (const auto& name : session.options.instances)
-        result = std::max(result, session.options.dry_run ? show_plan(session, name) : start_one(session, name));
+        result =
+            std::max(result, session.options.dry_run ? show_plan(session, name) : start_one(session, name));
     return result;
 }
 

@@ -164,10 +164,11 @@ std::string last_run_text(const std::optional<LastRun>& run, const Painter& pain
 std::string guest_text(const GuestStatus& status, const Painter& paint)
 {
     const auto& guest = status.guest;
-    std::string text = "  " + padded(guest.id.short_name(), 8) +
+    const auto name = guest.id.short_name();
+    std::string text = "  " + padded(name, std::max<std::size_t>(8, name.size() + 1)) +
                        (guest.attached ? paint.good("attached    ") : "not attached") + "  ";
     const auto started_by = "'pve-gpu-install start --incus " + guest.id.instance + "' starts it";
-    text += guest.config.is_template          ? "a template, which never starts"
+    text += guest.config.is_template ? "a template, which never starts"
             : guest.id.is_instance() && !(guest.attached && status.last_run) ? started_by
             : guest.attached                  ? last_run_text(status.last_run, paint)
             : guest.config.hookscript.empty() ? "no hookscript"
@@ -198,12 +199,14 @@ std::string name_asked(const Options& options, unsigned number)
 std::string daemons_text(const Status& status, const Painter& paint)
 {
     std::string text;
-    if (status.daemon_problem) text += paint.bad("not seen") + ": " + printable(to_string(*status.daemon_problem)) + "\n";
+    if (status.daemon_problem)
+        text += paint.bad("not seen") + ": " + printable(to_string(*status.daemon_problem)) + "\n";
     for (const auto& name : status.silent)
         text += paint.bad("not seen") + ": VM " + quote(name) + ", whose QEMU does not answer\n";
     for (const auto& taken : status.taken)
         text += paint.bad("open start") + ": VM " + quote(taken.name.text()) +
-                " is without its devices, for a start that is at work or was killed half-way; 'pve-gpu-install start --incus " +
+                " is without its devices, for a start that is at work or was killed half-way; "
+                "'pve-gpu-install start --incus " +
                 taken.name.text() + "' puts them back\n";
     return text;
 }

@@ -313,10 +313,9 @@ void inspect_vm(GuestVerification& guest, const GuestRunner& run, const std::vec
         return;
     }
     if (devices.kind != GuestAnswer::Kind::done) {
-        guest.checks.push_back(
-            found("guest.agent", Verdict::unknown,
-                  "the guest agent does not answer: " + first_lines(devices.text, 2),
-                  agent + "; a guest that is not Linux cannot be inspected"));
+        guest.checks.push_back(found("guest.agent", Verdict::unknown,
+                                     "the guest agent does not answer: " + first_lines(devices.text, 2),
+                                     agent + "; a guest that is not Linux cannot be inspected"));
         return;
     }
     Trials trials;

@@ -22,7 +22,8 @@ struct GuestVerification {
     bool good() const { return count(checks, Verdict::error) == 0; }
 };
 
-// nvidia-smi takes several seconds without a persistence daemon, rocminfo as long; the load is two seconds of video.
+// nvidia-smi takes several seconds without a persistence daemon, rocminfo as long; the load is two seconds of
+// video.
 inline constexpr Milliseconds program_ends_within{30'000};
 
 Finding found(std::string_view name, Verdict verdict, std::string evidence, std::string remedy = "");

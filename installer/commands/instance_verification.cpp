@@ -34,12 +34,14 @@ GuestAnswer run_inside(Daemon& daemon, const Instance& instance, const std::vect
     constexpr unsigned no_such_program = 127; // of `timeout`
     std::vector<std::string> command{"timeout", ends_in_guest_within};
     command.insert(command.end(), words.begin(), words.end());
-    const Json body{{"command", command}, {"record-output", true}, {"wait-for-websocket", false}, {"interactive", false}};
+    const Json body{
+        {"command", command}, {"record-output", true}, {"wait-for-websocket", false}, {"interactive", false}};
     const auto begun = daemon.tell({"POST", instance.path("/exec"), body.dump()});
     if (begun.failed()) return {no_answer, begun.error};
     const auto end = daemon.wait(begun.operation, program_ends_within);
     if (end.how == OperationEnd::How::badly)
-        return {end.error.find("Command not found") != std::string::npos ? not_installed : no_answer, end.error};
+        return {end.error.find("Command not found") != std::string::npos ? not_installed : no_answer,
+                end.error};
     if (end.how != OperationEnd::How::well) return {no_answer, ""};
     const auto text = take_output(daemon, instance, end.metadata);
     const auto status = whole_number<unsigned>(member(end.metadata, "return"));
@@ -51,7 +53,8 @@ GuestAnswer run_inside(Daemon& daemon, const Instance& instance, const std::vect
 std::string version_in(const std::string& text)
 {
     for (const auto word : words_of(text))
-        if (is_digit(word.front()) && std::string_view(word).find('.') != std::string_view::npos) return std::string(word);
+        if (is_digit(word.front()) && std::string_view(word).find('.') != std::string_view::npos)
+            return std::string(word);
     return "";
 }
 
@@ -63,12 +66,15 @@ void compare_versions(GuestVerification& guest, const GuestRunner& run, const st
     if (module.kind != GuestAnswer::Kind::done) return; // 'driver.loaded' and 'nvidia-smi' say what is wrong
     const auto loaded = version_in(module.text), used = version_in(library.text);
     const auto host = of_host.empty() ? "; the host has no NVIDIA module loaded, and needs none"
-                      : of_host == loaded ? "; the host's is the same"
-                                          : "; the host's is " + printable(of_host) + ", which is no matter for a VM";
-    const auto text = "module " + printable(loaded) + ", nvidia-smi " + (used.empty() ? "does not say" : printable(used)) + host;
+                      : of_host == loaded
+                          ? "; the host's is the same"
+                          : "; the host's is " + printable(of_host) + ", which is no matter for a VM";
+    const auto text = "module " + printable(loaded) + ", nvidia-smi " +
+                      (used.empty() ? "does not say" : printable(used)) + host;
     const bool differ = !used.empty() && used != loaded;
-    guest.checks.push_back(found("versions.match", differ ? Verdict::error : Verdict::ok, text,
-                                 differ ? "reboot the VM after an upgrade of its driver, or install one version of all of it" : ""));
+    guest.checks.push_back(found(
+        "versions.match", differ ? Verdict::error : Verdict::ok, text,
+        differ ? "reboot the VM after an upgrade of its driver, or install one version of all of it" : ""));
 }
 
 } // namespace
@@ -77,25 +83,32 @@ GuestVerification verify_instance(System& system, const InstanceName& name)
 {
     const auto instance = find_instance(system, name);
     if (!instance.is_vm)
-        throw Error(ErrorKind::invalid_config, {quote(name.text()) + " is a container, not a VM",
-                                                "'" + instance.command("exec", "-- nvidia-smi") + "' looks into it"});
+        throw Error(ErrorKind::invalid_config,
+                    {quote(name.text()) + " is a container, not a VM",
+                     "'" + instance.command("exec", "-- nvidia-smi") + "' looks into it"});
     GuestVerification guest{{number_of(name), GuestKind::instance, name.text()}, {}};
     const bool runs = instance.status == "Running" || instance.status == "Ready";
-    guest.checks.push_back(found("guest.running", runs ? Verdict::ok : Verdict::error, runs ? "it runs" : "it does not run (" + printable(instance.status) + ")",
-                                 runs ? "" : "start it: 'pve-gpu-install start --incus " + name.text() + "'"));
+    guest.checks.push_back(
+        found("guest.running", runs ? Verdict::ok : Verdict::error,
+              runs ? "it runs" : "it does not run (" + printable(instance.status) + ")",
+              runs ? "" : "start it: 'pve-gpu-install start --incus " + name.text() + "'"));
     if (!runs) return guest;
     std::vector<Function> gpus;
     bool has_nvidia = false;
     constexpr unsigned nvidia = 0x10de;
-    for (const auto& device : resolve_hostpci(as_guest_config(system, instance), {}, "", list_functions(system)))
+    for (const auto& device :
+         resolve_hostpci(as_guest_config(system, instance), {}, "", list_functions(system)))
         for (const auto& address : device.taken().functions)
             if (auto function = read_function(system, address); function && is_gpu(*function)) {
                 has_nvidia = has_nvidia || function->vendor == nvidia;
                 gpus.push_back(std::move(*function));
             }
     Daemon daemon(system, instance.socket);
-    const GuestRunner run = [&](const std::vector<std::string>& words) { return run_inside(daemon, instance, words); };
-    inspect_vm(guest, run, gpus, "install 'incus-agent' ('lxd-agent') in the guest, and mount its 'agent:config' disk");
+    const GuestRunner run = [&](const std::vector<std::string>& words) {
+        return run_inside(daemon, instance, words);
+    };
+    inspect_vm(guest, run, gpus,
+               "install 'incus-agent' ('lxd-agent') in the guest, and mount its 'agent:config' disk");
     if (has_nvidia) compare_versions(guest, run, nvidia_module_version(system));
     return guest;
 }

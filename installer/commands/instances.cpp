@@ -17,7 +17,8 @@ constexpr Milliseconds at_once{0};
 void take_instance_lock(Session& session, const InstanceName& name)
 {
     if (!session.system.lock(paths::instance_lock(number_of(name)), at_once))
-        throw Error(ErrorKind::in_use, {"another pve-gpu-install is at work for VM " + quote(name.text()), "wait until it has ended"});
+        throw Error(ErrorKind::in_use, {"another pve-gpu-install is at work for VM " + quote(name.text()),
+                                        "wait until it has ended"});
 }
 
 void begin_with(Session& session, const InstanceName& name)
@@ -25,7 +26,8 @@ void begin_with(Session& session, const InstanceName& name)
     find_instance(session.system, name); // it is there, and its daemon answers
     if (!contains(read_taken(session.system), name, &TakenDevices::name)) return;
     if (session.options.dry_run) {
-        session.console.progress("an interrupted start has left VM " + quote(name.text()) + " without its devices, which would be put back first");
+        session.console.progress("an interrupted start has left VM " + quote(name.text()) +
+                                 " without its devices, which would be put back first");
         return;
     }
     take_instance_lock(session, name);
@@ -37,10 +39,12 @@ void require_instance(const SysReader& reader, const Survey& survey, const Insta
     if (survey.find(number_of(name)) != nullptr) return;
     const auto instance = find_instance(reader, name);
     if (!instance.is_vm)
-        throw Error(ErrorKind::invalid_config, {quote(name.text()) + " is a container, which uses the GPU by the host's driver",
-                                                "'" + instance.command("config device add", "gpu gpu") + "' gives it one"});
-    throw Error(ErrorKind::timed_out, {"VM " + quote(name.text()) + " cannot be looked at: its QEMU does not answer",
-                                       "see '" + instance.command("info") + "'"});
+        throw Error(ErrorKind::invalid_config,
+                    {quote(name.text()) + " is a container, which uses the GPU by the host's driver",
+                     "'" + instance.command("config device add", "gpu gpu") + "' gives it one"});
+    throw Error(ErrorKind::timed_out,
+                {"VM " + quote(name.text()) + " cannot be looked at: its QEMU does not answer",
+                 "see '" + instance.command("info") + "'"});
 }
 
 } // namespace pvegpu

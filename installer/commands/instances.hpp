@@ -6,8 +6,8 @@
 
 namespace pvegpu {
 
-// Puts back what an interrupted start has left, which a dry run says only. Throws Error where that cannot be, or where
-// the VM is not there.
+// Puts back what an interrupted start has left, which a dry run says only. Throws Error where that cannot be,
+// or where the VM is not there.
 void begin_with(Session& session, const InstanceName& name);
 
 // Throws Error where the survey has not seen it: what its daemon says of that.

@@ -28,7 +28,8 @@ Prepared parse_prepared(const Json& record)
     const auto json = record.find("prepared");
     if (json == record.end()) return {};
     Prepared prepared{{}, json->at("every_vm").get<bool>(), {}, false};
-    if (json->contains("instances")) prepared.instances = json->at("instances").get<std::vector<std::string>>();
+    if (json->contains("instances"))
+        prepared.instances = json->at("instances").get<std::vector<std::string>>();
     for (const auto& vmid : json->at("vms")) prepared.vms.push_back(whole_number<unsigned>(vmid).value());
     return prepared;
 }

@@ -43,12 +43,12 @@ struct Status {
     std::vector<GuestStatus> guests; // with hostpci, or with our hook
     std::vector<OpenJournal> open_journals;
     std::vector<std::string> reboot_reasons;
-    std::vector<std::string> daemons, silent;  // as the survey has them
+    std::vector<std::string> daemons, silent; // as the survey has them
     std::optional<Advice> daemon_problem;
     std::vector<TakenDevices> taken; // of starts that are at work, or were killed half-way
 
     std::vector<Guest> guests_of(const PciAddress& function) const;
-    std::vector<unsigned> numbers_of(const PciAddress& function) const;     // of Proxmox's guests
+    std::vector<unsigned> numbers_of(const PciAddress& function) const;      // of Proxmox's guests
     std::vector<std::string> instances_of(const PciAddress& function) const; // of Incus or LXD
 };
 

@@ -249,7 +249,8 @@ private:
         function.left_alone_because = card.left_alone_because;
         function.instead = card.instead;
         function.vmids.push_back(guest.id.vmid);
-        const bool will_be = contains(guest.missing, facts.address, [](const MissingDevice& one) { return one.facts.address; });
+        const bool will_be = contains(guest.missing, facts.address,
+                                      [](const MissingDevice& one) { return one.facts.address; });
         if (contains(guest.passed, facts.address) || will_be) function.passed = true;
         if (settings.for_device(guest.id.vmid, device_id(facts)).after_stop == AfterStop::native)
             function.native_after_stop = true;

@@ -49,13 +49,13 @@ struct HostFacts {
     bool is_proxmox() const { return !proxmox.empty(); }
 };
 
-// What a VM of Incus or LXD is not given of its GPU's card, or of the IOMMU groups of what it is given. Incus takes
-// only what is named, and QEMU opens no group of which the host has a part.
+// What a VM of Incus or LXD is not given of its GPU's card, or of the IOMMU groups of what it is given. Incus
+// takes only what is named, and QEMU opens no group of which the host has a part.
 struct MissingDevice {
     Function facts;
-    std::string name;        // of the device that gives it: "pci-04-00-0"
-    bool on_card = false;    // else it shares a group
-    std::string used_by;     // who has it at the moment; empty: nobody
+    std::string name;     // of the device that gives it: "pci-04-00-0"
+    bool on_card = false; // else it shares a group
+    std::string used_by;  // who has it at the moment; empty: nobody
 };
 
 struct SurveyedGuest {
@@ -75,7 +75,10 @@ struct SurveyedGuest {
     std::optional<Instance> instance;       // of Incus or LXD: as its daemon has it,
     std::vector<MissingDevice> missing;     // and what is missing, in the order of addresses
 
-    std::string config_path() const { return instance ? instance->command("config show") : id.config_path(other_node); }
+    std::string config_path() const
+    {
+        return instance ? instance->command("config show") : id.config_path(other_node);
+    }
     bool is_given_devices() const { return id.is_vm() || id.is_instance(); } // by lines that name them
 };
 
@@ -89,8 +92,8 @@ struct SurveyedFunction {
     bool native_after_stop = false;   // "after_stop": "native": the host has it while the guest is stopped
     std::optional<PciAddress> twin;   // a function with equal ids that is not prepared,
     std::vector<unsigned> twin_vmids; // and whose it is; empty: it stays with the host
-    bool by_address = false;          // not by its ids: because of the twin, of ids that others give, or of Incus
-    std::vector<std::string> modules; // native drivers
+    bool by_address = false; // not by its ids: because of the twin, of ids that others give, or of Incus
+    std::vector<std::string> modules;     // native drivers
     bool driver_can_be_kept_away = false; // `facts.driver` is one of them
     std::string loaded_first;             // of them, a module that was loaded before vfio-pci; empty: none
 
@@ -120,8 +123,8 @@ struct Survey {
     Tokens configured;                        // the administrator's part of the next boot's command line
     std::vector<std::string> ids_elsewhere;   // what else gives vfio-pci `ids=`: files, the command line
     std::vector<std::string> daemons;         // "Incus 6.0.4"
-    std::optional<Advice> daemon_problem;     // why Incus or LXD could not be asked; then its VMs are not here,
-    std::vector<std::string> silent;          // or not these, whose QEMU stands still
+    std::optional<Advice> daemon_problem; // why Incus or LXD could not be asked; then its VMs are not here,
+    std::vector<std::string> silent;      // or not these, whose QEMU stands still
 
     const SurveyedGuest* find(unsigned vmid) const;        // nullptr if there is none
     std::string name_of(unsigned vmid) const;              // "VM 101", "VM 'web'"

@@ -60,7 +60,8 @@ AttachedInstance parse_attached(const Json& json)
 
 std::vector<AttachedInstance> read_attached(const SysReader& reader)
 {
-    const auto record = Json::parse(reader.read(std::string(paths::install_manifest)).value_or(""), nullptr, false);
+    const auto record =
+        Json::parse(reader.read(std::string(paths::install_manifest)).value_or(""), nullptr, false);
     std::vector<AttachedInstance> all;
     try {
         for (const auto& one : member(record, "instances")) all.push_back(parse_attached(one));
@@ -83,24 +84,29 @@ std::string instance_text(const Instance& instance)
     return instance_text(instance.own, autostart_of(instance));
 }
 
-void put_instance_text(System& system, const InstanceName& name, const std::string& socket, const std::string& before,
-                       const std::string& after)
+void put_instance_text(System& system, const InstanceName& name, const std::string& socket,
+                       const std::string& before, const std::string& after)
 {
     Daemon daemon(system, socket);
     const auto instance = read_instance(daemon, name);
     if (instance_text(instance) != before)
-        throw Error(ErrorKind::failed, {"VM " + quote(name.text()) + " was changed by somebody else just now", "run this again"});
+        throw Error(ErrorKind::failed, {"VM " + quote(name.text()) + " was changed by somebody else just now",
+                                        "run this again"});
     const auto json = Json::parse(after);
     const auto own = devices_from(json.at("devices"));
     auto config = instance.own_config;
     config.erase(autostart_key);
-    if (const auto autostart = text_or_nothing(member(json, autostart_key))) config[autostart_key] = *autostart;
+    if (const auto autostart = text_or_nothing(member(json, autostart_key)))
+        config[autostart_key] = *autostart;
     if (own != instance.own && !instance.stopped())
-        throw Error(ErrorKind::in_use, {"VM " + quote(name.text()) + " is not stopped, and would be given or lose devices while it runs",
-                                        "stop it first, '" + instance.command("stop") + "'"});
+        throw Error(
+            ErrorKind::in_use,
+            {"VM " + quote(name.text()) + " is not stopped, and would be given or lose devices while it runs",
+             "stop it first, '" + instance.command("stop") + "'"});
     daemon.change({"PUT", instance.path(), body_with(instance, own, config), instance.etag});
     if (const auto now = instance_text(read_instance(daemon, name)); now != after)
-        throw Error(ErrorKind::failed, {daemon.product() + " has taken the change of VM " + quote(name.text()) + ", but it is not as it was asked for",
+        throw Error(ErrorKind::failed, {daemon.product() + " has taken the change of VM " +
+                                            quote(name.text()) + ", but it is not as it was asked for",
                                         "see '" + instance.command("config show") + "'"});
 }
 

@@ -23,18 +23,23 @@ constexpr std::string_view waited_long_enough = "context deadline exceeded";
 
 std::string service_of(const std::string& socket)
 {
-    return socket == paths::lxd_snap_socket ? "snap.lxd.daemon" : socket == paths::lxd_socket ? "lxd" : "incus";
+    return socket == paths::lxd_snap_socket ? "snap.lxd.daemon"
+           : socket == paths::lxd_socket    ? "lxd"
+                                            : "incus";
 }
 
-[[noreturn]] void refuse(const SysResult& outcome, const std::string& socket, const std::string& product, Milliseconds within)
+[[noreturn]] void refuse(const SysResult& outcome, const std::string& socket, const std::string& product,
+                         Milliseconds within)
 {
     const auto look = "see 'systemctl status " + service_of(socket) + "'";
     if (outcome.still_running())
-        throw Error(ErrorKind::timed_out, {product + " has not answered within " + in_seconds(within), look}, socket);
+        throw Error(ErrorKind::timed_out, {product + " has not answered within " + in_seconds(within), look},
+                    socket);
     if (outcome.only_listed) throw Error(ErrorKind::failed, {product + " is not asked in a dry run"}, socket);
     const bool nobody = outcome.error_number == ENOENT || outcome.error_number == ECONNREFUSED;
     throw Error(nobody ? ErrorKind::not_found : ErrorKind::failed,
-                {product + (nobody ? " is not running" : " cannot be asked"), look}, socket, outcome.error_number);
+                {product + (nobody ? " is not running" : " cannot be asked"), look}, socket,
+                outcome.error_number);
 }
 
 // {"type":"sync"|"async"|"error","error_code":0,"error":"","operation":"","metadata":...}
@@ -43,8 +48,10 @@ DaemonAnswer parse_answer(const HttpAnswer& http, const std::string& socket, con
     const auto json = Json::parse(http.body, nullptr, false);
     const auto type = text_in(json, "type");
     if (type != "sync" && type != "async" && type != "error")
-        throw Error(ErrorKind::failed, {product + " answers something else than its API has (HTTP status " +
-                                        std::to_string(http.status) + ")"}, socket);
+        throw Error(ErrorKind::failed,
+                    {product + " answers something else than its API has (HTTP status " +
+                     std::to_string(http.status) + ")"},
+                    socket);
     DaemonAnswer answer;
     answer.error = text_in(json, "error");
     answer.error_code = whole_number<unsigned>(member(json, "error_code")).value_or(0);
@@ -66,7 +73,10 @@ OperationEnd end_of(const Json& operation)
 
 } // namespace
 
-DaemonReader::DaemonReader(const SysReader& reader, std::string socket) : reader_(reader), socket_(std::move(socket)) {}
+DaemonReader::DaemonReader(const SysReader& reader, std::string socket)
+    : reader_(reader), socket_(std::move(socket))
+{
+}
 
 std::string DaemonReader::product() const
 {
@@ -83,7 +93,9 @@ DaemonAnswer DaemonReader::ask(const std::string& path, Milliseconds within) con
     const auto outcome = reader_.ask(socket_, print_http({"GET", path}), most_bytes, within);
     if (!outcome.done()) refuse(outcome, socket_, product(), within);
     const auto http = parse_http(outcome.text);
-    if (!http) throw Error(ErrorKind::failed, {product() + " has closed the connection before it had answered"}, socket_);
+    if (!http)
+        throw Error(ErrorKind::failed, {product() + " has closed the connection before it had answered"},
+                    socket_);
     return parse_answer(*http, socket_, product());
 }
 
@@ -111,7 +123,9 @@ DaemonAnswer Daemon::tell(const HttpRequest& request)
     const auto outcome = system_.tell(socket(), print_http(request), most_bytes, daemon_answers_within);
     if (!outcome.done() || outcome.only_listed) refuse(outcome, socket(), product(), daemon_answers_within);
     const auto http = parse_http(outcome.text);
-    if (!http) throw Error(ErrorKind::failed, {product() + " has closed the connection before it had answered"}, socket());
+    if (!http)
+        throw Error(ErrorKind::failed, {product() + " has closed the connection before it had answered"},
+                    socket());
     return parse_answer(*http, socket(), product());
 }
 
@@ -122,7 +136,8 @@ OperationEnd Daemon::wait(const std::string& operation, Milliseconds within)
     const auto a_moment = [this] { system_.wait_until([] { return false; }, before_asking_again); };
     while (system_.now() < end) {
         try {
-            auto answer = ask(operation + "/wait?timeout=" + std::to_string(wait_slice_seconds), slice_answered_within);
+            auto answer =
+                ask(operation + "/wait?timeout=" + std::to_string(wait_slice_seconds), slice_answered_within);
             if (answer.failed() && answer.error.find(waited_long_enough) != std::string::npos)
                 answer = ask(operation); // its own time was up, or that of what it does: it tells
             if (answer.error_code == not_found) return {OperationEnd::How::unknown, "", {}};
@@ -147,8 +162,9 @@ void Daemon::change(const HttpRequest& request, Milliseconds within)
     const auto end = wait(answer.operation, within);
     if (end.how == OperationEnd::How::badly) fail(end.error);
     if (end.how == OperationEnd::How::goes_on)
-        throw Error(ErrorKind::timed_out, {product() + " is at the change for more than " + in_seconds(within),
-                                           "see '" + tool() + " operation list'"});
+        throw Error(ErrorKind::timed_out,
+                    {product() + " is at the change for more than " + in_seconds(within),
+                     "see '" + tool() + " operation list'"});
 }
 
 std::vector<std::string> daemon_sockets(const SysReader& reader)

@@ -1,7 +1,8 @@
-// The daemon of Incus or LXD, asked by its socket. What it answers to what was measured: tests/incus/README.md.
+// The daemon of Incus or LXD, asked by its socket. What it answers to what was measured:
+// tests/incus/README.md.
 //
-// Each question has a connection and a deadline of its own: a QEMU that stands still makes the list of instances wait
-// for ever, while other questions are answered.
+// Each question has a connection and a deadline of its own: a QEMU that stands still makes the list of
+// instances wait for ever, while other questions are answered.
 #pragma once
 
 #include "base/json.hpp"
@@ -21,11 +22,11 @@ inline constexpr Milliseconds daemon_starts_within{90'000};
 
 // What an answer says, whatever its HTTP status: a failed operation is told with 200.
 struct DaemonAnswer {
-    unsigned error_code = 0;    // 0: it is no error
-    std::string error;          // in the daemon's words
-    Json metadata;              // what was asked for
-    std::string etag;           // of one instance: changes with everything but its description
-    std::string operation;      // "/1.0/operations/UUID" of what goes on behind the answer; empty: nothing does
+    unsigned error_code = 0; // 0: it is no error
+    std::string error;       // in the daemon's words
+    Json metadata;           // what was asked for
+    std::string etag;        // of one instance: changes with everything but its description
+    std::string operation;   // "/1.0/operations/UUID" of what goes on behind the answer; empty: nothing does
 
     bool failed() const { return error_code != 0; }
 };
@@ -38,8 +39,8 @@ public:
     std::string product() const; // "Incus" or "LXD", by its socket
     std::string tool() const;    // its command: "incus" or "lxc"
 
-    // Throws Error(not_found) where nobody listens, Error(timed_out) where the answer does not come in time, else
-    // Error(failed). What the daemon itself calls an error is an answer.
+    // Throws Error(not_found) where nobody listens, Error(timed_out) where the answer does not come in time,
+    // else Error(failed). What the daemon itself calls an error is an answer.
     DaemonAnswer ask(const std::string& path, Milliseconds within = daemon_answers_within) const;
     // The same; an error of the daemon's is thrown: Error(not_found) or Error(failed) in its words.
     DaemonAnswer get(const std::string& path, Milliseconds within = daemon_answers_within) const;
@@ -51,13 +52,13 @@ private:
     std::string socket_;
 };
 
-// How an operation ended. `unknown`: it is forgotten 5 s after its end, and when the daemon ends; only what it was done
-// to can tell then.
+// How an operation ended. `unknown`: it is forgotten 5 s after its end, and when the daemon ends; only what
+// it was done to can tell then.
 struct OperationEnd {
     enum class How { well, badly, unknown, goes_on };
     How how = How::well;
-    std::string error;    // of one that ended badly
-    Json metadata = {};   // of one that ended well: its own
+    std::string error;  // of one that ended badly
+    Json metadata = {}; // of one that ended well: its own
 };
 
 class Daemon : public DaemonReader {
@@ -66,8 +67,8 @@ public:
 
     // Sends a change. Throws as DaemonReader::ask.
     DaemonAnswer tell(const HttpRequest& request);
-    // Waits for what goes on behind an answer; `goes_on` at the deadline: nothing of ours can be cancelled. A daemon
-    // that ends and comes back meanwhile is asked again. Throws Error(interrupted).
+    // Waits for what goes on behind an answer; `goes_on` at the deadline: nothing of ours can be cancelled. A
+    // daemon that ends and comes back meanwhile is asked again. Throws Error(interrupted).
     OperationEnd wait(const std::string& operation, Milliseconds within);
     // Both, of a change that must be made. Throws Error(failed) in the daemon's words, Error(timed_out).
     void change(const HttpRequest& request, Milliseconds within = daemon_answers_within);

@@ -130,7 +130,8 @@ private:
         if (const auto address = device_address(options))
             line.hosts.push_back({to_string(*address)});
         else
-            line.start_error = Advice{"the device " + quote(name) + " has no address of a PCI function: " + quote(text)};
+            line.start_error =
+                Advice{"the device " + quote(name) + " has no address of a PCI function: " + quote(text)};
     }
 
     void add_gpu(const std::string& name, const Texts& options)
@@ -144,16 +145,18 @@ private:
             return;
         }
         if (!text.empty()) {
-            line.start_error = Advice{"the device " + quote(name) + " has no address of a PCI function: " + quote(text)};
+            line.start_error =
+                Advice{"the device " + quote(name) + " has no address of a PCI function: " + quote(text)};
             return;
         }
         const auto meant = gpus_meant(reader_, options);
         if (meant.size() == 1)
             line.hosts = functions_with(reader_, meant.front());
         else
-            line.start_error = Advice{"the device " + quote(name) + " names no address, and " +
-                                          counted(meant.size(), "GPU") + " of this host would do",
-                                      "name one: '" + instance_.command("config device set", name + " pci=ADDRESS") + "'"};
+            line.start_error =
+                Advice{"the device " + quote(name) + " names no address, and " +
+                           counted(meant.size(), "GPU") + " of this host would do",
+                       "name one: '" + instance_.command("config device set", name + " pci=ADDRESS") + "'"};
     }
 
     const SysReader& reader_;
@@ -163,9 +166,25 @@ private:
 
 [[noreturn]] void no_such_instance(const InstanceName& name, const DaemonReader& daemon)
 {
-    throw Error(ErrorKind::not_found,
-                {daemon.product() + " has no instance " + quote(name.text()),
-                 "see '" + daemon.tool() + " list --all-projects'"});
+    throw Error(ErrorKind::not_found, {daemon.product() + " has no instance " + quote(name.text()),
+                                       "see '" + daemon.tool() + " list --all-projects'"});
+}
+
+// While the rest of the daemon answers.
+DaemonAnswer ask_about(const DaemonReader& daemon, const InstanceName& name)
+{
+    Instance wanted;
+    wanted.name = name;
+    try {
+        return daemon.ask(wanted.path());
+    } catch (const Error& error) {
+        if (error.reason() != ErrorKind::timed_out) throw;
+        daemon.get("/1.0");
+        throw Error(ErrorKind::timed_out,
+                    {"VM " + quote(name.text()) + " cannot be looked at: its QEMU does not answer " +
+                         daemon.product(),
+                     "see whether it is stopped or stuck in the kernel ('ps', state T or D)"});
+    }
 }
 
 } // namespace
@@ -191,7 +210,9 @@ Instance parse_instance(const Json& metadata, const std::string& socket)
 {
     Instance instance;
     const auto project = text_in(metadata, "project");
-    instance.name = parse_instance_name((project.empty() ? "default" : project) + "/" + text_in(metadata, "name")).value();
+    instance.name =
+        parse_instance_name((project.empty() ? "default" : project) + "/" + text_in(metadata, "name"))
+            .value();
     instance.socket = socket;
     instance.is_vm = text_in(metadata, "type") == "virtual-machine";
     instance.status = text_in(metadata, "status");
@@ -207,9 +228,7 @@ Instance parse_instance(const Json& metadata, const std::string& socket)
 Instance read_instance(const DaemonReader& daemon, const InstanceName& name)
 {
     constexpr unsigned not_found = 404;
-    Instance wanted;
-    wanted.name = name;
-    const auto answer = daemon.ask(wanted.path());
+    const auto answer = ask_about(daemon, name);
     if (answer.error_code == not_found) no_such_instance(name, daemon);
     if (answer.failed()) throw Error(ErrorKind::failed, {daemon.product() + ": " + answer.error});
     try {
@@ -217,7 +236,8 @@ Instance read_instance(const DaemonReader& daemon, const InstanceName& name)
         instance.etag = answer.etag;
         return instance;
     } catch (const std::exception&) {
-        throw Error(ErrorKind::failed, {daemon.product() + " describes " + quote(name.text()) + " in a way that we do not know"});
+        throw Error(ErrorKind::failed, {daemon.product() + " describes " + quote(name.text()) +
+                                        " in a way that we do not know"});
     }
 }
 
@@ -225,17 +245,26 @@ Instance find_instance(const SysReader& reader, const InstanceName& name)
 {
     const auto sockets = daemon_sockets(reader);
     if (sockets.empty())
-        throw Error(ErrorKind::not_found, {"neither Incus nor LXD is on this host", "'--vm' names a VM of Proxmox"});
+        throw Error(ErrorKind::not_found,
+                    {"neither Incus nor LXD is on this host", "'--vm' names a VM of Proxmox"});
+    std::optional<Error> no_daemon, not_there; // the first of each
     for (const auto& socket : sockets) {
         const DaemonReader daemon(reader, socket);
         try {
             daemon.get("/1.0", daemon_starts_within);
+        } catch (const Error& error) {
+            if (error.reason() == ErrorKind::interrupted) throw;
+            if (!no_daemon) no_daemon.emplace(error);
+            continue;
+        }
+        try {
             return read_instance(daemon, name);
         } catch (const Error& error) {
-            if (error.reason() != ErrorKind::not_found || socket == sockets.back()) throw;
+            if (error.reason() != ErrorKind::not_found) throw;
+            if (!not_there) not_there.emplace(error);
         }
     }
-    throw Error(ErrorKind::not_found, {"there is no instance " + quote(name.text())}); // not reached
+    throw Error(no_daemon ? *no_daemon : *not_there); // one that does not answer may have it
 }
 
 InstanceList list_instances(const DaemonReader& daemon)
@@ -248,7 +277,8 @@ InstanceList list_instances(const DaemonReader& daemon)
         }
     };
     const auto server = daemon.get("/1.0", daemon_starts_within).metadata;
-    list.server = daemon.product() + " " + printable(text_in(member(server, "environment"), "server_version"));
+    list.server =
+        daemon.product() + " " + printable(text_in(member(server, "environment"), "server_version"));
     try {
         for (const auto& one : daemon.get("/1.0/instances?recursion=1&all-projects=true").metadata) add(one);
         return list;

@@ -21,12 +21,12 @@ struct Instance {
     InstanceName name;
     std::string socket; // of its daemon
     bool is_vm = false;
-    std::string status;      // "Stopped" also while it is starting, "Running", "Frozen", "Error"
-    std::string location;    // the member of a cluster that it is on; "none" where there is no cluster
-    Texts config;            // with its profiles'
-    Devices own, all;        // its own devices, and those with its profiles'
+    std::string status;   // "Stopped" also while it is starting, "Running", "Frozen", "Error"
+    std::string location; // the member of a cluster that it is on; "none" where there is no cluster
+    Texts config;         // with its profiles'
+    Devices own, all;     // its own devices, and those with its profiles'
     Texts own_config;
-    Json whole;              // as the daemon has it: a change has to send back what it does not change
+    Json whole; // as the daemon has it: a change has to send back what it does not change
     std::string etag;
 
     bool stopped() const { return status == "Stopped"; }
@@ -44,14 +44,14 @@ Instance parse_instance(const Json& metadata, const std::string& socket);
 // Throws Error(not_found) where there is none of that name, else as DaemonReader::get.
 Instance read_instance(const DaemonReader& daemon, const InstanceName& name);
 
-// Of that name with whichever daemon has it: Incus before LXD. Throws Error(not_found) where none has it, or there is
-// no daemon.
+// Of that name with whichever daemon has it: Incus before LXD. Throws Error(not_found) where none has it, or
+// there is no daemon.
 Instance find_instance(const SysReader& reader, const InstanceName& name);
 
 struct InstanceList {
-    std::string server;                 // "Incus 6.0.4"
-    std::vector<Instance> instances;    // of all projects, containers too
-    std::vector<InstanceName> silent;   // of which the daemon does not answer: their QEMU stands still
+    std::string server;               // "Incus 6.0.4"
+    std::vector<Instance> instances;  // of all projects, containers too
+    std::vector<InstanceName> silent; // of which the daemon does not answer: their QEMU stands still
 };
 // Throws as DaemonReader::get.
 InstanceList list_instances(const DaemonReader& daemon);
@@ -59,14 +59,14 @@ InstanceList list_instances(const DaemonReader& daemon);
 // The whole of what a PUT of the instance sends: what it leaves out would be emptied.
 std::string body_with(const Instance& instance, const Devices& own, const Texts& own_config);
 
-// Whether somebody starts or changes it right now; what Incus itself does at boot, or after the guest's own reboot, is
-// no operation. Throws as DaemonReader::get.
+// Whether somebody starts or changes it right now; what Incus itself does at boot, or after the guest's own
+// reboot, is no operation. Throws as DaemonReader::get.
 bool has_operation(const DaemonReader& daemon, const Instance& instance);
 
-// Its devices that pass a whole PCI function, as Proxmox's lines would: `gpu` with gputype physical gives all functions
-// of the slot that are in the GPU's IOMMU group (gpu_physical.go's startVM and getIOMMUGroup's users in Incus' source),
-// `pci` its one. A `gpu` without an address is the one that its other options name; where they name several or none the
-// line has a start_error, as Incus itself refuses.
+// Its devices that pass a whole PCI function, as Proxmox's lines would: `gpu` with gputype physical gives all
+// functions of the slot that are in the GPU's IOMMU group (gpu_physical.go's startVM and getIOMMUGroup's
+// users in Incus' source), `pci` its one. A `gpu` without an address is the one that its other options name;
+// where they name several or none the line has a start_error, as Incus itself refuses.
 GuestConfig as_guest_config(const SysReader& reader, const Instance& instance);
 VmFile as_vm_file(const SysReader& reader, const Instance& instance);
 

@@ -5,6 +5,7 @@
 #include "base/text.hpp"
 #include "hook/phases.hpp"
 #include "incus/taken_devices.hpp"
+#include "machine/forwarding_system.hpp"
 #include "machine/paths.hpp"
 #include "pci/read_function.hpp"
 #include "usage/holders.hpp"
@@ -15,8 +16,8 @@
 namespace pvegpu {
 namespace {
 
-// A card that the second recovery has not brought to work a third seldom does; the reports of public use have none
-// that needed more.
+// A card that the second recovery has not brought to work a third seldom does; the reports of public use have
+// none that needed more.
 constexpr unsigned most_attempts = 3;
 
 // QEMU pins all of the VM's memory for vfio before it is ready: minutes for hundreds of GiB.
@@ -57,9 +58,20 @@ bool is_said(const std::string& text, std::string_view part)
     return text.find(part) != std::string::npos;
 }
 
+// Why a recovery failed is told once, with what was to follow.
+class ErrorsAreThrown : public ForwardingSystem {
+public:
+    using ForwardingSystem::ForwardingSystem;
+    void say(Severity severity, std::string_view line) override
+    {
+        if (severity != Severity::error) ForwardingSystem::say(severity, line);
+    }
+};
+
 class Start {
 public:
-    Start(System& system, const NewSystem& another, const InstanceName& name, const Tell& tell, StartedInstance& result)
+    Start(System& system, const NewSystem& another, const InstanceName& name, const Tell& tell,
+          StartedInstance& result)
         : system_(system), another_(another), name_(name), tell_(tell), result_(result)
     {
     }
@@ -74,45 +86,58 @@ public:
             const auto failure = start(instance);
             if (!failure) return look_at_it(instance);
             if (!failure->card || attempt == most_attempts) give_up(instance, *failure, attempt);
-            system_.say(Severity::warning, vm(name_) + " did not start: " + failure->reason + "; its card is recovered once more");
+            system_.say(Severity::warning, vm(name_) + " did not start: " + failure->reason +
+                                               "; its card is recovered once more");
         }
     }
 
 private:
     void recover(const Instance& instance)
     {
-        const auto for_recovery = another_();
-        result_.recoveries.push_back(recover_without_devices(system_, *for_recovery, instance));
+        const auto own = another_();
+        ErrorsAreThrown for_recovery(*own);
+        result_.recoveries.push_back(recover_without_devices(system_, for_recovery, instance));
         const auto& report = result_.recoveries.back();
         save_report(system_, report);
         if (report.exit_status() == 0) return;
         const auto& problem = report.errors.front();
-        throw Error(problem.reason, {vm(name_) + " is not started: " + problem.advice.fact, problem.advice.remedy}, problem.where);
+        throw Error(problem.reason,
+                    {vm(name_) + " is not started: " + problem.advice.fact, problem.advice.remedy},
+                    problem.where);
     }
 
     std::optional<StartFailure> start(const Instance& instance)
     {
         Daemon daemon(system_, instance.socket);
         tell_("starting " + vm(name_) + " ...");
-        const auto answer = daemon.tell({"PUT", instance.path("/state"), R"({"action":"start","timeout":-1})"});
+        const auto answer =
+            daemon.tell({"PUT", instance.path("/state"), R"({"action":"start","timeout":-1})"});
         if (answer.failed()) return failure_of(daemon, instance, answer.error);
         const auto end = daemon.wait(answer.operation, starts_within);
         using How = OperationEnd::How;
         if (end.how == How::goes_on)
-            throw Error(ErrorKind::timed_out,
-                        {daemon.product() + " is at the start of " + vm(name_) + " for more than " + in_seconds(starts_within),
-                         "see '" + daemon.tool() + " operation list' and the kernel's log; it cannot be cancelled"});
+            throw Error(
+                ErrorKind::timed_out,
+                {daemon.product() + " is at the start of " + vm(name_) + " for more than " +
+                     in_seconds(starts_within),
+                 "see '" + daemon.tool() + " operation list' and the kernel's log; it cannot be cancelled"});
         if (end.how == How::badly) return failure_of(daemon, instance, end.error);
         if (end.how == How::unknown && read_instance(daemon, name_).stopped())
-            throw Error(ErrorKind::failed, {daemon.product() + " ended while it started " + vm(name_) + ", which is stopped", "start it again"});
+            throw Error(ErrorKind::failed,
+                        {daemon.product() + " ended while it started " + vm(name_) + ", which is stopped",
+                         "start it again"});
         return std::nullopt;
     }
 
     [[noreturn]] void give_up(const Instance& instance, const StartFailure& failure, unsigned attempt) const
     {
-        const auto fact = vm(name_) + " did not start" + (attempt > 1 ? " " + std::to_string(attempt) + " times" : "") + ": " + failure.reason;
-        throw Error(ErrorKind::failed, {fact, "'pve-gpu-install check --incus " + name_.text() + "' looks for the cause; 'pve-gpu-install check "
-                                              "--explain TEXT' says what a message means; '" + instance.command("info", "--show-log") + "'"});
+        const auto fact = vm(name_) + " did not start" +
+                          (attempt > 1 ? " " + std::to_string(attempt) + " times" : "") + ": " +
+                          failure.reason;
+        throw Error(ErrorKind::failed, {fact, "'pve-gpu-install check --incus " + name_.text() +
+                                                  "' looks for the cause; 'pve-gpu-install check "
+                                                  "--explain TEXT' says what a message means; '" +
+                                                  instance.command("info", "--show-log") + "'"});
     }
 
     std::vector<Function> gpus() const
@@ -123,7 +148,8 @@ private:
         for (const auto& card : plan->cards)
             for (const auto& function : card.functions)
                 if (function.role == Role::gpu && function.goes_to_guest)
-                    if (auto now = read_function(system_, function.address())) found.push_back(std::move(*now));
+                    if (auto now = read_function(system_, function.address()))
+                        found.push_back(std::move(*now));
         return found;
     }
 
@@ -134,19 +160,23 @@ private:
         const auto wanted = gpus();
         const auto has_it = [&] {
             for (const auto& holder : find_holders(system_, wanted, number_of(name_)))
-                if (holder.kind == Holder::Kind::vfio && holder.instance == name_.text()) result_.qemu = holder.pid;
+                if (holder.kind == Holder::Kind::vfio && holder.instance == name_.text())
+                    result_.qemu = holder.pid;
             return wanted.empty() || result_.qemu;
         };
         const bool seen = system_.wait_until(has_it, seen_open_within);
         const auto now = read_instance(DaemonReader(system_, before.socket), name_);
         if (is_half_started(now))
-            throw Error(ErrorKind::failed, {vm(name_) + " is half started: its QEMU waits for a word that does not come",
-                                            "'" + now.command("stop", "--force") + "' ends it; then start it again"});
+            throw Error(ErrorKind::failed,
+                        {vm(name_) + " is half started: its QEMU waits for a word that does not come",
+                         "'" + now.command("stop", "--force") + "' ends it; then start it again"});
         if (!seen && now.stopped())
             return system_.say(Severity::warning, vm(name_) + " had started, and has stopped again since");
         if (!seen)
-            throw Error(ErrorKind::failed, {vm(name_) + " runs, but its QEMU has not opened " + quote(wanted.front().address),
-                                            "see '" + now.command("config show", "--expanded") + "': somebody has started it meanwhile, without the GPU"});
+            throw Error(ErrorKind::failed,
+                        {vm(name_) + " runs, but its QEMU has not opened " + quote(wanted.front().address),
+                         "see '" + now.command("config show", "--expanded") +
+                             "': somebody has started it meanwhile, without the GPU"});
     }
 
     System& system_;
@@ -167,28 +197,35 @@ void require_stopped(const SysReader& reader, const Instance& instance)
 {
     const auto name = vm(instance.name);
     if (!instance.is_vm)
-        throw Error(ErrorKind::invalid_config, {quote(instance.name.text()) + " is a container, which uses the GPU by the host's driver",
-                                                "'" + instance.command("start") + "' starts it"});
+        throw Error(ErrorKind::invalid_config,
+                    {quote(instance.name.text()) + " is a container, which uses the GPU by the host's driver",
+                     "'" + instance.command("start") + "' starts it"});
     const DaemonReader daemon(reader, instance.socket);
     const auto server = text_in(member(daemon.get("/1.0").metadata, "environment"), "server_name");
     if (!instance.location.empty() && instance.location != "none" && instance.location != server)
-        throw Error(ErrorKind::not_found, {name + " is on the member " + quote(instance.location), "start it there"});
+        throw Error(ErrorKind::not_found,
+                    {name + " is on the member " + quote(instance.location), "start it there"});
     if (is_half_started(instance))
-        throw Error(ErrorKind::in_use, {name + " is half started: its QEMU waits for a word that does not come",
-                                        "'" + instance.command("stop", "--force") + "' ends it"});
+        throw Error(ErrorKind::in_use,
+                    {name + " is half started: its QEMU waits for a word that does not come",
+                     "'" + instance.command("stop", "--force") + "' ends it"});
     if (!instance.stopped())
         throw Error(ErrorKind::in_use, {name + " is not stopped (" + printable(instance.status) + ")",
                                         "stop it first, '" + instance.command("stop") + "'"});
     if (has_operation(daemon, instance))
-        throw Error(ErrorKind::in_use, {name + " is being started or changed right now", "see '" + daemon.tool() + " operation list'"});
+        throw Error(ErrorKind::in_use, {name + " is being started or changed right now",
+                                        "see '" + daemon.tool() + " operation list'"});
     for (const auto& line : as_guest_config(reader, instance).hostpci)
-        if (line.start_error) throw Error(ErrorKind::invalid_config, {name + ": " + line.start_error->fact, line.start_error->remedy});
+        if (line.start_error)
+            throw Error(ErrorKind::invalid_config,
+                        {name + ": " + line.start_error->fact, line.start_error->remedy});
 }
 
 void repair_instances(System& system, const NewSystem& another, const InstanceName& name)
 {
     const auto say_repaired = [&](const InstanceName& one) {
-        system.say(Severity::warning, "put back into " + vm(one) + " what an interrupted run had taken out of it");
+        system.say(Severity::warning,
+                   "put back into " + vm(one) + " what an interrupted run had taken out of it");
     };
     if (give_back_what_was_left(system, name)) say_repaired(name);
     for (const auto& taken : read_taken(system)) {
@@ -227,7 +264,8 @@ Report recover_without_devices(System& system, System& for_recovery, const Insta
 
 StartFailure failure_of(const DaemonReader& daemon, const Instance& instance, const std::string& error)
 {
-    if (is_said(error, "took too long to activate") || is_said(error, "no device found")) return {printable(error, 600), true};
+    if (is_said(error, "took too long to activate") || is_said(error, "no device found"))
+        return {printable(error, 600), true};
     if (!is_said(error, "qemu")) return {printable(error, 600), false};
     // All that Incus tells of a QEMU that does not start is its command line.
     const auto log = daemon.get_file(instance.path("/logs/qemu.log")).value_or("");
@@ -236,7 +274,8 @@ StartFailure failure_of(const DaemonReader& daemon, const Instance& instance, co
     return {"QEMU says: " + said, is_said(said, "vfio")};
 }
 
-void start_instance(System& system, const NewSystem& another, const InstanceName& name, const Tell& tell, StartedInstance& result)
+void start_instance(System& system, const NewSystem& another, const InstanceName& name, const Tell& tell,
+                    StartedInstance& result)
 {
     const auto end_claim = [&] { system.remove_file(paths::claim(number_of(name))); };
     try {

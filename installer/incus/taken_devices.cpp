@@ -38,11 +38,15 @@ TakenDevices taken_from(const Json& json)
 // False: it has changed since it was read, or somebody is at it.
 bool put(Daemon& daemon, const Instance& instance, const Devices& own)
 {
-    const HttpRequest request{"PUT", instance.path(), body_with(instance, own, instance.own_config), instance.etag};
+    const HttpRequest request{"PUT", instance.path(), body_with(instance, own, instance.own_config),
+                              instance.etag};
     const auto answer = daemon.tell(request);
-    const auto is_busy = [](const std::string& text) { return text.find("Instance is busy") != std::string::npos; };
+    const auto is_busy = [](const std::string& text) {
+        return text.find("Instance is busy") != std::string::npos;
+    };
     if (answer.error_code == precondition_failed || is_busy(answer.error)) return false;
-    if (answer.failed()) throw Error(ErrorKind::failed, {daemon.product() + " refuses the change: " + answer.error});
+    if (answer.failed())
+        throw Error(ErrorKind::failed, {daemon.product() + " refuses the change: " + answer.error});
     const auto end = daemon.wait(answer.operation, daemon_answers_within);
     if (is_busy(end.error)) return false;
     if (end.how == OperationEnd::How::badly)
@@ -52,7 +56,8 @@ bool put(Daemon& daemon, const Instance& instance, const Devices& own)
 
 // Reads the VM and changes its devices until they are as `wish` has them. False if they were so already.
 template <typename Wish>
-bool set_devices(System& system, const std::string& socket, const InstanceName& name, const std::string& what, Wish wish)
+bool set_devices(System& system, const std::string& socket, const InstanceName& name, const std::string& what,
+                 Wish wish)
 {
     Daemon daemon(system, socket);
     for (unsigned i = 0; i < most_tries; ++i) {
@@ -62,12 +67,14 @@ bool set_devices(System& system, const std::string& socket, const InstanceName& 
         if (!instance.stopped())
             throw Error(ErrorKind::in_use,
                         {"VM " + quote(name.text()) + " runs, so that " + what,
-                         "stop it ('" + instance.command("stop") + "') and start it with 'pve-gpu-install start --incus " + name.text() + "'"});
+                         "stop it ('" + instance.command("stop") +
+                             "') and start it with 'pve-gpu-install start --incus " + name.text() + "'"});
         if (put(daemon, instance, wanted)) continue; // looked at once more
         system.wait_until([] { return false; }, between_tries);
     }
-    throw Error(ErrorKind::timed_out, {"somebody else changes VM " + quote(name.text()) + " again and again, so that " + what,
-                                       "run this again when that has ended"});
+    throw Error(ErrorKind::timed_out,
+                {"somebody else changes VM " + quote(name.text()) + " again and again, so that " + what,
+                 "run this again when that has ended"});
 }
 
 Devices without(const Instance& instance, const TakenDevices& taken)
@@ -104,7 +111,8 @@ std::string print_taken(const TakenDevices& taken)
 {
     Json json{{"schema", "pve-gpu-hook/taken/1"}, {"instance", taken.name.text()}, {"socket", taken.socket}};
     auto& devices = json["devices"] = Json::object();
-    for (const auto& [name, options] : taken.devices) devices[name] = options ? Json(*options) : Json(nullptr);
+    for (const auto& [name, options] : taken.devices)
+        devices[name] = options ? Json(*options) : Json(nullptr);
     return print(json);
 }
 
@@ -141,7 +149,8 @@ void take_devices(System& system, const Instance& instance, const std::vector<st
 
 bool give_devices_back(System& system, const TakenDevices& taken)
 {
-    const bool changed = set_devices(system, taken.socket, taken.name, "its devices " + names_of(taken) + " cannot be put back into it",
+    const bool changed = set_devices(system, taken.socket, taken.name,
+                                     "its devices " + names_of(taken) + " cannot be put back into it",
                                      [&](const Instance& now) { return with(now, taken); });
     forget(system, taken.name);
     return changed;
@@ -153,7 +162,8 @@ bool give_back_what_was_left(System& system, const InstanceName& name)
     if (!text) return false;
     const auto taken = parse_taken(*text);
     if (taken && taken->name == name) return give_devices_back(system, *taken);
-    system.say(Severity::warning, "the note of what was taken out of VM " + quote(name.text()) + " is damaged; see whether its devices are all there");
+    system.say(Severity::warning, "the note of what was taken out of VM " + quote(name.text()) +
+                                      " is damaged; see whether its devices are all there");
     forget(system, name);
     return false;
 }

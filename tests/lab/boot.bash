@@ -68,6 +68,7 @@ make_payload() {
     find "$here/guest" -type f ! -name init ! -name modules.sh ! -name systemd.sh ! -name begin.sh ! -name incus_begin.sh -exec cp -t "$tree/lab" {} +
     cp "$@" "$tree/lab/scenarios/"
     (cd "$here" && turn 1000000) >"$tree/lab/turn"
+    echo "${landing:-}" >"$tree/lab/landing" # a landing has a part of what some scenarios go through
     [[ -z $hook ]] || install -m 755 "$hook" "$tree/usr/sbin/pve-gpu-hook"
     [[ -z ${INSTALLER:-} ]] || install -m 755 "$INSTALLER" "$tree/usr/sbin/pve-gpu-install"
     if [[ -n ${STAND_INS:-} ]]; then

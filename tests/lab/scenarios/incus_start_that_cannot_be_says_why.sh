@@ -42,7 +42,7 @@ qemu=$(cat /run/incus/second/qemu.pid)
 kill -STOP "$qemu"
 installer still start --incus second
 expect_installer 1
-said still "has not answered within"
+said still "VM 'second' cannot be looked at: its QEMU does not answer Incus"
 installer status status
 expect_installer 0
 said status "VM 'second', whose QEMU does not answer"
