@@ -102,7 +102,7 @@ TEST_CASE("the list in the documentation is the one that check --list prints", "
 
 TEST_CASE("check as JSON has what CONTRACT.md promises of each finding", "[check]")
 {
-    const auto text = print(findings_json(findings_of_bad_host(), {}));
+    const auto text = print(findings_json(findings_of_bad_host(), {}, {}));
     check_golden("/checks/bad.json", text);
     const auto json = nlohmann::json::parse(text);
     CHECK(json["schema"] == "pve-gpu-hook/check/1");

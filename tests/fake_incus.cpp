@@ -206,7 +206,10 @@ std::optional<std::string> FakeIncus::answer(const std::string& request)
     if (path == "/1.0")
         return sync(
             {{"environment", {{"server", "incus"}, {"server_version", "6.0.4"}, {"server_name", "pve1"}}}});
-    if (path == "/1.0/operations") return sync(Json::object());
+    if (path == "/1.0/operations" && at_.empty()) return sync(Json::object());
+    if (path == "/1.0/operations")
+        return sync(
+            {{"running", Json::array({{{"resources", {{"instances", {"/1.0/instances/" + at_}}}}}})}});
     if (path.starts_with("/1.0/operations/")) {
         const auto number = split(std::string_view(path).substr(16), '/').front();
         const auto found = errors_.find(std::string(number));

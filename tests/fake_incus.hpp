@@ -37,7 +37,8 @@ public:
         events_[line_part] = std::move(event);
     }
     void add_log(const std::string& text) { log_ = text; }
-    void without_operations() { forgets_ = true; } // as after the daemon's own restart
+    void is_at(const std::string& name) { at_ = name; } // an operation runs for it
+    void without_operations() { forgets_ = true; }      // as after the daemon's own restart
 
     void start_bare(const std::string& name) { start(instance(name)); }
     void stop(const std::string& name);
@@ -58,7 +59,7 @@ private:
     std::map<std::string, std::string> errors_; // of operations that have ended, by number
     std::vector<std::string> asked_, silent_;
     std::map<std::string, std::function<void()>> events_;
-    std::string start_error_, log_;
+    std::string start_error_, log_, at_;
     int failures_ = 0, operations_ = 0;
     bool forgets_ = false;
     pid_t next_qemu_ = 5001;

@@ -205,13 +205,9 @@ TEST_CASE("what real daemons answer is read", "[incus]")
     }
     SECTION("who is being started is in the list of operations")
     {
-        Replayed host(daemon, {"61-operations", "61-operations"});
-        const DaemonReader reader(host.machine, socket_path);
-        Instance third, web;
-        third.name = {"default", "third"};
-        web.name = {"default", "web"};
-        CHECK(has_operation(reader, third));
-        CHECK_FALSE(has_operation(reader, web));
+        Replayed host(daemon, {"61-operations"});
+        CHECK(in_operations(DaemonReader(host.machine, socket_path)) ==
+              std::vector<InstanceName>{{"default", "third"}});
     }
     SECTION("a program inside: what it printed, and how it ended")
     {
@@ -455,6 +451,19 @@ TEST_CASE("a VM is started with a clean card, and its devices are in it as befor
         CHECK(has(host.failed(start, other),
                   "'0000:03:00.0' is in use by VM 'web' (pid 5001, qemu-system-x86); stop it first"));
         CHECK_FALSE(host.asked("PUT /1.0/instances/other"));
+    }
+    SECTION("nor is a VM that is being started, or whose card another one is being started with")
+    {
+        host.incus.stop("web");
+        host.incus.add_vm("other", {{"gpu", host.devices["gpu"]}});
+        host.incus.is_at("web");
+        CHECK(has(host.failed(start),
+                  "VM 'web' is being started or changed right now; see 'incus operation list'"));
+        host.incus.is_at("other");
+        CHECK(has(host.failed(start),
+                  "'0000:03:00.0' is a device of VM 'other', which is being started or changed"));
+        host.incus.is_at("");
+        CHECK(host.run(start) == exit_done);
     }
     SECTION("again and again")
     {

@@ -69,6 +69,12 @@ Redactor::Redactor(const CheckFacts& facts) : active_(true)
     for (const auto& guest : facts.survey.guests)
         for (const auto* key : {"name", "hostname"})
             add(guest.config.setting(key), "[name of " + std::to_string(guest.id.vmid) + "]");
+    unsigned number = 0;
+    for (const auto& name : facts.survey.instance_names) {
+        const auto instead = "[instance " + std::to_string(++number) + "]";
+        add(name, instead);
+        if (const auto parts = split_once(name, '/')) add(std::string(parts->second), instead);
+    }
     for (const auto& mapping : facts.mappings.mappings)
         for (const auto& device : mapping.devices) add(device.node, "[host]");
     std::ranges::stable_sort(secrets_, std::ranges::greater{},

@@ -191,22 +191,31 @@ std::string print_findings(const Findings& findings, const DeviceNames& names, c
     return Printer(findings, names, screen).text();
 }
 
-Json findings_json(const Findings& findings, const DeviceNames& names)
+Json findings_json(const Findings& findings, const DeviceNames& names, const Survey& survey)
 {
     Json json{{"schema", "pve-gpu-hook/check/1"}, {"worst", to_string(worst(findings))}};
     auto& checks = json["checks"] = Json::array();
-    for (const auto& finding : findings)
+    for (const auto& finding : findings) {
+        std::vector<unsigned> vmids;
+        std::vector<std::string> instances; // of Incus or LXD
+        for (const auto number : finding.guests)
+            if (const auto* const guest = survey.find(number); guest != nullptr && guest->id.is_instance())
+                instances.push_back(guest->id.instance);
+            else
+                vmids.push_back(number);
         checks.push_back({{"name", finding.name},
                           {"title", finding.title},
                           {"subject", finding.subject},
                           {"device", or_null(name_of_subject(finding, names))},
-                          {"guests", finding.guests},
+                          {"guests", vmids},
+                          {"instances", instances},
                           {"verdict", to_string(finding.verdict)},
                           {"evidence", finding.evidence},
                           {"why", finding.why},
                           {"remedy", or_null(remedy_text(finding.remedy))},
                           {"command", or_null(finding.remedy.command)},
                           {"install_does_it", finding.remedy.install_does_it}});
+    }
     return json;
 }
 

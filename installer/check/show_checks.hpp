@@ -10,11 +10,13 @@
 
 namespace pvegpu {
 
+struct Survey; // host/survey.hpp
+
 // Worst first, in groups; what sums up comes last, with the first thing to do.
 std::string print_findings(const Findings& findings, const DeviceNames& names, const Screen& screen = {});
 
 // "pve-gpu-hook/check/1"
-Json findings_json(const Findings& findings, const DeviceNames& names);
+Json findings_json(const Findings& findings, const DeviceNames& names, const Survey& survey);
 
 // "Intel Arc A310, 0000:03:00.0", "VM 101"
 std::string subject_text(const Finding& finding, const DeviceNames& names);

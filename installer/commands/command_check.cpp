@@ -142,7 +142,7 @@ int check(Session& session)
             session.console.print(guest.id.name() + " is on the node " + quote(guest.other_node) +
                                   "; this is what its start here would meet.\n\n");
     const auto findings = run_checks(facts);
-    session.document = findings_json(findings, facts.names);
+    session.document = findings_json(findings, facts.names, facts.survey);
     session.console.print(print_findings(findings, facts.names, session.console.screen()));
     write_reports(session, facts, findings);
     return worst(findings) == Verdict::error ? exit_failed : exit_done;

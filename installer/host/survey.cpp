@@ -92,9 +92,12 @@ private:
             try {
                 const auto [server, instances, silent] = list_instances(DaemonReader(reader_, socket));
                 survey_.daemons.push_back(server);
-                for (const auto& instance : instances)
+                for (const auto& instance : instances) {
+                    survey_.instance_names.push_back(instance.name.text());
                     if (instance.is_vm) add_instance(instance);
+                }
                 for (const auto& name : silent) survey_.silent.push_back(name.text());
+                append(survey_.instance_names, survey_.silent);
             } catch (const Error& error) {
                 if (error.reason() == ErrorKind::interrupted) throw;
                 survey_.daemon_problem = error.advice();

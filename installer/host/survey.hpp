@@ -125,6 +125,7 @@ struct Survey {
     std::vector<std::string> daemons;         // "Incus 6.0.4"
     std::optional<Advice> daemon_problem; // why Incus or LXD could not be asked; then its VMs are not here,
     std::vector<std::string> silent;      // or not these, whose QEMU stands still
+    std::vector<std::string> instance_names; // of all of Incus and LXD, containers too
 
     const SurveyedGuest* find(unsigned vmid) const;        // nullptr if there is none
     std::string name_of(unsigned vmid) const;              // "VM 101", "VM 'web'"

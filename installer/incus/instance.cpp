@@ -310,17 +310,15 @@ std::string body_with(const Instance& instance, const Devices& own, const Texts&
     return body.dump();
 }
 
-bool has_operation(const DaemonReader& daemon, const Instance& instance)
+std::vector<InstanceName> in_operations(const DaemonReader& daemon)
 {
     const auto answer = daemon.get("/1.0/operations?recursion=1&all-projects=true");
-    const auto& running = member(answer.metadata, "running");
-    if (!running.is_array()) return false;
-    return std::ranges::any_of(running, [&](const Json& operation) {
-        const auto& resources = member(member(operation, "resources"), "instances");
-        return resources.is_array() && std::ranges::any_of(resources, [&](const Json& path) {
-                   return path.is_string() && name_in_path(path.get<std::string>()) == instance.name;
-               });
-    });
+    std::vector<InstanceName> names;
+    for (const auto& operation : member(answer.metadata, "running"))
+        for (const auto& path : member(member(operation, "resources"), "instances"))
+            if (const auto name = path.is_string() ? name_in_path(path.get<std::string>()) : std::nullopt)
+                names.push_back(*name);
+    return names;
 }
 
 GuestConfig as_guest_config(const SysReader& reader, const Instance& instance)

@@ -59,9 +59,9 @@ InstanceList list_instances(const DaemonReader& daemon);
 // The whole of what a PUT of the instance sends: what it leaves out would be emptied.
 std::string body_with(const Instance& instance, const Devices& own, const Texts& own_config);
 
-// Whether somebody starts or changes it right now; what Incus itself does at boot, or after the guest's own
+// Those that somebody starts or changes right now; what Incus itself does at boot, or after the guest's own
 // reboot, is no operation. Throws as DaemonReader::get.
-bool has_operation(const DaemonReader& daemon, const Instance& instance);
+std::vector<InstanceName> in_operations(const DaemonReader& daemon);
 
 // Its devices that pass a whole PCI function, as Proxmox's lines would: `gpu` with gputype physical gives all
 // functions of the slot that are in the GPU's IOMMU group (gpu_physical.go's startVM and getIOMMUGroup's

@@ -186,6 +186,34 @@ private:
     StartedInstance& result_;
 };
 
+std::vector<PciAddress> functions_of(const SysReader& reader, const Instance& instance)
+{
+    const auto all = list_functions(reader);
+    std::vector<PciAddress> functions;
+    for (const auto& line : as_guest_config(reader, instance).hostpci)
+        for (const auto& host : line.hosts)
+            std::ranges::copy_if(all, std::back_inserter(functions),
+                                 [&](const PciAddress& one) { return host.matches(to_string(one)); });
+    return functions;
+}
+
+// Neither at the VM nor at another that is being started with a device of it: that one's QEMU has not opened
+// it yet.
+void require_nobody_at_it(const SysReader& reader, const DaemonReader& daemon, const Instance& instance)
+{
+    const auto look = "see '" + daemon.tool() + " operation list'";
+    const auto own = functions_of(reader, instance);
+    for (const auto& name : in_operations(daemon)) {
+        if (name == instance.name)
+            throw Error(ErrorKind::in_use, {vm(name) + " is being started or changed right now", look});
+        for (const auto& address : functions_of(reader, read_instance(daemon, name)))
+            if (contains(own, address))
+                throw Error(ErrorKind::in_use, {quote(address) + " is a device of " + vm(name) +
+                                                    ", which is being started or changed right now",
+                                                look});
+    }
+}
+
 } // namespace
 
 Request request_for(const InstanceName& name)
@@ -212,9 +240,7 @@ void require_stopped(const SysReader& reader, const Instance& instance)
     if (!instance.stopped())
         throw Error(ErrorKind::in_use, {name + " is not stopped (" + printable(instance.status) + ")",
                                         "stop it first, '" + instance.command("stop") + "'"});
-    if (has_operation(daemon, instance))
-        throw Error(ErrorKind::in_use, {name + " is being started or changed right now",
-                                        "see '" + daemon.tool() + " operation list'"});
+    require_nobody_at_it(reader, daemon, instance);
     for (const auto& line : as_guest_config(reader, instance).hostpci)
         if (line.start_error)
             throw Error(ErrorKind::invalid_config,

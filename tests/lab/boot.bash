@@ -71,9 +71,11 @@ make_payload() {
     echo "${landing:-}" >"$tree/lab/landing" # a landing has a part of what some scenarios go through
     [[ -z $hook ]] || install -m 755 "$hook" "$tree/usr/sbin/pve-gpu-hook"
     [[ -z ${INSTALLER:-} ]] || install -m 755 "$INSTALLER" "$tree/usr/sbin/pve-gpu-install"
-    if [[ -n ${STAND_INS:-} ]]; then
+    if [[ -n ${STAND_INS:-}${INSTALLER:-} ]]; then
         mkdir -p "$tree/usr/lib/systemd/system"
         cp "$top"/packaging/*.service "$tree/usr/lib/systemd/system/"
+    fi
+    if [[ -n ${STAND_INS:-} ]]; then
         install -m 755 "$STAND_INS"/* "$tree/usr/sbin/"
     fi
     tar -C "$tree" --owner=0 --group=0 -cf "$output" usr lab

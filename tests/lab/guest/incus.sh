@@ -1,16 +1,26 @@
-# Virtual machines of Incus, for scenarios with `# incus: yes`: Debian's daemon, asked by its socket. Sourced by those.
+# Virtual machines of Incus, or of LXD (use_lxd), for scenarios with `# incus: yes`: Debian's daemon, asked by its socket. Sourced by those.
 #
 # What runs in the VM is programs/firmware.cpp, which is told what to do and heard as one that vm.sh starts (vm_do, vm_says), on its second
 # serial port; the first is Incus' console.
 . /lab/vm.sh
 unalias -a
 
+lab_daemon=/var/lib/incus/unix.socket
+
 # incus_api METHOD PATH [JSON]   prints the answer; its first line and headers are in incus.headers
 incus_api() {
-    curl -sS --unix-socket /var/lib/incus/unix.socket -D "$lab_run/incus.headers" -X "$1" "http://incus$2" ${3:+--data-binary "$3"}
+    curl -sS --unix-socket "$lab_daemon" -D "$lab_run/incus.headers" -X "$1" "http://incus$2" ${3:+--data-binary "$3"}
 }
 # text_of KEY   the first value of that name in what is on standard input, if it is a text
 text_of() { grep -o "\"$1\":\"[^\"]*\"" | head -n 1 | cut -d '"' -f 4; }
+
+# LXD of the same disk, in the place of Incus.
+use_lxd() {
+    systemctl stop incus.socket incus.service
+    lab_daemon=/var/lib/lxd/unix.socket
+    incus_api GET /1.0 >/dev/null
+    incus_do POST /1.0/storage-pools '{"name": "default", "driver": "dir"}' || fail "LXD gets no storage: $incus_error"
+}
 
 # incus_do METHOD PATH [JSON]   until the operation that it begins has ended. False if it has failed: why is in incus_error.
 incus_do() {
