@@ -611,6 +611,20 @@ TEST_CASE("a VM of Incus is given all of its card, by addresses, and that is und
                                        "it first, 'incus stop web'"));
         CHECK(plain(host.incus.devices_of("web")) == plain(devices));
     }
+    SECTION(
+        "while its daemon does not answer nothing is prepared for others, who would lose it what it needs")
+    {
+        host.incus.stop_answering("/1.0");
+        Options all;
+        all.host = true;
+        const auto said = host.failed(
+            [](Session& session) {
+                session.options.instances.clear();
+                return install(session);
+            },
+            all);
+        CHECK(has(said, "what VM 'web' needs of the host is not known: Incus has not answered within 90 s"));
+    }
     SECTION("without its daemon it keeps what it has, and the rest is undone")
     {
         host.incus.stop_answering("/1.0");

@@ -87,6 +87,12 @@ public:
         if (!survey_.host.cluster.quorate)
             throw Error(ErrorKind::failed,
                         {"no quorum: guest configurations are read-only", "see 'pvecm status'"});
+        if (!survey_.unseen.empty())
+            throw Error(
+                ErrorKind::failed,
+                {"what VM " + quote(survey_.unseen.front()) + " needs of the host is not known: " +
+                     (survey_.daemon_problem ? survey_.daemon_problem->fact : "its QEMU does not answer"),
+                 survey_.daemon_problem ? survey_.daemon_problem->remedy : "stop it first"});
         std::vector<const SurveyedGuest*> guests;
         for (const auto vmid : request_.vms)
             if (is_instance(vmid))

@@ -4,6 +4,7 @@
 #include "base/lists.hpp"
 #include "base/text.hpp"
 #include "base/vmid.hpp"
+#include "host/instance_survey.hpp"
 #include "host/modprobe_config.hpp"
 #include "host/module_aliases.hpp"
 #include "host/programs.hpp"
@@ -26,18 +27,6 @@ namespace pvegpu {
 namespace {
 
 using Addresses = std::vector<PciAddress>;
-
-// What Proxmox gives to the guest whole: address and key.
-void read_passed(SurveyedGuest& guest, const PciMappings& mappings, const std::string& node,
-                 const Addresses& all)
-{
-    for (const auto& device : resolve_hostpci(guest.config, mappings, node, all)) {
-        if (!device.passed_whole()) continue;
-        for (const auto& alternative : device.alternatives)
-            for (const auto& address : alternative.functions)
-                if (guest.keys.try_emplace(address, device.key).second) guest.passed.push_back(address);
-    }
-}
 
 class Surveyor {
 public:
@@ -103,56 +92,19 @@ private:
                 survey_.daemon_problem = error.advice();
             }
         }
+        for (const auto& name : attached_)
+            if (contains(survey_.silent, name) ||
+                (survey_.daemon_problem && !contains(survey_.instance_names, name)))
+                survey_.unseen.push_back(name);
     }
 
     void add_instance(const Instance& instance)
     {
-        SurveyedGuest guest;
-        guest.id = {number_of(instance.name), GuestKind::instance, instance.name.text()};
-        guest.config = as_guest_config(reader_, instance);
-        guest.running = !instance.stopped();
-        guest.instance = instance;
+        auto guest = survey_instance(reader_, instance, survey_.host.cluster.node, all_);
         guest.attached = contains(attached_, guest.id.instance);
-        try {
-            read_passed(guest, {}, survey_.host.cluster.node, all_);
-        } catch (const Error& error) {
-            guest.problem = error.advice();
-        }
-        if (is_prepared(guest)) find_missing(guest);
+        if (is_prepared(guest)) find_missing_devices(reader_, guest);
         read_file(boot_unit_link(instance.name));
         survey_.guests.push_back(std::move(guest));
-    }
-
-    void find_missing(SurveyedGuest& guest) const
-    {
-        auto wanted = guest.passed;
-        const auto topology = read_topology(reader_, wanted, driver_answers_within);
-        const auto want = [&](const PciAddress& address, bool on_card) {
-            const auto* function = topology.find(address);
-            if (function == nullptr || function->bridge || contains(wanted, address)) return;
-            wanted.push_back(address);
-            guest.missing.push_back({*function, name_for(address), on_card, ""});
-        };
-        for (const auto& card : find_cards(topology, guest.passed))
-            for (const auto& address : card.functions)
-                if (role_of(topology.at(address)) != Role::neighbour) want(address, true);
-        for (std::size_t i = 0; i < wanted.size(); ++i) // those that are added, too
-            if (const auto* function = topology.find(wanted[i]))
-                for (const auto& member : function->group_members) want(member, false);
-        std::ranges::sort(guest.missing, {}, [](const MissingDevice& one) { return one.facts.address; });
-        for (auto& one : guest.missing)
-            if (const auto holders = find_holders(reader_, {one.facts}, guest.id.vmid); !holders.empty())
-                one.used_by = describe(holders.front());
-    }
-
-    // "pci-04-00-0", with the domain where that is not 0000
-    static std::string name_for(const PciAddress& address)
-    {
-        auto text = to_string(address);
-        if (address.domain == 0) text = text.substr(text.find(':') + 1);
-        for (auto& c : text)
-            if (!is_alnum(c)) c = '-';
-        return "pci-" + text;
     }
 
     // Nothing if it went away, or to another node, since the list was made.
@@ -176,7 +128,7 @@ private:
         const auto* storage = storage_of(survey_.storages, guest.config.hookscript);
         guest.snippet_unseen = storage != nullptr && storage->shared;
         try {
-            read_passed(guest, mappings_, survey_.host.cluster.node, all_);
+            add_passed(guest, mappings_, survey_.host.cluster.node, all_);
         } catch (const Error& error) {
             guest.problem = error.advice();
         }

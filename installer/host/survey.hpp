@@ -126,6 +126,7 @@ struct Survey {
     std::optional<Advice> daemon_problem; // why Incus or LXD could not be asked; then its VMs are not here,
     std::vector<std::string> silent;      // or not these, whose QEMU stands still
     std::vector<std::string> instance_names; // of all of Incus and LXD, containers too
+    std::vector<std::string> unseen; // of those that the installer has prepared: the ones that it cannot see
 
     const SurveyedGuest* find(unsigned vmid) const;        // nullptr if there is none
     std::string name_of(unsigned vmid) const;              // "VM 101", "VM 'web'"

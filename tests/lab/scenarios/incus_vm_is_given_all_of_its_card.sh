@@ -34,10 +34,11 @@ dirty "$usb"
 systemctl daemon-reload
 systemctl start pve-gpu-incus@web || fail "the unit does not start it: $(journalctl -q --no-pager -o cat -u pve-gpu-incus@web)"
 expect_incus_status web Running
-expect_clean "$usb"
 vm_says web ready
+expect_clean_in web
 expect_guest_sees web "1234:1111 class 0380"
 expect_guest_sees web "8086:2668 class 0403"
+expect_guest_sees web "1b36:000d class 0c03" # the card's USB controller is part of it, too
 installer verify verify --incus web
 expect_file_says "$lab_run/verify.said" "agent isn't currently running"
 installer check check --incus web
