@@ -284,3 +284,100 @@ TEST_CASE("syslog gets the guest and the severity, and is not waited for")
     CHECK(std::string(message.data()) == "<28>test[" + std::to_string(process.pid()) + "]: VM 101: hot");
     close(log);
 }
+
+// --- a daemon behind a socket ---
+
+namespace {
+
+class Listener {
+public:
+    explicit Listener(const std::string& path)
+    {
+        sockaddr_un address{};
+        address.sun_family = AF_UNIX;
+        std::copy(path.begin(), path.end(), std::begin(address.sun_path));
+        REQUIRE(bind(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+        REQUIRE(listen(socket_, 4) == 0);
+    }
+    Listener(const Listener&) = delete;
+    Listener& operator=(const Listener&) = delete;
+    ~Listener() { close(socket_); }
+
+    // Answers one question that ends in a blank line, in pieces; what was asked is the answer.
+    std::string answer_one(const std::string& text) const
+    {
+        const int channel = accept(socket_, nullptr, nullptr);
+        std::string asked;
+        std::array<char, 100> part{};
+        while (asked.find("\n\n") == std::string::npos) {
+            const auto count = read(channel, part.data(), part.size());
+            if (count <= 0) break;
+            asked.append(part.data(), static_cast<std::size_t>(count));
+        }
+        for (std::size_t at = 0; at < text.size(); at += 50'000)
+            if (send(channel, text.data() + at, std::min<std::size_t>(50'000, text.size() - at),
+                     MSG_NOSIGNAL) < 0)
+                break;
+        close(channel);
+        return asked;
+    }
+
+private:
+    int socket_ = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+};
+
+constexpr std::size_t most = 1'000'000; // bytes of an answer
+
+} // namespace
+
+TEST_CASE("a daemon's answer is all that comes until it closes")
+{
+    RealSystem real;
+    real.root.file("/x", "");
+    const Listener daemon(real.root("/daemon"));
+    const std::string long_answer(300'000, 'a');
+    TestProcess server([&] { return daemon.answer_one(long_answer) == "question\n\n" ? 0 : 1; });
+    const auto answer = real.system.ask("/daemon", "question\n\n", most, soon);
+    CHECK(answer.done());
+    CHECK(answer.text == long_answer);
+    CHECK(server.wait() == 0);
+}
+
+TEST_CASE("nobody listens, or says more than is wanted, or nothing")
+{
+    RealSystem real;
+    real.root.file("/file", "");
+    CHECK(real.system.ask("/absent", "x\n\n", most, soon).error_number == ENOENT);
+    CHECK(real.system.ask("/file", "x\n\n", most, soon).error_number == ECONNREFUSED);
+    CHECK(real.system.ask("/" + std::string(200, 'a'), "x\n\n", most, soon).error_number == ENAMETOOLONG);
+    const Listener daemon(real.root("/daemon"));
+    constexpr Milliseconds a_moment{50};
+    const auto silent = real.system.tell("/daemon", "x\n\n", most, a_moment); // in the backlog
+    CHECK(silent.still_running());
+    CHECK(silent.child == 0);
+    TestProcess server([&] {
+        daemon.answer_one(""); // the one from before
+        daemon.answer_one(std::string(2'000, 'a'));
+        return 0;
+    });
+    CHECK(real.system.ask("/daemon", "x\n\n", 1'000, soon).error_number == EMSGSIZE);
+    CHECK(server.wait() == 0);
+}
+
+TEST_CASE("SIGTERM ends the wait for a daemon, once")
+{
+    TempDirectory root;
+    root.file("/x", "");
+    const Listener daemon(root("/daemon"));
+    TestProcess process([&] {
+        LinuxSystem system("test", root());
+        root.file("/ready", "");
+        if (reason_of([&] { system.ask("/daemon", "x\n\n", most, very_long); }) != ErrorKind::interrupted)
+            return 1;
+        constexpr Milliseconds a_moment{50};
+        return system.ask("/daemon", "x\n\n", most, a_moment).still_running() ? 0 : 2;
+    });
+    REQUIRE(eventually([&] { return path_exists(root("/ready")); }));
+    kill(process.pid(), SIGTERM);
+    CHECK(process.wait() == 0);
+}
