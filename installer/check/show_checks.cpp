@@ -4,6 +4,7 @@
 #include "base/lists.hpp"
 #include "base/text.hpp"
 #include "check/known_messages.hpp"
+#include "host/survey.hpp"
 
 #include <algorithm>
 #include <array>

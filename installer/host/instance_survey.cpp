@@ -65,9 +65,11 @@ void find_missing_devices(const SysReader& reader, SurveyedGuest& guest)
     for (const auto& card : find_cards(topology, guest.passed))
         for (const auto& address : card.functions)
             if (role_of(topology.at(address)) != Role::neighbour) want(address, true);
-    for (std::size_t i = 0; i < wanted.size(); ++i) // those that are added, too
-        if (const auto* function = topology.find(wanted[i]))
+    for (std::size_t next = 0; next < wanted.size(); ++next) { // those that are added, too
+        const auto address = wanted[next];
+        if (const auto* function = topology.find(address))
             for (const auto& member : function->group_members) want(member, false);
+    }
     std::ranges::sort(guest.missing, {}, [](const MissingDevice& one) { return one.facts.address; });
     for (auto& one : guest.missing)
         if (const auto holders = find_holders(reader, {one.facts}, guest.id.vmid); !holders.empty())

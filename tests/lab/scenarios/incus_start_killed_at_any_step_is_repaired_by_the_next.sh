@@ -65,7 +65,7 @@ repaired() {
 }
 places="note:is_noted note:is_out /sys/bus/pci/drivers/vfio-pci/unbind /sys/bus/pci/devices/0000:00:1c.0/reset_subordinate
     /sys/bus/pci/devices/0000:03:00.0/remove /sys/bus/pci/devices/0000:04:00.0/remove /sys/class/pci_bus/0000:03/rescan
-    /sys/bus/pci/drivers/vfio-pci/bind note:is_starting"
+    /sys/class/pci_bus/0000:04/rescan note:is_starting"
 number=0 turn=$(cat /lab/turn)
 for place in $places; do
     number=$((number + 1))
