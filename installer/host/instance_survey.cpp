@@ -65,8 +65,9 @@ void find_missing_devices(const SysReader& reader, SurveyedGuest& guest)
     for (const auto& card : find_cards(topology, guest.passed))
         for (const auto& address : card.functions)
             if (role_of(topology.at(address)) != Role::neighbour) want(address, true);
-    for (std::size_t next = 0; next < wanted.size(); ++next) { // those that are added, too
-        const auto address = wanted[next];
+    std::size_t next = 0;
+    while (next < wanted.size()) { // those that are added meanwhile, too
+        const auto address = wanted[next++];
         if (const auto* function = topology.find(address))
             for (const auto& member : function->group_members) want(member, false);
     }
