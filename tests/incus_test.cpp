@@ -681,7 +681,8 @@ TEST_CASE("a host without Proxmox is one for Incus; what needs Proxmox says so",
                       return install(session);
                   },
                   vm),
-              "this is no Proxmox VE host, so there is no VM 101; name a VM of Incus or LXD with '--incus'"));
+              "this is no Proxmox VE host, so it has no guests with VMIDs; name a VM of Incus or LXD with "
+              "'--incus'"));
     CHECK(host.run([](Session& session) {
         session.options.instances.clear();
         return status(session);
@@ -718,13 +719,35 @@ TEST_CASE("a dry run changes nothing, of the VM either", "[incus]")
 TEST_CASE("processes of Incus and LXD are holders by name", "[incus][holders]")
 {
     FakeSystem machine;
-    add_arc(machine);
-    machine.add_node("0000:03:00.0", "drm/renderD128", "/dev/dri/renderD128", {226, 128});
-    machine.add_process(812, "plex", {{5, {"/dev/dri/renderD128", DeviceNumber{226, 128}}}});
-    machine.file("/proc/812/cgroup", "0::/lxc.payload.lab_media/init.scope\n");
-    const auto gpu = read_function(machine, *parse_pci_address("0000:03:00.0"));
-    const auto holders = find_holders(machine, {*gpu}, std::nullopt);
-    REQUIRE(holders.size() == 1);
-    CHECK(describe(holders.front()) ==
-          "container 'lab/media' (pid 812, plex), which has '/dev/dri/renderD128' open");
+    const auto described = [&] {
+        const auto gpu = read_function(machine, *parse_pci_address("0000:03:00.0"));
+        const auto holders = find_holders(machine, {*gpu}, std::nullopt);
+        REQUIRE(holders.size() == 1);
+        return describe(holders.front());
+    };
+    SECTION("a program in a container, by its control group")
+    {
+        add_arc(machine);
+        machine.add_node("0000:03:00.0", "drm/renderD128", "/dev/dri/renderD128", {226, 128});
+        machine.add_process(812, "plex", {{5, {"/dev/dri/renderD128", DeviceNumber{226, 128}}}});
+        machine.file("/proc/812/cgroup", "0::/lxc.payload.lab_media/init.scope\n");
+        CHECK(described() == "container 'lab/media' (pid 812, plex), which has '/dev/dri/renderD128' open");
+    }
+    SECTION("a VM, by the file with the pid of its QEMU")
+    {
+        const std::string file = GENERATE("/run/incus/lab_web/qemu.pid", "/var/log/lxd/lab_web/qemu.pid",
+                                          "/var/snap/lxd/common/lxd/logs/lab_web/qemu.pid");
+        add_arc(machine, {.driver = "vfio-pci"});
+        machine.open_vfio("0000:03:00.0", 4711, "qemu-system-x86");
+        CHECK(has(described(), "a process (pid 4711, qemu-system-x86)"));
+        machine.file(file, "4711\n");
+        CHECK(described() == "VM 'lab/web' (pid 4711, qemu-system-x86)");
+    }
+    SECTION("a QEMU inside of a container")
+    {
+        add_arc(machine, {.driver = "vfio-pci"});
+        machine.open_vfio("0000:03:00.0", 4712, "qemu-system-x86");
+        machine.file("/proc/4712/cgroup", "0::/lxc.payload.box\n");
+        CHECK(has(described(), "container 'box' (pid 4712, qemu-system-x86)"));
+    }
 }

@@ -90,6 +90,11 @@ PveContainer installed_pve_container(const SysReader& reader)
     return {version_of(reader, "pve-container")};
 }
 
+bool is_proxmox_host(const SysReader& reader)
+{
+    return !version_of(reader, "pve-manager").empty();
+}
+
 std::string package_version(std::string_view dpkg_status, std::string_view package)
 {
     bool in_it = false, installed = false;

@@ -59,6 +59,9 @@ LxcConfig read_lxc_config(const SysReader& reader, std::string_view text);
 QemuServer installed_qemu_server(const SysReader& reader);
 PveContainer installed_pve_container(const SysReader& reader);
 
+// pve-manager is installed.
+bool is_proxmox_host(const SysReader& reader);
+
 // The version of an installed package, of the text of /var/lib/dpkg/status; empty if it is not installed.
 std::string package_version(std::string_view dpkg_status, std::string_view package);
 

@@ -23,12 +23,11 @@ std::string describe_process(const Holder& holder)
     if (!holder.pid) return "an unknown process (the vfio device is open)";
     const auto process = "pid " + std::to_string(*holder.pid) + ", " + printable(holder.program);
     if (holder.vmid) return "VM " + std::to_string(*holder.vmid) + " (" + process + ')';
-    if (holder.kind == Holder::Kind::vfio && !holder.instance.empty())
-        return "VM " + quote(holder.instance) + " (" + process + ')';
+    if (!holder.instance.empty()) return "VM " + quote(holder.instance) + " (" + process + ')';
     const auto opened = holder.detail.empty() ? "" : ", which has " + quote(holder.detail) + " open";
-    const auto who = holder.container           ? "container " + std::to_string(*holder.container)
-                     : !holder.instance.empty() ? "container " + quote(holder.instance)
-                                                : std::string("a process");
+    const auto who = holder.container                     ? "container " + std::to_string(*holder.container)
+                     : !holder.instance_container.empty() ? "container " + quote(holder.instance_container)
+                                                          : std::string("a process");
     return who + " (" + process + ')' + opened;
 }
 
@@ -96,8 +95,10 @@ private:
         if (holder.vmid) return;
         holder.container = container_of(reader_, pid);
         if (holder.container) return;
-        const auto instance = on_vfio ? instance_of_qemu(reader_, pid) : instance_of_container(reader_, pid);
-        if (instance) holder.instance = instance->text();
+        if (const auto vm = on_vfio ? instance_of_qemu(reader_, pid) : std::nullopt)
+            holder.instance = vm->text();
+        else if (const auto inside = instance_of_container(reader_, pid))
+            holder.instance_container = inside->text();
     }
 
     void add_processes(const PciAddress& address, const DeviceFiles& files)

@@ -32,7 +32,8 @@ struct Holder {
     std::string program;                    // the process's name as /proc/PID/comm has it
     std::string detail;                     // the device node, mount point or interface
     std::optional<unsigned> container = {}; // of Proxmox, that the process is in
-    std::string instance = {}; // of Incus or LXD: the VM, or the container that it is in, by name
+    std::string instance = {};              // of Incus or LXD: the VM, by name,
+    std::string instance_container = {};    // or the container that the process is in
 
     bool operator==(const Holder&) const = default;
 };

@@ -51,9 +51,6 @@ std::string instead_of_template(const Survey& survey, const SurveyedGuest& guest
 const SurveyedGuest& prepared(const Survey& survey, unsigned vmid, bool host_only)
 {
     const auto* guest = survey.find(vmid);
-    if (guest == nullptr && !survey.host.is_proxmox())
-        throw Error(ErrorKind::not_found, {"this is no Proxmox VE host, so there is no " + vm(vmid),
-                                           "name a VM of Incus or LXD with '--incus'"});
     if (guest == nullptr)
         throw Error(ErrorKind::not_found,
                     {"there is no " + vm(vmid) + " on the node '" + survey.host.cluster.node + "'",

@@ -102,9 +102,7 @@ Survey survey_for_removal(const SysReader& reader, const Manifest& manifest)
 
 std::optional<Survey> survey_what_can_be_seen(System& system, const Manifest& manifest)
 {
-    if (package_version(system.read(std::string(paths::dpkg_status)).value_or(""), "pve-manager").empty() &&
-        daemon_sockets(system).empty())
-        return std::nullopt;
+    if (!is_proxmox_host(system) && daemon_sockets(system).empty()) return std::nullopt;
     try {
         return survey_for_removal(system, manifest);
     } catch (const Error& error) {

@@ -6,6 +6,7 @@
 #include "check/quiet_reader.hpp"
 #include "commands/captured_host.hpp"
 #include "commands/commands.hpp"
+#include "commands/instances.hpp"
 #include "commands/shareable.hpp"
 #include "host/pve_files.hpp"
 #include "machine/deadlines.hpp"
@@ -257,6 +258,7 @@ int capture(Session& session)
 {
     auto& system = session.system;
     const auto& options = session.options;
+    require_host_of(system, options);
     if (!options.guest) {
         const auto machine = capture_machine(system);
         session.document = {{"schema", "pve-gpu-hook/capture/1"}, {"machine", machine}};

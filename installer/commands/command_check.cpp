@@ -132,6 +132,7 @@ int check(Session& session)
         session.console.print(checks_list());
         return exit_done;
     }
+    require_host_of(session.system, options);
     if (options.cluster) return check_cluster(session);
     for (const auto& path : {options.html, options.report})
         if (!path.empty()) require_place(session.system, path);

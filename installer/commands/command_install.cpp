@@ -95,6 +95,7 @@ void take_install_lock(System& system)
 void begin_change(Session& session)
 {
     session.document = {{"schema", "pve-gpu-hook/install/1"}, {"changed", false}};
+    require_host_of(session.system, session.options);
     take_install_lock(session.system);
     if (session.programs_run) require_cluster_file_system(session.system);
 }

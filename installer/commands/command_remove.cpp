@@ -18,8 +18,7 @@ namespace {
 std::vector<HookReference> references(const Session& session)
 {
     const auto known = read_hook_references(session.system);
-    const auto packages = session.system.read(std::string(paths::dpkg_status)).value_or("");
-    if (package_version(packages, "pve-manager").empty()) return {};
+    if (!is_proxmox_host(session.system)) return {};
     if (!known && session.programs_run)
         throw Error(ErrorKind::failed,
                     {"it cannot be known which guests need the hook", "see 'systemctl status pve-cluster'"});

@@ -4,6 +4,7 @@
 #include "base/lists.hpp"
 #include "base/text.hpp"
 #include "commands/commands.hpp"
+#include "commands/instances.hpp"
 #include "machine/paths.hpp"
 #include "pci/function_json.hpp"
 
@@ -216,6 +217,7 @@ std::string daemons_text(const Status& status, const Painter& paint)
 int status(Session& session)
 {
     const auto& options = session.options;
+    require_host_of(session.system, options);
     const auto vmids = options.guests();
     auto all = read_status(session.system);
     for (const auto vmid : vmids)

@@ -128,6 +128,7 @@ int try_instance(Session& session, const InstanceName& name)
 
 int try_recovery(Session& session)
 {
+    require_host_of(session.system, session.options);
     session.document = {{"schema", "pve-gpu-hook/try/1"},
                         {session.options.dry_run ? "plans" : "runs", Json::array()}};
     int result = exit_done;

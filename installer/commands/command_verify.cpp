@@ -1,6 +1,7 @@
 #include "base/error.hpp"
 #include "commands/commands.hpp"
 #include "commands/guest_verification.hpp"
+#include "commands/instances.hpp"
 
 #include <algorithm>
 
@@ -9,6 +10,7 @@ namespace pvegpu {
 int verify(Session& session)
 {
     const auto& options = session.options;
+    require_host_of(session.system, options);
     std::vector<GuestVerification> guests;
     for (const auto vmid : options.vms) guests.push_back(verify_vm(session.system, vmid));
     for (const auto vmid : options.containers) guests.push_back(verify_container(session.system, vmid));

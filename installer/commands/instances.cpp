@@ -6,6 +6,7 @@
 #include "incus/start.hpp"
 #include "incus/taken_devices.hpp"
 #include "machine/paths.hpp"
+#include "proxmox/guest_files.hpp"
 
 namespace pvegpu {
 namespace {
@@ -13,6 +14,15 @@ namespace {
 constexpr Milliseconds at_once{0};
 
 } // namespace
+
+void require_host_of(const SysReader& reader, const Options& options)
+{
+    const bool asked =
+        !options.vms.empty() || !options.containers.empty() || options.cluster || options.guest;
+    if (!asked || daemon_sockets(reader).empty() || is_proxmox_host(reader)) return;
+    throw Error(ErrorKind::not_found, {"this is no Proxmox VE host, so it has no guests with VMIDs",
+                                       "name a VM of Incus or LXD with '--incus'"});
+}
 
 void take_instance_lock(Session& session, const InstanceName& name)
 {

@@ -6,6 +6,9 @@
 
 namespace pvegpu {
 
+// Throws Error(not_found) where guests of Proxmox are asked about on a host that has Incus or LXD alone.
+void require_host_of(const SysReader& reader, const Options& options);
+
 // Puts back what an interrupted start has left, which a dry run says only. Throws Error where that cannot be,
 // or where the VM is not there.
 void begin_with(Session& session, const InstanceName& name);

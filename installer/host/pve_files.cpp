@@ -94,8 +94,7 @@ std::optional<std::vector<GuestEntry>> list_cluster_guests(const SysReader& read
 // pmxcfs makes the list of guests up, so it is there exactly when that is mounted.
 void require_cluster_file_system(const SysReader& reader)
 {
-    const auto packages = reader.read(std::string(paths::dpkg_status)).value_or("");
-    if (package_version(packages, "pve-manager").empty()) return;
+    if (!is_proxmox_host(reader)) return;
     if (read_pve_file(reader, paths::pve_vm_list)) return;
     throw not_mounted();
 }

@@ -152,7 +152,7 @@ machine_words() {
         printf '%s\n' -drive "if=none,id=disk,file=$(readlink "$initramfs.disk"),format=raw,readonly=on" -device virtio-blk-pci,drive=disk,addr=10.0
     # On a busy host the kernel's checks of its timer and of its clock run out of time, and it panics (no_timer_check) or complains
     # (tsc=nowatchdog). log_buf_len: the whole log of a scenario is judged at its end.
-    printf '%s\n' -kernel "$kernel/vmlinux" -initrd "$initramfs" -append "console=ttyS0,115200 quiet panic=-1 intel_iommu=on iommu=pt \
+    printf '%s\n' -kernel "$kernel/vmlinux" -initrd "$initramfs" -append "console=ttyS0,115200 quiet oops=panic panic=-1 intel_iommu=on iommu=pt \
 no_timer_check tsc=nowatchdog log_buf_len=4M lab_first=$first lab_load=${load// /,}"
 }
 

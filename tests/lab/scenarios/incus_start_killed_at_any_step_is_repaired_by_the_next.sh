@@ -6,7 +6,6 @@
 # installer: yes
 # kernels: 6.12
 # timeout: 900
-# turn: 4
 . /lab/incus_start.sh
 incus_vm web "$web_devices"
 

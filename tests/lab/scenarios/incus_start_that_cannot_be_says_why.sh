@@ -70,6 +70,23 @@ incus_stop web || fail "it does not stop: $incus_error"
 clean_start web
 incus_stop web || fail "it does not stop: $incus_error"
 
+say "a container of Incus that has the card open"
+incus_do POST /1.0/instances '{"name": "box", "type": "container", "source": {"type": "none"}, "config": {"security.privileged": "true"},
+    "devices": {"root": {"type": "disk", "pool": "default", "path": "/"}}}' || fail "there is no container: $incus_error"
+inside=/var/lib/incus/storage-pools/default/containers/box/rootfs
+mkdir -p $inside/bin $inside/sbin $inside/dev $inside/proc $inside/sys $inside/etc $inside/tmp $inside/run
+cp /lab/bin/busybox $inside/bin/sh
+printf '#!/bin/sh\nwhile sleep 1000; do :; done\n' >$inside/sbin/init
+chmod 755 $inside/sbin/init
+incus_start box || fail "the container does not start: $incus_error"
+init=$(incus_api GET /1.0/instances/box/state | grep -o '"pid":[0-9]*' | head -n 1 | cut -d : -f 2)
+hold_vfio "$gpu"
+holder_pid "$gpu" >/sys/fs/cgroup"$(sed -n 's/^0:://p' "/proc/$init/cgroup")"/cgroup.procs
+installer box start --incus web
+expect_installer 1
+said box "'0000:03:00.0' is in use by container 'box' (pid $(holder_pid "$gpu"), lab-hold)"
+release "$gpu"
+
 say "no daemon"
 systemctl stop incus.socket incus.service
 installer gone start --incus web
