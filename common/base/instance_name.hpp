@@ -12,6 +12,7 @@ struct InstanceName {
     std::string name;
 
     std::string text() const { return project == "default" ? name : project + "/" + name; } // "web", "lab/db"
+    std::string vm() const { return "VM '" + text() + "'"; } // as messages call one that is a VM
     auto operator<=>(const InstanceName&) const = default;
 };
 

@@ -89,7 +89,7 @@ private:
             run(change.argv, change.hint, change.rebuilds());
             return check_setting(change);
         case Change::Kind::instance:
-            console_.progress("changing the devices of VM '" + change.instance.text() + "' ...");
+            console_.progress("changing the devices of " + change.instance.vm() + " ...");
             return put_instance_text(system_, change.instance, change.socket, *change.before, *change.after);
         }
     }

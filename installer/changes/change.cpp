@@ -24,8 +24,7 @@ std::vector<std::string> set_to(const GuestSetting& what, const std::string& val
 std::string put(const Change& change, const std::optional<std::string>& from,
                 const std::optional<std::string>& to)
 {
-    if (change.kind == Change::Kind::instance)
-        return "change the devices of VM '" + change.instance.text() + "'";
+    if (change.kind == Change::Kind::instance) return "change the devices of " + change.instance.vm();
     const auto path = "'" + change.path + "'";
     if (!to) return "remove " + path;
     if (change.kind == Change::Kind::link) return "link " + path + " to '" + *to + "'";

@@ -69,7 +69,7 @@ public:
         const auto* guest = survey_.find(number_of(attached.name));
         if (guest == nullptr && survey_.daemon_problem) {
             plan_.warnings.push_back(
-                {"VM '" + attached.name.text() + "' keeps what it was given: " + survey_.daemon_problem->fact,
+                {attached.name.vm() + " keeps what it was given: " + survey_.daemon_problem->fact,
                  survey_.daemon_problem->remedy});
             return;
         }
@@ -259,9 +259,8 @@ RemovePlan make_detach_plan(const Survey& survey, const Manifest& manifest,
     for (const auto& name : instances) {
         const auto* const attached = manifest.find(name);
         if (attached == nullptr)
-            throw Error(ErrorKind::not_found,
-                        {"VM '" + name.text() + "' was given nothing by 'pve-gpu-install --incus'",
-                         "'pve-gpu-install status' shows whom it was"});
+            throw Error(ErrorKind::not_found, {name.vm() + " was given nothing by 'pve-gpu-install --incus'",
+                                               "'pve-gpu-install status' shows whom it was"});
         if (survey.find(number_of(name)) == nullptr && survey.daemon_problem)
             throw Error(ErrorKind::failed, *survey.daemon_problem);
         remover.detach(*attached, if_it_runs);

@@ -167,7 +167,7 @@ std::string sum_up(const std::vector<Change>& changes)
     std::vector<std::string> settings;
     for (const auto& change : changes) {
         if (change.kind == Change::Kind::instance)
-            settings.push_back("devices of VM '" + change.instance.text() + "'");
+            settings.push_back("devices of " + change.instance.vm());
         else if (change.kind != Change::Kind::program)
             ++files;
         else if (change.setting)

@@ -86,10 +86,9 @@ private:
                     make_detach_plan(*survey_, manifest_, {}, {one.name}, IfItRuns::keep_devices);
                 for (const auto& warning : plan.warnings) system_.say(Severity::warning, to_string(warning));
                 make(plan);
-                system_.say(Severity::info, "VM '" + one.name.text() + "' is as it was before");
+                system_.say(Severity::info, one.name.vm() + " is as it was before");
             } catch (const Error& error) {
-                system_.say(Severity::warning,
-                            "VM '" + one.name.text() + "' keeps what it was given: " + error.what());
+                system_.say(Severity::warning, one.name.vm() + " keeps what it was given: " + error.what());
             }
         }
     }

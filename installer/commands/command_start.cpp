@@ -30,7 +30,7 @@ int show_plan(Session& session, const InstanceName& name)
 int start_one(Session& session, const InstanceName& name)
 {
     take_instance_lock(session, name);
-    session.system.log_for_guest("VM '" + name.text() + "'");
+    session.system.log_for_guest(name.vm());
     StartedInstance result;
     const auto put_down = [&] {
         Json runs = Json::array();
@@ -50,7 +50,7 @@ int start_one(Session& session, const InstanceName& name)
     }
     put_down();
     const auto has = result.qemu ? " with its GPU (pid " + std::to_string(*result.qemu) + ")" : std::string();
-    session.console.print("VM '" + name.text() + "' has started" + has + ".\n");
+    session.console.print(name.vm() + " has started" + has + ".\n");
     return exit_done;
 }
 

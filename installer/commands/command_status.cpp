@@ -193,7 +193,7 @@ std::string host_text(const Status& status, const Painter& paint)
 std::string name_asked(const Options& options, unsigned number)
 {
     for (const auto& name : options.instances)
-        if (number_of(name) == number) return "VM " + quote(name.text());
+        if (number_of(name) == number) return name.vm();
     return "guest " + std::to_string(number);
 }
 

@@ -36,7 +36,7 @@ void begin_with(Session& session, const InstanceName& name)
     find_instance(session.system, name); // it is there, and its daemon answers
     if (!contains(read_taken(session.system), name, &TakenDevices::name)) return;
     if (session.options.dry_run) {
-        session.console.progress("an interrupted start has left VM " + quote(name.text()) +
+        session.console.progress("an interrupted start has left " + name.vm() +
                                  " without its devices, which would be put back first");
         return;
     }
@@ -52,9 +52,8 @@ void require_instance(const SysReader& reader, const Survey& survey, const Insta
         throw Error(ErrorKind::invalid_config,
                     {quote(name.text()) + " is a container, which uses the GPU by the host's driver",
                      "'" + instance.command("config device add", "gpu gpu") + "' gives it one"});
-    throw Error(ErrorKind::timed_out,
-                {"VM " + quote(name.text()) + " cannot be looked at: its QEMU does not answer",
-                 "see '" + instance.command("info") + "'"});
+    throw Error(ErrorKind::timed_out, {name.vm() + " cannot be looked at: its QEMU does not answer",
+                                       "see '" + instance.command("info") + "'"});
 }
 
 } // namespace pvegpu

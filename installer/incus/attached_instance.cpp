@@ -90,8 +90,8 @@ void put_instance_text(System& system, const InstanceName& name, const std::stri
     Daemon daemon(system, socket);
     const auto instance = read_instance(daemon, name);
     if (instance_text(instance) != before)
-        throw Error(ErrorKind::failed, {"VM " + quote(name.text()) + " was changed by somebody else just now",
-                                        "run this again"});
+        throw Error(ErrorKind::failed,
+                    {name.vm() + " was changed by somebody else just now", "run this again"});
     const auto json = Json::parse(after);
     const auto own = devices_from(json.at("devices"));
     auto config = instance.own_config;
@@ -99,10 +99,9 @@ void put_instance_text(System& system, const InstanceName& name, const std::stri
     if (const auto autostart = text_or_nothing(member(json, autostart_key)))
         config[autostart_key] = *autostart;
     if (own != instance.own && !instance.stopped())
-        throw Error(
-            ErrorKind::in_use,
-            {"VM " + quote(name.text()) + " is not stopped, and would be given or lose devices while it runs",
-             "stop it first, '" + instance.command("stop") + "'"});
+        throw Error(ErrorKind::in_use,
+                    {name.vm() + " is not stopped, and would be given or lose devices while it runs",
+                     "stop it first, '" + instance.command("stop") + "'"});
     daemon.change({"PUT", instance.path(), body_with(instance, own, config), instance.etag});
     if (const auto now = instance_text(read_instance(daemon, name)); now != after)
         throw Error(ErrorKind::failed, {daemon.product() + " has taken the change of VM " +

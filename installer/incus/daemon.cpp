@@ -62,6 +62,18 @@ DaemonAnswer parse_answer(const HttpAnswer& http, const std::string& socket, con
     return answer;
 }
 
+// Throws Error where it is none.
+DaemonAnswer answer_in(const SysResult& outcome, const std::string& socket, const std::string& product,
+                       Milliseconds within)
+{
+    if (!outcome.done() || outcome.only_listed) refuse(outcome, socket, product, within);
+    const auto http = parse_http(outcome.text);
+    if (!http)
+        throw Error(ErrorKind::failed, {product + " has closed the connection before it had answered"},
+                    socket);
+    return parse_answer(*http, socket, product);
+}
+
 OperationEnd end_of(const Json& operation)
 {
     using How = OperationEnd::How;
@@ -91,12 +103,7 @@ std::string DaemonReader::tool() const
 DaemonAnswer DaemonReader::ask(const std::string& path, Milliseconds within) const
 {
     const auto outcome = reader_.ask(socket_, print_http({"GET", path}), most_bytes, within);
-    if (!outcome.done()) refuse(outcome, socket_, product(), within);
-    const auto http = parse_http(outcome.text);
-    if (!http)
-        throw Error(ErrorKind::failed, {product() + " has closed the connection before it had answered"},
-                    socket_);
-    return parse_answer(*http, socket_, product());
+    return answer_in(outcome, socket_, product(), within);
 }
 
 DaemonAnswer DaemonReader::get(const std::string& path, Milliseconds within) const
@@ -121,12 +128,7 @@ std::optional<std::string> DaemonReader::get_file(const std::string& path) const
 DaemonAnswer Daemon::tell(const HttpRequest& request)
 {
     const auto outcome = system_.tell(socket(), print_http(request), most_bytes, daemon_answers_within);
-    if (!outcome.done() || outcome.only_listed) refuse(outcome, socket(), product(), daemon_answers_within);
-    const auto http = parse_http(outcome.text);
-    if (!http)
-        throw Error(ErrorKind::failed, {product() + " has closed the connection before it had answered"},
-                    socket());
-    return parse_answer(*http, socket(), product());
+    return answer_in(outcome, socket(), product(), daemon_answers_within);
 }
 
 OperationEnd Daemon::wait(const std::string& operation, Milliseconds within)

@@ -181,8 +181,7 @@ DaemonAnswer ask_about(const DaemonReader& daemon, const InstanceName& name)
         if (error.reason() != ErrorKind::timed_out) throw;
         daemon.get("/1.0");
         throw Error(ErrorKind::timed_out,
-                    {"VM " + quote(name.text()) + " cannot be looked at: its QEMU does not answer " +
-                         daemon.product(),
+                    {name.vm() + " cannot be looked at: its QEMU does not answer " + daemon.product(),
                      "see whether it is stopped or stuck in the kernel ('ps', state T or D)"});
     }
 }

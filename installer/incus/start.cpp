@@ -25,11 +25,6 @@ constexpr Milliseconds starts_within{5 * 60 * 1000};
 // After Incus' word that it has started: QEMU has the card open by then.
 constexpr Milliseconds seen_open_within{5'000};
 
-std::string vm(const InstanceName& name)
-{
-    return "VM " + quote(name.text());
-}
-
 // Its daemon was killed between QEMU's start and its go: QEMU waits for ever.
 bool is_half_started(const Instance& instance)
 {
@@ -86,7 +81,7 @@ public:
             const auto failure = start(instance);
             if (!failure) return look_at_it(instance);
             if (!failure->card || attempt == most_attempts) give_up(instance, *failure, attempt);
-            system_.say(Severity::warning, vm(name_) + " did not start: " + failure->reason +
+            system_.say(Severity::warning, name_.vm() + " did not start: " + failure->reason +
                                                "; its card is recovered once more");
         }
     }
@@ -102,14 +97,14 @@ private:
         if (report.exit_status() == 0) return;
         const auto& problem = report.errors.front();
         throw Error(problem.reason,
-                    {vm(name_) + " is not started: " + problem.advice.fact, problem.advice.remedy},
+                    {name_.vm() + " is not started: " + problem.advice.fact, problem.advice.remedy},
                     problem.where);
     }
 
     std::optional<StartFailure> start(const Instance& instance)
     {
         Daemon daemon(system_, instance.socket);
-        tell_("starting " + vm(name_) + " ...");
+        tell_("starting " + name_.vm() + " ...");
         const auto answer =
             daemon.tell({"PUT", instance.path("/state"), R"({"action":"start","timeout":-1})"});
         if (answer.failed()) return failure_of(daemon, instance, answer.error);
@@ -118,20 +113,20 @@ private:
         if (end.how == How::goes_on)
             throw Error(
                 ErrorKind::timed_out,
-                {daemon.product() + " is at the start of " + vm(name_) + " for more than " +
+                {daemon.product() + " is at the start of " + name_.vm() + " for more than " +
                      in_seconds(starts_within),
                  "see '" + daemon.tool() + " operation list' and the kernel's log; it cannot be cancelled"});
         if (end.how == How::badly) return failure_of(daemon, instance, end.error);
         if (end.how == How::unknown && read_instance(daemon, name_).stopped())
             throw Error(ErrorKind::failed,
-                        {daemon.product() + " ended while it started " + vm(name_) + ", which is stopped",
+                        {daemon.product() + " ended while it started " + name_.vm() + ", which is stopped",
                          "start it again"});
         return std::nullopt;
     }
 
     [[noreturn]] void give_up(const Instance& instance, const StartFailure& failure, unsigned attempt) const
     {
-        const auto fact = vm(name_) + " did not start" +
+        const auto fact = name_.vm() + " did not start" +
                           (attempt > 1 ? " " + std::to_string(attempt) + " times" : "") + ": " +
                           failure.reason;
         throw Error(ErrorKind::failed, {fact, "'pve-gpu-install check --incus " + name_.text() +
@@ -168,13 +163,13 @@ private:
         const auto now = read_instance(DaemonReader(system_, before.socket), name_);
         if (is_half_started(now))
             throw Error(ErrorKind::failed,
-                        {vm(name_) + " is half started: its QEMU waits for a word that does not come",
+                        {name_.vm() + " is half started: its QEMU waits for a word that does not come",
                          "'" + now.command("stop", "--force") + "' ends it; then start it again"});
         if (!seen && now.stopped())
-            return system_.say(Severity::warning, vm(name_) + " had started, and has stopped again since");
+            return system_.say(Severity::warning, name_.vm() + " had started, and has stopped again since");
         if (!seen)
             throw Error(ErrorKind::failed,
-                        {vm(name_) + " runs, but its QEMU has not opened " + quote(wanted.front().address),
+                        {name_.vm() + " runs, but its QEMU has not opened " + quote(wanted.front().address),
                          "see '" + now.command("config show", "--expanded") +
                              "': somebody has started it meanwhile, without the GPU"});
     }
@@ -205,10 +200,10 @@ void require_nobody_at_it(const SysReader& reader, const DaemonReader& daemon, c
     const auto own = functions_of(reader, instance);
     for (const auto& name : in_operations(daemon)) {
         if (name == instance.name)
-            throw Error(ErrorKind::in_use, {vm(name) + " is being started or changed right now", look});
+            throw Error(ErrorKind::in_use, {name.vm() + " is being started or changed right now", look});
         for (const auto& address : functions_of(reader, read_instance(daemon, name)))
             if (contains(own, address))
-                throw Error(ErrorKind::in_use, {quote(address) + " is a device of " + vm(name) +
+                throw Error(ErrorKind::in_use, {quote(address) + " is a device of " + name.vm() +
                                                     ", which is being started or changed right now",
                                                 look});
     }
@@ -223,7 +218,7 @@ Request request_for(const InstanceName& name)
 
 void require_stopped(const SysReader& reader, const Instance& instance)
 {
-    const auto name = vm(instance.name);
+    const auto name = instance.name.vm();
     if (!instance.is_vm)
         throw Error(ErrorKind::invalid_config,
                     {quote(instance.name.text()) + " is a container, which uses the GPU by the host's driver",
@@ -251,7 +246,7 @@ void repair_instances(System& system, const NewSystem& another, const InstanceNa
 {
     const auto say_repaired = [&](const InstanceName& one) {
         system.say(Severity::warning,
-                   "put back into " + vm(one) + " what an interrupted run had taken out of it");
+                   "put back into " + one.vm() + " what an interrupted run had taken out of it");
     };
     if (give_back_what_was_left(system, name)) say_repaired(name);
     for (const auto& taken : read_taken(system)) {

@@ -66,14 +66,14 @@ bool set_devices(System& system, const std::string& socket, const InstanceName& 
         if (wanted == instance.own) return i > 0;
         if (!instance.stopped())
             throw Error(ErrorKind::in_use,
-                        {"VM " + quote(name.text()) + " runs, so that " + what,
+                        {name.vm() + " runs, so that " + what,
                          "stop it ('" + instance.command("stop") +
                              "') and start it with 'pve-gpu-install start --incus " + name.text() + "'"});
         if (put(daemon, instance, wanted)) continue; // looked at once more
         system.wait_until([] { return false; }, between_tries);
     }
     throw Error(ErrorKind::timed_out,
-                {"somebody else changes VM " + quote(name.text()) + " again and again, so that " + what,
+                {"somebody else changes " + name.vm() + " again and again, so that " + what,
                  "run this again when that has ended"});
 }
 
@@ -162,7 +162,7 @@ bool give_back_what_was_left(System& system, const InstanceName& name)
     if (!text) return false;
     const auto taken = parse_taken(*text);
     if (taken && taken->name == name) return give_devices_back(system, *taken);
-    system.say(Severity::warning, "the note of what was taken out of VM " + quote(name.text()) +
+    system.say(Severity::warning, "the note of what was taken out of " + name.vm() +
                                       " is damaged; see whether its devices are all there");
     forget(system, name);
     return false;
