@@ -98,10 +98,10 @@ void FakeIncus::fail_start(const std::string& text, int times)
     failures_ = times;
 }
 
-std::string FakeIncus::begin(const std::string& failure)
+std::string FakeIncus::begin(const std::string& failure, const Json& metadata)
 {
     const auto number = std::to_string(++operations_);
-    errors_[number] = failure;
+    ended_[number] = {failure, metadata};
     const auto path = "/1.0/operations/" + number;
     return http(Json{{"type", "async"},
                      {"status", "Operation created"},
@@ -146,6 +146,17 @@ void FakeIncus::bind(const std::string& address)
     if (!machine_.driver_of(address).empty()) machine_.write(path + "/driver/unbind", address, soon);
     machine_.write(path + "/driver_override", "vfio-pci", soon);
     machine_.write("/sys/bus/pci/drivers_probe", address, soon);
+}
+
+// As recorded of a container, for which the same code makes the answers.
+std::string FakeIncus::exec(const Json& body)
+{
+    if (!inside_) return begin("VM agent isn't currently running");
+    auto words = body.at("command").get<std::vector<std::string>>();
+    const auto [status, text] = inside_({words.begin() + 2, words.end()}); // behind "timeout 25"
+    const auto path = "/1.0/instances/web/logs/exec-output/exec_" + std::to_string(operations_) + ".stdout";
+    files_[path] = text;
+    return begin("", {{"output", {{"1", path}}}, {"return", status}});
 }
 
 std::string FakeIncus::start(Json& instance)
@@ -212,10 +223,10 @@ std::optional<std::string> FakeIncus::answer(const std::string& request)
             {{"running", Json::array({{{"resources", {{"instances", {"/1.0/instances/" + at_}}}}}})}});
     if (path.starts_with("/1.0/operations/")) {
         const auto number = split(std::string_view(path).substr(16), '/').front();
-        const auto found = errors_.find(std::string(number));
-        if (found == errors_.end() || forgets_) return error(404, "Operation not found");
-        if (!found->second.empty()) return error(500, found->second, 200);
-        return sync({{"status", "Success"}, {"err", ""}, {"metadata", Json::object()}});
+        const auto found = ended_.find(std::string(number));
+        if (found == ended_.end() || forgets_) return error(404, "Operation not found");
+        if (!found->second.first.empty()) return error(500, found->second.first, 200);
+        return sync({{"status", "Success"}, {"err", ""}, {"metadata", found->second.second}});
     }
     if (path == "/1.0/instances") {
         Json all = Json::array();
@@ -232,6 +243,12 @@ std::optional<std::string> FakeIncus::answer(const std::string& request)
     const auto found = instances_.find(project + "/" + std::string(words.at(2)));
     if (found == instances_.end()) return error(404, "Failed to fetch instance: Instance not found");
     auto& one = found->second;
+    if (const auto file = files_.find(path); file != files_.end()) {
+        const auto text = file->second;
+        if (method == "DELETE") files_.erase(file);
+        return method == "DELETE" ? sync(nullptr) : http(text);
+    }
+    if (words.size() == 4 && words[3] == "exec") return exec(body);
     if (words.size() == 5 && words[3] == "logs") return http(log_);
     if (words.size() == 4 && words[3] == "state" && method == "PUT") return start(one);
     if (words.size() == 3 && method == "GET") return sync(one, etag_of(one));

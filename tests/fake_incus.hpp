@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace pvegpu::testing {
@@ -40,6 +41,10 @@ public:
     void is_at(const std::string& name) { at_ = name; } // an operation runs for it
     void without_operations() { forgets_ = true; }      // as after the daemon's own restart
 
+    // What programs in the VM do: status and output; without it there is no agent.
+    using Inside = std::function<std::pair<unsigned, std::string>(const std::vector<std::string>& words)>;
+    void add_agent(Inside inside) { inside_ = std::move(inside); }
+
     void start_bare(const std::string& name) { start(instance(name)); }
     void stop(const std::string& name);
     const std::vector<std::string>& asked() const
@@ -50,13 +55,16 @@ public:
 private:
     std::optional<std::string> answer(const std::string& request);
     std::string put_instance(Json& instance, const Json& body, const std::string& if_match);
-    std::string begin(const std::string& error);
+    std::string begin(const std::string& error, const Json& metadata = Json::object());
+    std::string exec(const Json& body);
     std::string start(Json& instance);
     void bind(const std::string& address);
 
     FakeSystem& machine_;
-    std::map<std::string, Json> instances_;     // by "project/name"
-    std::map<std::string, std::string> errors_; // of operations that have ended, by number
+    std::map<std::string, Json> instances_;                     // by "project/name"
+    std::map<std::string, std::pair<std::string, Json>> ended_; // operations by number: error and metadata
+    std::map<std::string, std::string> files_;                  // outputs of programs, by path
+    Inside inside_;
     std::vector<std::string> asked_, silent_;
     std::map<std::string, std::function<void()>> events_;
     std::string start_error_, log_, at_;

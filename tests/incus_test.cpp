@@ -1,4 +1,5 @@
 // VMs of Incus and LXD: what their daemons' recorded answers are read as, and what our commands do with them.
+#include "base/text.hpp"
 #include "catch.hpp"
 #include "commands/commands.hpp"
 #include "fake_incus.hpp"
@@ -303,6 +304,16 @@ TEST_CASE("a VM's devices are lines as Proxmox has them", "[incus]")
     {
         CHECK(lines_of({{"x", {{"type", "pci"}, {"address", "3:0.0"}}}}).front().start_error);
     }
+}
+
+TEST_CASE("a device whose name is no word starts nothing", "[incus][security]")
+{
+    IncusHost host;
+    auto& one = host.incus.add_vm("other", {{"gpu; reboot\x1b[31m", host.devices["gpu"]}});
+    const auto lines = as_guest_config(host.machine, parse_instance(one, socket_path)).hostpci;
+    REQUIRE(lines.front().start_error);
+    CHECK(lines.front().start_error->fact == "the device 'gpu; reboot\\x1b[31m' has an odd name");
+    CHECK(lines.front().key().find('\x1b') == std::string::npos);
 }
 
 TEST_CASE("devices that are taken out are put back, whoever changed what in between", "[incus]")
@@ -714,6 +725,59 @@ TEST_CASE("a dry run changes nothing, of the VM either", "[incus]")
     for (auto* command : {start, try_recovery, install}) host.run(command, dry);
     for (const auto& line : host.incus.asked()) CHECK(line.starts_with("GET "));
     CHECK(has(host.console.text, "then: incus start web"));
+}
+
+TEST_CASE("inside of a VM: the GPU, its driver, and whether the driver's parts are of one version",
+          "[incus][verify]")
+{
+    Commanded host;
+    add_slot(host.machine, {.bus = 0x06, .driver = "vfio-pci"});
+    host.incus.add_vm("web", {{"gpu", {{"type", "gpu"}, {"pci", "0000:06:00.0"}}}});
+    const auto check = [&](const std::string& name) -> Json {
+        for (const auto& one : host.document["guests"][0]["checks"])
+            if (one["name"] == name) return one;
+        return nullptr;
+    };
+    SECTION("one that does not run")
+    {
+        CHECK(host.run(verify) == exit_failed);
+        CHECK(check("guest.running")["remedy"] == "start it: 'pve-gpu-install start --incus web'");
+    }
+    SECTION("without an agent")
+    {
+        host.incus.start_bare("web");
+        host.run(verify);
+        CHECK(check("guest.agent")["verdict"] == "unknown");
+        CHECK(has(check("guest.agent")["evidence"].get<std::string>(), "VM agent isn't currently running"));
+    }
+    SECTION("with one")
+    {
+        std::string of_tools = "550.90.07";
+        host.incus.start_bare("web");
+        host.incus.add_agent([&](const std::vector<std::string>& words) -> std::pair<unsigned, std::string> {
+            const auto line = join(words, " ");
+            if (line == "cat /proc/bus/pci/devices") return {0, "0600\t10de2204\t0\tnvidia\n"};
+            if (line == "cat /sys/module/nvidia/version") return {0, "550.90.07\n"};
+            if (has(line, "--query-gpu=driver_version")) return {0, of_tools + "\n"};
+            if (words.front() == "nvidia-smi") return {0, "NVIDIA GeForce RTX 3090, 550.90.07, 24576 MiB\n"};
+            return {127, "timeout: failed to run command\n"};
+        });
+        CHECK(host.run(verify) == exit_done);
+        CHECK(check("gpu.visible")["verdict"] == "ok");
+        CHECK(check("driver.loaded")["verdict"] == "ok");
+        CHECK(check("nvidia-smi")["verdict"] == "ok");
+        CHECK(check("load")["verdict"] == "note"); // no ffmpeg
+        CHECK(has(check("versions.match")["evidence"].get<std::string>(),
+                  "the host has no NVIDIA module loaded, and needs none"));
+        host.machine.file("/sys/module/nvidia/version", "535.1\n");
+        of_tools = "560.1";
+        CHECK(host.run(verify) == exit_failed);
+        CHECK(check("versions.match")["evidence"] ==
+              "module 550.90.07, nvidia-smi 560.1; the host's is 535.1, which is no matter for a VM");
+        for (const auto& line : host.incus.asked())
+            if (has(line, "DELETE")) return; // what it printed is not left with the daemon
+        CHECK(false);
+    }
 }
 
 TEST_CASE("processes of Incus and LXD are holders by name", "[incus][holders]")

@@ -107,13 +107,24 @@ public:
     {
         for (const auto& [name, options] : instance_.all) {
             const auto type = value_of(options, "type");
-            if (type == "pci") add_function(name, options);
-            if (type == "gpu") add_gpu(name, options);
+            if (type != "pci" && type != "gpu") continue;
+            if (!is_plain(name)) // it goes into commands that people paste
+                add(printable(name), "").start_error = Advice{
+                    "the device " + quote(name) + " has an odd name", "give it one of letters and digits"};
+            else if (type == "pci")
+                add_function(name, options);
+            else
+                add_gpu(name, options);
         }
         return std::move(config_);
     }
 
 private:
+    static bool is_plain(const std::string& name)
+    {
+        return consists_of(name, [](char c) { return is_alnum(c) || c == '-' || c == '_' || c == '.'; });
+    }
+
     HostPci& add(const std::string& name, const std::string& text)
     {
         HostPci line;
