@@ -93,6 +93,19 @@ std::vector<CheckCase> instance_cases()
          .quiet = add_well,
          .fix = "pve-gpu-install --incus web"},
         {.check = "incus.bare-start",
+         .verdict = Verdict::warning,
+         .fires =
+             [](FakeSystem& m) {
+                 add_well(m);
+                 FakeIncus& incus = FakeIncus::on(m);
+                 incus.add_vm("web", {{"gpu", gpu}, {"audio", audio}});
+                 incus.start_bare("web");
+             },
+         .subject = "VM 'web'",
+         .says = "its card was not recovered",
+         .silent = true,
+         .fix = "incus stop web; pve-gpu-install start --incus web"},
+        {.check = "incus.bare-start",
          .verdict = Verdict::note,
          .fires = add_well,
          .subject = "VM 'web'",

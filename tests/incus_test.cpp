@@ -448,6 +448,21 @@ TEST_CASE("a VM is started with a clean card, and its devices are in it as befor
     CHECK(host.machine.list(std::string(paths::claims)).empty());
     CHECK(host.machine.list(std::string(paths::journals)).empty());
 
+    SECTION("a bare start afterwards, and a start after the guest's own reboot, are told from ours")
+    {
+        const auto is_told = [&] {
+            host.console.text.clear();
+            host.run(status);
+            return has(host.console.text, "runs, not started by us: its card was not recovered");
+        };
+        CHECK_FALSE(is_told());
+        host.incus.stop("web");
+        CHECK_FALSE(is_told());
+        host.incus.start_bare("web");
+        CHECK(is_told());
+        host.run(check);
+        CHECK(has(host.document.dump(), "has not started it, or its guest has rebooted since"));
+    }
     SECTION("whoever runs is not touched")
     {
         const auto resets = host.machine.resets("0000:03:00.0");

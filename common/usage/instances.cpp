@@ -3,6 +3,8 @@
 #include "base/text.hpp"
 #include "machine/paths.hpp"
 
+#include <array>
+
 namespace pvegpu {
 namespace {
 
@@ -12,6 +14,15 @@ std::optional<InstanceName> from_prefixed(std::string_view text)
     std::string name(text);
     if (const auto end = name.find('_'); end != std::string::npos) name[end] = '/';
     return parse_instance_name(name);
+}
+
+constexpr std::array places_of_vms{paths::incus_vms, paths::lxd_vms, paths::lxd_snap_vms};
+
+std::optional<pid_t> pid_in(const SysReader& reader, std::string_view place, const std::string& directory)
+{
+    const auto text = reader.read(paths::join(paths::join(place, directory), "qemu.pid")).value_or("");
+    const auto pid = parse_decimal(trim(std::string_view(text)));
+    return pid ? std::optional(static_cast<pid_t>(*pid)) : std::nullopt;
 }
 
 } // namespace
@@ -40,12 +51,18 @@ std::string option_of(const SysReader& reader, unsigned number)
 
 std::optional<InstanceName> instance_of_qemu(const SysReader& reader, pid_t pid)
 {
-    for (const auto place : {paths::incus_vms, paths::lxd_vms, paths::lxd_snap_vms})
-        for (const auto& directory : reader.list_directories(std::string(place))) {
-            const auto text =
-                reader.read(paths::join(paths::join(place, directory), "qemu.pid")).value_or("");
-            if (parse_decimal(trim(text)) == static_cast<unsigned>(pid)) return from_prefixed(directory);
-        }
+    for (const auto place : places_of_vms)
+        for (const auto& directory : reader.list_directories(std::string(place)))
+            if (pid_in(reader, place, directory) == pid) return from_prefixed(directory);
+    return std::nullopt;
+}
+
+std::optional<pid_t> qemu_of_instance(const SysReader& reader, const InstanceName& name)
+{
+    for (const auto place : places_of_vms)
+        for (const auto& directory : reader.list_directories(std::string(place)))
+            if (from_prefixed(directory) == name)
+                if (const auto pid = pid_in(reader, place, directory)) return pid;
     return std::nullopt;
 }
 

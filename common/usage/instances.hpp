@@ -21,6 +21,8 @@ std::string option_of(const SysReader& reader, unsigned number);
 // front of the name but for the default one (project.Instance, and pidFilePath in driver_qemu.go, of Incus
 // and LXD). Its command line, which says it too, is not read: that can wait for the lock of its memory.
 std::optional<InstanceName> instance_of_qemu(const SysReader& reader, pid_t pid);
+// The other way round; nothing of one that has none.
+std::optional<pid_t> qemu_of_instance(const SysReader& reader, const InstanceName& name);
 // The container that a process is in, by its control group: "0::/lxc.payload.lab_web/init.scope" (lxc's
 // lxc.cgroup.pattern in both).
 std::optional<InstanceName> instance_of_container(const SysReader& reader, pid_t pid);

@@ -91,10 +91,16 @@ Finding instance_autostart(const SurveyedGuest& guest)
 
 Finding instance_bare_start(const SurveyedGuest& guest)
 {
-    return {
-        Verdict::note,
-        "'" + guest.instance->command("start") + "' and a reboot by the guest itself recover nothing",
-        by_command(guest.id.start_command(), "with the VM stopped: its card is recovered before it starts")};
+    if (guest.started_bare)
+        return {Verdict::warning,
+                "it runs, and '" + guest.id.start_command() +
+                    "' has not started it, or its guest has rebooted since: its card was not recovered",
+                by_command(guest.instance->command("stop") + "; " + guest.id.start_command(),
+                           "if the card does not work")};
+    if (guest.running) return {Verdict::ok, "'" + guest.id.start_command() + "' has started its QEMU"};
+    return {Verdict::note,
+            "'" + guest.instance->command("start") + "' and a reboot by the guest itself recover nothing",
+            by_command(guest.id.start_command(), "its card is recovered before it starts")};
 }
 
 } // namespace

@@ -57,6 +57,7 @@ Json guest_json(const GuestStatus& status)
             {"attached", guest.attached},
             {"template", guest.config.is_template},
             {"running", guest.running},
+            {"started_bare", guest.started_bare},
             {"problem", guest.problem ? Json(to_string(*guest.problem)) : Json(nullptr)},
             {"last_run", last_run_json(status.last_run)}};
 }
@@ -170,6 +171,7 @@ std::string guest_text(const GuestStatus& status, const Painter& paint)
                        (guest.attached ? paint.good("attached    ") : "not attached") + "  ";
     const auto started_by = "'pve-gpu-install start --incus " + guest.id.instance + "' starts it";
     text += guest.config.is_template ? "a template, which never starts"
+            : guest.started_bare     ? paint.bad("runs, not started by us") + ": its card was not recovered"
             : guest.id.is_instance() && !(guest.attached && status.last_run) ? started_by
             : guest.attached                  ? last_run_text(status.last_run, paint)
             : guest.config.hookscript.empty() ? "no hookscript"

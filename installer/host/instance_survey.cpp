@@ -6,7 +6,9 @@
 #include "machine/deadlines.hpp"
 #include "pci/read_topology.hpp"
 #include "proxmox/passthrough.hpp"
+#include "recovery/guest_state.hpp"
 #include "usage/holders.hpp"
+#include "usage/instances.hpp"
 
 #include <algorithm>
 
@@ -44,6 +46,11 @@ SurveyedGuest survey_instance(const SysReader& reader, const Instance& instance,
     guest.config = as_guest_config(reader, instance);
     guest.running = !instance.stopped();
     guest.instance = instance;
+    if (guest.running && !guest.config.hostpci.empty()) {
+        const auto state = read_guest_state(reader, guest.id.vmid);
+        guest.started_bare =
+            !state || !state->holder || state->holder != qemu_of_instance(reader, instance.name);
+    }
     try {
         add_passed(guest, {}, node, all);
     } catch (const Error& error) {

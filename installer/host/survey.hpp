@@ -73,6 +73,7 @@ struct SurveyedGuest {
     bool snippet_unseen = false;            // it lies on a storage that can hang, so nobody looked
     std::optional<HaPlacement> ha;          // where high availability may start it
     std::optional<Instance> instance;       // of Incus or LXD: as its daemon has it,
+    bool started_bare = false;              // it runs, and it was not our start that its QEMU comes from,
     std::vector<MissingDevice> missing;     // and what is missing, in the order of addresses
 
     std::string config_path() const

@@ -8,8 +8,10 @@
 #include "machine/forwarding_system.hpp"
 #include "machine/paths.hpp"
 #include "pci/read_function.hpp"
+#include "recovery/guest_state.hpp"
 #include "usage/holders.hpp"
 #include "usage/instances.hpp"
+#include "usage/open_files.hpp"
 
 #include <algorithm>
 
@@ -148,6 +150,16 @@ private:
         return found;
     }
 
+    // By which a start of somebody else's, and one after the guest's own reboot, are told from ours.
+    void remember_qemu()
+    {
+        auto state = read_guest_state(system_, number_of(name_));
+        if (!state || !result_.qemu) return;
+        state->holder = result_.qemu;
+        state->holder_program = program_of(system_, *result_.qemu);
+        save_guest_state(system_, *state);
+    }
+
     // "Success" does not say that it was our start, nor with which devices.
     void look_at_it(const Instance& before)
     {
@@ -160,6 +172,7 @@ private:
             return wanted.empty() || result_.qemu;
         };
         const bool seen = system_.wait_until(has_it, seen_open_within);
+        if (seen) remember_qemu();
         const auto now = read_instance(DaemonReader(system_, before.socket), name_);
         if (is_half_started(now))
             throw Error(ErrorKind::failed,

@@ -34,4 +34,14 @@ say "a bare start recovers nothing"
 dirty "$usb"
 incus_start web || fail "the VM does not start: $incus_error"
 expect_still_dirty "$usb"
+installer bare check --incus web --json
+expect_file_says "$lab_run/bare.said" "its card was not recovered"
+
+say "its QEMU is killed"
+is_stopped() { incus_api GET /1.0/instances/web | grep -q '"status":"Stopped"'; }
+kill -9 "$(cat /run/incus/web/qemu.pid)"
+wait_until 60 is_stopped || fail "Incus does not see that it has ended"
+clean_start web
+installer ours status
+expect_file_lacks "$lab_run/ours.said" "not started by us"
 incus_stop web || fail "the VM does not stop: $incus_error"
