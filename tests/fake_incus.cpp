@@ -109,7 +109,7 @@ std::string FakeIncus::begin(const std::string& failure, const Json& metadata)
                      {"operation", path},
                      {"error_code", 0},
                      {"error", ""},
-                     {"metadata", {{"id", number}, {"status", "Running"}}}}
+                     {"metadata", {{"id", number}, {"status", "Running"}, {"err", ""}}}}
                     .dump(),
                 "", 202);
 }
@@ -241,7 +241,9 @@ std::optional<std::string> FakeIncus::answer(const std::string& request)
     const auto query = target.find("project=");
     const auto project = query == std::string::npos ? "default" : target.substr(query + 8);
     const auto found = instances_.find(project + "/" + std::string(words.at(2)));
-    if (found == instances_.end()) return error(404, "Failed to fetch instance: Instance not found");
+    if (found == instances_.end())
+        return error(404, "Failed to fetch instance \"" + std::string(words[2]) + "\" in project \"" +
+                              project + "\": Instance not found");
     auto& one = found->second;
     if (const auto file = files_.find(path); file != files_.end()) {
         const auto text = file->second;

@@ -233,6 +233,70 @@ TEST_CASE("what real daemons answer is read", "[incus]")
     }
 }
 
+TEST_CASE("the fake daemon answers as the real one did", "[incus]")
+{
+    IncusHost host;
+    const auto web = "/1.0/instances/web?project=default", state = "/1.0/instances/web/state?project=default";
+    std::string etag, operation;
+    // What an answer is told by: HTTP status, type, code and words of an error, whether an operation goes on
+    // behind it, and the ETag.
+    const auto facts = [](const std::string& answer) {
+        const auto http = parse_http(answer).value();
+        const auto json = Json::parse(http.body);
+        return Json{{"status", http.status},
+                    {"type", json["type"]},
+                    {"error_code", json["error_code"]},
+                    {"error", json["error_code"] == 412 ? Json("conflict") : json["error"]},
+                    {"etag", !http.etag.empty()},
+                    {"operation", json["operation"] != ""},
+                    {"of_operation", json["metadata"].is_object() && json["metadata"].contains("err")
+                                         ? json["metadata"]["status"]
+                                         : Json()}};
+    };
+    const auto ask = [&](const HttpRequest& request) {
+        constexpr std::size_t most = 1U << 20U;
+        const auto answer =
+            host.machine.ask(socket_path, print_http(request), most, Milliseconds(1'000)).text;
+        const auto http = parse_http(answer).value();
+        if (!http.etag.empty()) etag = http.etag;
+        if (const auto begun = text_in(Json::parse(http.body), "operation"); !begun.empty())
+            operation = begun;
+        return answer;
+    };
+    const auto compare = [&](const std::string& file, const HttpRequest& request) {
+        CAPTURE(file);
+        CHECK(facts(ask(request)) == facts(recorded("incus-6.0.4", file).answer));
+    };
+    const auto wait = [&] { return HttpRequest{"GET", operation + "/wait?timeout=60"}; };
+    const std::string start = R"({"action": "start"})";
+    const HttpRequest exec{"POST", "/1.0/instances/web/exec?project=default",
+                           R"({"command": ["a", "b", "true"]})"};
+
+    compare("24-no-such-instance", {"GET", "/1.0/instances/db?project=default"});
+    compare("27-stopped", {"GET", web});
+    const auto before = etag;
+    const auto real = Json::parse(parse_http(recorded("incus-6.0.4", "27-stopped").answer)->body)["metadata"];
+    for (const auto& [key, value] : host.incus.instance("web").items()) {
+        CAPTURE(key);
+        REQUIRE(real.contains(key));
+        CHECK((real[key].type() == value.type() || (real[key].is_number() && value.is_number())));
+    }
+    auto body = host.incus.instance("web");
+    body["devices"].erase("audio");
+    compare("28-put-devices-away", {"PUT", web, body.dump(), before});
+    compare("29-put-devices-away-wait", wait());
+    compare("30-put-conflict", {"PUT", web, body.dump(), before});
+    body["devices"] = host.devices;
+    ask({"PUT", web, body.dump()});
+    compare("46-start", {"PUT", state, start});
+    compare("47-start-wait", wait());
+    compare("50-start-again", {"PUT", state, start});
+    compare("51-start-again-wait", wait());
+    compare("53-exec-without-agent", exec);
+    compare("54-exec-without-agent-wait", wait());
+    compare("70-no-such-operation", {"GET", "/1.0/operations/0/wait?timeout=1"});
+}
+
 TEST_CASE("answers that are none are said to be none", "[incus]")
 {
     const auto said_of = [](const std::optional<std::string>& answer) {
