@@ -21,7 +21,7 @@ inline constexpr Milliseconds daemon_answers_within{20'000};
 inline constexpr Milliseconds daemon_starts_within{90'000};
 
 // What an answer says, whatever its HTTP status: a failed operation is told with 200.
-struct DaemonAnswer {
+struct DaemonAnswer { // NOLINT(bugprone-exception-escape): its move is that of JSON, which throws nothing
     unsigned error_code = 0; // 0: it is no error
     std::string error;       // in the daemon's words
     Json metadata;           // what was asked for
