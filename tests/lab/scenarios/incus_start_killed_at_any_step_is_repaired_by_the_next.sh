@@ -68,7 +68,7 @@ places="note:is_noted note:is_out /sys/bus/pci/drivers/vfio-pci/unbind /sys/bus/
 number=0 turn=$(cat /lab/turn)
 for place in $places; do
     number=$((number + 1))
-    [ -z "$(cat /lab/landing)" ] || [ $(((turn + number) % 5)) = 0 ] || continue
+    [ -z "$(cat /lab/landing)" ] || [ $(((turn + number) % 4)) = 0 ] || continue
     to_vfio "$gpu" "$audio" 2>/dev/null || :
     case $place in
     note:*) killed_when "${place#note:}" ;;
