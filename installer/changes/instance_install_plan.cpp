@@ -11,14 +11,6 @@
 namespace pvegpu {
 namespace {
 
-constexpr const char* autostart_key = "boot.autostart";
-
-std::optional<std::string> own_autostart(const Instance& instance)
-{
-    const auto found = instance.own_config.find(autostart_key);
-    return found == instance.own_config.end() ? std::nullopt : std::optional(found->second);
-}
-
 // Without a word of its own a VM starts at boot if it ran when the host went down.
 bool starts_at_boot(const Instance& instance)
 {

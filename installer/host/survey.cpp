@@ -18,7 +18,6 @@
 #include "pci/read_topology.hpp"
 #include "proxmox/passthrough.hpp"
 #include "recovery/recover_gpu.hpp"
-#include "usage/holders.hpp"
 #include "usage/instances.hpp"
 
 #include <algorithm>

@@ -7,8 +7,6 @@
 namespace pvegpu {
 namespace {
 
-constexpr const char* autostart_key = "boot.autostart";
-
 Json devices_json(const Devices& devices)
 {
     auto json = Json::object();
@@ -26,12 +24,6 @@ Devices devices_from(const Json& json)
 std::optional<std::string> text_or_nothing(const Json& json)
 {
     return json.is_string() ? std::optional(json.get<std::string>()) : std::nullopt;
-}
-
-std::optional<std::string> autostart_of(const Instance& instance)
-{
-    const auto found = instance.own_config.find(autostart_key);
-    return found == instance.own_config.end() ? std::nullopt : std::optional(found->second);
 }
 
 } // namespace
@@ -71,6 +63,12 @@ std::vector<AttachedInstance> read_attached(const SysReader& reader)
     return all;
 }
 
+std::optional<std::string> own_autostart(const Instance& instance)
+{
+    const auto found = instance.own_config.find(autostart_key);
+    return found == instance.own_config.end() ? std::nullopt : std::optional(found->second);
+}
+
 std::string instance_text(const Devices& own, const std::optional<std::string>& autostart)
 {
     Json json;
@@ -81,7 +79,7 @@ std::string instance_text(const Devices& own, const std::optional<std::string>& 
 
 std::string instance_text(const Instance& instance)
 {
-    return instance_text(instance.own, autostart_of(instance));
+    return instance_text(instance.own, own_autostart(instance));
 }
 
 void put_instance_text(System& system, const InstanceName& name, const std::string& socket,

@@ -28,6 +28,10 @@ AttachedInstance parse_attached(const Json& json); // throws std::exception for 
 // reads all of it and fails.
 std::vector<AttachedInstance> read_attached(const SysReader& reader);
 
+// Whether a VM starts with its daemon, by its own word and not a profile's.
+inline constexpr const char* autostart_key = "boot.autostart";
+std::optional<std::string> own_autostart(const Instance& instance); // nothing: it has none
+
 // What the installer may change of a VM, as a text for people and for the record: its own devices, and
 // whether it starts with the daemon.
 std::string instance_text(const Devices& own, const std::optional<std::string>& autostart);
